@@ -1,0 +1,175 @@
+"""What every denoiser is: a transformer that decides, die by die, which fails to keep.
+
+A denoiser only ever deletes fails. A removed fail is still a failing die; it is "not part of the
+pattern", and the map that `transform` returns shows it as pass only because that is what the next
+classifier should see. Who needs the distinction asks `explain`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from camdenoise._maps import (
+    FAIL,
+    WaferMapError,
+    WaferMapInput,
+    WaferMaps,
+    check_wafer_map,
+    like_input,
+    map_items,
+    remove_fails,
+)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why each fail of one wafer was kept or removed.
+
+    Attributes
+    ----------
+    saliency : ndarray of float32, shape (height, width)
+        The score that was thresholded, on the die grid; 0 where there is no die. Comparable
+        within a wafer; its unit is the method's (CAM: share of the wafer's largest evidence).
+    kept : ndarray of bool, shape (height, width)
+        Fails that belong to the pattern.
+    removed : ndarray of bool, shape (height, width)
+        Fails that do not. They are failing dies all the same.
+    label : object
+        The class that was explained; None for a method that knows no classes.
+    probability : float
+        The classifier's probability of `label`; NaN without a classifier.
+    abstained : bool
+        True where the method declined to decide and kept every fail.
+    error : str or None
+        Why the map could not be read, with ``on_error="keep"``; the masks are empty then.
+    """
+
+    saliency: np.ndarray = field(repr=False)
+    kept: np.ndarray = field(repr=False)
+    removed: np.ndarray = field(repr=False)
+    label: Any = None
+    probability: float = float("nan")
+    abstained: bool = False
+    error: str | None = None
+
+
+def explain_by(grid: np.ndarray, keep: np.ndarray, saliency: np.ndarray, **about) -> Explanation:
+    """Build an `Explanation` that keeps the fails of `grid` where `keep` holds."""
+    fails = grid == FAIL
+    shown = np.where(grid > 0, saliency, 0).astype(np.float32)
+    return Explanation(shown, fails & keep, fails & ~keep, **about)
+
+
+def abstain(grid: np.ndarray, saliency: np.ndarray | None = None, **about) -> Explanation:
+    """Build an `Explanation` that keeps every fail because no decision could be made."""
+    saliency = np.zeros(grid.shape) if saliency is None else saliency
+    return explain_by(grid, np.ones(grid.shape, bool), saliency, abstained=True, **about)
+
+
+class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
+    """Common interface of all denoisers: `transform` gives maps, `explain` gives reasons.
+
+    A subclass has a parameter `on_error` and implements ``_explain_maps(maps)``, which takes a
+    list of checked uint8 maps and returns one `Explanation` each.
+    """
+
+    on_error: str
+
+    def transform(self, X: WaferMaps) -> WaferMaps:
+        """Remove the fails that are not part of the pattern.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+
+        Returns
+        -------
+        same kind as `X`
+            The maps at their own size and number type, removed fails marked as pass (1).
+            With ``on_error="keep"`` a map that cannot be read is given back as it came.
+
+        Raises
+        ------
+        WaferMapError
+            For a map that cannot be read, with ``on_error="raise"``.
+        """
+        explanations = self.explain(X)
+        return like_input(X, [_denoised(i, e) for i, e in zip(_rows(X), explanations, strict=True)])
+
+    def explain(self, X: WaferMaps) -> list[Explanation]:
+        """Tell for each wafer which fails are kept, which are removed, and why.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+
+        Returns
+        -------
+        list of Explanation
+            One per wafer, in the order of `X`.
+
+        Raises
+        ------
+        WaferMapError
+            For a map that cannot be read, with ``on_error="raise"``.
+        """
+        return self._explain_readable(X, self._explain_maps)
+
+    def _explain_readable(self, X, explain_maps, *rowwise) -> list[Explanation]:
+        """Apply `explain_maps`, setting unreadable maps aside when `on_error` says so."""
+        if self.on_error not in ("raise", "keep"):
+            raise ValueError(f"on_error must be 'raise' or 'keep', got {self.on_error!r}.")
+        if self.on_error == "raise" or self._takes_table(X, False):
+            return explain_maps(self._read_maps(X, reset=False), *rowwise)
+        maps, errors = _read_what_can_be_read(X)
+        rowwise = [
+            [r for r, e in zip(values, errors, strict=True) if e is None] for values in rowwise
+        ]
+        explained = iter(explain_maps(maps, *rowwise) if maps else ())
+        return [next(explained) if error is None else _unreadable(error) for error in errors]
+
+    def set_output(self, *, transform=None):
+        """Do nothing: a collection of wafer maps is no table, so it has one output form.
+
+        Parameters
+        ----------
+        transform : object, default=None
+            Ignored; it exists for scikit-learn's pipelines.
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+
+def _rows(X: Any) -> list[Any]:
+    table = np.asarray(X)[:, np.newaxis, :] if getattr(X, "ndim", None) == 2 else None
+    return list(table) if table is not None else map_items(X)
+
+
+def _denoised(item: Any, explanation: Explanation) -> Any:
+    return item if explanation.error is not None else remove_fails(item, explanation.removed)
+
+
+def _read_what_can_be_read(X: WaferMaps) -> tuple[list[np.ndarray], list[str | None]]:
+    maps: list[np.ndarray] = []
+    errors: list[str | None] = []
+    for row, item in enumerate(map_items(X)):
+        try:
+            maps.append(check_wafer_map(item, row))
+            errors.append(None)
+        except WaferMapError as error:
+            errors.append(str(error))
+    return maps, errors
+
+
+def _unreadable(error: str) -> Explanation:
+    nothing = np.zeros((0, 0), bool)
+    return Explanation(nothing.astype(np.float32), nothing, nothing, abstained=True, error=error)

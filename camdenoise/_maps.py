@@ -1,0 +1,225 @@
+"""What a collection of wafer maps is: die codes, checks, container kinds, model input.
+
+A wafer map is a 2-D grid of die codes (0 no die, 1 pass, 2 fail). Maps differ in size, so a
+collection is a list, tuple, one-dimensional object array or Series of maps, or a 3-D array of
+equally large ones. A plain 2-D table is also understood, as rows of ``1 x p`` maps, because that
+is what scikit-learn's generic tools send; it is accepted only by an estimator fitted on one, so
+that a single map passed by mistake is an error rather than nonsense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.utils.validation import validate_data
+
+NO_DIE, PASS, FAIL = 0, 1, 2
+
+#: Any of the kinds of collection named in the module's docstring.
+WaferMaps = Sequence[np.ndarray] | np.ndarray | pd.Series
+
+
+class WaferMapError(ValueError):
+    """A wafer map that cannot be read; the message names the row, the value and the remedy.
+
+    Parameters
+    ----------
+    row : int
+        Position of the wafer in the collection.
+    reason : str
+        What is wrong with it and how to mend it.
+    """
+
+    def __init__(self, row: int, reason: str):
+        super().__init__(f"wafer map {row}: {reason}")
+        self.row = row
+        self.reason = reason
+
+    def __reduce__(self):
+        return type(self), (self.row, self.reason)
+
+
+def check_wafer_map(item: Any, row: int = 0) -> np.ndarray:
+    """Read one wafer map.
+
+    Parameters
+    ----------
+    item : array-like of shape (height, width)
+        Die codes 0, 1 and 2, of any number type.
+    row : int, default=0
+        Its position, for the error message.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width)
+        The input itself where it is already of that type.
+
+    Raises
+    ------
+    WaferMapError
+        For an item that is not a 2-D grid of the codes 0, 1 and 2.
+    """
+    grid = np.asarray(item)
+    if grid.ndim != 2 or grid.size == 0:
+        raise WaferMapError(
+            row,
+            f"expected a non-empty 2-D grid of die codes, got shape {grid.shape}. "
+            "Pass one (height, width) array per wafer.",
+        )
+    if grid.dtype == np.uint8 and grid.max() <= FAIL:
+        return grid
+    return _to_codes(grid, row)
+
+
+def _to_codes(grid: np.ndarray, row: int) -> np.ndarray:
+    """Convert any number type, or say which cell is not a die code."""
+    try:
+        values = grid.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise WaferMapError(
+            row, f"die codes must be numbers 0, 1 or 2, got {grid.dtype}"
+        ) from error
+    wrong = ~np.isin(values, (NO_DIE, PASS, FAIL))
+    if wrong.any():
+        y, x = np.argwhere(wrong)[0]
+        raise WaferMapError(
+            row,
+            f"value {values[y, x]:g} at row {y}, column {x}"
+            + (f" (and {wrong.sum() - 1} more)" if wrong.sum() > 1 else "")
+            + "; allowed are 0 (no die), 1 (pass) and 2 (fail). Recode bins and fill "
+            "missing cells first, for example with np.where.",
+        )
+    return values.astype(np.uint8)
+
+
+def is_table(X: Any) -> bool:
+    """Whether `X` is a 2-D table of numbers rather than a collection of maps."""
+    return isinstance(X, pd.DataFrame) or sparse.issparse(X) or getattr(X, "ndim", None) == 2
+
+
+def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> list[np.ndarray]:
+    """Read a collection of wafer maps.
+
+    Parameters
+    ----------
+    X : list, tuple, object array or Series of 2-D maps, or 3-D array
+        The wafers; their sizes may differ.
+    min_maps : int, default=1
+        The fewest that will do.
+
+    Returns
+    -------
+    list of ndarray of uint8
+        One 2-D grid per wafer.
+
+    Raises
+    ------
+    WaferMapError
+        For the first map that cannot be read.
+    ValueError
+        For something that is no collection of maps, or too few of them.
+
+    Examples
+    --------
+    >>> check_wafer_maps([[[0, 1], [2, 1]]])[0].dtype
+    dtype('uint8')
+    >>> check_wafer_maps([[[0, 1], [7, 1]]])
+    Traceback (most recent call last):
+        ...
+    camdenoise._maps.WaferMapError: wafer map 0: value 7 at row 1, column 0; ...
+    """
+    return [check_wafer_map(item, row) for row, item in enumerate(map_items(X, min_maps=min_maps))]
+
+
+def map_items(X: WaferMaps, *, min_maps: int = 1) -> list[Any]:
+    """List the wafers of a collection without reading them; refuse what is no collection."""
+    if is_table(X):
+        raise ValueError(
+            "Expected a collection of wafer maps, got one 2-D array. "
+            "Wrap a single wafer map in a list: [wafer_map]."
+        )
+    if isinstance(X, str | bytes | dict) or not isinstance(X, Iterable) or np.ndim(X) == 0:
+        raise ValueError(
+            f"Expected a collection of wafer maps, got {type(X).__name__}. Pass a list, object "
+            "array or Series of 2-D maps, or a 3-D array."
+        )
+    items = list(X)
+    if len(items) < min_maps:
+        raise ValueError(
+            f"Found {len(items)} wafer map(s) (n_samples={len(items)}) while a minimum of "
+            f"{min_maps} is required."
+        )
+    return items
+
+
+def like_input(X: WaferMaps, maps: list[np.ndarray]) -> WaferMaps:
+    """Give `maps` back as the kind of collection that `X` is, row for row.
+
+    Parameters
+    ----------
+    X : list, tuple, object array, Series, DataFrame, 2-D or 3-D array
+        The collection that came in.
+    maps : list of ndarray
+        One map per row of `X`, each of its row's shape.
+
+    Returns
+    -------
+    same kind as `X`
+        A Series keeps its index and name.
+    """
+    if isinstance(X, pd.Series):
+        return pd.Series(_object_array(maps), index=X.index, name=X.name)
+    if is_table(X):
+        return np.concatenate(maps, axis=0)
+    if isinstance(X, np.ndarray):
+        return _object_array(maps) if X.ndim == 1 else np.stack(maps)
+    if isinstance(X, tuple):
+        return tuple(maps)
+    return maps
+
+
+def _object_array(maps: list[np.ndarray]) -> np.ndarray:
+    column = np.empty(len(maps), dtype=object)
+    for row, grid in enumerate(maps):
+        column[row] = grid
+    return column
+
+
+def remove_fails(item: Any, removed: np.ndarray) -> np.ndarray:
+    """Copy a map, in its own number type, with the removed fails marked as pass."""
+    grid = np.array(item, copy=True)
+    grid[removed] = PASS
+    return grid
+
+
+class WaferMapInput:
+    """Input handling that every estimator here shares: reading, tags, the 2-D table rule."""
+
+    def _read_maps(self, X: Any, *, reset: bool, min_maps: int = 1) -> list[np.ndarray]:
+        """Read `X`; with `reset` (in fit) remember whether it was a 2-D table."""
+        if self._takes_table(X, reset):
+            table = validate_data(self, X, reset=reset, ensure_min_samples=min_maps)
+            return self._maps_of_table(table)
+        if reset and hasattr(self, "n_features_in_"):
+            del self.n_features_in_
+        return check_wafer_maps(X, min_maps=min_maps)
+
+    def _takes_table(self, X: Any, reset: bool) -> bool:
+        arraylike = hasattr(X, "__array__") and not isinstance(X, np.ndarray | pd.Series)
+        shape = np.asarray(X).ndim if arraylike else getattr(X, "ndim", None)
+        numeric_1d = isinstance(X, np.ndarray) and X.ndim < 2 and X.dtype != object
+        table = sparse.issparse(X) or shape == 2 or numeric_1d
+        return table and (reset or hasattr(self, "n_features_in_"))
+
+    def _maps_of_table(self, table: np.ndarray) -> list[np.ndarray]:
+        return check_wafer_maps(table[:, np.newaxis, :])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        return tags
