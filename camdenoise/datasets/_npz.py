@@ -1,0 +1,354 @@
+"""Wafer maps on disk: one npz file of flat arrays, read and written without pickle.
+
+Maps of different size cannot share one array, so the dies of all wafers lie end to end in
+``cells`` and ``offset`` says where each begins. Everything else is one value per wafer.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
+
+FILE_IN_FOLDER = "wm811k_dev.npz"
+_LAYOUT = ("cells", "offset", "height", "width", "label")
+_GROUP_COLUMNS = ("chunk", "lot", "shape_run")
+_DAMAGE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+def _rebuild(what: str) -> str:
+    return f"{what} Fetch the file again, or rebuild it with save_wafer_maps."
+
+
+def _locate(path: str | os.PathLike) -> Path:
+    """Turn a file or a folder into the file, or say what was looked for."""
+    path = Path(path)
+    file = path / FILE_IN_FOLDER if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"No wafer map file at {file}. Pass the .npz file, or a folder that holds "
+            f"{FILE_IN_FOLDER}."
+        )
+    return file
+
+
+def _read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """Take each array out once (an open npz decompresses anew at every access)."""
+    try:
+        archive = np.load(file, allow_pickle=False)
+    except _DAMAGE as error:
+        raise ValueError(_rebuild(f"{file} is no readable npz file ({error}).")) from error
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise ValueError(f"{file} holds one bare array. Pass an npz file with {_LAYOUT}.")
+    with archive:
+        return {name: _read_array(archive, name, file) for name in archive.files}
+
+
+def _read_array(archive: Any, name: str, file: Path) -> np.ndarray:
+    try:
+        return archive[name]
+    except _DAMAGE as error:
+        raise ValueError(
+            _rebuild(f"array {name!r} of {file} cannot be read without pickle ({error}).")
+        ) from error
+
+
+def _check_present(arrays: dict[str, np.ndarray]) -> None:
+    missing = [name for name in _LAYOUT if name not in arrays]
+    if missing:
+        raise ValueError(_rebuild(f"arrays {missing} are missing; found {sorted(arrays)}."))
+
+
+def _check_codes(cells: np.ndarray) -> None:
+    if cells.dtype != np.uint8 or cells.ndim != 1:
+        raise ValueError(
+            _rebuild(f"cells must be a 1-D uint8 array, got {cells.ndim}-D {cells.dtype}.")
+        )
+    wrong = np.flatnonzero(cells > FAIL)
+    if wrong.size:
+        raise ValueError(
+            _rebuild(
+                f"cells holds the value {cells[wrong[0]]} at position {wrong[0]} (and "
+                f"{wrong.size - 1} more); allowed are 0 (no die), 1 (pass) and 2 (fail)."
+            )
+        )
+
+
+def _check_numbers(arrays: dict[str, np.ndarray], names: Iterable[str]) -> None:
+    for name in names:
+        if arrays[name].ndim != 1 or arrays[name].dtype.kind not in "iu":
+            found = f"{arrays[name].ndim}-D {arrays[name].dtype}"
+            raise ValueError(_rebuild(f"{name} must be a 1-D array of integers, got {found}."))
+
+
+def _check_lengths(arrays: dict[str, np.ndarray], n_wafers: int) -> None:
+    if arrays["label"].dtype.kind != "U":
+        raise ValueError(_rebuild(f"label must hold text, got {arrays['label'].dtype}."))
+    for name, values in arrays.items():
+        if name in ("cells", "offset", "truth") or values.ndim == 0:
+            continue
+        if values.shape != (n_wafers,):
+            raise ValueError(
+                _rebuild(
+                    f"{name} has shape {values.shape}, but offset tells of {n_wafers} wafers; "
+                    "there must be one value per wafer."
+                )
+            )
+
+
+def _check_offsets(offset: np.ndarray, n_cells: int) -> None:
+    if offset.size == 0 or offset[0] != 0 or offset[-1] != n_cells:
+        ends = f"from {offset[0]} to {offset[-1]}" if offset.size else "nowhere"
+        raise ValueError(
+            _rebuild(f"offset runs {ends}; it must run from 0 to the {n_cells} cells.")
+        )
+
+
+def _check_sizes(offset: np.ndarray, height: np.ndarray, width: np.ndarray) -> None:
+    sizes = np.diff(offset.astype(np.int64))
+    # uint16 sides would overflow when multiplied.
+    wanted = height.astype(np.int64) * width.astype(np.int64)
+    wrong = np.flatnonzero((sizes != wanted) | (height < 1) | (width < 1))
+    if wrong.size:
+        row = wrong[0]
+        raise ValueError(
+            _rebuild(
+                f"wafer {row}: offset gives it {sizes[row]} cells, but its grid is "
+                f"{height[row]} x {width[row]}."
+            )
+        )
+
+
+def _check_truth(truth: np.ndarray | None, cells: np.ndarray) -> None:
+    if truth is None:
+        return
+    if truth.dtype != np.bool_ or truth.shape != cells.shape:
+        raise ValueError(
+            _rebuild(
+                f"truth must be bool with one value per cell, got {truth.dtype} {truth.shape}."
+            )
+        )
+    wrong = np.flatnonzero(truth & (cells != FAIL))
+    if wrong.size:
+        raise ValueError(
+            _rebuild(f"truth marks cell {wrong[0]}, which is no fail (and {wrong.size - 1} more).")
+        )
+
+
+def _check_layout(arrays: dict[str, np.ndarray]) -> None:
+    _check_present(arrays)
+    _check_codes(arrays["cells"])
+    _check_numbers(arrays, ("offset", "height", "width"))
+    _check_offsets(arrays["offset"], arrays["cells"].size)
+    _check_lengths(arrays, arrays["offset"].size - 1)
+    _check_sizes(arrays["offset"], arrays["height"], arrays["width"])
+    _check_truth(arrays.get("truth"), arrays["cells"])
+
+
+def _select(label: np.ndarray, classes: str | Sequence[str] | None) -> np.ndarray:
+    """Rows of the wanted classes, in file order."""
+    if classes is None:
+        return np.arange(label.size)
+    wanted = [classes] if isinstance(classes, str) else list(classes)
+    absent = sorted(set(wanted) - set(np.unique(label).tolist()))
+    if absent:
+        raise ValueError(f"no wafer of class {absent}; the file has {np.unique(label).tolist()}.")
+    return np.flatnonzero(np.isin(label, wanted))
+
+
+def _grids(flat: np.ndarray, arrays: dict[str, np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
+    starts = arrays["offset"].astype(np.int64)
+    height, width = arrays["height"], arrays["width"]
+    return [flat[starts[r] : starts[r + 1]].reshape(int(height[r]), int(width[r])) for r in rows]
+
+
+def _columns(arrays: dict[str, np.ndarray]) -> pd.DataFrame:
+    order = ("label", "height", "width")
+    rest = [n for n, a in arrays.items() if a.ndim == 1 and n not in (*_LAYOUT, "truth")]
+    return pd.DataFrame({name: arrays[name] for name in (*order, *rest)})
+
+
+def _groups(frame: pd.DataFrame) -> np.ndarray:
+    """Groups for cross-validation: as recorded, else runs of consecutive equal grids."""
+    for name in _GROUP_COLUMNS:
+        if name in frame:
+            values = frame[name].to_numpy()
+            return values.astype(int) if values.dtype.kind in "iu" else pd.factorize(values)[0]
+    sides = frame[["height", "width"]].to_numpy()
+    changes = (sides[1:] != sides[:-1]).any(axis=1)
+    return np.concatenate([[0], np.cumsum(changes)])[: len(frame)]
+
+
+def load_wafer_maps(
+    path: str | os.PathLike, *, classes: str | Sequence[str] | None = None
+) -> Bunch:
+    """Load wafer maps, labels and whatever else is known of each wafer from an npz file.
+
+    The file is read without pickle, so that opening one from a stranger runs no code.
+
+    Parameters
+    ----------
+    path : path-like
+        The npz file, or a folder that holds ``wm811k_dev.npz``.
+    classes : str, sequence of str or None, default=None
+        Keep the wafers of these classes only; None keeps all.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        With these attributes, all in the same row order:
+
+        - ``maps`` : list of ndarray of uint8, shape (height, width); 0 no die, 1 pass, 2 fail.
+          They are views into one array; copy before changing one.
+        - ``target`` : ndarray of str, shape (n_wafers,)
+        - ``groups`` : ndarray of int, shape (n_wafers,); wafers that should not be separated in
+          cross-validation: column ``chunk`` of the file, else ``lot``, else ``shape_run``, else
+          runs of consecutive wafers with the same grid.
+        - ``frame`` : DataFrame with ``label``, ``height``, ``width`` (in dies) and every other
+          per-wafer column of the file.
+        - ``truth`` : list of ndarray of bool (fails that the pattern caused), or None where the
+          file has none.
+        - ``about`` : dict of the single values in the file, such as ``provenance``.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        For a file that is damaged, needs pickle or contradicts itself, and for a class that the
+        file does not have.
+
+    See Also
+    --------
+    save_wafer_maps : write such a file.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from camdenoise.datasets import load_wafer_maps, make_wafer_maps, save_wafer_maps
+    >>> wafers = make_wafer_maps(4, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "wafers.npz")
+    ...     save_wafer_maps(file, wafers.maps, wafers.target, lot=wafers.groups)
+    ...     again = load_wafer_maps(file)
+    >>> len(again.maps), again.frame.columns.tolist()
+    (4, ['label', 'height', 'width', 'lot'])
+    """
+    arrays = _read_arrays(_locate(path))
+    _check_layout(arrays)
+    rows = _select(arrays["label"], classes)
+    frame = _columns(arrays)
+    truth = arrays.get("truth")
+    return Bunch(
+        maps=_grids(arrays["cells"], arrays, rows),
+        target=arrays["label"][rows],
+        groups=_groups(frame)[rows],
+        frame=frame.iloc[rows].reset_index(drop=True),
+        truth=None if truth is None else _grids(truth, arrays, rows),
+        about={name: values.item() for name, values in arrays.items() if values.ndim == 0},
+    )
+
+
+def _plain(name: str, values: Any, n_wafers: int) -> np.ndarray:
+    """One column as an array that needs no pickle."""
+    column = np.asarray(values)
+    if column.dtype == object and all(isinstance(v, str) for v in column.ravel()):
+        column = column.astype(str)
+    if column.dtype.kind not in "biufU":
+        raise ValueError(
+            f"column {name!r} is of type {column.dtype}, which needs pickle. Pass numbers, "
+            "truth values or text."
+        )
+    if column.ndim and column.shape != (n_wafers,):
+        raise ValueError(f"column {name!r} has shape {column.shape}, expected ({n_wafers},).")
+    return column
+
+
+def _flat_truth(truth: Sequence[np.ndarray], maps: list[np.ndarray]) -> np.ndarray:
+    masks = [np.asarray(mask) for mask in truth]
+    if len(masks) != len(maps):
+        raise ValueError(f"truth has {len(masks)} masks for {len(maps)} wafer maps.")
+    for row, (mask, grid) in enumerate(zip(masks, maps, strict=True)):
+        if mask.shape != grid.shape or mask.dtype != np.bool_:
+            raise ValueError(
+                f"truth of wafer {row} is {mask.dtype} {mask.shape}, expected bool {grid.shape}."
+            )
+        if (mask & (grid != FAIL)).any():
+            raise ValueError(f"truth of wafer {row} marks dies that do not fail.")
+    return np.concatenate([mask.ravel() for mask in masks])
+
+
+def _write_whole(file: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write beside the target and move into place, so that no half file is ever seen."""
+    part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
+    try:
+        with open(part, "xb") as stream:
+            np.savez_compressed(stream, **arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save_wafer_maps(
+    path: str | os.PathLike,
+    maps: WaferMaps,
+    target: Sequence[str],
+    *,
+    truth: Sequence[np.ndarray] | None = None,
+    **columns: Any,
+) -> None:
+    """Save wafer maps to an npz file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write; an existing one is replaced only once the new one is complete.
+    maps : list, tuple, object array or Series of 2-D maps, or 3-D array
+        The wafers; codes 0 (no die), 1 (pass), 2 (fail).
+    target : sequence of str, length n_wafers
+        Their labels.
+    truth : sequence of ndarray of bool, or None, default=None
+        For each wafer the fails that the pattern caused.
+    **columns : array-like of shape (n_wafers,), or a single value
+        Anything else to keep, such as ``lot=...`` or ``provenance="..."``.
+
+    Raises
+    ------
+    WaferMapError
+        For a map that cannot be read.
+    ValueError
+        For lengths that do not match, a column that would need pickle or whose name the file
+        format uses itself.
+
+    See Also
+    --------
+    load_wafer_maps : read the file, with an example.
+    """
+    taken = sorted(set(columns) & {*_LAYOUT, "file"})
+    if taken:
+        raise ValueError(f"columns {taken} have names that the file format uses; rename them.")
+    grids = check_wafer_maps(maps)
+    arrays = {
+        "cells": np.concatenate([grid.ravel() for grid in grids]),
+        "offset": np.cumsum([0, *(grid.size for grid in grids)], dtype=np.int64),
+        "height": np.array([grid.shape[0] for grid in grids], np.int32),
+        "width": np.array([grid.shape[1] for grid in grids], np.int32),
+        "label": _plain("target", np.asarray(target, dtype=object), len(grids)),
+    }
+    if truth is not None:
+        arrays["truth"] = _flat_truth(truth, grids)
+    arrays |= {name: _plain(name, values, len(grids)) for name, values in columns.items()}
+    _check_layout(arrays)
+    _write_whole(Path(path), arrays)

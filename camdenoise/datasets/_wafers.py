@@ -1,0 +1,129 @@
+"""Simulated wafers before any pattern: die grids, the disc, holes, and random fails.
+
+The figures come from the `none` wafers of WM-811K; docs/simulator.md tells how they were measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import ndimage
+
+#: Grids (rows, columns) that are most frequent in WM-811K, with their shares in percent.
+GRID_SHARES = {
+    (25, 27): 29, (27, 25): 16, (26, 26): 12, (38, 36): 7, (53, 52): 6, (33, 37): 5,
+    (63, 62): 4, (45, 43): 4, (48, 48): 3, (39, 31): 3, (41, 42): 3, (69, 73): 2,
+    (50, 43): 2, (56, 41): 2, (32, 29): 1, (35, 40): 1,
+}  # fmt: skip
+
+# Median share of failing dies by number of dies. A die of half the size fails half as often, as
+# any model of yield by defect density has it; the measured medians follow that up to 2,000 dies.
+_DIES = (300, 516, 1000, 1600, 2800, 10000)
+_MEDIAN_RATE = (0.22, 0.165, 0.079, 0.057, 0.035, 0.022)
+_LOT_SPREAD = 0.22
+_WAFER_SPREAD = 0.16
+_RATE_LIMITS = (0.005, 0.5)
+
+
+@dataclass(frozen=True)
+class Disc:
+    """A round wafer on a die grid, in polar coordinates.
+
+    Attributes
+    ----------
+    dies : ndarray of bool, shape (height, width)
+        Where there is a die.
+    radius : ndarray of float, shape (height, width)
+        Distance from the centre; 1 at the rim of the grid.
+    angle : ndarray of float, shape (height, width)
+        In radians, -pi to pi.
+    x, y : ndarray of float, shape (height, width)
+        Position in wafer radii, -1 to 1.
+    """
+
+    dies: np.ndarray
+    radius: np.ndarray
+    angle: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        return self.dies.shape
+
+
+@lru_cache(maxsize=64)
+def make_disc(height: int, width: int, chord: float) -> Disc:
+    """Lay a disc on a grid so that the outermost row is about `chord` of the grid long."""
+    y = (np.arange(height) - (height - 1) / 2) / (height / 2)
+    x = (np.arange(width) - (width - 1) / 2) / (width / 2)
+    y, x = np.meshgrid(y, x, indexing="ij")
+    radius = np.hypot(y, x)
+    rim = np.hypot(max(y.max(), x.max()), chord)
+    return Disc(radius <= rim, radius, np.arctan2(y, x), x, y)
+
+
+def draw_chord(rng: np.random.RandomState) -> float:
+    """Draw how long a wafer's outermost row of dies is, as a share of the grid."""
+    return round(rng.uniform(0.14, 0.26), 2)
+
+
+def draw_grid(
+    rng: np.random.RandomState, shapes: Sequence[tuple[int, int]] | None
+) -> tuple[int, int]:
+    """Draw a grid: one of `shapes`, else as often as it occurs in WM-811K."""
+    if shapes is not None:
+        return tuple(shapes[rng.randint(len(shapes))])
+    shares = np.array(list(GRID_SHARES.values()), float)
+    return list(GRID_SHARES)[rng.choice(len(shares), p=shares / shares.sum())]
+
+
+def punch_holes(dies: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """Take a few dies out of the inside of the disc."""
+    inside = np.argwhere(ndimage.binary_erosion(dies))
+    if len(inside) == 0:
+        return dies
+    n_holes = min(1 + rng.geometric(0.35), len(inside))
+    rows, columns = inside[rng.choice(len(inside), n_holes, replace=False)].T
+    holed = dies.copy()
+    holed[rows, columns] = False
+    return holed
+
+
+def draw_lot_rate(n_dies: int, rng: np.random.RandomState) -> float:
+    """Draw a lot's background fail rate for wafers of `n_dies` dies."""
+    median = np.exp(np.interp(np.log(n_dies), np.log(_DIES), np.log(_MEDIAN_RATE)))
+    return median * rng.lognormal(0, _LOT_SPREAD)
+
+
+def draw_wafer_rate(lot_rate: float, rng: np.random.RandomState) -> float:
+    """Draw one wafer's rate; wafers of a lot differ by more than a binomial would."""
+    return float(np.clip(lot_rate * rng.lognormal(0, _WAFER_SPREAD), *_RATE_LIMITS))
+
+
+def _clumps(
+    shape: tuple[int, int], strength: float, rng: np.random.RandomState
+) -> np.ndarray | float:
+    """Smooth random field of mean about 1; its logarithm has the spread `strength`."""
+    if strength == 0:
+        return 1.0
+    field = ndimage.gaussian_filter(rng.standard_normal(shape), 1.0)
+    return np.exp(strength * field / field.std())
+
+
+def background_probability(
+    disc: Disc,
+    rate: float,
+    *,
+    clumping: float,
+    edge_gradient: float,
+    rng: np.random.RandomState,
+) -> np.ndarray:
+    """Tell how likely each die fails for no systematic reason; the mean over the disc is `rate`."""
+    rim = np.clip((disc.radius - 0.6) / 0.4, 0, 1) ** 2
+    weight = (1 + (edge_gradient - 1) * rim) * _clumps(disc.shape, clumping, rng) * disc.dies
+    return np.minimum(rate * weight * disc.dies.sum() / weight.sum(), 1)
