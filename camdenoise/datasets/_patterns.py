@@ -1,7 +1,8 @@
 """The shapes of the failure patterns: how strongly each die of a wafer is affected, 0 to 1.
 
-Each shape is a function of the wafer and a random generator. Lengths are in wafer radii, except
-for scratches, whose width is a matter of single dies.
+Each shape is a function of the wafer and a random generator. Lengths are in wafer radii where the
+cause knows no dies (a blob of particles), in dies where it does (the outermost dies, the width of
+a scratch). The ranges were read off real wafers; docs/simulator.md tells how.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from camdenoise.datasets._wafers import Disc
 PATTERN_CLASSES = ("Center", "Donut", "Edge-Loc", "Edge-Ring", "Loc", "Scratch")
 CLASSES = (*PATTERN_CLASSES, "Near-full", "Random", "none")
 
+Rng = np.random.RandomState
+
 
 def _falling(distance: np.ndarray, reach: np.ndarray | float, softness: float) -> np.ndarray:
-    """1 well within `reach`, 0 well outside, a soft edge of width `softness` between."""
+    """Fall from 1 well within `reach` to 0 well outside; half way at `reach`."""
     return 1 / (1 + np.exp(np.clip((distance - reach) / softness, -30, 30)))
 
 
@@ -25,108 +28,169 @@ def _angle_between(angle: np.ndarray, middle: float) -> np.ndarray:
     return np.abs((angle - middle + np.pi) % (2 * np.pi) - np.pi)
 
 
-def _wobble(angle: np.ndarray, size: float, rng: np.random.RandomState) -> np.ndarray:
-    """Uneven outline: a few low harmonics of the angle."""
-    harmonics = np.arange(1, 4)
-    phase = rng.uniform(-np.pi, np.pi, 3)
-    weight = rng.standard_normal(3) / harmonics
-    return size * (weight * np.cos(angle[..., None] * harmonics + phase)).sum(-1)
+def _any_angle(rng: Rng) -> float:
+    return rng.uniform(-np.pi, np.pi)
 
 
-def _blob(
-    disc: Disc, at: tuple[float, float], size: float, stretch: float, rng: np.random.RandomState
-) -> np.ndarray:
-    """A soft, uneven ellipse in a random direction."""
+def _wobble(angle: np.ndarray, size: float, rng: Rng) -> np.ndarray:
+    """Draw an uneven outline: a few low harmonics of the angle."""
+    total = np.zeros_like(angle)
+    for harmonic in (1, 2, 3):
+        weight = rng.standard_normal() / harmonic
+        total += weight * np.cos(harmonic * angle + _any_angle(rng))
+    return size * total
+
+
+def _lognormal(rng: Rng, median: float, spread: float, low: float, high: float) -> float:
+    return float(np.clip(median * rng.lognormal(0, spread), low, high))
+
+
+def _die(disc: Disc) -> float:
+    """Side of a die in wafer radii."""
+    return 2 / min(disc.shape)
+
+
+def _blob(disc: Disc, at: tuple[float, float], size: float, stretch: float, rng: Rng) -> np.ndarray:
+    """Draw a soft, uneven ellipse in a random direction, at times in a thin halo."""
     turn = rng.uniform(0, np.pi)
     dy, dx = disc.y - at[0], disc.x - at[1]
     along = (dx * np.cos(turn) + dy * np.sin(turn)) / stretch
     across = (dy * np.cos(turn) - dx * np.sin(turn)) * stretch
-    outline = size * (1 + _wobble(np.arctan2(across, along), 0.12, rng))
-    return _falling(np.hypot(along, across), outline, 0.12 * size)
+    distance = np.hypot(along, across)
+    outline = size * (1 + _wobble(np.arctan2(across, along), 0.1, rng))
+    core = _falling(distance, outline, rng.uniform(0.06, 0.22) * size)
+    if rng.uniform() < 0.6:
+        return core
+    return np.maximum(core, rng.uniform(0.1, 0.35) * _falling(distance, 1.7 * size, 0.3 * size))
 
 
-def center(disc: Disc, rng: np.random.RandomState) -> np.ndarray:
-    """A blob at the middle of the wafer."""
-    at = rng.normal(0, 0.07, 2)
-    return _blob(disc, at, rng.uniform(0.22, 0.5), rng.uniform(0.85, 1.18), rng)
+def center(disc: Disc, rng: Rng) -> np.ndarray:
+    """Affect a blob at the middle of the wafer."""
+    at = rng.normal(0, 0.055, 2)
+    size = _lognormal(rng, 0.22, 0.38, max(0.08, _die(disc)), 0.65)
+    return _blob(disc, at, size, rng.uniform(0.87, 1.15), rng)
 
 
-def donut(disc: Disc, rng: np.random.RandomState) -> np.ndarray:
-    """A ring around the middle, well inside the rim."""
-    at = rng.normal(0, 0.06, 2)
-    dy, dx = disc.y - at[0], disc.x - at[1]
-    middle = rng.uniform(0.4, 0.62) * (1 + _wobble(np.arctan2(dy, dx), 0.05, rng))
-    return _falling(np.abs(np.hypot(dx, dy) - middle), rng.uniform(0.12, 0.25), 0.04)
+def donut(disc: Disc, rng: Rng) -> np.ndarray:
+    """Affect a ring around the middle, often stronger and broader on one side."""
+    dy, dx = disc.y - rng.normal(0, 0.05), disc.x - rng.normal(0, 0.05)
+    angle = np.arctan2(dy, dx)
+    weakening = rng.uniform(0.4, 1) if rng.uniform() < 0.6 else rng.uniform(0, 0.3)
+    side = 1 - weakening * (1 - np.cos(angle - _any_angle(rng))) / 2
+    half = _lognormal(rng, 0.14, 0.45, max(0.05, 0.7 * _die(disc)), 0.33)
+    inner = _lognormal(rng, 0.28, 0.25, 0.15, 0.55)
+    half = half * (0.4 + 0.7 * side) * (1 + _wobble(angle, 0.1, rng))
+    ring = _falling(np.abs(np.hypot(dx, dy) - inner - half), half, rng.uniform(0.01, 0.06))
+    return ring * side
 
 
-def _rim_band(disc: Disc, depth: np.ndarray | float) -> np.ndarray:
-    return 1 - _falling(disc.radius, 1 - depth, 0.02)
+def _rim_patch(disc: Disc, half: float, depth: float, rng: Rng) -> np.ndarray:
+    """Draw a patch at the rim, deepest in its middle; `half` in radians, `depth` in radii."""
+    off = _angle_between(disc.angle, _any_angle(rng)) / half
+    taper = np.sqrt(np.clip(1 - off**2, 0, 1)) if rng.uniform() < 0.6 else (off < 1).astype(float)
+    reach = 0.5 + taper * depth / _die(disc) * (1 + _wobble(disc.angle, 0.12, rng))
+    return _falling(disc.rim, reach, rng.uniform(0.15, 0.8)) * _falling(off, 1.0, 0.08)
 
 
-def edge_loc(disc: Disc, rng: np.random.RandomState) -> np.ndarray:
-    """A patch at the rim."""
-    middle = rng.uniform(-np.pi, np.pi)
-    off = _angle_between(disc.angle, middle)
-    half = rng.uniform(0.2, 0.9)
-    depth = rng.uniform(0.15, 0.4) * np.sqrt(np.clip(1 - (off / (1.3 * half)) ** 2, 0, 1))
-    return _rim_band(disc, depth) * _falling(off, half, 0.06)
+def edge_loc(disc: Disc, rng: Rng) -> np.ndarray:
+    """Affect a patch at the rim, at times a second one."""
+    half = _lognormal(rng, 0.62, 0.5, 0.2, 1.5)
+    depth = _lognormal(rng, 0.17, 0.6, 1.3 * _die(disc), 0.8)
+    patch = _rim_patch(disc, half, depth, rng)
+    if rng.uniform() < 0.15:
+        patch = np.maximum(patch, _rim_patch(disc, 0.6 * half, 0.6 * depth, rng))
+    return patch
 
 
-def edge_ring(disc: Disc, rng: np.random.RandomState) -> np.ndarray:
-    """A band along all or most of the rim."""
-    dies_across = min(disc.shape)
-    depth = rng.uniform(1.5, 4.0) * 2 / dies_across + rng.uniform(0, 0.05)
-    band = _rim_band(disc, depth * (1 + _wobble(disc.angle, 0.15, rng)))
+def edge_ring(disc: Disc, rng: Rng) -> np.ndarray:
+    """Affect a band of one to three dies along all or most of the rim."""
+    reach = rng.uniform(1.3, 1.9) if rng.uniform() < 0.8 else rng.uniform(1.9, 3.5)
+    reach = np.maximum(reach * (1 + _wobble(disc.angle, 0.12, rng)), 1.3)
+    softness = rng.uniform(0.03, 0.1) if rng.uniform() < 0.7 else rng.uniform(0.1, 0.4)
+    band = _falling(disc.rim, reach, softness)
     if rng.uniform() < 0.25:
-        gap = rng.uniform(0.2, 1.2)
-        band = band * (1 - _falling(_angle_between(disc.angle, rng.uniform(-3.1, 3.1)), gap, 0.15))
+        gap = _falling(_angle_between(disc.angle, _any_angle(rng)), rng.uniform(0.15, 1.0), 0.1)
+        band = band * (1 - rng.uniform(0.5, 1) * gap)
     return band
 
 
-def loc(disc: Disc, rng: np.random.RandomState) -> np.ndarray:
-    """A blob somewhere between the middle and the rim."""
-    radius, angle = rng.uniform(0.35, 0.8), rng.uniform(-np.pi, np.pi)
-    at = (radius * np.sin(angle), radius * np.cos(angle))
-    return _blob(disc, at, rng.uniform(0.1, 0.28), rng.uniform(1.0, 1.6), rng)
+def loc(disc: Disc, rng: Rng) -> np.ndarray:
+    """Affect a blob between the middle and the rim, at times a second, smaller one."""
+    size = _lognormal(rng, 0.15, 0.55, max(0.06, 1.1 * _die(disc)), 0.55)
+    stretch = 1 + rng.exponential(0.25)
+    region = _blob(disc, _off_center(size, rng), size, min(stretch, 2.0), rng)
+    if rng.uniform() < 0.2:
+        size = max(0.6 * size, _die(disc))
+        region = np.maximum(region, _blob(disc, _off_center(size, rng), size, 1.2, rng))
+    return region
 
 
-def scratch(disc: Disc, rng: np.random.RandomState) -> np.ndarray:
-    """A thin line, straight or curved, one or two dies wide, sometimes broken."""
+def _off_center(size: float, rng: Rng) -> tuple[float, float]:
+    """Draw a place away from the middle where a blob of `size` does not lean on the rim."""
+    radius = np.sqrt(rng.uniform(0.08, max(0.1, (1 - 0.8 * size) ** 2)))
+    angle = _any_angle(rng)
+    return radius * np.sin(angle), radius * np.cos(angle)
+
+
+def _scratch_path(disc: Disc, length: float, heading: float, rng: Rng) -> np.ndarray:
+    """Draw the rows and columns along a gently bending line of `length` wafer radii."""
     height, width = disc.shape
-    n_steps = int(rng.uniform(0.3, 1.3) * (height + width) / 4 * 2) + 8
-    heading = rng.uniform(-np.pi, np.pi) + np.cumsum(
-        np.full(n_steps, rng.normal(0, 1.0) / n_steps) + rng.normal(0, 0.02, n_steps)
-    )
-    path = 0.5 * np.cumsum(np.stack([np.sin(heading), np.cos(heading)]), axis=1)
-    radius, angle = 0.75 * np.sqrt(rng.uniform()), rng.uniform(-np.pi, np.pi)
-    middle = np.array([np.sin(angle) * radius * height, np.cos(angle) * radius * width]) / 2
-    path += (middle + [(height - 1) / 2, (width - 1) / 2] - path.mean(axis=1))[:, None]
-    if rng.uniform() < 0.3:
-        cut = rng.randint(n_steps // 4, 3 * n_steps // 4)
-        path = np.delete(path, slice(cut, cut + max(3, n_steps // 8)), axis=1)
-    if rng.uniform() < 0.4:
-        path = np.concatenate([path, path + np.array([[0.0], [1.0]])], axis=1)
-    rows, columns = np.round(path).astype(int)
-    on = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    n_steps = max(10, int(length / _die(disc) * 2))
+    bend = rng.normal(0, 0.7) * length / n_steps
+    turns = heading + np.cumsum(bend + rng.normal(0, 0.02, n_steps))
+    path = 0.5 * np.cumsum(np.stack([np.sin(turns), np.cos(turns)]), axis=1)
+    radius, angle = 0.9 * np.sqrt(rng.uniform(0.05, 1)), _any_angle(rng)
+    middle = radius * np.array([np.sin(angle) * height, np.cos(angle) * width]) / 2
+    middle += [(height - 1) / 2, (width - 1) / 2]
+    return path + (middle - path.mean(axis=1))[:, None]
+
+
+def _break(path: np.ndarray, rng: Rng) -> np.ndarray:
+    """Lift the point off the wafer for a short stretch."""
+    n_steps = path.shape[1]
+    cut = rng.randint(n_steps // 4, 3 * n_steps // 4)
+    return np.delete(path, slice(cut, cut + max(3, n_steps // 8)), axis=1)
+
+
+def _widen(path: np.ndarray, rng: Rng) -> np.ndarray:
+    """Make the line two dies wide over a part of its length."""
+    n_steps = path.shape[1]
+    start, end = np.sort(rng.randint(0, n_steps + 1, 2))
+    beside = np.array([[1.0], [0.0]]) if np.ptp(path[1]) > np.ptp(path[0]) else [[0.0], [1.0]]
+    return np.concatenate([path, path[:, start:end] + beside], axis=1)
+
+
+def scratch(disc: Disc, rng: Rng) -> np.ndarray:
+    """Affect thin lines, straight or curved, one or two dies wide, at times broken."""
     line = np.zeros(disc.shape)
-    line[rows[on], columns[on]] = 1
+    heading = _any_angle(rng)
+    for _ in range(rng.choice([1, 2, 3], p=[0.72, 0.2, 0.08])):
+        length = _lognormal(rng, 0.85, 0.6, 5 * _die(disc), 2.4)
+        path = _scratch_path(disc, length, heading + rng.normal(0, 0.5), rng)
+        path = _break(path, rng) if rng.uniform() < 0.2 else path
+        path = _widen(path, rng) if rng.uniform() < 0.5 else path
+        rows, columns = np.round(path).astype(int)
+        on = (rows >= 0) & (rows < disc.shape[0]) & (columns >= 0) & (columns < disc.shape[1])
+        line[rows[on], columns[on]] = 1
     return line
 
 
-def near_full(disc: Disc, rng: np.random.RandomState) -> np.ndarray:
-    """The whole wafer but for a patch."""
-    radius, angle = rng.uniform(0.5, 1.1), rng.uniform(-np.pi, np.pi)
+def near_full(disc: Disc, rng: Rng) -> np.ndarray:
+    """Affect the whole wafer, less so in a patch."""
+    radius = rng.uniform(0.7, 1.2) if rng.uniform() < 0.8 else 0.1
+    angle = _any_angle(rng)
     at = (radius * np.sin(angle), radius * np.cos(angle))
-    return 1 - rng.uniform(0.2, 1) * _blob(disc, at, rng.uniform(0.1, 0.4), 1.2, rng)
+    size = radius * rng.uniform(0.3, 0.8) + 0.1
+    return 1 - rng.uniform(0, 0.9) * _blob(disc, at, size, 1.3, rng)
 
 
 #: Class -> shape, and the range of the share of affected dies that fail where it is strongest.
-SHAPES: dict[str, tuple[Callable[[Disc, np.random.RandomState], np.ndarray], float, float]] = {
-    "Center": (center, 0.5, 1.0),
-    "Donut": (donut, 0.5, 1.0),
-    "Edge-Loc": (edge_loc, 0.5, 1.0),
-    "Edge-Ring": (edge_ring, 0.5, 1.0),
-    "Loc": (loc, 0.5, 1.0),
-    "Scratch": (scratch, 0.7, 1.0),
-    "Near-full": (near_full, 0.75, 1.0),
+SHAPES: dict[str, tuple[Callable[[Disc, Rng], np.ndarray], float, float]] = {
+    "Center": (center, 0.8, 1.0),
+    "Donut": (donut, 0.6, 1.0),
+    "Edge-Loc": (edge_loc, 0.65, 1.0),
+    "Edge-Ring": (edge_ring, 0.95, 1.0),
+    "Loc": (loc, 0.7, 1.0),
+    "Scratch": (scratch, 0.85, 1.0),
+    "Near-full": (near_full, 0.86, 1.0),
 }

@@ -21,15 +21,27 @@ from camdenoise.datasets._wafers import (
     background_probability,
     draw_chord,
     draw_grid,
+    draw_holes,
     draw_lot_rate,
     draw_wafer_rate,
     make_disc,
-    punch_holes,
 )
 
 LOT_SIZE = 25
 SMALLEST_SIDE = 5
-_RANDOM_RATE = (0.31, 0.66)
+# Mean and spread over wafers.
+_RANDOM_RATE = (0.49, 0.09)
+
+# How a pattern wafer's background compares with its lot's: median factor and spread of its
+# logarithm. What goes wrong in a process seldom makes one pattern and nothing else.
+_BESIDE_PATTERN = {
+    "Center": (1.25, 0.25),
+    "Donut": (1.3, 0.45),
+    "Edge-Loc": (1.4, 0.5),
+    "Edge-Ring": (1.05, 0.4),
+    "Loc": (0.9, 0.75),
+    "Scratch": (0.9, 0.5),
+}
 
 Range = float | tuple[float, float] | None
 
@@ -51,6 +63,7 @@ class Lot:
 
     number: int
     disc: Disc
+    holes: np.ndarray
     rate: float
 
 
@@ -127,9 +140,8 @@ def _draw_lot(
     rng: np.random.RandomState,
 ) -> Lot:
     disc = make_disc(*draw_grid(rng, shapes), draw_chord(rng))
-    if process.noise_rate is None:
-        return Lot(number, disc, draw_lot_rate(int(disc.dies.sum()), rng))
-    return Lot(number, disc, rng.uniform(*process.noise_rate))
+    holes = draw_holes(disc.dies, rng)
+    return Lot(number, disc, holes, draw_lot_rate(int(disc.dies.sum()), rng))
 
 
 def _draw_rate(label: str, lot: Lot, process: Process, rng: np.random.RandomState) -> float:
@@ -137,8 +149,9 @@ def _draw_rate(label: str, lot: Lot, process: Process, rng: np.random.RandomStat
     if process.noise_rate is not None:
         return rng.uniform(*process.noise_rate)
     if label == "Random":
-        return rng.uniform(*_RANDOM_RATE)
-    return draw_wafer_rate(lot.rate, rng)
+        return float(np.clip(rng.normal(*_RANDOM_RATE), 0.25, 0.75))
+    factor, spread = _BESIDE_PATTERN.get(label, (1.0, 0.0))
+    return draw_wafer_rate(lot.rate * factor * rng.lognormal(0, spread), rng)
 
 
 def _pattern_probability(
@@ -152,17 +165,34 @@ def _pattern_probability(
     return density * shape(disc, rng), density
 
 
+def _background(
+    label: str, disc: Disc, rate: float, process: Process, rng: np.random.RandomState
+) -> np.ndarray:
+    """Draw how likely each die fails without a pattern.
+
+    A Random wafer differs from a `none` wafer in more than its rate: the rate drifts slowly over
+    the wafer, and the rim stands out less.
+    """
+    uneven = label == "Random"
+    return background_probability(
+        disc,
+        rate,
+        clumping=process.clumping,
+        edge_gradient=process.edge_gradient ** (0.5 if uneven else 1),
+        drift=process.clumping if uneven else 0,
+        rng=rng,
+    )
+
+
 def _make_wafer(
     label: str, lot: Lot, process: Process, rng: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray, dict]:
     """One wafer: its map, the fails that the pattern caused, and how it was made."""
     dies = lot.disc.dies
     if rng.uniform() < process.hole_fraction:
-        dies = punch_holes(dies, rng)
+        dies = dies & ~lot.holes
     rate = _draw_rate(label, lot, process, rng)
-    chance = background_probability(
-        lot.disc, rate, clumping=process.clumping, edge_gradient=process.edge_gradient, rng=rng
-    )
+    chance = _background(label, lot.disc, rate, process, rng)
     affected, density = _pattern_probability(label, lot.disc, process, rng)
     truth = dies & (rng.uniform(size=dies.shape) < affected)
     fails = truth | (dies & (rng.uniform(size=dies.shape) < chance))

@@ -23,9 +23,16 @@ GRID_SHARES = {
 # any model of yield by defect density has it; the measured medians follow that up to 2,000 dies.
 _DIES = (300, 516, 1000, 1600, 2800, 10000)
 _MEDIAN_RATE = (0.22, 0.165, 0.079, 0.057, 0.035, 0.022)
-_LOT_SPREAD = 0.22
-_WAFER_SPREAD = 0.16
-_RATE_LIMITS = (0.005, 0.5)
+# Spread of the logarithm of the rate: between lots, and between the wafers of a lot.
+_LOT_SPREAD = 0.28
+_WAFER_SPREAD = 0.15
+_RATE_LIMITS = (0.002, 0.5)
+# Where the rim begins, and how fast its excess of fails dies out inwards, in wafer radii.
+_RIM = 0.9
+_RIM_DECAY = 0.038
+# How far unevenness reaches: clumps in dies, drift over the wafer in shares of its diameter.
+_CLUMP_REACH = 1.0
+_DRIFT_REACH = 0.2
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Disc:
         In radians, -pi to pi.
     x, y : ndarray of float, shape (height, width)
         Position in wafer radii, -1 to 1.
+    rim : ndarray of float, shape (height, width)
+        Distance from the nearest place without a die, in dies; 1 for the outermost dies.
     """
 
     dies: np.ndarray
@@ -49,6 +58,7 @@ class Disc:
     angle: np.ndarray
     x: np.ndarray
     y: np.ndarray
+    rim: np.ndarray
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -64,7 +74,9 @@ def make_disc(height: int, width: int, chord: float) -> Disc:
     y, x = np.meshgrid(y, x, indexing="ij")
     radius = np.hypot(y, x)
     rim = np.hypot(max(y.max(), x.max()), chord)
-    return Disc(radius <= rim, radius, np.arctan2(y, x), x, y)
+    dies = radius <= rim
+    depth = ndimage.distance_transform_edt(np.pad(dies, 1))[1:-1, 1:-1]
+    return Disc(dies, radius, np.arctan2(y, x), x, y, depth)
 
 
 def draw_chord(rng: np.random.RandomState) -> float:
@@ -82,16 +94,16 @@ def draw_grid(
     return list(GRID_SHARES)[rng.choice(len(shares), p=shares / shares.sum())]
 
 
-def punch_holes(dies: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """Take a few dies out of the inside of the disc."""
-    inside = np.argwhere(ndimage.binary_erosion(dies))
+def draw_holes(dies: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """Draw where dies are missing inside the disc: a few short rows, as test structures are."""
+    holes = np.zeros_like(dies)
+    inside = np.argwhere(ndimage.binary_erosion(dies, iterations=2))
     if len(inside) == 0:
-        return dies
-    n_holes = min(1 + rng.geometric(0.35), len(inside))
-    rows, columns = inside[rng.choice(len(inside), n_holes, replace=False)].T
-    holed = dies.copy()
-    holed[rows, columns] = False
-    return holed
+        return holes
+    for row, column in inside[rng.randint(len(inside), size=rng.randint(1, 6))]:
+        holes[row, column : column + rng.randint(1, 4)] = True
+    # An outer die that is missing is no hole.
+    return holes & ndimage.binary_erosion(dies)
 
 
 def draw_lot_rate(n_dies: int, rng: np.random.RandomState) -> float:
@@ -105,14 +117,37 @@ def draw_wafer_rate(lot_rate: float, rng: np.random.RandomState) -> float:
     return float(np.clip(lot_rate * rng.lognormal(0, _WAFER_SPREAD), *_RATE_LIMITS))
 
 
-def _clumps(
-    shape: tuple[int, int], strength: float, rng: np.random.RandomState
+def _uneven(
+    shape: tuple[int, int], strength: float, reach: float, rng: np.random.RandomState
 ) -> np.ndarray | float:
-    """Smooth random field of mean about 1; its logarithm has the spread `strength`."""
+    """Smooth random weights; their logarithm has the spread `strength`, `reach` is in dies."""
     if strength == 0:
         return 1.0
-    field = ndimage.gaussian_filter(rng.standard_normal(shape), 1.0)
-    return np.exp(strength * field / field.std())
+    field = ndimage.gaussian_filter(rng.standard_normal(shape), reach)
+    return np.exp(strength * (field - field.mean()) / field.std())
+
+
+def _rim_excess(disc: Disc, gradient: float) -> np.ndarray:
+    """How much more often dies fail towards the rim, so that rim / inside is `gradient`."""
+    at_rim = disc.dies & (disc.radius > _RIM)
+    inside = disc.dies & ~at_rim
+    if not at_rim.any() or not inside.any():
+        return np.ones(disc.shape)
+    decay = np.exp((np.minimum(disc.radius, 1) - 1) / _RIM_DECAY) * at_rim
+    return 1 + np.maximum((gradient - 1) * decay / decay[at_rim].mean(), -1)
+
+
+def _to_mean(weight: np.ndarray, dies: np.ndarray, rate: float) -> np.ndarray:
+    """Turn weights of defect density into probabilities of mean `rate` over the dies."""
+    if rate <= 0 or rate >= 1:
+        return np.full(dies.shape, float(rate >= 1))
+    wanted = -np.log1p(-rate)
+    weight = weight / weight[dies].mean()
+    density = wanted
+    for _ in range(4):
+        mean = 1 - np.exp(-density * weight[dies]).mean()
+        density *= wanted / -np.log1p(-mean)
+    return 1 - np.exp(-density * weight)
 
 
 def background_probability(
@@ -121,9 +156,11 @@ def background_probability(
     *,
     clumping: float,
     edge_gradient: float,
+    drift: float,
     rng: np.random.RandomState,
 ) -> np.ndarray:
     """Tell how likely each die fails for no systematic reason; the mean over the disc is `rate`."""
-    rim = np.clip((disc.radius - 0.6) / 0.4, 0, 1) ** 2
-    weight = (1 + (edge_gradient - 1) * rim) * _clumps(disc.shape, clumping, rng) * disc.dies
-    return np.minimum(rate * weight * disc.dies.sum() / weight.sum(), 1)
+    weight = _rim_excess(disc, edge_gradient)
+    weight = weight * _uneven(disc.shape, clumping, _CLUMP_REACH, rng)
+    weight = weight * _uneven(disc.shape, drift, _DRIFT_REACH * min(disc.shape), rng)
+    return _to_mean(weight, disc.dies, rate)
