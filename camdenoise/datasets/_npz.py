@@ -10,7 +10,7 @@ import os
 import uuid
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,11 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
+from camdenoise.datasets._layout import LAYOUT, check_layout, rebuild
 
 FILE_IN_FOLDER = "wm811k_dev.npz"
-_LAYOUT = ("cells", "offset", "height", "width", "label")
 _GROUP_COLUMNS = ("chunk", "lot", "shape_run")
-_DAMAGE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
-
-
-def _rebuild(what: str) -> str:
-    return f"{what} Fetch the file again, or rebuild it with save_wafer_maps."
+_DAMAGE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def _locate(path: str | os.PathLike) -> Path:
@@ -47,9 +43,9 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     try:
         archive = np.load(file, allow_pickle=False)
     except _DAMAGE as error:
-        raise ValueError(_rebuild(f"{file} is no readable npz file ({error}).")) from error
+        raise ValueError(rebuild(f"{file} is no readable npz file ({error}).")) from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError(f"{file} holds one bare array. Pass an npz file with {_LAYOUT}.")
+        raise ValueError(f"{file} holds one bare array. Pass an npz file with {LAYOUT}.")
     with archive:
         return {name: _read_array(archive, name, file) for name in archive.files}
 
@@ -59,100 +55,8 @@ def _read_array(archive: Any, name: str, file: Path) -> np.ndarray:
         return archive[name]
     except _DAMAGE as error:
         raise ValueError(
-            _rebuild(f"array {name!r} of {file} cannot be read without pickle ({error}).")
+            rebuild(f"array {name!r} of {file} cannot be read without pickle ({error}).")
         ) from error
-
-
-def _check_present(arrays: dict[str, np.ndarray]) -> None:
-    missing = [name for name in _LAYOUT if name not in arrays]
-    if missing:
-        raise ValueError(_rebuild(f"arrays {missing} are missing; found {sorted(arrays)}."))
-
-
-def _check_codes(cells: np.ndarray) -> None:
-    if cells.dtype != np.uint8 or cells.ndim != 1:
-        raise ValueError(
-            _rebuild(f"cells must be a 1-D uint8 array, got {cells.ndim}-D {cells.dtype}.")
-        )
-    wrong = np.flatnonzero(cells > FAIL)
-    if wrong.size:
-        raise ValueError(
-            _rebuild(
-                f"cells holds the value {cells[wrong[0]]} at position {wrong[0]} (and "
-                f"{wrong.size - 1} more); allowed are 0 (no die), 1 (pass) and 2 (fail)."
-            )
-        )
-
-
-def _check_numbers(arrays: dict[str, np.ndarray], names: Iterable[str]) -> None:
-    for name in names:
-        if arrays[name].ndim != 1 or arrays[name].dtype.kind not in "iu":
-            found = f"{arrays[name].ndim}-D {arrays[name].dtype}"
-            raise ValueError(_rebuild(f"{name} must be a 1-D array of integers, got {found}."))
-
-
-def _check_lengths(arrays: dict[str, np.ndarray], n_wafers: int) -> None:
-    if arrays["label"].dtype.kind != "U":
-        raise ValueError(_rebuild(f"label must hold text, got {arrays['label'].dtype}."))
-    for name, values in arrays.items():
-        if name in ("cells", "offset", "truth") or values.ndim == 0:
-            continue
-        if values.shape != (n_wafers,):
-            raise ValueError(
-                _rebuild(
-                    f"{name} has shape {values.shape}, but offset tells of {n_wafers} wafers; "
-                    "there must be one value per wafer."
-                )
-            )
-
-
-def _check_offsets(offset: np.ndarray, n_cells: int) -> None:
-    if offset.size == 0 or offset[0] != 0 or offset[-1] != n_cells:
-        ends = f"from {offset[0]} to {offset[-1]}" if offset.size else "nowhere"
-        raise ValueError(
-            _rebuild(f"offset runs {ends}; it must run from 0 to the {n_cells} cells.")
-        )
-
-
-def _check_sizes(offset: np.ndarray, height: np.ndarray, width: np.ndarray) -> None:
-    sizes = np.diff(offset.astype(np.int64))
-    # uint16 sides would overflow when multiplied.
-    wanted = height.astype(np.int64) * width.astype(np.int64)
-    wrong = np.flatnonzero((sizes != wanted) | (height < 1) | (width < 1))
-    if wrong.size:
-        row = wrong[0]
-        raise ValueError(
-            _rebuild(
-                f"wafer {row}: offset gives it {sizes[row]} cells, but its grid is "
-                f"{height[row]} x {width[row]}."
-            )
-        )
-
-
-def _check_truth(truth: np.ndarray | None, cells: np.ndarray) -> None:
-    if truth is None:
-        return
-    if truth.dtype != np.bool_ or truth.shape != cells.shape:
-        raise ValueError(
-            _rebuild(
-                f"truth must be bool with one value per cell, got {truth.dtype} {truth.shape}."
-            )
-        )
-    wrong = np.flatnonzero(truth & (cells != FAIL))
-    if wrong.size:
-        raise ValueError(
-            _rebuild(f"truth marks cell {wrong[0]}, which is no fail (and {wrong.size - 1} more).")
-        )
-
-
-def _check_layout(arrays: dict[str, np.ndarray]) -> None:
-    _check_present(arrays)
-    _check_codes(arrays["cells"])
-    _check_numbers(arrays, ("offset", "height", "width"))
-    _check_offsets(arrays["offset"], arrays["cells"].size)
-    _check_lengths(arrays, arrays["offset"].size - 1)
-    _check_sizes(arrays["offset"], arrays["height"], arrays["width"])
-    _check_truth(arrays.get("truth"), arrays["cells"])
 
 
 def _select(label: np.ndarray, classes: str | Sequence[str] | None) -> np.ndarray:
@@ -174,12 +78,12 @@ def _grids(flat: np.ndarray, arrays: dict[str, np.ndarray], rows: np.ndarray) ->
 
 def _columns(arrays: dict[str, np.ndarray]) -> pd.DataFrame:
     order = ("label", "height", "width")
-    rest = [n for n, a in arrays.items() if a.ndim == 1 and n not in (*_LAYOUT, "truth")]
+    rest = [n for n, a in arrays.items() if a.ndim == 1 and n not in (*LAYOUT, "truth")]
     return pd.DataFrame({name: arrays[name] for name in (*order, *rest)})
 
 
 def _groups(frame: pd.DataFrame) -> np.ndarray:
-    """Groups for cross-validation: as recorded, else runs of consecutive equal grids."""
+    """Find the groups for cross-validation; see `load_wafer_maps`."""
     for name in _GROUP_COLUMNS:
         if name in frame:
             values = frame[name].to_numpy()
@@ -245,7 +149,7 @@ def load_wafer_maps(
     (4, ['label', 'height', 'width', 'lot'])
     """
     arrays = _read_arrays(_locate(path))
-    _check_layout(arrays)
+    check_layout(arrays)
     rows = _select(arrays["label"], classes)
     frame = _columns(arrays)
     truth = arrays.get("truth")
@@ -336,7 +240,7 @@ def save_wafer_maps(
     --------
     load_wafer_maps : read the file, with an example.
     """
-    taken = sorted(set(columns) & {*_LAYOUT, "file"})
+    taken = sorted(set(columns) & {*LAYOUT, "file"})
     if taken:
         raise ValueError(f"columns {taken} have names that the file format uses; rename them.")
     grids = check_wafer_maps(maps)
@@ -350,5 +254,5 @@ def save_wafer_maps(
     if truth is not None:
         arrays["truth"] = _flat_truth(truth, grids)
     arrays |= {name: _plain(name, values, len(grids)) for name, values in columns.items()}
-    _check_layout(arrays)
+    check_layout(arrays)
     _write_whole(Path(path), arrays)

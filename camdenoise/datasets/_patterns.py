@@ -80,7 +80,7 @@ def donut(disc: Disc, rng: Rng) -> np.ndarray:
     half = _lognormal(rng, 0.14, 0.45, max(0.05, 0.7 * _die(disc)), 0.33)
     inner = _lognormal(rng, 0.28, 0.25, 0.15, 0.55)
     half = half * (0.4 + 0.7 * side) * (1 + _wobble(angle, 0.1, rng))
-    ring = _falling(np.abs(np.hypot(dx, dy) - inner - half), half, rng.uniform(0.01, 0.06))
+    ring = _falling(np.abs(np.hypot(dx, dy) - inner - half), half, rng.uniform(0.005, 0.045))
     return ring * side
 
 
@@ -104,11 +104,11 @@ def edge_loc(disc: Disc, rng: Rng) -> np.ndarray:
 
 def edge_ring(disc: Disc, rng: Rng) -> np.ndarray:
     """Affect a band of one to three dies along all or most of the rim."""
-    reach = rng.uniform(1.3, 1.9) if rng.uniform() < 0.8 else rng.uniform(1.9, 3.5)
-    reach = np.maximum(reach * (1 + _wobble(disc.angle, 0.12, rng)), 1.3)
-    softness = rng.uniform(0.03, 0.1) if rng.uniform() < 0.7 else rng.uniform(0.1, 0.4)
+    reach = rng.uniform(1.35, 1.75) if rng.uniform() < 0.85 else rng.uniform(1.8, 3.5)
+    reach = np.maximum(reach * (1 + _wobble(disc.angle, 0.12, rng)), 1.35)
+    softness = rng.uniform(0.02, 0.08) if rng.uniform() < 0.8 else rng.uniform(0.08, 0.4)
     band = _falling(disc.rim, reach, softness)
-    if rng.uniform() < 0.25:
+    if rng.uniform() < 0.18:
         gap = _falling(_angle_between(disc.angle, _any_angle(rng)), rng.uniform(0.15, 1.0), 0.1)
         band = band * (1 - rng.uniform(0.5, 1) * gap)
     return band
@@ -116,7 +116,7 @@ def edge_ring(disc: Disc, rng: Rng) -> np.ndarray:
 
 def loc(disc: Disc, rng: Rng) -> np.ndarray:
     """Affect a blob between the middle and the rim, at times a second, smaller one."""
-    size = _lognormal(rng, 0.15, 0.55, max(0.06, 1.1 * _die(disc)), 0.55)
+    size = _lognormal(rng, 0.17, 0.55, max(0.06, 1.25 * _die(disc)), 0.55)
     stretch = 1 + rng.exponential(0.25)
     region = _blob(disc, _off_center(size, rng), size, min(stretch, 2.0), rng)
     if rng.uniform() < 0.2:
@@ -127,7 +127,7 @@ def loc(disc: Disc, rng: Rng) -> np.ndarray:
 
 def _off_center(size: float, rng: Rng) -> tuple[float, float]:
     """Draw a place away from the middle where a blob of `size` does not lean on the rim."""
-    radius = np.sqrt(rng.uniform(0.08, max(0.1, (1 - 0.8 * size) ** 2)))
+    radius = np.sqrt(rng.uniform(0.1, max(0.12, (1.05 - 0.8 * size) ** 2)))
     angle = _any_angle(rng)
     return radius * np.sin(angle), radius * np.cos(angle)
 
@@ -139,7 +139,7 @@ def _scratch_path(disc: Disc, length: float, heading: float, rng: Rng) -> np.nda
     bend = rng.normal(0, 0.7) * length / n_steps
     turns = heading + np.cumsum(bend + rng.normal(0, 0.02, n_steps))
     path = 0.5 * np.cumsum(np.stack([np.sin(turns), np.cos(turns)]), axis=1)
-    radius, angle = 0.9 * np.sqrt(rng.uniform(0.05, 1)), _any_angle(rng)
+    radius, angle = 0.95 * np.sqrt(rng.uniform(0.12, 1)), _any_angle(rng)
     middle = radius * np.array([np.sin(angle) * height, np.cos(angle) * width]) / 2
     middle += [(height - 1) / 2, (width - 1) / 2]
     return path + (middle - path.mean(axis=1))[:, None]
@@ -165,7 +165,7 @@ def scratch(disc: Disc, rng: Rng) -> np.ndarray:
     line = np.zeros(disc.shape)
     heading = _any_angle(rng)
     for _ in range(rng.choice([1, 2, 3], p=[0.72, 0.2, 0.08])):
-        length = _lognormal(rng, 0.85, 0.6, 5 * _die(disc), 2.4)
+        length = _lognormal(rng, 1.0, 0.65, 5 * _die(disc), 2.4)
         path = _scratch_path(disc, length, heading + rng.normal(0, 0.5), rng)
         path = _break(path, rng) if rng.uniform() < 0.2 else path
         path = _widen(path, rng) if rng.uniform() < 0.5 else path
@@ -187,10 +187,10 @@ def near_full(disc: Disc, rng: Rng) -> np.ndarray:
 #: Class -> shape, and the range of the share of affected dies that fail where it is strongest.
 SHAPES: dict[str, tuple[Callable[[Disc, Rng], np.ndarray], float, float]] = {
     "Center": (center, 0.8, 1.0),
-    "Donut": (donut, 0.6, 1.0),
-    "Edge-Loc": (edge_loc, 0.65, 1.0),
-    "Edge-Ring": (edge_ring, 0.95, 1.0),
-    "Loc": (loc, 0.7, 1.0),
-    "Scratch": (scratch, 0.85, 1.0),
+    "Donut": (donut, 0.7, 1.0),
+    "Edge-Loc": (edge_loc, 0.75, 1.0),
+    "Edge-Ring": (edge_ring, 0.98, 1.0),
+    "Loc": (loc, 0.8, 1.0),
+    "Scratch": (scratch, 0.88, 1.0),
     "Near-full": (near_full, 0.86, 1.0),
 }

@@ -6,16 +6,25 @@ where a denoiser can be scored die by die.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
 from camdenoise._maps import FAIL, PASS
-from camdenoise.datasets._patterns import CLASSES, PATTERN_CLASSES, SHAPES
+from camdenoise.datasets._options import (
+    Process,
+    Range,
+    check_classes,
+    check_count,
+    check_number,
+    check_range,
+    check_shapes,
+    class_shares,
+)
+from camdenoise.datasets._patterns import PATTERN_CLASSES, SHAPES
 from camdenoise.datasets._wafers import (
     Disc,
     background_probability,
@@ -28,33 +37,22 @@ from camdenoise.datasets._wafers import (
 )
 
 LOT_SIZE = 25
-SMALLEST_SIDE = 5
+# A pattern that hits fewer dies than this has missed the wafer and is drawn again.
+_FEWEST_DIES = 6
+_TRIES = 20
 # Mean and spread over wafers.
 _RANDOM_RATE = (0.49, 0.09)
 
 # How a pattern wafer's background compares with its lot's: median factor and spread of its
 # logarithm. What goes wrong in a process seldom makes one pattern and nothing else.
 _BESIDE_PATTERN = {
-    "Center": (1.25, 0.25),
-    "Donut": (1.3, 0.45),
-    "Edge-Loc": (1.4, 0.5),
-    "Edge-Ring": (1.05, 0.4),
-    "Loc": (0.9, 0.75),
+    "Center": (1.5, 0.25),
+    "Donut": (1.4, 0.45),
+    "Edge-Loc": (1.5, 0.5),
+    "Edge-Ring": (1.15, 0.4),
+    "Loc": (0.75, 0.75),
     "Scratch": (0.9, 0.5),
 }
-
-Range = float | tuple[float, float] | None
-
-
-@dataclass(frozen=True)
-class Process:
-    """What all wafers of one simulation share; see `make_wafer_maps` for the meanings."""
-
-    noise_rate: Range
-    density: Range
-    clumping: float
-    edge_gradient: float
-    hole_fraction: float
 
 
 @dataclass(frozen=True)
@@ -65,63 +63,6 @@ class Lot:
     disc: Disc
     holes: np.ndarray
     rate: float
-
-
-def _check_range(name: str, value: Range) -> Range:
-    """Accept None, one share, or a pair of shares from low to high."""
-    if value is None:
-        return None
-    low, high = (value, value) if isinstance(value, Real) else tuple(value)
-    if not 0 <= low <= high <= 1:
-        raise ValueError(
-            f"{name} must be a share from 0 to 1 or a pair (low, high) of such, got {value!r}."
-        )
-    return float(low), float(high)
-
-
-def _check_number(name: str, value: float, low: float, high: float) -> float:
-    if not (isinstance(value, Real) and low <= value <= high):
-        raise ValueError(f"{name} must be a number from {low} to {high}, got {value!r}.")
-    return float(value)
-
-
-def _check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    classes = (classes,) if isinstance(classes, str) else tuple(classes)
-    unknown = [name for name in classes if name not in CLASSES]
-    if unknown or not classes:
-        raise ValueError(f"classes must be some of {CLASSES}, got {unknown or classes}.")
-    return classes
-
-
-def _check_shapes(shapes: Sequence[tuple[int, int]] | None) -> list[tuple[int, int]] | None:
-    if shapes is None:
-        return None
-    sides = np.asarray(shapes)
-    if sides.ndim == 1:
-        sides = sides[None]
-    if sides.ndim != 2 or sides.shape[1] != 2 or len(sides) == 0 or sides.min() < SMALLEST_SIDE:
-        raise ValueError(
-            f"shapes must be (height, width) pairs of at least {SMALLEST_SIDE} dies a side, "
-            f"got {shapes!r}."
-        )
-    return [(int(height), int(width)) for height, width in sides]
-
-
-def _class_shares(
-    classes: tuple[str, ...], weights: Mapping[str, float] | Sequence[float] | None
-) -> np.ndarray:
-    """Turn `weights` into probabilities, one per class."""
-    if weights is None:
-        return np.full(len(classes), 1 / len(classes))
-    if isinstance(weights, Mapping):
-        weights = [weights.get(name, 0) for name in classes]
-    shares = np.asarray(weights, float)
-    if shares.shape != (len(classes),) or not (shares >= 0).all() or not shares.sum() > 0:
-        raise ValueError(
-            f"weights must be {len(classes)} numbers from 0 up, not all 0, one for each of "
-            f"{classes}; got {weights!r}."
-        )
-    return shares / shares.sum()
 
 
 def _draw_labels(
@@ -157,12 +98,16 @@ def _draw_rate(label: str, lot: Lot, process: Process, rng: np.random.RandomStat
 def _pattern_probability(
     label: str, disc: Disc, process: Process, rng: np.random.RandomState
 ) -> tuple[np.ndarray, float]:
-    """How likely the pattern fails each die, and its density."""
+    """Draw how likely the pattern fails each die, and its density."""
     if label not in SHAPES:
         return np.zeros(disc.shape), 0.0
     shape, *usual = SHAPES[label]
     density = rng.uniform(*(process.density or usual))
-    return density * shape(disc, rng), density
+    for _ in range(_TRIES):
+        affected = shape(disc, rng)
+        if affected[disc.dies].sum() >= _FEWEST_DIES:
+            break
+    return density * affected, density
 
 
 def _background(
@@ -178,16 +123,16 @@ def _background(
         disc,
         rate,
         clumping=process.clumping,
-        edge_gradient=process.edge_gradient ** (0.5 if uneven else 1),
+        edge_gradient=process.edge_gradient ** (0.35 if uneven else 1),
         drift=process.clumping if uneven else 0,
         rng=rng,
     )
 
 
 def _make_wafer(
-    label: str, lot: Lot, process: Process, rng: np.random.RandomState
+    label: str, wafer: int, lot: Lot, process: Process, rng: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray, dict]:
-    """One wafer: its map, the fails that the pattern caused, and how it was made."""
+    """Make one wafer: its map, the fails that the pattern caused, and how it came about."""
     dies = lot.disc.dies
     if rng.uniform() < process.hole_fraction:
         dies = dies & ~lot.holes
@@ -200,6 +145,7 @@ def _make_wafer(
     about = {
         "label": label,
         "lot": lot.number,
+        "wafer": wafer,
         "height": grid.shape[0],
         "width": grid.shape[1],
         "background_rate": rate,
@@ -207,6 +153,19 @@ def _make_wafer(
         "n_pattern": int(truth.sum()),
     }
     return grid, truth, about
+
+
+def _make_lots(
+    labels: np.ndarray,
+    shapes: list[tuple[int, int]] | None,
+    process: Process,
+    rng: np.random.RandomState,
+) -> Iterator[tuple[np.ndarray, np.ndarray, dict]]:
+    """Make a wafer for each label, a lot of 25 at a time."""
+    for start in range(0, len(labels), LOT_SIZE):
+        lot = _draw_lot(start // LOT_SIZE, shapes, process, rng)
+        for wafer, label in enumerate(labels[start : start + LOT_SIZE], start=1):
+            yield _make_wafer(str(label), wafer, lot, process, rng)
 
 
 def make_wafer_maps(
@@ -242,7 +201,7 @@ def make_wafer_maps(
         wafers scatter about it. With None, wafers of the class Random get a rate of their own.
     density : float, (low, high) or None, default=None
         Share of the dies in the pattern's core that fail; None draws from a range usual for the
-        class, .5 to 1 for most.
+        class: .7 to 1, but .98 to 1 for Edge-Ring, as in real ones. Lower it for harder patterns.
     clumping : float, default=0.3
         How uneven the background is: the spread of the logarithm of its rate from place to place;
         0 makes fails independent of their neighbours.
@@ -292,29 +251,19 @@ def make_wafer_maps(
     >>> bool((wafers.maps[0][wafers.truth[0]] == 2).all())
     True
     """
-    if isinstance(n_samples, bool) or not isinstance(n_samples, int | np.integer) or n_samples < 1:
-        raise ValueError(f"n_samples must be a whole number from 1 up, got {n_samples!r}.")
-    classes = _check_classes(classes)
-    shapes = _check_shapes(shapes)
+    n_samples, classes = check_count(n_samples), check_classes(classes)
+    shapes = check_shapes(shapes)
     process = Process(
-        noise_rate=_check_range("noise_rate", noise_rate),
-        density=_check_range("density", density),
-        clumping=_check_number("clumping", clumping, 0, 3),
-        edge_gradient=_check_number("edge_gradient", edge_gradient, 0, 100),
-        hole_fraction=_check_number("hole_fraction", hole_fraction, 0, 1),
+        noise_rate=check_range("noise_rate", noise_rate),
+        density=check_range("density", density),
+        clumping=check_number("clumping", clumping, 0, 3),
+        edge_gradient=check_number("edge_gradient", edge_gradient, 0, 100),
+        hole_fraction=check_number("hole_fraction", hole_fraction, 0, 1),
     )
     rng = check_random_state(random_state)
-    labels = _draw_labels(n_samples, classes, _class_shares(classes, weights), rng)
-    maps, truths, rows = [], [], []
-    for start in range(0, n_samples, LOT_SIZE):
-        lot = _draw_lot(start // LOT_SIZE, shapes, process, rng)
-        for label in labels[start : start + LOT_SIZE]:
-            grid, truth, about = _make_wafer(str(label), lot, process, rng)
-            maps.append(grid)
-            truths.append(truth)
-            rows.append(about)
-    frame = pd.DataFrame(rows)
-    frame.insert(2, "wafer", np.arange(n_samples) % LOT_SIZE + 1)
-    return Bunch(
-        maps=maps, target=labels, truth=truths, groups=frame["lot"].to_numpy(), frame=frame
-    )
+    labels = _draw_labels(n_samples, classes, class_shares(classes, weights), rng)
+    wafers = list(_make_lots(labels, shapes, process, rng))
+    maps, truth, about = (list(column) for column in zip(*wafers, strict=True))
+    frame = pd.DataFrame(about)
+    groups = np.array(frame["lot"], int)
+    return Bunch(maps=maps, target=labels, truth=truth, groups=groups, frame=frame)

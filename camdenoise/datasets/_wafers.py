@@ -19,14 +19,14 @@ GRID_SHARES = {
     (50, 43): 2, (56, 41): 2, (32, 29): 1, (35, 40): 1,
 }  # fmt: skip
 
-# Median share of failing dies by number of dies. A die of half the size fails half as often, as
+# Median share of failing dies by number of dies. A die of half the area fails half as often, as
 # any model of yield by defect density has it; the measured medians follow that up to 2,000 dies.
 _DIES = (300, 516, 1000, 1600, 2800, 10000)
 _MEDIAN_RATE = (0.22, 0.165, 0.079, 0.057, 0.035, 0.022)
 # Spread of the logarithm of the rate: between lots, and between the wafers of a lot.
-_LOT_SPREAD = 0.28
+_LOT_SPREAD = 0.24
 _WAFER_SPREAD = 0.15
-_RATE_LIMITS = (0.002, 0.5)
+_RATE_LIMITS = (0.002, 0.32)
 # Where the rim begins, and how fast its excess of fails dies out inwards, in wafer radii.
 _RIM = 0.9
 _RIM_DECAY = 0.038
@@ -138,16 +138,16 @@ def _rim_excess(disc: Disc, gradient: float) -> np.ndarray:
 
 
 def _to_mean(weight: np.ndarray, dies: np.ndarray, rate: float) -> np.ndarray:
-    """Turn weights of defect density into probabilities of mean `rate` over the dies."""
+    """Scale weights to probabilities of mean `rate` over the dies, though none can pass 1."""
     if rate <= 0 or rate >= 1:
         return np.full(dies.shape, float(rate >= 1))
-    wanted = -np.log1p(-rate)
-    weight = weight / weight[dies].mean()
-    density = wanted
-    for _ in range(4):
-        mean = 1 - np.exp(-density * weight[dies]).mean()
-        density *= wanted / -np.log1p(-mean)
-    return 1 - np.exp(-density * weight)
+    chance = weight
+    for _ in range(50):
+        mean = np.minimum(chance[dies], 1).mean()
+        if abs(mean - rate) < 1e-4 * rate:
+            break
+        chance = chance * (rate / mean)
+    return np.minimum(chance, 1)
 
 
 def background_probability(
