@@ -142,7 +142,11 @@ def map_items(X: WaferMaps, *, min_maps: int = 1) -> list[Any]:
             "Expected a collection of wafer maps, got one 2-D array. "
             "Wrap a single wafer map in a list: [wafer_map]."
         )
-    if isinstance(X, str | bytes | dict) or not isinstance(X, Iterable) or np.ndim(X) == 0:
+    if (
+        isinstance(X, str | bytes | dict)
+        or not isinstance(X, Iterable)
+        or getattr(X, "ndim", 1) == 0
+    ):
         raise ValueError(
             f"Expected a collection of wafer maps, got {type(X).__name__}. Pass a list, object "
             "array or Series of 2-D maps, or a 3-D array."

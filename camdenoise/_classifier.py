@@ -1,0 +1,414 @@
+"""WaferClassifier: a convolutional net on wafer maps as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    assert_all_finite,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+from skorch.callbacks import EarlyStopping, LRScheduler
+from skorch.helper import predefined_split
+
+from camdenoise._augmentation import Augmentation, symmetry
+from camdenoise._backbones import Backbone, make_backbone
+from camdenoise._encoding import FITS, die_of_pixel, encode_maps, fitted_shape, one_hot
+from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
+from camdenoise._training import (
+    EncodedWafers,
+    TrainingProgress,
+    WaferBatches,
+    WaferNet,
+    bfloat16_is_faster,
+    resolve_device,
+)
+
+
+class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
+    """Classify wafer bin maps by the pattern of their fails with a convolutional net.
+
+    Maps of any size are resized (nearest die) to a square of `input_size` pixels with one plane
+    each for no die, pass and fail, and a net is trained on them with AdamW through skorch.
+
+    Parameters
+    ----------
+    backbone : str, default="wafer_resnet"
+        Our narrow residual net, whose stem keeps the full resolution, or any timm model name
+        (random weights, nothing is downloaded). timm's VGG gets a pooled linear head.
+    width : int, default=16
+        Channels of the first stage of ``"wafer_resnet"``.
+    input_size : int, default=64
+        Side of the model input in pixels.
+    fit_to_input : {"stretch", "pad"}, default="stretch"
+        Fill the square, which makes every wafer a round disc whatever the shape of its dies, or
+        keep the die grid's aspect.
+    max_epochs : int, default=5
+        Passes over the training wafers.
+    learning_rate : float, default=3e-3
+        Step size of AdamW; the peak of the schedule.
+    lr_schedule : {"onecycle", "constant"}, default="onecycle"
+        Warm-up and cosine decay over all epochs (Smith & Topin 2019, 1708.07120), or no change.
+    weight_decay : float, default=1e-2
+        Decoupled weight decay of AdamW.
+    batch_size : int, default=64
+        Wafers per step.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class's wafers in the loss.
+    symmetries : bool, default=True
+        Train on all eight symmetries of the square, drawn at random.
+    flip_rate : float, default=0.0
+        Noise augmentation: each training wafer has up to this share of its dies flipped.
+    background : collection of wafer maps or None, default=None
+        Noise augmentation: fails of these wafers (real ``none`` wafers, say), turned and shifted,
+        are added to half of the training wafers.
+    symmetric_prediction : bool, default=False
+        Average the probabilities over the eight symmetries; eight times the time.
+    early_stopping : bool, default=False
+        Hold out `validation_fraction` of the wafers, stop after `n_iter_no_change` epochs without
+        a lower validation loss, and keep the best epoch.
+    validation_fraction : float, default=0.1
+        Share held out with `early_stopping`.
+    n_iter_no_change : int, default=5
+        Patience of `early_stopping`, in epochs.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Arithmetic of training. "auto" takes bfloat16 autocast where it is faster on this machine.
+        Prediction is always in float32, so that decisions do not depend on the machine's kind.
+    device : str, default="cpu"
+        A torch device, or "auto" for a GPU where there is one.
+    progress : bool, default=False
+        Show a progress bar with the time left.
+    random_state : int, RandomState instance or None, default=None
+        Initial weights, order and augmentation. The same integer gives the same net on the same
+        machine with the same number of threads.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    module_ : Backbone
+        The trained network, in eval mode.
+    net_ : skorch.NeuralNetClassifier
+        The skorch net that trained it.
+    history_ : list of dict
+        One entry per epoch: losses and seconds.
+    n_features_in_ : int
+        Columns of `X`, only where that was a 2-D table (rows of 1 x p maps).
+
+    See Also
+    --------
+    CamDenoiser : Remove the fails that this classifier did not look at.
+
+    References
+    ----------
+    .. [1] M.-J. Wu, J.-S. R. Jang, J.-L. Chen, "Wafer Map Failure Pattern Recognition and
+       Similarity Ranking for Large-Scale Data Sets", IEEE Trans. Semicond. Manuf. 28(1), 2015.
+    .. [2] K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
+
+    Examples
+    --------
+    >>> from camdenoise import WaferClassifier
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> wafers = make_wafer_maps(60, classes=["Center", "Edge-Ring"], random_state=0)
+    >>> clf = WaferClassifier(width=4, input_size=32, max_epochs=8, random_state=0)
+    >>> clf.fit(wafers.maps, wafers.target).score(wafers.maps, wafers.target) > 0.8
+    True
+    """
+
+    _parameter_constraints = {
+        "backbone": [str],
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "input_size": [Interval(Integral, 8, 1024, closed="both")],
+        "fit_to_input": [StrOptions(set(FITS))],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions({"onecycle", "constant"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "symmetries": ["boolean"],
+        "flip_rate": [Interval(Real, 0, 1, closed="both")],
+        "background": [None, "array-like", list, HasMethods("__iter__")],
+        "symmetric_prediction": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "device": [str],
+        "progress": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        backbone="wafer_resnet",
+        *,
+        width=16,
+        input_size=64,
+        fit_to_input="stretch",
+        max_epochs=5,
+        learning_rate=3e-3,
+        lr_schedule="onecycle",
+        weight_decay=1e-2,
+        batch_size=64,
+        class_weight=None,
+        symmetries=True,
+        flip_rate=0.0,
+        background=None,
+        symmetric_prediction=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        precision="auto",
+        device="cpu",
+        progress=False,
+        random_state=None,
+    ):
+        self.backbone = backbone
+        self.width = width
+        self.input_size = input_size
+        self.fit_to_input = fit_to_input
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.class_weight = class_weight
+        self.symmetries = symmetries
+        self.flip_rate = flip_rate
+        self.background = background
+        self.symmetric_prediction = symmetric_prediction
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.precision = precision
+        self.device = device
+        self.progress = progress
+        self.random_state = random_state
+
+    def fit(self, X: WaferMaps, y: Any, sample_weight: Any = None) -> WaferClassifier:
+        """Train the net from scratch.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+        y : array-like of shape (n_wafers,)
+            Class labels, strings or integers.
+        sample_weight : array-like of shape (n_wafers,), default=None
+            Weight of each wafer in the loss, multiplied by that of its class.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        WaferMapError
+            For a map that cannot be read.
+        ValueError
+            For labels that do not fit `X`, an unknown backbone or a bad parameter.
+        """
+        self._validate_params()
+        maps = self._read_maps(X, reset=True, min_maps=2)
+        codes = self._check_labels(maps, y)
+        weights = self._weights(X, y, sample_weight)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._train(maps, codes, weights, seed)
+        return self
+
+    def predict_proba(self, X: WaferMaps) -> np.ndarray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_wafers, n_classes)
+            Columns in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        images = self.encode(self._read_maps(X, reset=False))
+        turns = range(8) if self.symmetric_prediction else (0,)
+        return np.mean([self._probabilities(symmetry(images, turn)) for turn in turns], axis=0)
+
+    def predict(self, X: WaferMaps) -> np.ndarray:
+        """Return the most probable class of each wafer.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps.
+
+        Returns
+        -------
+        ndarray of shape (n_wafers,)
+            Labels from `classes_`.
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def encode(self, maps: list[np.ndarray]) -> torch.Tensor:
+        """Return checked maps as the net sees them: uint8 codes, (n, input_size, input_size)."""
+        return encode_maps(maps, self.input_size, self.fit_to_input)
+
+    def _check_labels(self, maps, y) -> np.ndarray:
+        if y is None:
+            raise ValueError(
+                "WaferClassifier requires y to be passed, but the target y is None. "
+                "Pass one class label per wafer."
+            )
+        check_consistent_length(maps, y)
+        labels = column_or_1d(y, warn=True)
+        assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        return codes
+
+    def _weights(self, X, y, sample_weight) -> np.ndarray:
+        """Return weights with mean 1, so that the learning rate keeps its meaning."""
+        rows = np.empty((len(y), 0))
+        weights = _check_sample_weight(
+            sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+        )
+        if self.class_weight is not None:
+            weights = weights * compute_sample_weight(self.class_weight, np.asarray(y).ravel())
+        if weights.sum() == 0:
+            raise ValueError("All sample weights are zero; give at least one wafer a weight.")
+        return weights / weights.mean()
+
+    def _train(self, maps, codes, weights, seed: int) -> None:
+        device = resolve_device(self.device)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            module = make_backbone(self.backbone, len(self.classes_), width=self.width)
+            train, valid = self._datasets(maps, codes, weights, seed)
+            self.net_ = self._net(module, train, valid, device, seed).fit(train, None)
+        # The moments of the optimizer are three times the size of the net and of no further use.
+        self.net_.optimizer_.state.clear()
+        self.net_.set_params(train_split=None)
+        self.module_: Backbone = self.net_.module_.eval()
+        self.history_ = [_epoch_summary(row) for row in self.net_.history]
+
+    def _datasets(self, maps, codes, weights, seed):
+        rows, held_out = np.arange(len(maps)), None
+        if self.early_stopping:
+            common = np.bincount(codes).min() >= 2 and self.validation_fraction * len(codes) >= len(
+                self.classes_
+            )
+            rows, held_out = train_test_split(
+                rows,
+                test_size=self.validation_fraction,
+                random_state=seed,
+                stratify=codes if common else None,
+            )
+        encoded = self._encoded(maps, codes, weights)
+        train = EncodedWafers(*(part[rows] for part in encoded), augment=self._augmentation())
+        valid = None if held_out is None else EncodedWafers(*(part[held_out] for part in encoded))
+        return train, valid
+
+    def _encoded(self, maps, codes, weights) -> tuple[torch.Tensor, ...]:
+        """Return die codes, die of each pixel row and column, label codes and weights."""
+        dies = np.zeros((len(maps), 2, self.input_size), np.int64)
+        for row, grid in enumerate(maps):
+            pixels = fitted_shape(grid.shape, self.input_size, self.fit_to_input)
+            for axis, (n_dies, n_pixels) in enumerate(zip(grid.shape, pixels, strict=True)):
+                start = (self.input_size - n_pixels) // 2
+                dies[row, axis, start : start + n_pixels] = die_of_pixel(n_dies, n_pixels)
+        return (
+            self.encode(maps),
+            torch.from_numpy(dies),
+            torch.from_numpy(codes.astype(np.int64)),
+            torch.from_numpy(weights.astype(np.float32)),
+        )
+
+    def _augmentation(self) -> Augmentation:
+        background = None
+        if self.background is not None:
+            background = self.encode(check_wafer_maps(self.background)) == FAIL
+        return Augmentation(self.symmetries, self.flip_rate, background)
+
+    def _net(self, module, train, valid, device: str, seed: int) -> WaferNet:
+        low_precision = self.precision == "bfloat16" or (
+            self.precision == "auto" and bfloat16_is_faster(module, device)
+        )
+        return WaferNet(
+            module,
+            criterion=torch.nn.CrossEntropyLoss,
+            classes=list(range(len(self.classes_))),
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=self.weight_decay,
+            lr=self.learning_rate,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            iterator_train=WaferBatches,
+            iterator_train__shuffle=True,
+            iterator_train__seed=seed,
+            iterator_valid=WaferBatches,
+            train_split=None if valid is None else predefined_split(valid),
+            callbacks=self._callbacks(len(train)),
+            callbacks__valid_acc=None,
+            callbacks__print_log=None,
+            device=device,
+            bfloat16=low_precision,
+        )
+
+    def _callbacks(self, n_wafers: int) -> list:
+        callbacks: list = []
+        if self.lr_schedule == "onecycle":
+            steps = self.max_epochs * -(-n_wafers // self.batch_size)
+            callbacks.append(
+                LRScheduler(
+                    torch.optim.lr_scheduler.OneCycleLR,
+                    max_lr=self.learning_rate,
+                    total_steps=steps + 1,
+                    step_every="batch",
+                )
+            )
+        if self.early_stopping:
+            callbacks.append(
+                EarlyStopping(patience=self.n_iter_no_change, load_best=True, sink=_quiet)
+            )
+        if self.progress:
+            callbacks.append(TrainingProgress())
+        return callbacks
+
+    def _probabilities(self, images: torch.Tensor) -> np.ndarray:
+        device = next(self.module_.parameters()).device
+        logits = []
+        with torch.inference_mode():
+            for batch in images.split(256):
+                logits.append(self.module_(one_hot(batch).to(device)).double().cpu())
+        return torch.softmax(torch.cat(logits), dim=1).numpy()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+def _quiet(message: str) -> None:
+    """Swallow skorch's early-stopping message; `history_` has the epochs."""
+
+
+def _epoch_summary(row: dict) -> dict:
+    names = {
+        "epoch": "epoch",
+        "train_loss": "train_loss",
+        "valid_loss": "valid_loss",
+        "dur": "seconds",
+    }
+    return {ours: row[theirs] for theirs, ours in names.items() if theirs in row}

@@ -1,0 +1,127 @@
+"""From ragged wafer maps to a square model input, and from a square saliency back to dies.
+
+Every pixel of the input shows one die (nearest resize), so the two directions share one piece of
+geometry: which die a pixel shows, and where in the square a die has its centre. Wafers of one grid
+are handled together, as array indexing and two small matrix products.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from camdenoise._maps import NO_DIE
+
+#: Ways to fit a wafer into a square: fill it, or keep the dies' aspect and pad with "no die".
+FITS = ("stretch", "pad")
+
+
+def fitted_shape(shape: tuple[int, int], size: int, fit: str) -> tuple[int, int]:
+    """Return how many pixels the wafer's rows and columns take up in the square."""
+    if fit == "stretch":
+        return size, size
+    longest = max(shape)
+    return tuple(max(1, round(side * size / longest)) for side in shape)  # type: ignore[return-value]
+
+
+def die_of_pixel(n_dies: int, n_pixels: int) -> np.ndarray:
+    """Return for each of `n_pixels` along an axis the die whose area holds its centre."""
+    return ((np.arange(n_pixels) + 0.5) * n_dies / n_pixels).astype(np.intp)
+
+
+def _rows_by_shape(shapes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
+    rows = defaultdict(list)
+    for row, shape in enumerate(shapes):
+        rows[tuple(shape)].append(row)
+    return rows
+
+
+def encode_maps(maps: Sequence[np.ndarray], size: int, fit: str = "stretch") -> torch.Tensor:
+    """Resize wafer maps to one square, nearest die, codes kept.
+
+    Parameters
+    ----------
+    maps : sequence of ndarray of uint8, shape (height, width)
+        Checked wafer maps.
+    size : int
+        Side of the square in pixels.
+    fit : {"stretch", "pad"}
+        Fill the square, or keep the grid's aspect and surround it with "no die".
+
+    Returns
+    -------
+    Tensor of uint8, shape (n_maps, size, size)
+
+    Examples
+    --------
+    >>> encode_maps([np.array([[0, 1], [2, 1]], np.uint8)], 4)[0].tolist()
+    [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 1, 1], [2, 2, 1, 1]]
+    """
+    square = np.full((len(maps), size, size), NO_DIE, np.uint8)
+    for shape, rows in _rows_by_shape([grid.shape for grid in maps]).items():
+        height, width = fitted_shape(shape, size, fit)
+        top, left = (size - height) // 2, (size - width) // 2
+        ys, xs = die_of_pixel(shape[0], height), die_of_pixel(shape[1], width)
+        same = np.stack([maps[row] for row in rows])
+        square[rows, top : top + height, left : left + width] = same[:, ys][:, :, xs]
+    return torch.from_numpy(square)
+
+
+def one_hot(codes: torch.Tensor) -> torch.Tensor:
+    """Turn die codes into one plane per code: float32 (n, 3, size, size), channels last."""
+    planes = codes.new_empty((*codes.shape, 3), dtype=torch.float32)
+    for code in range(3):
+        planes[..., code] = codes == code
+    return planes.permute(0, 3, 1, 2)
+
+
+def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np.ndarray:
+    """Return the bilinear weights that read a `grid`-cell axis at the centres of the dies.
+
+    The wafer takes `n_pixels` of the `size` input pixels, centred; the axis of the saliency has
+    `grid` cells over the same `size` pixels. Half-pixel centres, as ``align_corners=False``.
+    """
+    offset = (size - n_pixels) // 2
+    pixel = offset + (np.arange(n_dies) + 0.5) * n_pixels / n_dies
+    cell = np.clip(pixel * grid / size - 0.5, 0, grid - 1)
+    low = np.minimum(cell.astype(np.intp), max(grid - 2, 0))
+    weights = np.zeros((n_dies, grid), np.float32)
+    np.add.at(weights, (np.arange(n_dies), low), 1 - (cell - low))
+    np.add.at(weights, (np.arange(n_dies), np.minimum(low + 1, grid - 1)), cell - low)
+    return weights
+
+
+def to_die_grid(
+    saliency: np.ndarray, shapes: Sequence[tuple[int, int]], size: int, fit: str = "stretch"
+) -> list[np.ndarray]:
+    """Read square saliencies at the centre of every die, bilinearly.
+
+    Parameters
+    ----------
+    saliency : ndarray of float32, shape (n_maps, grid, grid)
+        One coarse map per wafer, covering the model's whole input.
+    shapes : sequence of (height, width)
+        Die grid of each wafer.
+    size : int
+        Side of the model's input in pixels.
+    fit : {"stretch", "pad"}
+        How the wafers were fitted into it.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (height, width)
+        One per wafer, at its own size.
+    """
+    on_dies: list[np.ndarray] = [None] * len(shapes)  # type: ignore[list-item]
+    grid = saliency.shape[-1]
+    for shape, rows in _rows_by_shape(shapes).items():
+        pixels = fitted_shape(shape, size, fit)
+        read_y, read_x = (
+            interpolation_matrix(n, p, size, grid) for n, p in zip(shape, pixels, strict=True)
+        )
+        for row, values in zip(rows, read_y @ saliency[rows] @ read_x.T, strict=True):
+            on_dies[row] = values
+    return on_dies
