@@ -1,0 +1,538 @@
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+
+from camdenoise._maps import WaferMapError
+from camdenoise.datasets import (
+    CLASSES,
+    PATTERN_CLASSES,
+    load_wafer_maps,
+    make_wafer_maps,
+    save_wafer_maps,
+)
+
+DATA = Path(
+    os.environ.get("CAMDENOISE_DATA", Path(__file__).resolve().parents[1] / "../shared/data")
+)
+needs_data = pytest.mark.skipif(
+    not (DATA / "wm811k_mini.npz").is_file(),
+    reason="real wafers are absent; set CAMDENOISE_DATA to the folder with wm811k_mini.npz",
+)
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wafers():
+    return make_wafer_maps(12, classes=CLASSES, random_state=3)
+
+
+@pytest.fixture
+def arrays():
+    """The arrays of a small, sound file: a 2 x 3 and a 1 x 2 wafer."""
+    return {
+        "cells": np.array([0, 1, 2, 1, 1, 0, 2, 1], np.uint8),
+        "offset": np.array([0, 6, 8]),
+        "height": np.array([2, 1], np.uint16),
+        "width": np.array([3, 2], np.uint16),
+        "label": np.array(["Loc", "none"]),
+    }
+
+
+def write(folder, arrays):
+    np.savez(folder / "wafers.npz", **arrays)
+    return folder / "wafers.npz"
+
+
+def test_what_is_saved_is_loaded(wafers, tmp_path):
+    file = tmp_path / "wafers.npz"
+    save_wafer_maps(
+        file, wafers.maps, wafers.target, truth=wafers.truth, lot=wafers.groups, source="simulated"
+    )
+    again = load_wafer_maps(file)
+    for name in ("maps", "truth"):
+        for was, now in zip(wafers[name], again[name], strict=True):
+            assert was.dtype == now.dtype
+            np.testing.assert_array_equal(was, now)
+    np.testing.assert_array_equal(again.target, wafers.target)
+    np.testing.assert_array_equal(again.groups, wafers.groups)
+    assert again.about == {"source": "simulated"}
+
+
+def test_frame_has_sides_and_every_column_of_the_file(arrays, tmp_path):
+    arrays |= {"fold": np.array([3, 1], np.int8), "tool": np.array(["a", "b"])}
+    frame = load_wafer_maps(write(tmp_path, arrays)).frame
+    assert frame.columns.tolist() == ["label", "height", "width", "fold", "tool"]
+    assert frame.loc[1].tolist() == ["none", 1, 2, 1, "b"]
+
+
+def test_maps_are_views_of_one_array(arrays, tmp_path):
+    first, second = load_wafer_maps(write(tmp_path, arrays)).maps
+    assert first.base is not None and first.base is second.base
+
+
+def test_a_folder_stands_for_the_file_in_it(arrays, tmp_path):
+    write(tmp_path, arrays).rename(tmp_path / "wm811k_dev.npz")
+    assert len(load_wafer_maps(tmp_path).maps) == 2
+
+
+def test_classes_select_wafers_with_all_that_belongs_to_them(arrays, tmp_path):
+    arrays["chunk"] = np.array([4, 9])
+    picked = load_wafer_maps(write(tmp_path, arrays), classes=["none"])
+    assert picked.target.tolist() == ["none"]
+    assert picked.groups.tolist() == [9]
+    assert picked.maps[0].tolist() == [[2, 1]]
+    assert picked.frame.index.tolist() == [0] and picked.truth is None
+
+
+def test_a_class_that_the_file_lacks_is_an_error(arrays, tmp_path):
+    with pytest.raises(ValueError, match=r"no wafer of class \['Loch'\]; the file has \['Loc'"):
+        load_wafer_maps(write(tmp_path, arrays), classes=["Loch"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "groups"),
+    [
+        ({"chunk": [5, 5], "lot": [1, 2]}, [5, 5]),
+        ({"lot": np.array(["B", "A"])}, [0, 1]),
+        ({"shape_run": [7, 8]}, [7, 8]),
+        ({}, [0, 1]),
+    ],
+)
+def test_groups_come_from_the_best_column_there_is(arrays, tmp_path, columns, groups):
+    arrays |= {name: np.array(values) for name, values in columns.items()}
+    assert load_wafer_maps(write(tmp_path, arrays)).groups.tolist() == groups
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("offset", [0, 6, 9], "offset runs from 0 to 9; it must run from 0 to the 8 cells"),
+        ("offset", [1, 6, 8], "offset runs from 1"),
+        ("offset", [0, 5, 8], "wafer 0: offset gives it 5 cells, but its grid is 2 x 3"),
+        ("offset", [0.0, 6.0, 8.0], "offset must be a 1-D array of integers"),
+        ("offset", np.array([], int), "offset runs nowhere"),
+        ("height", [2, 3], "wafer 1: offset gives it 2 cells, but its grid is 3 x 2"),
+        ("height", [2, -1], "wafer 1"),
+        ("width", [3], "width has shape"),
+        ("label", ["Loc"], "label has shape"),
+        ("label", [1, 2], "label must hold text"),
+        ("fold", [1, 2, 3], "fold has shape .* one value per wafer"),
+        ("cells", np.array([0, 1, 2, 1, 1, 0, 7, 1], np.uint8), "value 7 at position 6"),
+        ("cells", [0, 1, 2, 1, 1, 0, 2, 1], "cells must be a 1-D uint8 array, got 1-D int64"),
+        ("truth", np.ones(8, bool), "truth marks cell 0, which is no fail"),
+        ("truth", np.ones(5, bool), "one value per cell"),
+    ],
+)
+def test_a_file_that_contradicts_itself_says_where(arrays, tmp_path, name, value, message):
+    arrays[name] = np.asarray(value)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_wafer_maps(write(tmp_path, arrays))
+    assert "rebuild it with save_wafer_maps" in str(caught.value)
+
+
+def test_sides_are_multiplied_without_overflow(arrays, tmp_path):
+    # 256 x 256 is 0 in uint16, which would agree with an empty wafer.
+    arrays |= {"offset": np.array([0, 0, 8]), "height": np.array([256, 4], np.uint16)}
+    arrays["width"] = np.array([256, 2], np.uint16)
+    with pytest.raises(ValueError, match="wafer 0: offset gives it 0 cells"):
+        load_wafer_maps(write(tmp_path, arrays))
+
+
+def test_a_missing_array_is_named(arrays, tmp_path):
+    del arrays["width"]
+    with pytest.raises(ValueError, match=r"arrays \['width'\] are missing"):
+        load_wafer_maps(write(tmp_path, arrays))
+
+
+def test_pickled_objects_are_refused(arrays, tmp_path):
+    arrays["label"] = arrays["label"].astype(object)
+    with pytest.raises(ValueError, match="'label' .* cannot be read without pickle"):
+        load_wafer_maps(write(tmp_path, arrays))
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.9])
+def test_a_cut_off_file_is_refused(arrays, tmp_path, share):
+    file = write(tmp_path, arrays)
+    content = file.read_bytes()
+    file.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match="no readable npz file"):
+        load_wafer_maps(file)
+
+
+def test_a_damaged_array_is_refused(wafers, tmp_path):
+    file = tmp_path / "wafers.npz"
+    save_wafer_maps(file, wafers.maps, wafers.target)
+    content = bytearray(file.read_bytes())
+    content[200:260] = bytes(60)
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="'cells' of .* cannot be read"):
+        load_wafer_maps(file)
+
+
+def test_a_bare_array_is_refused(tmp_path):
+    np.save(tmp_path / "wafers.npy", np.zeros(3))
+    with pytest.raises(ValueError, match="one bare array"):
+        load_wafer_maps(tmp_path / "wafers.npy")
+
+
+def test_an_absent_file_says_what_was_looked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"wm811k_dev\.npz"):
+        load_wafer_maps(tmp_path)
+
+
+def test_a_failed_save_leaves_the_old_file_and_no_other(wafers, tmp_path, monkeypatch):
+    file = tmp_path / "wafers.npz"
+    save_wafer_maps(file, wafers.maps, wafers.target)
+    before = file.read_bytes()
+
+    def run_out_of_space(stream, **arrays):
+        stream.write(b"half a file")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", run_out_of_space)
+    with pytest.raises(OSError, match="no space"):
+        save_wafer_maps(file, wafers.maps[:3], wafers.target[:3])
+    assert file.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["wafers.npz"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": ["Loc"]}, r"column 'target' has shape \(1,\), expected \(2,\)"),
+        ({"target": [1, 2]}, "column 'target' is of type object"),
+        ({"lot": [object(), None]}, "column 'lot' is of type object, which needs pickle"),
+        ({"lot": [1, 2, 3]}, "column 'lot' has shape"),
+        ({"cells": [1, 2]}, "names that the file format uses"),
+        ({"truth": [np.zeros((2, 2), bool)]}, "truth has 1 masks for 2"),
+        ({"truth": [np.zeros((2, 2))] * 2}, "truth of wafer 0 is float64"),
+        ({"truth": [np.zeros((2, 2), bool), np.ones((2, 2), bool)]}, "truth of wafer 1 marks"),
+    ],
+)
+def test_what_cannot_be_saved_is_refused_before_writing(tmp_path, change, message):
+    target = change.pop("target", ["Loc", "none"])
+    with pytest.raises(ValueError, match=message):
+        save_wafer_maps(tmp_path / "w.npz", np.ones((2, 2, 2), np.uint8), target, **change)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_map_with_a_wrong_code_is_not_saved(tmp_path):
+    with pytest.raises(WaferMapError, match="wafer map 1: value 7"):
+        save_wafer_maps(tmp_path / "w.npz", [[[1]], [[7]]], ["Loc", "Loc"])
+
+
+def test_columns_of_a_frame_can_be_saved(wafers, tmp_path):
+    columns = wafers.frame.drop(columns=["label", "height", "width"])
+    save_wafer_maps(tmp_path / "w.npz", wafers.maps, wafers.frame["label"], **columns)
+    frame = load_wafer_maps(tmp_path / "w.npz").frame
+    pd.testing.assert_frame_equal(
+        frame[wafers.frame.columns], wafers.frame, check_dtype=False, check_like=True
+    )
+
+
+@needs_data
+def test_real_wafers_load():
+    mini = load_wafer_maps(DATA / "wm811k_mini.npz")
+    assert len(mini.maps) == len(mini.target) == len(mini.groups) == len(mini.frame) == 520
+    assert set(mini.target) == set(CLASSES)
+    assert "order" in mini.frame and "provenance" in mini.about
+
+
+# --- simulated wafers ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return make_wafer_maps(900, classes=CLASSES, random_state=0)
+
+
+def failing_shares(maps):
+    return np.array([(grid == 2).sum() / (grid > 0).sum() for grid in maps])
+
+
+def test_rows_agree_with_each_other(simulated):
+    frame = simulated.frame
+    assert frame["label"].tolist() == simulated.target.tolist()
+    assert frame["lot"].tolist() == simulated.groups.tolist()
+    assert [grid.shape for grid in simulated.maps] == list(
+        zip(frame["height"], frame["width"], strict=True)
+    )
+    assert [mask.sum() for mask in simulated.truth] == frame["n_pattern"].tolist()
+
+
+def test_every_class_has_its_share(simulated):
+    labels, counts = np.unique(simulated.target, return_counts=True)
+    assert set(labels) == set(CLASSES) and set(counts) == {100}
+
+
+def test_default_classes_are_the_six_patterns():
+    assert set(make_wafer_maps(30, random_state=0).target) == set(PATTERN_CLASSES)
+
+
+def test_truth_is_made_of_fails(simulated):
+    for grid, mask in zip(simulated.maps, simulated.truth, strict=True):
+        assert grid.dtype == np.uint8 and mask.dtype == bool and mask.shape == grid.shape
+        assert (grid[mask] == 2).all()
+
+
+def test_classes_without_a_pattern_have_no_truth_and_the_others_do(simulated):
+    for label, mask in zip(simulated.target, simulated.truth, strict=True):
+        assert mask.any() == (label not in ("none", "Random")), label
+
+
+def test_near_full_truth_is_nearly_every_fail(simulated):
+    rows = simulated.target == "Near-full"
+    fails = np.array([(grid == 2).sum() for grid in simulated.maps])
+    assert (simulated.frame["n_pattern"][rows] > 0.8 * fails[rows]).all()
+
+
+def test_a_wafer_is_a_disc_that_touches_all_sides_of_its_grid(simulated):
+    for grid in simulated.maps:
+        dies = ndimage.binary_fill_holes(grid > 0)
+        assert not dies[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+        assert dies[0].any() and dies[-1].any() and dies[:, 0].any() and dies[:, -1].any()
+        assert 0.7 < dies.mean() < 0.86
+
+
+def test_a_tenth_of_the_wafers_has_holes():
+    maps = make_wafer_maps(1500, classes=["none"], random_state=0).maps
+    holed = [(ndimage.binary_fill_holes(grid > 0) & (grid == 0)).any() for grid in maps]
+    assert 0.07 < np.mean(holed) < 0.13
+
+
+def test_hole_fraction_zero_means_no_holes():
+    maps = make_wafer_maps(50, hole_fraction=0, random_state=0).maps
+    assert all((ndimage.binary_fill_holes(grid > 0) == (grid > 0)).all() for grid in maps)
+
+
+def test_lots_are_25_wafers_on_one_grid(simulated):
+    lots = simulated.frame.groupby("lot")
+    assert (lots.size() == 25).all()
+    assert (lots[["height", "width"]].nunique() == 1).all(axis=None)
+    assert lots["wafer"].agg(list).map(lambda wafers: wafers == list(range(1, 26))).all()
+
+
+def test_grids_vary(simulated):
+    grids = {grid.shape for grid in simulated.maps}
+    assert len(grids) >= 6 and any(height != width for height, width in grids)
+
+
+def test_same_random_state_same_wafers():
+    first, second = (make_wafer_maps(40, random_state=7) for _ in range(2))
+    assert all(map(np.array_equal, first.maps, second.maps))
+    assert all(map(np.array_equal, first.truth, second.truth))
+    pd.testing.assert_frame_equal(first.frame, second.frame)
+
+
+def test_another_random_state_other_wafers():
+    first, second = (make_wafer_maps(5, shapes=[(20, 20)], random_state=s) for s in (0, 1))
+    assert not all(map(np.array_equal, first.maps, second.maps))
+
+
+def test_wafers_can_be_changed_without_changing_later_ones():
+    first = make_wafer_maps(2, shapes=[(20, 20)], random_state=0)
+    before = [grid.copy() for grid in first.maps]
+    for grid in first.maps:
+        grid[:] = 0
+    again = make_wafer_maps(2, shapes=[(20, 20)], random_state=0)
+    assert all(map(np.array_equal, again.maps, before))
+
+
+def test_shapes_are_obeyed():
+    maps = make_wafer_maps(100, shapes=[(12, 17), (30, 9)], random_state=0).maps
+    assert {grid.shape for grid in maps} == {(12, 17), (30, 9)}
+
+
+def test_smallest_grid_works_for_every_class():
+    wafers = make_wafer_maps(90, classes=CLASSES, shapes=(5, 5), random_state=0)
+    assert {grid.shape for grid in wafers.maps} == {(5, 5)}
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.05, 0.5, 0.95, 1.0])
+def test_noise_rate_is_kept(rate):
+    maps = make_wafer_maps(100, classes=["none", "Random"], noise_rate=rate, random_state=0).maps
+    assert failing_shares(maps).mean() == pytest.approx(rate, abs=0.01)
+
+
+def test_noise_rate_pair_spans_the_range():
+    frame = make_wafer_maps(200, noise_rate=(0.02, 0.2), random_state=0).frame
+    assert frame["background_rate"].between(0.02, 0.2).all()
+    assert frame["background_rate"].max() > 0.18 and frame["background_rate"].min() < 0.04
+
+
+def test_density_thins_the_pattern():
+    def mean_pattern(density):
+        wafers = make_wafer_maps(
+            200, classes=["Center"], shapes=[(40, 40)], density=density, random_state=0
+        )
+        return wafers.frame["n_pattern"].mean()
+
+    assert mean_pattern(0.5) == pytest.approx(0.5 * mean_pattern(1.0), rel=0.2)
+
+
+def test_clean_wafers_show_the_pattern_alone():
+    wafers = make_wafer_maps(30, noise_rate=0, random_state=0)
+    for grid, mask in zip(wafers.maps, wafers.truth, strict=True):
+        np.testing.assert_array_equal(grid == 2, mask)
+
+
+def test_weights_set_the_mix():
+    target = make_wafer_maps(100, weights={"Loc": 3, "Donut": 1}, random_state=0).target
+    assert dict(zip(*np.unique(target, return_counts=True), strict=True)) == {
+        "Donut": 25,
+        "Loc": 75,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_samples": 0}, "n_samples must be a whole number"),
+        ({"n_samples": 2.5}, "n_samples must be a whole number"),
+        ({"classes": ["Centre"]}, r"got \['Centre'\]"),
+        ({"classes": []}, "classes must be some of"),
+        ({"shapes": [(3, 20)]}, "at least 5 dies a side"),
+        ({"shapes": [(20.5, 20)]}, "shapes must be"),
+        ({"shapes": []}, "shapes must be"),
+        ({"noise_rate": 1.2}, "noise_rate must be a share"),
+        ({"noise_rate": (0.3, 0.1)}, "noise_rate must be a share"),
+        ({"noise_rate": float("nan")}, "noise_rate must be a share"),
+        ({"density": (0.1, 0.2, 0.3)}, "density must be a share"),
+        ({"density": "high"}, "density must be a share"),
+        ({"clumping": -1}, "clumping must be a number from 0"),
+        ({"edge_gradient": "2"}, "edge_gradient must be a number"),
+        ({"hole_fraction": 2}, "hole_fraction must be a number from 0 to 1"),
+        ({"weights": [1, 2]}, "weights must be 6 numbers"),
+        ({"weights": [0] * 6}, "weights must be 6 numbers"),
+        ({"weights": {"Locc": 1}}, r"weights names \['Locc'\]"),
+    ],
+)
+def test_an_unusable_option_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_wafer_maps(**options)
+
+
+def test_a_thousand_wafers_take_under_three_seconds():
+    start = time.process_time()
+    make_wafer_maps(1000, random_state=0)
+    assert time.process_time() - start < 3
+
+
+# --- calibration: figures measured on WM-811K -----------------------------------------------------
+
+# Grids of the `none` wafers, about as often as there.
+NONE_GRIDS = [(25, 27)] * 10 + [(27, 25)] * 7 + [(26, 26)] * 5
+NONE_GRIDS += [(33, 37), (45, 43), (48, 48), (53, 52), (63, 62), (69, 73)]
+
+
+@pytest.fixture(scope="module")
+def backgrounds():
+    return make_wafer_maps(3000, classes=["none"], shapes=NONE_GRIDS, random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("quantile", "real", "tolerance"), [(0.05, 0.035, 0.02), (0.5, 0.15, 0.03), (0.95, 0.23, 0.04)]
+)
+def test_background_rates_are_those_of_real_wafers(backgrounds, quantile, real, tolerance):
+    share = np.quantile(failing_shares(backgrounds.maps), quantile)
+    assert share == pytest.approx(real, abs=tolerance)
+
+
+def test_rim_fails_about_2_35_times_as_often(backgrounds):
+    rim, inside = [], []
+    for grid in backgrounds.maps:
+        y, x = (2 * (np.arange(n) - (n - 1) / 2) / n for n in grid.shape)
+        outer = np.hypot(*np.meshgrid(y, x, indexing="ij")) > 0.9
+        rim.append((grid[outer & (grid > 0)] == 2).mean())
+        inside.append((grid[~outer & (grid > 0)] == 2).mean())
+    assert np.mean(rim) / np.mean(inside) == pytest.approx(2.35, abs=0.25)
+
+
+def test_neighbours_of_fails_fail_a_little_more_often(backgrounds):
+    together = expected = 0.0
+    for grid in backgrounds.maps:
+        y, x = (2 * (np.arange(n) - (n - 1) / 2) / n for n in grid.shape)
+        # Away from the rim, whose excess of fails would pass for clumping.
+        dies = (grid > 0) & (np.hypot(*np.meshgrid(y, x, indexing="ij")) < 0.8)
+        fails = dies & (grid == 2)
+        together += (fails[1:] & fails[:-1]).sum() + (fails[:, 1:] & fails[:, :-1]).sum()
+        pairs = (dies[1:] & dies[:-1]).sum() + (dies[:, 1:] & dies[:, :-1]).sum()
+        expected += pairs * (fails.sum() / dies.sum()) ** 2
+    assert together / expected == pytest.approx(1.05, abs=0.03)
+
+
+def test_wafers_of_a_lot_scatter_1_8_times_as_much_as_a_binomial(backgrounds):
+    frame = backgrounds.frame.assign(
+        share=failing_shares(backgrounds.maps), dies=[(g > 0).sum() for g in backgrounds.maps]
+    )
+    lots = frame.groupby("lot")
+    share = lots["share"].mean()
+    binomial = np.sqrt(share * (1 - share) / lots["dies"].mean())
+    assert (lots["share"].std() / binomial).median() == pytest.approx(1.8, abs=0.4)
+
+
+@pytest.mark.parametrize(
+    ("label", "real"),
+    [
+        ("Center", 0.232),
+        ("Donut", 0.277),
+        ("Edge-Loc", 0.183),
+        ("Loc", 0.150),
+        ("Random", 0.481),
+        ("Near-full", 0.877),
+    ],
+)
+def test_mean_failing_share_of_a_class_is_like_that_of_real_ones(simulated, label, real):
+    maps = [g for g, t in zip(simulated.maps, simulated.target, strict=True) if t == label]
+    assert failing_shares(maps).mean() == pytest.approx(real, rel=0.35)
+
+
+@pytest.mark.parametrize(("label", "real"), [("Edge-Ring", 0.151), ("Scratch", 0.101)])
+def test_mean_failing_share_on_the_grids_of_the_class(label, real):
+    # Real wafers of these classes are mostly of finer grids than the average wafer.
+    maps = make_wafer_maps(
+        400, classes=[label], shapes=[(38, 36), (53, 52), (63, 62)], random_state=0
+    ).maps
+    assert failing_shares(maps).mean() == pytest.approx(real, rel=0.45)
+
+
+@pytest.mark.parametrize(
+    ("label", "low", "high"),
+    [("Center", 0.0, 0.62), ("Donut", 0.3, 0.75), ("Edge-Ring", 0.9, 1.0), ("Edge-Loc", 0.7, 1.0)],
+)
+def test_patterns_are_where_their_names_say(label, low, high):
+    wafers = make_wafer_maps(100, classes=[label], shapes=[(40, 40)], random_state=0)
+    place = (2 * (np.arange(40) - 19.5) / 40) ** 2
+    radius = np.sqrt(place[:, None] + place)
+    medians = [np.median(radius[mask]) for mask in wafers.truth]
+    assert np.mean([low <= median <= high for median in medians]) > 0.9
+
+
+def test_scratches_are_thin_and_long():
+    wafers = make_wafer_maps(200, classes=["Scratch"], shapes=[(50, 50)], random_state=0)
+    # A 3 x 3 block of dies is no scratch; two lines that cross may make a few.
+    thick = [ndimage.binary_erosion(mask, np.ones((3, 3))).any() for mask in wafers.truth]
+    boxes = [np.argwhere(mask) for mask in wafers.truth]
+    lengths = [np.ptp(box, axis=0).max() + 1 for box in boxes]
+    assert np.mean(thick) < 0.1 and np.median(lengths) > 12
+
+
+@needs_data
+@pytest.mark.parametrize("label", CLASSES)
+def test_failing_share_matches_real_wafers_of_the_same_grids(label):
+    real = load_wafer_maps(DATA / "wm811k_mini.npz", classes=[label]).maps
+    rng = np.random.RandomState(0)
+    like = [
+        make_wafer_maps(1, classes=[label], shapes=[grid.shape], random_state=rng).maps[0]
+        for grid in real
+        for _ in range(5)
+    ]
+    medians = [np.median(failing_shares(maps)) for maps in (real, like)]
+    assert medians[1] == pytest.approx(medians[0], rel=0.5)
