@@ -79,18 +79,24 @@ def pair_up(real: Bunch, label: str, n_wafers: int, rng: np.random.RandomState):
     return drawn, simulated
 
 
+def five_numbers(values: pd.Series) -> str:
+    """Write the quantiles 5, 25, 50, 75 and 95 % of a measure."""
+    return " ".join(f"{value:.3f}" for value in values.quantile(QUANTILES))
+
+
 def compare_class(label: str, drawn: list, simulated: list) -> list[dict]:
-    """Rows of the calibration table for one class."""
-    pair = [pd.DataFrame([measure(grid) for grid in grids]) for grids in (drawn, simulated)]
-    rows = []
-    for name in pair[0]:
-        apart = stats.ks_2samp(pair[0][name].dropna(), pair[1][name].dropna()).statistic
-        for source, table in zip(("real", "simulated"), pair, strict=True):
-            values = table[name].quantile(QUANTILES).round(3)
-            quantiles = {f"q{100 * q:02.0f}": v for q, v in values.items()}
-            about = {"class": label, "measure": name, "wafers": source}
-            rows.append({**about, **quantiles, "KS": round(apart, 2)})
-    return rows
+    """Rows of the calibration table for one class; KS is how far apart two distributions are."""
+    real, made = (pd.DataFrame([measure(grid) for grid in grids]) for grids in (drawn, simulated))
+    return [
+        {
+            "class": label,
+            "measure": name,
+            "real": five_numbers(real[name]),
+            "simulated": five_numbers(made[name]),
+            "KS": f"{stats.ks_2samp(real[name].dropna(), made[name].dropna()).statistic:.2f}",
+        }
+        for name in real
+    ]
 
 
 def profile_rows(label: str, drawn: list, simulated: list) -> list[dict]:
@@ -113,8 +119,13 @@ def draw_row(axes: np.ndarray, title: str, grids: list[np.ndarray]) -> None:
 
 def draw(pairs: dict[str, tuple[list, list]], out: Path, n_columns: int) -> None:
     """Draw real wafers on the left, simulated ones on the right, a class a row."""
+    columns = [1.0] * n_columns + [0.3] + [1.0] * n_columns
     figure, axes = plt.subplots(
-        len(pairs), 2 * n_columns + 1, figsize=(1.0 * (2 * n_columns + 1), 1.08 * len(pairs))
+        len(pairs),
+        len(columns),
+        figsize=(sum(columns), 1.08 * len(pairs)),
+        width_ratios=columns,
+        squeeze=False,
     )
     for axis in axes.ravel():
         axis.axis("off")

@@ -25,9 +25,6 @@ needs_data = pytest.mark.skipif(
 )
 
 
-# --- files ---------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def wafers():
     return make_wafer_maps(12, classes=CLASSES, random_state=3)
@@ -245,12 +242,15 @@ def test_real_wafers_load():
     assert "order" in mini.frame and "provenance" in mini.about
 
 
-# --- simulated wafers ----------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def simulated():
     return make_wafer_maps(900, classes=CLASSES, random_state=0)
+
+
+def radii(shape):
+    """Distance of each die from the middle, in wafer radii."""
+    y, x = (2 * (np.arange(n) - (n - 1) / 2) / n for n in shape)
+    return np.hypot(*np.meshgrid(y, x, indexing="ij"))
 
 
 def failing_shares(maps):
@@ -307,11 +307,6 @@ def test_a_tenth_of_the_wafers_has_holes():
     assert 0.07 < np.mean(holed) < 0.13
 
 
-def test_hole_fraction_zero_means_no_holes():
-    maps = make_wafer_maps(50, hole_fraction=0, random_state=0).maps
-    assert all((ndimage.binary_fill_holes(grid > 0) == (grid > 0)).all() for grid in maps)
-
-
 def test_lots_are_25_wafers_on_one_grid(simulated):
     lots = simulated.frame.groupby("lot")
     assert (lots.size() == 25).all()
@@ -329,11 +324,6 @@ def test_same_random_state_same_wafers():
     assert all(map(np.array_equal, first.maps, second.maps))
     assert all(map(np.array_equal, first.truth, second.truth))
     pd.testing.assert_frame_equal(first.frame, second.frame)
-
-
-def test_another_random_state_other_wafers():
-    first, second = (make_wafer_maps(5, shapes=[(20, 20)], random_state=s) for s in (0, 1))
-    assert not all(map(np.array_equal, first.maps, second.maps))
 
 
 def test_wafers_can_be_changed_without_changing_later_ones():
@@ -361,12 +351,6 @@ def test_noise_rate_is_kept(rate):
     assert failing_shares(maps).mean() == pytest.approx(rate, abs=0.01)
 
 
-def test_noise_rate_pair_spans_the_range():
-    frame = make_wafer_maps(200, noise_rate=(0.02, 0.2), random_state=0).frame
-    assert frame["background_rate"].between(0.02, 0.2).all()
-    assert frame["background_rate"].max() > 0.18 and frame["background_rate"].min() < 0.04
-
-
 def test_density_thins_the_pattern():
     def mean_pattern(density):
         wafers = make_wafer_maps(
@@ -385,22 +369,17 @@ def test_clean_wafers_show_the_pattern_alone():
 
 def test_weights_set_the_mix():
     target = make_wafer_maps(100, weights={"Loc": 3, "Donut": 1}, random_state=0).target
-    assert dict(zip(*np.unique(target, return_counts=True), strict=True)) == {
-        "Donut": 25,
-        "Loc": 75,
-    }
+    assert sorted(target) == ["Donut"] * 25 + ["Loc"] * 75
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_samples": 0}, "n_samples must be a whole number"),
         ({"n_samples": 2.5}, "n_samples must be a whole number"),
         ({"classes": ["Centre"]}, r"got \['Centre'\]"),
         ({"classes": []}, "classes must be some of"),
         ({"shapes": [(3, 20)]}, "at least 5 dies a side"),
         ({"shapes": [(20.5, 20)]}, "shapes must be"),
-        ({"shapes": []}, "shapes must be"),
         ({"noise_rate": 1.2}, "noise_rate must be a share"),
         ({"noise_rate": (0.3, 0.1)}, "noise_rate must be a share"),
         ({"noise_rate": float("nan")}, "noise_rate must be a share"),
@@ -410,7 +389,6 @@ def test_weights_set_the_mix():
         ({"edge_gradient": "2"}, "edge_gradient must be a number"),
         ({"hole_fraction": 2}, "hole_fraction must be a number from 0 to 1"),
         ({"weights": [1, 2]}, "weights must be 6 numbers"),
-        ({"weights": [0] * 6}, "weights must be 6 numbers"),
         ({"weights": {"Locc": 1}}, r"weights names \['Locc'\]"),
     ],
 )
@@ -448,8 +426,7 @@ def test_background_rates_are_those_of_real_wafers(backgrounds, quantile, real, 
 def test_rim_fails_about_2_35_times_as_often(backgrounds):
     rim, inside = [], []
     for grid in backgrounds.maps:
-        y, x = (2 * (np.arange(n) - (n - 1) / 2) / n for n in grid.shape)
-        outer = np.hypot(*np.meshgrid(y, x, indexing="ij")) > 0.9
+        outer = radii(grid.shape) > 0.9
         rim.append((grid[outer & (grid > 0)] == 2).mean())
         inside.append((grid[~outer & (grid > 0)] == 2).mean())
     assert np.mean(rim) / np.mean(inside) == pytest.approx(2.35, abs=0.25)
@@ -458,9 +435,8 @@ def test_rim_fails_about_2_35_times_as_often(backgrounds):
 def test_neighbours_of_fails_fail_a_little_more_often(backgrounds):
     together = expected = 0.0
     for grid in backgrounds.maps:
-        y, x = (2 * (np.arange(n) - (n - 1) / 2) / n for n in grid.shape)
         # Away from the rim, whose excess of fails would pass for clumping.
-        dies = (grid > 0) & (np.hypot(*np.meshgrid(y, x, indexing="ij")) < 0.8)
+        dies = (grid > 0) & (radii(grid.shape) < 0.8)
         fails = dies & (grid == 2)
         together += (fails[1:] & fails[:-1]).sum() + (fails[:, 1:] & fails[:, :-1]).sum()
         pairs = (dies[1:] & dies[:-1]).sum() + (dies[:, 1:] & dies[:, :-1]).sum()
@@ -478,29 +454,17 @@ def test_wafers_of_a_lot_scatter_1_8_times_as_much_as_a_binomial(backgrounds):
     assert (lots["share"].std() / binomial).median() == pytest.approx(1.8, abs=0.4)
 
 
-@pytest.mark.parametrize(
-    ("label", "real"),
-    [
-        ("Center", 0.232),
-        ("Donut", 0.277),
-        ("Edge-Loc", 0.183),
-        ("Loc", 0.150),
-        ("Random", 0.481),
-        ("Near-full", 0.877),
-    ],
-)
-def test_mean_failing_share_of_a_class_is_like_that_of_real_ones(simulated, label, real):
-    maps = [g for g, t in zip(simulated.maps, simulated.target, strict=True) if t == label]
-    assert failing_shares(maps).mean() == pytest.approx(real, rel=0.35)
+# Real Edge-Ring and Scratch wafers are mostly of finer grids than the average wafer.
+FINE_GRIDS = [(38, 36), (53, 52), (63, 62)]
+CLASS_MEANS = [("Center", 0.232, None), ("Donut", 0.277, None), ("Edge-Loc", 0.183, None)]
+CLASS_MEANS += [("Loc", 0.150, None), ("Random", 0.481, None), ("Near-full", 0.877, None)]
+CLASS_MEANS += [("Edge-Ring", 0.151, FINE_GRIDS), ("Scratch", 0.101, FINE_GRIDS)]
 
 
-@pytest.mark.parametrize(("label", "real"), [("Edge-Ring", 0.151), ("Scratch", 0.101)])
-def test_mean_failing_share_on_the_grids_of_the_class(label, real):
-    # Real wafers of these classes are mostly of finer grids than the average wafer.
-    maps = make_wafer_maps(
-        400, classes=[label], shapes=[(38, 36), (53, 52), (63, 62)], random_state=0
-    ).maps
-    assert failing_shares(maps).mean() == pytest.approx(real, rel=0.45)
+@pytest.mark.parametrize(("label", "real", "shapes"), CLASS_MEANS)
+def test_mean_failing_share_of_a_class_is_like_that_of_real_ones(label, real, shapes):
+    maps = make_wafer_maps(400, classes=[label], shapes=shapes, random_state=0).maps
+    assert failing_shares(maps).mean() == pytest.approx(real, rel=0.4)
 
 
 @pytest.mark.parametrize(
@@ -509,9 +473,7 @@ def test_mean_failing_share_on_the_grids_of_the_class(label, real):
 )
 def test_patterns_are_where_their_names_say(label, low, high):
     wafers = make_wafer_maps(100, classes=[label], shapes=[(40, 40)], random_state=0)
-    place = (2 * (np.arange(40) - 19.5) / 40) ** 2
-    radius = np.sqrt(place[:, None] + place)
-    medians = [np.median(radius[mask]) for mask in wafers.truth]
+    medians = [np.median(radii((40, 40))[mask]) for mask in wafers.truth]
     assert np.mean([low <= median <= high for median in medians]) > 0.9
 
 
