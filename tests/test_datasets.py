@@ -207,7 +207,7 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(wafers, tmp_path, monkey
         ({"target": [1, 2]}, "column 'target' is of type object"),
         ({"lot": [object(), None]}, "column 'lot' is of type object, which needs pickle"),
         ({"lot": [1, 2, 3]}, "column 'lot' has shape"),
-        ({"cells": [1, 2]}, "names that the file format uses"),
+        ({"allow_pickle": True}, "names that the file format uses"),
         ({"truth": [np.zeros((2, 2), bool)]}, "truth has 1 masks for 2"),
         ({"truth": [np.zeros((2, 2))] * 2}, "truth of wafer 0 is float64"),
         ({"truth": [np.zeros((2, 2), bool), np.ones((2, 2), bool)]}, "truth of wafer 1 marks"),

@@ -22,6 +22,8 @@ from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
 from camdenoise.datasets._layout import LAYOUT, check_layout, rebuild
 
 FILE_IN_FOLDER = "wm811k_dev.npz"
+# Arguments of numpy.savez_compressed, which would swallow columns of these names.
+_SAVEZ_OPTIONS = ("file", "allow_pickle")
 _GROUP_COLUMNS = ("chunk", "lot", "shape_run")
 _DAMAGE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -197,7 +199,7 @@ def _write_whole(file: Path, arrays: dict[str, np.ndarray]) -> None:
     part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
     try:
         with open(part, "xb") as stream:
-            np.savez_compressed(stream, **arrays)
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(part, file)
@@ -240,7 +242,7 @@ def save_wafer_maps(
     --------
     load_wafer_maps : read the file, with an example.
     """
-    taken = sorted(set(columns) & {*LAYOUT, "file"})
+    taken = sorted(set(columns) & {*LAYOUT, *_SAVEZ_OPTIONS})
     if taken:
         raise ValueError(f"columns {taken} have names that the file format uses; rename them.")
     grids = check_wafer_maps(maps)

@@ -66,7 +66,7 @@ def _blob(disc: Disc, at: tuple[float, float], size: float, stretch: float, rng:
 
 def center(disc: Disc, rng: Rng) -> np.ndarray:
     """Affect a blob at the middle of the wafer."""
-    at = rng.normal(0, 0.055, 2)
+    at = (rng.normal(0, 0.055), rng.normal(0, 0.055))
     size = _lognormal(rng, 0.22, 0.38, max(0.08, _die(disc)), 0.65)
     return _blob(disc, at, size, rng.uniform(0.87, 1.15), rng)
 
@@ -79,8 +79,8 @@ def donut(disc: Disc, rng: Rng) -> np.ndarray:
     side = 1 - weakening * (1 - np.cos(angle - _any_angle(rng))) / 2
     half = _lognormal(rng, 0.14, 0.45, max(0.05, 0.7 * _die(disc)), 0.33)
     inner = _lognormal(rng, 0.28, 0.25, 0.15, 0.55)
-    half = half * (0.4 + 0.7 * side) * (1 + _wobble(angle, 0.1, rng))
-    ring = _falling(np.abs(np.hypot(dx, dy) - inner - half), half, rng.uniform(0.005, 0.045))
+    reach = half * (0.4 + 0.7 * side) * (1 + _wobble(angle, 0.1, rng))
+    ring = _falling(np.abs(np.hypot(dx, dy) - inner - reach), reach, rng.uniform(0.005, 0.045))
     return ring * side
 
 
@@ -104,8 +104,8 @@ def edge_loc(disc: Disc, rng: Rng) -> np.ndarray:
 
 def edge_ring(disc: Disc, rng: Rng) -> np.ndarray:
     """Affect a band of one to three dies along all or most of the rim."""
-    reach = rng.uniform(1.35, 1.75) if rng.uniform() < 0.85 else rng.uniform(1.8, 3.5)
-    reach = np.maximum(reach * (1 + _wobble(disc.angle, 0.12, rng)), 1.35)
+    usual = rng.uniform(1.35, 1.75) if rng.uniform() < 0.85 else rng.uniform(1.8, 3.5)
+    reach = np.maximum(usual * (1 + _wobble(disc.angle, 0.12, rng)), 1.35)
     softness = rng.uniform(0.02, 0.08) if rng.uniform() < 0.8 else rng.uniform(0.08, 0.4)
     band = _falling(disc.rim, reach, softness)
     if rng.uniform() < 0.18:

@@ -89,7 +89,7 @@ def draw_grid(
 ) -> tuple[int, int]:
     """Draw a grid: one of `shapes`, else as often as it occurs in WM-811K."""
     if shapes is not None:
-        return tuple(shapes[rng.randint(len(shapes))])
+        return shapes[rng.randint(len(shapes))]
     shares = np.array(list(GRID_SHARES.values()), float)
     return list(GRID_SHARES)[rng.choice(len(shares), p=shares / shares.sum())]
 
