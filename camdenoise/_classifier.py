@@ -121,7 +121,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     >>> from camdenoise import WaferClassifier
     >>> from camdenoise.datasets import make_wafer_maps
     >>> wafers = make_wafer_maps(60, classes=["Center", "Edge-Ring"], random_state=0)
-    >>> clf = WaferClassifier(width=4, input_size=32, max_epochs=8, random_state=0)
+    >>> clf = WaferClassifier(width=4, input_size=32, batch_size=8, random_state=0)
     >>> clf.fit(wafers.maps, wafers.target).score(wafers.maps, wafers.target) > 0.8
     True
     """
