@@ -79,7 +79,9 @@ class ResidualBlock(nn.Module):
 
 
 def _projection(n_in: int, n_out: int, stride: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out))
+    """Average before projecting (ResNet-D, He et al. 2019, 1812.01187): no die is skipped."""
+    pool = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
+    return nn.Sequential(pool, nn.Conv2d(n_in, n_out, 1, bias=False), nn.BatchNorm2d(n_out))
 
 
 def pooled_linear_head(n_features: int, n_classes: int) -> nn.Module:

@@ -148,7 +148,7 @@ class CamDenoiser(BaseDenoiser):
     >>> clf = WaferClassifier(width=4, input_size=32, batch_size=8, random_state=0)
     >>> denoiser = CamDenoiser(clf).fit(wafers.maps, wafers.target)
     >>> fewer = denoiser.transform(wafers.maps)
-    >>> (fewer[0] == 2).sum() < (wafers.maps[0] == 2).sum()
+    >>> bool((fewer[0] == 2).sum() < (wafers.maps[0] == 2).sum())
     True
     """
 

@@ -90,9 +90,9 @@ class WaferNet(NeuralNetClassifier):
         self.bfloat16 = bfloat16
 
     def initialize_module(self):
-        """Build the module in channels-last memory order, which CPUs and GPUs convolve faster."""
+        """Build the module in the memory order that is fastest on CPUs and GPUs."""
         super().initialize_module()
-        self.module_.to(memory_format=torch.channels_last)
+        self.module_.to(memory_format=memory_order(self.module_))
         return self
 
     def infer(self, x, **fit_params):
@@ -136,6 +136,19 @@ def resolve_device(device: str) -> str:
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def memory_order(module: nn.Module) -> torch.memory_format:
+    """Return channels-last, up to ten times faster for narrow nets, wherever it is safe.
+
+    torch 2.15 corrupts memory (seen with 4 and 8 input channels, not with 16 or more) when it
+    differentiates a strided 1x1 convolution of few channels in that order on a CPU.
+    """
+    unsafe = any(
+        isinstance(m, nn.Conv2d) and max(m.kernel_size) == 1 < max(m.stride) and m.in_channels < 16
+        for m in module.modules()
+    )
+    return torch.contiguous_format if unsafe else torch.channels_last
 
 
 def bfloat16_is_faster(module: nn.Module, device: str) -> bool:
