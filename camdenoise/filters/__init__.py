@@ -1,0 +1,11 @@
+"""Classical denoisers, which decide by the neighbourhood of a fail and know no classes.
+
+All share the interface of `CamDenoiser`: `transform` gives maps, `explain` gives reasons. They have
+nothing to learn, so they need no `fit`.
+"""
+
+from camdenoise.filters._component_size import ComponentSizeFilter
+from camdenoise.filters._median import MedianFilter
+from camdenoise.filters._neighbor_count import NeighborCountFilter
+
+__all__ = ["ComponentSizeFilter", "MedianFilter", "NeighborCountFilter"]

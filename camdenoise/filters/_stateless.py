@@ -1,0 +1,96 @@
+"""What the classical denoisers share: nothing to fit, one decision per wafer map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from sklearn.utils._param_validation import StrOptions
+
+from camdenoise._denoising import BaseDenoiser, Explanation, explain_by
+from camdenoise._maps import WaferMaps
+
+
+def window_counts(mask: np.ndarray, size: int) -> np.ndarray:
+    """Count the marked cells in the `size` x `size` window around each cell.
+
+    Cells outside the grid count as not marked.
+
+    Examples
+    --------
+    >>> window_counts(np.array([[True, False, True]]), 3)
+    array([[1., 2., 1.]])
+    """
+    ones = np.ones(size)
+    rows = ndimage.correlate1d(mask.astype(np.float64), ones, axis=1, mode="constant")
+    return ndimage.correlate1d(rows, ones, axis=0, mode="constant")
+
+
+class StatelessFilter(BaseDenoiser):
+    """A denoiser with nothing to learn.
+
+    A subclass implements ``_decide(grid)``, which returns for one checked map which dies it would
+    keep, and the score behind that.
+    """
+
+    _parameter_constraints: dict = {"on_error": [StrOptions({"raise", "keep"})]}
+
+    def fit(self, X: WaferMaps, y: Any = None) -> StatelessFilter:
+        """Check the parameters and the maps; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+        y : object, default=None
+            Ignored; it exists for scikit-learn's pipelines.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        WaferMapError
+            For a map that cannot be read, whatever `on_error` is: a training set should be right.
+        ValueError
+            For a bad parameter.
+        """
+        self._validate_params()
+        self._read_maps(X, reset=True)
+        return self
+
+    def explain(self, X: WaferMaps) -> list[Explanation]:
+        """Tell for each wafer which fails are kept, which are removed, and why.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+
+        Returns
+        -------
+        list of Explanation
+            One per wafer, in the order of `X`.
+
+        Raises
+        ------
+        WaferMapError
+            For a map that cannot be read, with ``on_error="raise"``.
+        ValueError
+            For a bad parameter.
+        """
+        self._validate_params()
+        return super().explain(X)
+
+    def _explain_maps(self, maps: list[np.ndarray]) -> list[Explanation]:
+        return [explain_by(grid, *self._decide(grid)) for grid in maps]
+
+    def _decide(self, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        raise NotImplementedError
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
