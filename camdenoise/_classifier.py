@@ -223,7 +223,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         self._validate_params()
         maps = self._read_maps(X, reset=True, min_maps=2)
         codes = self._check_labels(maps, y)
-        weights = self._weights(X, y, sample_weight)
+        weights = self._weights(codes, sample_weight)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._train(maps, codes, weights, seed)
         return self
@@ -259,7 +259,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         ndarray of shape (n_wafers,)
             Labels from `classes_`.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def encode(self, maps: list[np.ndarray]) -> torch.Tensor:
         """Return checked maps as the net sees them: uint8 codes, (n, input_size, input_size)."""
@@ -278,14 +279,14 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         self.classes_, codes = np.unique(labels, return_inverse=True)
         return codes
 
-    def _weights(self, X, y, sample_weight) -> np.ndarray:
+    def _weights(self, codes: np.ndarray, sample_weight) -> np.ndarray:
         """Return weights with mean 1, so that the learning rate keeps its meaning."""
-        rows = np.empty((len(y), 0))
+        rows = np.empty((len(codes), 0))
         weights = _check_sample_weight(
             sample_weight, rows, dtype=np.float64, ensure_non_negative=True
         )
         if self.class_weight is not None:
-            weights = weights * compute_sample_weight(self.class_weight, np.asarray(y).ravel())
+            weights = weights * compute_sample_weight(self.class_weight, self.classes_[codes])
         if weights.sum() == 0:
             raise ValueError("All sample weights are zero; give at least one wafer a weight.")
         return weights / weights.mean()

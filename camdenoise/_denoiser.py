@@ -27,7 +27,7 @@ from camdenoise._components import component_sums, fail_components
 from camdenoise._denoising import BaseDenoiser, Explanation, abstain, explain_by
 from camdenoise._encoding import one_hot, to_die_grid
 from camdenoise._maps import FAIL, NO_DIE, WaferMaps, like_input
-from camdenoise.cam import METHODS, activation_maps, auto_layers
+from camdenoise.cam import METHODS, activation_maps, auto_layers, check_request
 
 
 def relative_saliency(grid: np.ndarray, layers: Sequence[np.ndarray]) -> np.ndarray:
@@ -318,6 +318,7 @@ class CamDenoiser(BaseDenoiser):
         self.classes_ = self.estimator_.classes_
         net, size = self.estimator_.module_, self.estimator_.input_size
         self.layers_ = auto_layers(net, size) if self.layers == "auto" else tuple(self.layers)
+        check_request(net, self.layers_, self.method)
         return self
 
     def _out_of_fold(self, X, y, fit_params: dict, split_params: dict) -> WaferMaps:

@@ -22,8 +22,10 @@ from torch import nn
 
 from camdenoise._backbones import Backbone
 
-#: Keeps the divisions of Grad-CAM++ and XGrad-CAM finite; the value of their public code.
-EPSILON = 1e-6
+# Keep the divisions finite where a channel is silent; the values of pytorch-grad-cam, because
+# silent channels are common behind a ReLU and these then decide the weights.
+EPSILON_GRADCAM_PLUS_PLUS = 1e-6
+EPSILON_XGRADCAM = 1e-7
 
 
 def gradcam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
@@ -107,7 +109,7 @@ def gradcam_plus_plus(activation: torch.Tensor, gradient: torch.Tensor) -> torch
     .. [1] A. Chattopadhyay et al., "Grad-CAM++", WACV 2018, arXiv:1710.11063.
     """
     total = activation.sum(dim=(2, 3), keepdim=True)
-    alpha = gradient**2 / (2 * gradient**2 + total * gradient**3 + EPSILON)
+    alpha = gradient**2 / (2 * gradient**2 + total * gradient**3 + EPSILON_GRADCAM_PLUS_PLUS)
     alpha = torch.where(gradient != 0, alpha, 0.0)
     weights = (gradient.relu() * alpha).sum(dim=(2, 3), keepdim=True)
     return (weights * activation).sum(dim=1).relu()
@@ -130,7 +132,7 @@ def xgradcam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     .. [1] R. Fu et al., "Axiom-based Grad-CAM", BMVC 2020, arXiv:2008.02312.
     """
     total = activation.sum(dim=(2, 3), keepdim=True)
-    weights = (gradient * activation).sum(dim=(2, 3), keepdim=True) / (total + EPSILON)
+    weights = (gradient * activation).sum(dim=(2, 3), keepdim=True) / (total + EPSILON_XGRADCAM)
     return (weights * activation).sum(dim=1).relu()
 
 
@@ -220,14 +222,15 @@ def activation_maps(
     >>> {name: tuple(values.shape) for name, values in maps.layers.items()}
     {'stage2': (2, 32, 32), 'stage3': (2, 16, 16)}
     """
-    _check_request(net, layers, method)
+    check_request(net, layers, method)
     with _evaluating(net):
         if method in PACKAGE_METHODS:
             return _maps_by_package(net, images, layers, method, targets)
         return _maps_by_cut(net, images, layers, GRADIENT_METHODS[method], targets)
 
 
-def _check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
+def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
+    """Refuse a method or layer that `activation_maps` does not know, naming those it does."""
     if method not in METHODS:
         raise ValueError(f"Unknown CAM method {method!r}; choose one of {', '.join(METHODS)}.")
     if isinstance(layers, str) or not layers:

@@ -1,0 +1,364 @@
+"""How well a denoiser tells pattern from noise, measured on failing dies only.
+
+Most dies pass and can be neither kept nor removed; counting them would make every denoiser look
+good. So each failing die is one decision: it belongs to the pattern or not, and was kept or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn import config_context
+from sklearn.metrics import average_precision_score
+from sklearn.utils import check_random_state
+
+from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
+
+__all__ = ["bootstrap_interval", "die_average_precision", "die_report", "die_scores"]
+
+COUNTS = ["n_fail", "n_pattern", "n_kept", "true_positive"]
+RATES = ["precision", "retention", "f1", "iou", "noise_removal"]
+
+# Resampled values held at a time by the bootstrap: 32 MB.
+_BATCH_VALUES = 4_000_000
+
+
+def die_scores(
+    maps: WaferMaps, truth: Sequence[np.ndarray], kept: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    """Score each wafer's kept fails against the fails that belong to its pattern.
+
+    Parameters
+    ----------
+    maps : collection of wafer maps
+        The maps that were denoised, not the result.
+    truth : sequence of bool arrays, one per wafer, each of its map's shape
+        Where the pattern is. Dies in it that do not fail are left out of account.
+    kept : sequence of bool arrays, one per wafer, each of its map's shape
+        Fails that the denoiser kept, as in `Explanation.kept`.
+
+    Returns
+    -------
+    DataFrame, one row per wafer in the order of `maps`
+        Counts of failing dies: ``n_fail``, ``n_pattern`` (in the truth), ``n_kept`` and
+        ``true_positive`` (in both). Rates between 0 and 1: ``precision``, ``retention`` (recall:
+        share of the pattern's fails that was kept), ``f1``, ``iou`` and ``noise_removal`` (share
+        of the other fails that was removed).
+
+    Raises
+    ------
+    ValueError
+        For lengths or shapes that do not match, masks that are not boolean, or a kept die that
+        does not fail; the message names the wafer.
+
+    Notes
+    -----
+    Where a rate would be 0 / 0:
+
+    - No pattern and nothing kept is the right answer: precision, f1 and iou are 1.
+    - A pattern and nothing kept: precision is 0, so that keeping nothing earns nothing.
+    - No pattern: retention is NaN. No noise: noise_removal is NaN.
+    - No failing die: there was nothing to decide, and every rate is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.metrics import die_scores
+    >>> wafer_map = np.array([[2, 2, 1], [2, 1, 2]])
+    >>> truth = np.array([[True, True, False], [True, False, False]])
+    >>> kept = np.array([[True, True, False], [False, False, True]])
+    >>> die_scores([wafer_map], [truth], [kept]).round(2).T
+                      0
+    n_fail         4.00
+    n_pattern      3.00
+    n_kept         3.00
+    true_positive  2.00
+    precision      0.67
+    retention      0.67
+    f1             0.67
+    iou            0.50
+    noise_removal  0.00
+    """
+    grids = check_wafer_maps(maps)
+    truth = _check_masks(truth, grids, "truth")
+    kept = _check_kept(kept, grids)
+    counts = [_count(grid == FAIL, t, k) for grid, t, k in zip(grids, truth, kept, strict=True)]
+    return _with_rates(pd.DataFrame(counts, columns=COUNTS))
+
+
+def die_report(
+    maps: WaferMaps,
+    truth: Sequence[np.ndarray],
+    kept: Sequence[np.ndarray],
+    target: Sequence[Any],
+    *,
+    average: str = "wafer",
+) -> pd.DataFrame:
+    """Summarise `die_scores` per class, with a row for the mean over classes.
+
+    Parameters
+    ----------
+    maps, truth, kept
+        As in `die_scores`.
+    target : array-like of shape (n_wafers,)
+        The class of each wafer.
+    average : {"wafer", "die"}, default="wafer"
+        Mean of the wafers' rates, leaving out NaN, so that each wafer counts alike; or the rates
+        of the class's dies taken together, so that each failing die counts alike.
+
+    Returns
+    -------
+    DataFrame, one row per class in sorted order, then "macro"
+        ``n_wafers`` and the columns of `die_scores`. Counts are sums; in "macro" too, while its
+        rates are the mean over the classes in which they are defined.
+
+    Raises
+    ------
+    ValueError
+        As `die_scores`, and for a missing label, a class called "macro" or another `average`.
+
+    Examples
+    --------
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.filters import MedianFilter
+    >>> from camdenoise.metrics import die_report
+    >>> wafers = make_wafer_maps(40, classes=["Center", "Scratch"], random_state=0)
+    >>> kept = [e.kept for e in MedianFilter().explain(wafers.maps)]
+    >>> report = die_report(wafers.maps, wafers.truth, kept, wafers.target)
+    >>> bool(report.loc["Center", "retention"] > report.loc["Scratch", "retention"])
+    True
+    """
+    if average not in ("wafer", "die"):
+        raise ValueError(f"average must be 'wafer' or 'die', got {average!r}.")
+    scores = die_scores(maps, truth, kept)
+    target = _check_target(target, len(scores))
+    by_class = scores.groupby(target, sort=True)
+    report = by_class[COUNTS].sum()
+    if average == "die":
+        report = _with_rates(report)
+    else:
+        report = report.join(by_class[RATES].mean())
+    report.insert(0, "n_wafers", by_class.size())
+    return _with_macro(report)
+
+
+def die_average_precision(
+    maps: WaferMaps, truth: Sequence[np.ndarray], saliency: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Score how well the saliency ranks each wafer's pattern fails before its other fails.
+
+    Parameters
+    ----------
+    maps : collection of wafer maps
+        The maps that were denoised, not the result.
+    truth : sequence of bool arrays, one per wafer, each of its map's shape
+        Where the pattern is.
+    saliency : sequence of float arrays, one per wafer, each of its map's shape
+        Score of each die, as in `Explanation.saliency`; only the order within a wafer matters.
+
+    Returns
+    -------
+    ndarray of float, shape (n_wafers,)
+        Average precision over the failing dies. A random order scores the pattern's share of the
+        fails. NaN for a wafer without pattern fails or without others: there is nothing to rank.
+
+    Raises
+    ------
+    ValueError
+        For lengths or shapes that do not match, masks that are not boolean, or a saliency that
+        is not finite on a failing die; the message names the wafer.
+
+    See Also
+    --------
+    sklearn.metrics.average_precision_score : What is computed for each wafer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.metrics import die_average_precision
+    >>> truth = np.array([[True, True, False, False]])
+    >>> die_average_precision([[[2, 2, 2, 1]]], [truth], [np.array([[0.9, 0.2, 0.5, 1.0]])])
+    array([0.83333333])
+    """
+    grids = check_wafer_maps(maps)
+    truth = _check_masks(truth, grids, "truth")
+    saliency = _check_saliency(saliency, grids)
+    with config_context(skip_parameter_validation=True, assume_finite=True):
+        return np.array(
+            [
+                _average_precision(t[grid == FAIL], s[grid == FAIL])
+                for grid, t, s in zip(grids, truth, saliency, strict=True)
+            ]
+        )
+
+
+def bootstrap_interval(
+    values: Sequence[float],
+    statistic: Callable = np.mean,
+    *,
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    random_state: Any = None,
+) -> tuple[float, float]:
+    """Give the percentile bootstrap interval of a statistic of one value per wafer.
+
+    Parameters
+    ----------
+    values : array-like of float, shape (n_wafers,)
+        One score per wafer. NaN (a wafer on which the score is undefined) is left out.
+    statistic : callable, default=numpy.mean
+        Function of a sample; resamples are stacked where it takes `axis`.
+    n_resamples : int, default=2000
+        Number of resamples of the wafers, drawn with replacement.
+    confidence : float between 0 and 1, default=0.95
+        Confidence level.
+    random_state : int, RandomState instance or None, default=None
+        For the resamples.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    ValueError
+        For values that are not one-dimensional, or fewer than two that are not NaN.
+
+    Notes
+    -----
+    Wafers are taken as independent. Those of a lot are not quite: where lots differ, the interval
+    is too narrow, and `values` should be one mean per lot.
+
+    Examples
+    --------
+    >>> from camdenoise.metrics import bootstrap_interval
+    >>> low, high = bootstrap_interval([0.7, 0.8, 0.9, 0.8], random_state=0)
+    >>> 0.7 <= low < 0.8 < high <= 0.9
+    True
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"values must be one number per wafer, got shape {values.shape}.")
+    values = values[~np.isnan(values)]
+    if len(values) < 2:
+        raise ValueError(f"A bootstrap needs at least two values that are not NaN: {len(values)}.")
+    interval = stats.bootstrap(
+        (values,),
+        statistic,
+        n_resamples=n_resamples,
+        batch=max(1, _BATCH_VALUES // len(values)),
+        confidence_level=confidence,
+        method="percentile",
+        random_state=check_random_state(random_state),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def _check_lengths(values: Any, n_wafers: int, name: str) -> None:
+    if len(values) != n_wafers:
+        raise ValueError(
+            f"{name} has {len(values)} entries for {n_wafers} wafer maps; pass one per wafer."
+        )
+
+
+def _check_arrays(arrays: Any, grids: list[np.ndarray], name: str) -> list[np.ndarray]:
+    """Read one array per wafer, each of its map's shape."""
+    _check_lengths(arrays, len(grids), name)
+    read = [np.asarray(array) for array in arrays]
+    for row, (array, grid) in enumerate(zip(read, grids, strict=True)):
+        if array.shape != grid.shape:
+            raise ValueError(
+                f"wafer map {row}: {name} has shape {array.shape}, the map has {grid.shape}. "
+                "Pass an array on the map's own die grid, and leave out unreadable maps."
+            )
+    return read
+
+
+def _check_masks(masks: Any, grids: list[np.ndarray], name: str) -> list[np.ndarray]:
+    read = _check_arrays(masks, grids, name)
+    for row, mask in enumerate(read):
+        if mask.dtype != bool:
+            raise ValueError(
+                f"wafer map {row}: {name} must be a boolean mask, got {mask.dtype}. "
+                "From a denoised map take `denoised == 2`."
+            )
+    return read
+
+
+def _check_kept(kept: Any, grids: list[np.ndarray]) -> list[np.ndarray]:
+    read = _check_masks(kept, grids, "kept")
+    for row, (mask, grid) in enumerate(zip(read, grids, strict=True)):
+        wrong = mask & (grid != FAIL)
+        if wrong.any():
+            y, x = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"wafer map {row}: the die at row {y}, column {x} is kept but does not fail "
+                f"(code {grid[y, x]}). Pass the map as it was before denoising, and masks of fails."
+            )
+    return read
+
+
+def _check_saliency(saliency: Any, grids: list[np.ndarray]) -> list[np.ndarray]:
+    read = _check_arrays(saliency, grids, "saliency")
+    for row, (score, grid) in enumerate(zip(read, grids, strict=True)):
+        if not np.isfinite(score[grid == FAIL]).all():
+            raise ValueError(
+                f"wafer map {row}: saliency is not finite on every failing die. "
+                "Give dies without evidence the score 0."
+            )
+    return read
+
+
+def _check_target(target: Any, n_wafers: int) -> np.ndarray:
+    target = np.asarray(target)
+    _check_lengths(target, n_wafers, "target")
+    missing = np.flatnonzero(pd.isna(target))
+    if len(missing):
+        raise ValueError(
+            f"target of wafer {missing[0]} is missing; leave out wafers without a label."
+        )
+    if (target == "macro").any():
+        raise ValueError("A class called 'macro' would clash with the report's last row.")
+    return target
+
+
+def _count(fails: np.ndarray, truth: np.ndarray, kept: np.ndarray) -> tuple[int, int, int, int]:
+    pattern = truth & fails
+    return tuple(int(np.count_nonzero(m)) for m in (fails, pattern, kept, pattern & kept))
+
+
+def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
+    """Add the rates to counts of failing dies, as `die_scores` defines them."""
+    n_fail, n_pattern, n_kept, hits = (counts[name].to_numpy(float) for name in COUNTS)
+    noise = n_fail - n_pattern
+    rates = {
+        "precision": _ratio(hits, n_kept, np.where(n_pattern > 0, 0.0, 1.0)),
+        "retention": _ratio(hits, n_pattern, np.nan),
+        "f1": _ratio(2 * hits, n_kept + n_pattern, 1.0),
+        "iou": _ratio(hits, n_kept + n_pattern - hits, 1.0),
+        "noise_removal": 1 - _ratio(n_kept - hits, noise, np.nan),
+    }
+    decided = {name: np.where(n_fail > 0, rate, np.nan) for name, rate in rates.items()}
+    return counts.assign(**decided)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray, otherwise: Any) -> np.ndarray:
+    """Divide, with `otherwise` where the divisor is 0."""
+    return np.divide(part, whole, out=np.zeros_like(part) + otherwise, where=whole > 0)
+
+
+def _with_macro(report: pd.DataFrame) -> pd.DataFrame:
+    sums = report[["n_wafers", *COUNTS]].sum()
+    macro = pd.concat([sums, report[RATES].mean()]).to_frame("macro").T
+    macro = macro.astype(report.dtypes.to_dict())
+    return pd.concat([report, macro]).rename_axis("class")
+
+
+def _average_precision(truth: np.ndarray, score: np.ndarray) -> float:
+    if truth.all() or not truth.any():
+        return float("nan")
+    return float(average_precision_score(truth, score))

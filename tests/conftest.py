@@ -1,0 +1,55 @@
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from camdenoise import WaferClassifier
+from camdenoise.datasets import make_wafer_maps
+
+torch.set_num_threads(1)
+
+#: A classifier small enough to be trained in a test.
+TINY = {"width": 4, "input_size": 32, "batch_size": 16}
+TINY |= {"max_epochs": 6, "learning_rate": 0.01, "random_state": 0}
+
+
+@cache
+def three_class_wafers():
+    return make_wafer_maps(120, classes=["Center", "Edge-Ring", "Scratch"], random_state=0)
+
+
+@cache
+def fitted_classifier():
+    wafers = three_class_wafers()
+    return WaferClassifier(**TINY).fit(wafers.maps, wafers.target)
+
+
+@pytest.fixture
+def wafers():
+    return three_class_wafers()
+
+
+@pytest.fixture
+def classifier():
+    return fitted_classifier()
+
+
+@pytest.fixture
+def ragged_maps():
+    """Twelve wafers of different sizes, with labels of two classes."""
+    rng = np.random.default_rng(0)
+    maps = [rng.integers(0, 3, (8 + i, 10 + i % 3)).astype(np.uint8) for i in range(12)]
+    return maps, np.array(["a", "b"] * 6)
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """Folder of the real wafers; the test is skipped where there is none."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("CAMDENOISE_DATA", beside))
+    if not (folder / "wm811k_mini.npz").exists():
+        pytest.skip("no real wafers: set CAMDENOISE_DATA to the folder of wm811k_mini.npz")
+    return folder
