@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -17,6 +18,10 @@ from torch import nn
 WAFER_RESNET = "wafer_resnet"
 #: Input planes: one each for no die, pass and fail.
 N_PLANES = 3
+
+Stages: TypeAlias = dict[str, nn.Module]
+# To torch's types every attribute of a model is a tensor or a module; timm's are more than that.
+TimmModel: TypeAlias = Any
 
 
 class Backbone(nn.Module):
@@ -30,7 +35,7 @@ class Backbone(nn.Module):
         Turns the last stage's output into logits.
     """
 
-    def __init__(self, stages: dict[str, nn.Module], head: nn.Module):
+    def __init__(self, stages: Stages, head: nn.Module):
         super().__init__()
         self.stages = nn.ModuleDict(OrderedDict(stages))
         self.head = head
@@ -96,7 +101,7 @@ def wafer_resnet(n_classes: int, width: int = 16) -> Backbone:
     scratch. Width 16 has 0.3 million parameters.
     """
     widths = [width, width, 2 * width, 4 * width, 8 * width]
-    stages: dict[str, nn.Module] = {
+    stages: Stages = {
         "stem": nn.Sequential(
             nn.Conv2d(N_PLANES, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
@@ -107,7 +112,7 @@ def wafer_resnet(n_classes: int, width: int = 16) -> Backbone:
 
 
 class _TimmFeatures(nn.Module):
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: TimmModel):
         super().__init__()
         self.model = model
 
@@ -118,7 +123,9 @@ class _TimmFeatures(nn.Module):
 class _TimmHead(nn.Module):
     """The head of a timm model that is registered once, with its features."""
 
-    def __init__(self, model: nn.Module):
+    model: TimmModel
+
+    def __init__(self, model: TimmModel):
         super().__init__()
         self.__dict__["model"] = model
 
@@ -126,15 +133,15 @@ class _TimmHead(nn.Module):
         return self.model.forward_head(x)
 
 
-def _cut_resnet(model: nn.Module) -> Backbone:
-    stages = {"stem": nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool)}
+def _cut_resnet(model: TimmModel) -> Backbone:
+    stages: Stages = {"stem": nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool)}
     stages |= {f"layer{i}": getattr(model, f"layer{i}") for i in (1, 2, 3, 4)}
     return Backbone(stages, nn.Sequential(model.global_pool, model.fc))
 
 
-def _cut_vgg(model: nn.Module) -> Backbone:
+def _cut_vgg(model: TimmModel) -> Backbone:
     """Cut behind every pooling layer; replace the 100-million-parameter head by a pooled one."""
-    stages: dict[str, nn.Module] = {}
+    stages: Stages = {}
     block: list[nn.Module] = []
     for layer in model.features:
         block.append(layer)
@@ -147,25 +154,25 @@ def _cut_vgg(model: nn.Module) -> Backbone:
     return Backbone(stages, pooled_linear_head(n_features, model.num_classes))
 
 
-def _cut_efficientnet(model: nn.Module) -> Backbone:
-    stages = {"stem": nn.Sequential(model.conv_stem, model.bn1)}
+def _cut_efficientnet(model: TimmModel) -> Backbone:
+    stages: Stages = {"stem": nn.Sequential(model.conv_stem, model.bn1)}
     stages |= {f"blocks{i}": block for i, block in enumerate(model.blocks)}
     stages["conv_head"] = nn.Sequential(model.conv_head, model.bn2)
     return Backbone(stages, nn.Sequential(model.global_pool, model.classifier))
 
 
-def _cut_mobilenetv3(model: nn.Module) -> Backbone:
-    stages = {"stem": nn.Sequential(model.conv_stem, model.bn1)}
+def _cut_mobilenetv3(model: TimmModel) -> Backbone:
+    stages: Stages = {"stem": nn.Sequential(model.conv_stem, model.bn1)}
     stages |= {f"blocks{i}": block for i, block in enumerate(model.blocks)}
     head = (model.global_pool, model.conv_head, model.norm_head, model.act2, model.flatten)
     return Backbone(stages, nn.Sequential(*head, model.classifier))
 
 
-def _cut_behind_features(model: nn.Module) -> Backbone:
+def _cut_behind_features(model: TimmModel) -> Backbone:
     return Backbone({"features": _TimmFeatures(model)}, _TimmHead(model))
 
 
-_CUTS: dict[str, Callable[[nn.Module], Backbone]] = {
+_CUTS: dict[str, Callable[[TimmModel], Backbone]] = {
     "ResNet": _cut_resnet,
     "VGG": _cut_vgg,
     "EfficientNet": _cut_efficientnet,

@@ -149,6 +149,6 @@ def _rebuild(about: dict[str, str], weights: dict, device: str) -> WaferClassifi
     with torch.random.fork_rng(devices=[]):
         module = make_backbone(classifier.backbone, len(labels), width=classifier.width)
     module.load_state_dict(weights)
-    module.to(resolve_device(device), memory_format=memory_order(module))
+    module.to(resolve_device(device)).to(memory_format=memory_order(module))
     classifier.module_ = module.eval()
     return classifier
