@@ -1,0 +1,220 @@
+"""One page out of the results: it can be made again from them at any time, without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
+
+from camdenoise import load_model
+from study import figures, findings, summary
+from study.denoise import load_masks, load_saliency
+from study.denoisers import CONTROLS, OURS, denoiser
+from study.graph import Task, about
+from study.models import MODEL
+from study.wafers import load, pick
+
+_DPI = 130
+
+
+@dataclass
+class Section:
+    """A part of the page."""
+
+    title: str
+    texts: list[str] = field(default_factory=list)
+    figures: list[dict[str, Any]] = field(default_factory=list)
+    tables: list[dict[str, Any]] = field(default_factory=list)
+
+    def add_figure(self, figure: Figure, alt: str) -> None:
+        """Put a picture into the page itself."""
+        stream = io.BytesIO()
+        figure.savefig(stream, dpi=_DPI, format="png")
+        width = round(100 * figure.get_figwidth())
+        plt.close(figure)
+        png = base64.b64encode(stream.getvalue()).decode()
+        self.figures.append({"png": png, "alt": alt, "width": width})
+
+    def add_table(self, table: pd.DataFrame) -> None:
+        """Show a table, rates with three digits."""
+        rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+        self.tables.append({"columns": list(table.columns), "rows": rows})
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else f"{value:.3f}"
+    return str(value)
+
+
+def write_report(
+    out: Path, tasks: list[Task], folders: dict[str, Path], *, profile: str, data: Path | None
+) -> Path:
+    """Write ``report.html`` and its tables.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for both.
+    tasks : list of Task
+        What was run.
+    folders : dict of str to Path
+        Where the results are.
+    profile : str
+        Its name, for the title.
+    data : Path or None
+        File of real wafers; simulated where None.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    sections, sentences = [], []
+    for make in (_classifier, _dies, _before_after, _pictures):
+        section, said = make(folders, tables)
+        if section is not None:
+            sections.append(section)
+            sentences += said
+    page = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True
+    ).get_template("report.html.j2")
+    html = page.render(
+        profile=profile,
+        source="simulated wafers" if data is None else f"real wafers ({data.name})",
+        findings=sentences,
+        sections=sections,
+        facts=_facts(tasks, folders, data),
+        ours=OURS,
+    )
+    for name, table in tables.items():
+        _write(out / "tables" / f"{name}.csv", table.to_csv(index=False))
+    return _write(out / "report.html", html)
+
+
+def _write(file: Path, text: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, file)
+    return file
+
+
+def _facts(tasks: list[Task], folders: dict[str, Path], data: Path | None) -> dict[str, str]:
+    known = [about(folders[task.name]) for task in tasks]
+    source = known[0]["parameters"]
+    facts = {
+        "wafers": "simulated by camdenoise.datasets.make_wafer_maps" if data is None else data.name,
+        "sha256 of the data": source["digest"] or "–",
+        "parts": f"{len(tasks)}, {sum(part['seconds'] for part in known):.0f} s of computing",
+    }
+    return facts | known[-1]["environment"]
+
+
+def _classifier(folders, tables) -> tuple[Section | None, list[str]]:
+    raw = summary.raw_predictions(folders)
+    accuracy = summary.accuracy_table(raw.assign(denoiser=summary.RAW))
+    tables["raw_predictions"], tables["classes"] = raw, summary.class_table(raw)
+    section = Section(
+        "The classifier on raw wafers",
+        [
+            "Trained on the other folds; lots (or what stands in for them) are never split "
+            f"between training and test. Folds tested: {raw['fold'].nunique()}, seeds: "
+            f"{raw['seed'].nunique()}."
+        ],
+    )
+    section.add_figure(figures.confusion(raw), "True and predicted classes of the test wafers.")
+    section.add_table(tables["classes"])
+    return section, findings.of_classifier(accuracy, len(raw))
+
+
+def _dies(folders, tables) -> tuple[Section | None, list[str]]:
+    scores = summary.die_level(folders)
+    if scores.empty:
+        return None, []
+    tables["die_scores"] = scores
+    tables["die_f1"] = summary.die_f1_table(scores)
+    tables["die_rates"] = summary.die_rates_table(scores)
+    section = Section(
+        "Die by die: pattern or noise?",
+        [
+            "Wafers of which the cause of every fail is known. Only failing dies count; a kept "
+            "fail is right where the pattern caused it."
+        ],
+    )
+    section.add_figure(
+        figures.die_f1(tables["die_f1"]),
+        "F1 of the kept fails by class. No denoiser was tuned for these wafers.",
+    )
+    wide = tables["die_f1"].pivot(index="denoiser", columns="class", values="mean")
+    order = tables["die_f1"]["denoiser"].unique()
+    section.add_table(wide.loc[order].reset_index())
+    section.add_table(tables["die_rates"])
+    return section, findings.of_dies(scores, tables["die_f1"])
+
+
+def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
+    predictions = summary.after_predictions(folders)
+    if predictions.empty:
+        return None, []
+    tables["before_after"] = summary.accuracy_table(predictions)
+    explained = "; ".join(
+        f"{name.removeprefix('control: ')}: {why}" for name, why in CONTROLS.items()
+    )
+    section = Section(
+        "Accuracy before and after denoising, beside its controls",
+        [
+            "A new classifier is trained on denoised wafers and tested on denoised wafers. Every "
+            "wafer is denoised by a net that was not trained on it, for the class that the net "
+            "predicts.",
+            f"Controls: {explained}.",
+        ],
+    )
+    section.add_figure(
+        figures.before_after(tables["before_after"]),
+        "Accuracy on the test wafers after each denoising; controls in yellow.",
+    )
+    section.add_table(tables["before_after"])
+    return section, findings.of_before_after(predictions, tables["before_after"])
+
+
+def _pictures(folders, tables) -> tuple[Section | None, list[str]]:
+    denoised = [name for name in folders if name.startswith("denoise-")]
+    if not denoised:
+        return None, []
+    _, fold, seed = denoised[0].split("-")
+    wafers = load(folders["wafers"])
+    test = np.flatnonzero(wafers.fold == int(fold))
+    maps, target = pick(wafers.maps, test), wafers.target[test]
+    kept = pick(load_masks(folders[denoised[0]], OURS, wafers.maps), test)
+    section = Section("Where defects sit")
+    clf = load_model(folders[f"models-{fold}-{seed}-all"] / MODEL)
+    section.add_figure(
+        figures.examples(_first_of_each_class(clf, maps, target)),
+        "The first test wafer of each class, not a chosen one: all fails, where the classifier "
+        "looked, the fails kept as the pattern, and those removed (blue).",
+    )
+    section.add_figure(
+        figures.frequency(maps, target, load_saliency(folders[denoised[0]], maps), kept),
+        "Share of the test wafers that fail at each place, by class. All, kept and removed fails "
+        "of a row share a colour scale. Removed fails should look flat: what structure they have "
+        "was missed.",
+    )
+    return section, []
+
+
+def _first_of_each_class(clf, maps, target) -> list:
+    rows = [int(np.flatnonzero(target == name)[0]) for name in sorted(set(target))]
+    chosen = pick(maps, np.array(rows))
+    method = denoiser(OURS, clf, chosen).set_params(progress=False)
+    return list(zip(target[rows], chosen, method.explain(chosen), strict=True))
