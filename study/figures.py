@@ -103,6 +103,7 @@ def confusion(predictions: pd.DataFrame) -> Figure:
         )  # fmt: skip
         ax.set(xlabel="predicted", ylabel="true")
         ax.tick_params(axis="x", rotation=45)
+        ax.tick_params(axis="y", rotation=0)
     return figure
 
 
