@@ -108,15 +108,17 @@ def confusion(predictions: pd.DataFrame) -> Figure:
 
 
 def die_f1(table: pd.DataFrame) -> Figure:
-    """Draw the F1 of each denoiser with its interval, a panel a class."""
-    names = [*sorted(set(table["class"]) - {"macro"}), "macro"]
+    """Draw the F1 of each denoiser with its interval, a panel a class; only macro for pairs."""
+    single = {name for name in table["class"] if "+" not in name} - {"macro"}
+    names = [*sorted(single), "macro"]
+    there = [name for name in DENOISERS if name in set(table["denoiser"])]
     with plt.rc_context(_STYLE):
+        width = 1.25 * len(names) + 1.6 + (2 if len(names) == 1 else 0)
         figure, axes = plt.subplots(
-            1, len(names), figsize=(1.25 * len(names) + 1.6, 2.9), sharey=True, layout="constrained"
+            1, len(names), figsize=(width, 2.5), sharey=True, layout="constrained", squeeze=False
         )
-        for ax, name in zip(axes, names, strict=True):
-            part = table[table["class"] == name].set_index("denoiser").loc[list(DENOISERS)]
-            _dots(ax, part, list(DENOISERS))
+        for ax, name in zip(axes[0], names, strict=True):
+            _dots(ax, table[table["class"] == name].set_index("denoiser"), there)
             ax.set_xlim(0, 1)
             ax.set_title(name, fontsize=9, fontweight="bold" if name == "macro" else "normal")
         figure.supxlabel("F1 of the kept fails, mean over wafers; bars: 95 % interval", fontsize=9)
@@ -131,7 +133,7 @@ def before_after(table: pd.DataFrame) -> Figure:
         part = table.set_index("denoiser")
         ax.axvspan(part.loc[RAW, "low"], part.loc[RAW, "high"], color="#e8ecf0", zorder=0)
         _dots(ax, part, names)
-        ax.set_xlim(max(0, part["low"].min() - 0.05), 1)
+        ax.set_xlim(max(0, part[["low", "mean"]].min(axis=None) - 0.05), 1)
         ax.set_xlabel("accuracy on the test wafers; bars: 95 % interval; band: raw wafers")
     return figure
 

@@ -9,10 +9,14 @@ from study.summary import RAW, accuracy_gain, compare_with_best
 
 
 def _percent(row: dict | pd.Series) -> str:
+    if row["low"] != row["low"]:
+        return f"{row['mean']:.1%} (too few lots for an interval)"
     return f"{row['mean']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
 
 
 def _points(row: dict) -> str:
+    if row["low"] != row["low"]:
+        return f"{row['mean']:+.3f} (too few lots for an interval)"
     return f"{row['mean']:+.3f} (95 % interval {row['low']:+.3f} to {row['high']:+.3f})"
 
 
@@ -25,36 +29,41 @@ def of_classifier(accuracy: pd.DataFrame, n_wafers: int) -> list[str]:
     ]
 
 
-def of_dies(scores: pd.DataFrame, table: pd.DataFrame) -> list[str]:
-    """Say how our denoiser compares with the others die by die."""
+def of_dies(kind: str, scores: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Say how our denoiser compares with the others die by die, on wafers of one kind."""
     gain = compare_with_best(scores)
     said = f"macro F1 {gain['ours']:.3f} against {gain['rival_f1']:.3f}, difference {_points(gain)}"
     if gain["low"] > 0:
-        verdict = f"It is better than the best of the others, {gain['rival']}: {said}."
+        verdict = f"{OURS} is better than the best of the others, {gain['rival']}: {said}."
     elif gain["high"] < 0:
-        verdict = f"It is worse than the best of the others, {gain['rival']}: {said}."
+        verdict = f"{OURS} is worse than the best of the others, {gain['rival']}: {said}."
     else:
-        verdict = f"These wafers show no difference to the best other, {gain['rival']}: {said}."
-    return [f"{OURS}, die by die. {verdict}", _by_class(table), _plain_cam(table)]
+        verdict = (
+            f"no difference is shown between {OURS} and the best other, {gain['rival']}: {said}."
+        )
+    return f"Die by die, {kind} wafers: {verdict} {_by_class(table)} {_plain_cam(table)}"
 
 
 def _by_class(table: pd.DataFrame) -> str:
+    """Name the classes in which another denoiser has the higher mean."""
     means = table[table["class"] != "macro"].pivot(index="class", columns="denoiser", values="mean")
     others = means.drop(columns=[OURS, NOTHING])
-    behind = [
+    behind = means.index[others.max(axis=1) > means[OURS]]
+    if len(behind) == 0:
+        return "It has the highest mean in every class."
+    if len(behind) > 6:
+        return f"Another has the higher mean in {len(behind)} of {len(means)} classes."
+    rivals = [
         f"{name} ({means.loc[name, OURS]:.3f}, {others.loc[name].idxmax()} "
         f"{others.loc[name].max():.3f})"
-        for name in means.index
-        if others.loc[name].max() > means.loc[name, OURS]
+        for name in behind
     ]
-    if not behind:
-        return "It has the highest mean in every class."
-    return f"Classes in which another has the higher mean: {', '.join(behind)}."
+    return f"Another has the higher mean in: {', '.join(rivals)}."
 
 
 def _plain_cam(table: pd.DataFrame) -> str:
     macro = table[table["class"] == "macro"].set_index("denoiser")["mean"]
-    compared = "worse than" if macro[PLAIN] < macro[NOTHING] else "better than"
+    compared = "less than" if macro[PLAIN] < macro[NOTHING] else "more than"
     return (
         f"A plain threshold on Grad-CAM at the last layer reaches {macro[PLAIN]:.3f}, {compared} "
         f"removing nothing ({macro[NOTHING]:.3f})."
@@ -69,7 +78,7 @@ def of_before_after(predictions: pd.DataFrame, table: pd.DataFrame) -> list[str]
         f"Accuracy on raw wafers {_percent(rows.loc[RAW])}, on wafers denoised by {OURS} "
         f"{_percent(rows.loc[OURS])}: {_points(gain)}."
     )
-    if gain["low"] <= 0:
+    if not gain["low"] > 0:
         verdict = (
             "Denoising costs accuracy here."
             if gain["high"] < 0

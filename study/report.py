@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from study.denoise import load_masks, load_saliency
 from study.denoisers import CONTROLS, OURS, denoiser
 from study.graph import Task, about
 from study.models import MODEL
+from study.plants import LEFT_OUT
 from study.wafers import load, pick
 
 _DPI = 130
@@ -138,29 +140,54 @@ def _classifier(folders, tables) -> tuple[Section | None, list[str]]:
     return section, findings.of_classifier(accuracy, len(raw))
 
 
+_KINDS = {
+    "simulated": "Simulated: pattern and background.",
+    "planted": "Planted: real patterns on real backgrounds, each read off another wafer.",
+    "diffuse": "Diffuse: simulated patterns with thin, soft edges on real backgrounds.",
+    "two": "Two: two real patterns on one real background; both are to be kept.",
+}
+
+
 def _dies(folders, tables) -> tuple[Section | None, list[str]]:
     scores = summary.die_level(folders)
     if scores.empty:
         return None, []
-    tables["die_scores"] = scores
-    tables["die_f1"] = summary.die_f1_table(scores)
-    tables["die_rates"] = summary.die_rates_table(scores)
+    f1, rates = summary.die_f1_table(scores), summary.die_rates_table(scores)
+    tables |= {"die_scores": scores, "die_f1": f1, "die_rates": rates}
     section = Section(
         "Die by die: pattern or noise?",
         [
             "Wafers of which the cause of every fail is known. Only failing dies count; a kept "
-            "fail is right where the pattern caused it."
+            "fail is right where the pattern caused it. No denoiser was tuned for these wafers.",
+            *_left_out(folders),
         ],
     )
-    section.add_figure(
-        figures.die_f1(tables["die_f1"]),
-        "F1 of the kept fails by class. No denoiser was tuned for these wafers.",
-    )
-    wide = tables["die_f1"].pivot(index="denoiser", columns="class", values="mean")
-    order = tables["die_f1"]["denoiser"].unique()
-    section.add_table(wide.loc[order].reset_index())
-    section.add_table(tables["die_rates"])
-    return section, findings.of_dies(scores, tables["die_f1"])
+    sentences = []
+    for kind in [name for name in _KINDS if name in set(scores["kind"])]:
+        of_kind = f1[f1["kind"] == kind]
+        section.add_figure(figures.die_f1(of_kind), _KINDS[kind])
+        section.add_table(_wide(of_kind))
+        sentences.append(findings.of_dies(kind, scores[scores["kind"] == kind], of_kind))
+    section.add_table(rates)
+    return section, sentences
+
+
+def _wide(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a denoiser; of pairs of classes only the mean over all."""
+    table = table[~table["class"].str.contains("+", regex=False)]
+    wide = table.pivot(index="denoiser", columns="class", values="mean")
+    return wide.loc[table["denoiser"].unique()].reset_index()
+
+
+def _left_out(folders: dict[str, Path]) -> list[str]:
+    """Tell which classes could not be planted, and why."""
+    said = []
+    for name, folder in folders.items():
+        if name.startswith("plants-"):
+            kind = name.split("-")[-1]
+            reasons = json.loads((folder / LEFT_OUT).read_text())
+            said += [f"Not among the {kind} wafers: {c} ({why})" for c, why in reasons.items()]
+    return said
 
 
 def _before_after(folders, tables) -> tuple[Section | None, list[str]]:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, f1_score
 
-from camdenoise.metrics import bootstrap_interval
 from study.denoisers import DENOISERS, NOTHING, OURS
 from study.models import PREDICTIONS
 from study.truth import SCORES
@@ -46,18 +45,36 @@ def die_level(folders: dict[str, Path]) -> pd.DataFrame:
     return _gather(folders, "truth", SCORES)
 
 
-def _interval(values: np.ndarray) -> dict[str, float]:
-    low, high = bootstrap_interval(values, random_state=0) if len(values) > 1 else (np.nan,) * 2
-    return {"mean": float(np.mean(values)), "low": low, "high": high}
+def _resampled_means(values: np.ndarray, groups: np.ndarray, n_resamples: int = 2000):
+    """Means over resamples of the groups, whole: wafers of a lot are not independent."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    totals, sizes = np.bincount(codes, values), np.bincount(codes)
+    drawn = np.random.default_rng(0).integers(len(sizes), size=(n_resamples, len(sizes)))
+    return totals[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+
+
+def interval(parts: list[pd.DataFrame], column: str) -> dict[str, float]:
+    """Mean over wafers, then over `parts`, with a 95 % bootstrap interval over their groups.
+
+    Without two groups in every part there is no interval.
+    """
+    mean = float(np.mean([part[column].mean() for part in parts]))
+    if any(part["group"].nunique() < 2 for part in parts):
+        return {"mean": mean, "low": np.nan, "high": np.nan}
+    resampled = np.mean(
+        [_resampled_means(part[column].to_numpy(float), part["group"]) for part in parts], axis=0
+    )
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return {"mean": mean, "low": float(low), "high": float(high)}
 
 
 def accuracy_table(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy (with a 95 % bootstrap interval over wafers) and macro F1 of each variant."""
+    """Accuracy (with a 95 % bootstrap interval over lots) and macro F1 of each variant."""
     rows = []
     for name, part in predictions.groupby("denoiser", sort=False):
-        right = (part["label"] == part["predicted"]).to_numpy(float)
+        right = part.assign(right=part["label"] == part["predicted"])
         macro = f1_score(part["label"], part["predicted"], average="macro", zero_division=0)
-        rows.append({"denoiser": name, **_interval(right), "macro_f1": macro})
+        rows.append({"denoiser": name, **interval([right], "right"), "macro_f1": macro})
     return pd.DataFrame(rows)
 
 
@@ -78,57 +95,52 @@ def class_table(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def die_f1_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean die-level F1 of each denoiser and class, and macro, with 95 % bootstrap intervals."""
+    """Mean die-level F1 of each kind, denoiser and class, and macro, with 95 % intervals."""
     rows = []
-    for name in DENOISERS:
-        part = scores[scores["denoiser"] == name].dropna(subset="f1")
-        for label, wafers in part.groupby("label"):
-            f1 = wafers["f1"].to_numpy()
-            rows.append({"denoiser": name, "class": label, "wafers": len(f1), **_interval(f1)})
-        macro = _macro_interval([w["f1"].to_numpy() for _, w in part.groupby("label")])
-        rows.append({"denoiser": name, "class": "macro", "wafers": len(part), **macro})
-    return pd.DataFrame(rows)
+    for (kind, name), wafers in scores.dropna(subset="f1").groupby(["kind", "denoiser"]):
+        classes = dict(iter(wafers.groupby("label")))
+        parts = {label: [part] for label, part in classes.items()}
+        for label, group in (parts | {"macro": list(classes.values())}).items():
+            about = {"kind": kind, "denoiser": name, "class": label, "wafers": sum(map(len, group))}
+            rows.append(about | interval(group, "f1"))
+    order = {name: number for number, name in enumerate(DENOISERS)}
+    table = pd.DataFrame(rows)
+    return table.sort_values("denoiser", key=lambda names: names.map(order), kind="stable")
 
 
 def die_rates_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Other die-level rates of each denoiser, averaged over wafers and then over classes."""
     rates = ["precision", "retention", "iou", "noise_removal", "average_precision"]
-    by_class = scores.groupby(["denoiser", "label"])[rates].mean()
-    return by_class.groupby("denoiser").mean().loc[list(DENOISERS)].reset_index()
-
-
-def _macro_interval(by_class: list[np.ndarray], n_resamples: int = 2000) -> dict[str, float]:
-    """Mean over classes, resampling the wafers within each class."""
-    rng = np.random.default_rng(0)
-    resampled = np.mean(
-        [v[rng.integers(len(v), size=(n_resamples, len(v)))].mean(axis=1) for v in by_class], axis=0
-    )
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return {"mean": float(np.mean([v.mean() for v in by_class])), "low": low, "high": high}
+    by_class = scores.groupby(["kind", "denoiser", "label"])[rates].mean()
+    return by_class.groupby(["kind", "denoiser"]).mean().reset_index()
 
 
 def compare_with_best(scores: pd.DataFrame) -> dict:
     """Set our denoiser beside the best of the others by macro F1, wafer by wafer.
 
+    Parameters
+    ----------
+    scores : DataFrame
+        Die-level scores of wafers of one kind.
+
     Returns
     -------
     dict
-        ``rival``, and the mean difference in macro F1 with its paired bootstrap interval.
+        ``rival``, the macro F1 of both, and their mean difference with its paired interval.
     """
-    by_wafer = scores.pivot_table(
-        index=["label", "fold", "seed", "wafer"], columns="denoiser", values="f1"
-    )
+    keys = ["label", "fold", "seed", "group", "wafer"]
+    by_wafer = scores.pivot_table(index=keys, columns="denoiser", values="f1")
     macro = by_wafer.groupby("label").mean().mean()
     rival = macro.drop([OURS, NOTHING]).idxmax()
-    gain = (by_wafer[OURS] - by_wafer[rival]).dropna()
-    pairs = [values.to_numpy() for _, values in gain.groupby("label")]
-    return {"rival": rival, "ours": macro[OURS], "rival_f1": macro[rival]} | _macro_interval(pairs)
+    gain = (by_wafer[OURS] - by_wafer[rival]).dropna().rename("gain").reset_index()
+    parts = [part for _, part in gain.groupby("label")]
+    return {"rival": rival, "ours": macro[OURS], "rival_f1": macro[rival]} | interval(parts, "gain")
 
 
 def accuracy_gain(predictions: pd.DataFrame, name: str) -> dict[str, float]:
     """Accuracy on denoised less accuracy on raw wafers, paired, with its 95 % interval."""
-    right = predictions.assign(right=predictions["label"] == predictions["predicted"])
-    by_wafer = right.pivot_table(
-        index=["fold", "seed", "wafer"], columns="denoiser", values="right"
-    )
-    return _interval((by_wafer[name] - by_wafer[RAW]).dropna().to_numpy(float))
+    right = predictions.assign(right=(predictions["label"] == predictions["predicted"]) * 1.0)
+    keys = ["fold", "seed", "group", "wafer"]
+    by_wafer = right.pivot_table(index=keys, columns="denoiser", values="right")
+    gain = (by_wafer[name] - by_wafer[RAW]).dropna().rename("gain").reset_index()
+    return interval([gain], "gain")

@@ -43,20 +43,28 @@ def choose(
     """
     if data is None:
         wafers = make_wafer_maps(n_simulated, classes=classes, random_state=0)
+        wafers.fold = _folds(wafers, folds)
+        rows = np.arange(len(wafers.maps))
     else:
-        wafers = load_wafer_maps(data, classes=classes)
-    fold = _folds(wafers, folds)
-    rows = _sample(wafers.target, per_class if data is not None else None)
-    truth = None if wafers.get("truth") is None else [wafers.truth[row] for row in rows]
+        # With `none`, so that folds mean the same where patterns are planted on such wafers.
+        wafers = load_with_folds(data, [*classes, "none"], folds)
+        rows = _sample(wafers.target, classes, per_class)
     save_wafer_maps(
         folder / FILE,
-        [wafers.maps[row] for row in rows],
+        pick(wafers.maps, rows),
         wafers.target[rows],
-        truth=truth,
+        truth=None if wafers.get("truth") is None else pick(wafers.truth, rows),
         lot=wafers.groups[rows],
-        fold=fold[rows],
-        row=rows,
+        fold=wafers.fold[rows],
     )
+
+
+def load_with_folds(data: str, classes: list[str], folds: int) -> Bunch:
+    """Load the wafers of these classes, those of them that the file has, and their folds."""
+    there = set(load_wafer_maps(data).target.tolist())
+    wafers = load_wafer_maps(data, classes=[name for name in classes if name in there])
+    wafers.fold = _folds(wafers, folds)
+    return wafers
 
 
 def _folds(wafers: Bunch, n_folds: int) -> np.ndarray:
@@ -69,12 +77,10 @@ def _folds(wafers: Bunch, n_folds: int) -> np.ndarray:
     return fold
 
 
-def _sample(target: np.ndarray, per_class: int | None) -> np.ndarray:
+def _sample(target: np.ndarray, classes: list[str], per_class: int | None) -> np.ndarray:
     """Rows to use, in file order: at most `per_class` of each class, drawn at random."""
-    if per_class is None:
-        return np.arange(len(target))
     rng = np.random.default_rng(0)
-    rows = [rng.permutation(np.flatnonzero(target == name))[:per_class] for name in set(target)]
+    rows = [rng.permutation(np.flatnonzero(target == name))[:per_class] for name in classes]
     return np.sort(np.concatenate(rows))
 
 
