@@ -33,7 +33,10 @@ def of_dies(kind: str, scores: pd.DataFrame, table: pd.DataFrame) -> str:
     """Say how our denoiser compares with the others die by die, on wafers of one kind."""
     gain = compare_with_best(scores)
     said = f"macro F1 {gain['ours']:.3f} against {gain['rival_f1']:.3f}, difference {_points(gain)}"
-    if gain["low"] > 0:
+    if gain["low"] != gain["low"]:
+        order = "higher" if gain["mean"] > 0 else "lower"
+        verdict = f"{OURS} has a {order} mean than the best other, {gain['rival']}: {said}."
+    elif gain["low"] > 0:
         verdict = f"{OURS} is better than the best of the others, {gain['rival']}: {said}."
     elif gain["high"] < 0:
         verdict = f"{OURS} is worse than the best of the others, {gain['rival']}: {said}."

@@ -51,7 +51,7 @@ def plant(
         return
     made = make_planted_wafers(wafers, n_planted, classes=left, **options)
     # Wafers with the same pattern are alike; without a real one, those with the same background.
-    lot = made.groups[:, min(1, made.groups.shape[1] - 1)]
+    lot = made.parents[:, min(1, made.parents.shape[1] - 1)]
     save_wafer_maps(
         folder / FILE,
         made.maps,

@@ -34,8 +34,7 @@ class Section:
 
     title: str
     texts: list[str] = field(default_factory=list)
-    figures: list[dict[str, Any]] = field(default_factory=list)
-    tables: list[dict[str, Any]] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
 
     def add_figure(self, figure: Figure, alt: str) -> None:
         """Put a picture into the page itself."""
@@ -44,12 +43,12 @@ class Section:
         width = round(100 * figure.get_figwidth())
         plt.close(figure)
         png = base64.b64encode(stream.getvalue()).decode()
-        self.figures.append({"png": png, "alt": alt, "width": width})
+        self.items.append({"png": png, "alt": alt, "width": width})
 
     def add_table(self, table: pd.DataFrame) -> None:
         """Show a table, rates with three digits."""
         rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-        self.tables.append({"columns": list(table.columns), "rows": rows})
+        self.items.append({"columns": list(table.columns), "rows": rows})
 
 
 def _cell(value: Any) -> str:
@@ -158,7 +157,9 @@ def _dies(folders, tables) -> tuple[Section | None, list[str]]:
         "Die by die: pattern or noise?",
         [
             "Wafers of which the cause of every fail is known. Only failing dies count; a kept "
-            "fail is right where the pattern caused it. No denoiser was tuned for these wafers.",
+            "fail is right where the pattern caused it. No denoiser was tuned for these wafers. "
+            "Intervals are over lots; of planted wafers over the wafers that patterns, or else "
+            "backgrounds, were taken from.",
             *_left_out(folders),
         ],
     )
@@ -167,8 +168,8 @@ def _dies(folders, tables) -> tuple[Section | None, list[str]]:
         of_kind = f1[f1["kind"] == kind]
         section.add_figure(figures.die_f1(of_kind), _KINDS[kind])
         section.add_table(_wide(of_kind))
+        section.add_table(rates[rates["kind"] == kind].drop(columns="kind"))
         sentences.append(findings.of_dies(kind, scores[scores["kind"] == kind], of_kind))
-    section.add_table(rates)
     return section, sentences
 
 

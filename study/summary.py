@@ -103,8 +103,11 @@ def die_f1_table(scores: pd.DataFrame) -> pd.DataFrame:
         for label, group in (parts | {"macro": list(classes.values())}).items():
             about = {"kind": kind, "denoiser": name, "class": label, "wafers": sum(map(len, group))}
             rows.append(about | interval(group, "f1"))
+    return _in_order(pd.DataFrame(rows))
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     order = {name: number for number, name in enumerate(DENOISERS)}
-    table = pd.DataFrame(rows)
     return table.sort_values("denoiser", key=lambda names: names.map(order), kind="stable")
 
 
@@ -112,7 +115,7 @@ def die_rates_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Other die-level rates of each denoiser, averaged over wafers and then over classes."""
     rates = ["precision", "retention", "iou", "noise_removal", "average_precision"]
     by_class = scores.groupby(["kind", "denoiser", "label"])[rates].mean()
-    return by_class.groupby(["kind", "denoiser"]).mean().reset_index()
+    return _in_order(by_class.groupby(["kind", "denoiser"]).mean().reset_index())
 
 
 def compare_with_best(scores: pd.DataFrame) -> dict:
