@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
 from camdenoise import load_model
+from camdenoise._files import write_whole
 from study import figures, findings, summary
 from study.denoise import load_masks, load_saliency
 from study.denoisers import CONTROLS, OURS, denoiser
@@ -36,14 +36,14 @@ class Section:
     texts: list[str] = field(default_factory=list)
     items: list[dict[str, Any]] = field(default_factory=list)
 
-    def add_figure(self, figure: Figure, alt: str) -> None:
+    def add_figure(self, name: str, figure: Figure, alt: str) -> None:
         """Put a picture into the page itself."""
         stream = io.BytesIO()
         figure.savefig(stream, dpi=_DPI, format="png")
         width = round(100 * figure.get_figwidth())
         plt.close(figure)
         png = base64.b64encode(stream.getvalue()).decode()
-        self.items.append({"png": png, "alt": alt, "width": width})
+        self.items.append({"name": name, "png": png, "alt": alt, "width": width})
 
     def add_table(self, table: pd.DataFrame) -> None:
         """Show a table, rates with three digits."""
@@ -60,12 +60,12 @@ def _cell(value: Any) -> str:
 def write_report(
     out: Path, tasks: list[Task], folders: dict[str, Path], *, profile: str, data: Path | None
 ) -> Path:
-    """Write ``report.html`` and its tables.
+    """Write ``report.html``, and its tables and figures beside it.
 
     Parameters
     ----------
     out : Path
-        Folder for both.
+        Folder for all.
     tasks : list of Task
         What was run.
     folders : dict of str to Path
@@ -99,15 +99,15 @@ def write_report(
         ours=OURS,
     )
     for name, table in tables.items():
-        _write(out / "tables" / f"{name}.csv", table.to_csv(index=False))
-    return _write(out / "report.html", html)
+        _write(out / "tables" / f"{name}.csv", table.to_csv(index=False).encode())
+    for item in (item for section in sections for item in section.items if "png" in item):
+        _write(out / "figures" / f"{item['name']}.png", base64.b64decode(item["png"]))
+    return _write(out / "report.html", html.encode())
 
 
-def _write(file: Path, text: str) -> Path:
+def _write(file: Path, content: bytes) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, file)
+    write_whole(file, lambda stream: stream.write(content))
     return file
 
 
@@ -134,7 +134,9 @@ def _classifier(folders, tables) -> tuple[Section | None, list[str]]:
             f"{raw['seed'].nunique()}."
         ],
     )
-    section.add_figure(figures.confusion(raw), "True and predicted classes of the test wafers.")
+    section.add_figure(
+        "confusion", figures.confusion(raw), "True and predicted classes of the test wafers."
+    )
     section.add_table(tables["classes"])
     return section, findings.of_classifier(accuracy, len(raw))
 
@@ -166,7 +168,7 @@ def _dies(folders, tables) -> tuple[Section | None, list[str]]:
     sentences = []
     for kind in [name for name in _KINDS if name in set(scores["kind"])]:
         of_kind = f1[f1["kind"] == kind]
-        section.add_figure(figures.die_f1(of_kind), _KINDS[kind])
+        section.add_figure(f"die_f1_{kind}", figures.die_f1(of_kind), _KINDS[kind])
         section.add_table(_wide(of_kind))
         section.add_table(rates[rates["kind"] == kind].drop(columns="kind"))
         sentences.append(findings.of_dies(kind, scores[scores["kind"] == kind], of_kind))
@@ -209,6 +211,7 @@ def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
         ],
     )
     section.add_figure(
+        "before_after",
         figures.before_after(tables["before_after"]),
         "Accuracy on the test wafers after each denoising; controls in yellow.",
     )
@@ -228,11 +231,13 @@ def _pictures(folders, tables) -> tuple[Section | None, list[str]]:
     section = Section("Where defects sit")
     clf = load_model(folders[f"models-{fold}-{seed}-all"] / MODEL)
     section.add_figure(
+        "examples",
         figures.examples(_first_of_each_class(clf, maps, target)),
         "The first test wafer of each class, not a chosen one: all fails, where the classifier "
         "looked, the fails kept as the pattern, and those removed (blue).",
     )
     section.add_figure(
+        "frequency",
         figures.frequency(maps, target, load_saliency(folders[denoised[0]], maps), kept),
         "Share of the test wafers that fail at each place, by class. All, kept and removed fails "
         "of a row share a colour scale. Removed fails should look flat: what structure they have "

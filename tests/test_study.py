@@ -56,8 +56,10 @@ def test_report_is_one_page_that_needs_nothing_else(finished):
     assert "control: wrong class" in html and "die by die" in html.lower()
 
 
-def test_tables_lie_beside_the_report(finished):
+def test_tables_and_figures_lie_beside_the_report(finished):
     folder = finished[2].parent / "tables"
+    pictures = {file.stem for file in (folder.parent / "figures").iterdir()}
+    assert {"confusion", "die_f1_simulated", "before_after", "examples", "frequency"} == pictures
     scores = pd.read_csv(folder / "die_scores.csv")
     assert set(scores["denoiser"]) == set(DENOISERS)
     tested = (load(finished[1]["wafers"]).fold == 0).sum()
