@@ -319,7 +319,7 @@ class CamDenoiser(BaseDenoiser):
 
     def _fit(self, X, y, fit_params: dict) -> CamDenoiser:
         if self._is_frozen():
-            check_is_fitted(self.estimator)
+            check_is_fitted(self.estimator.estimator)
             self.estimator_ = self.estimator.estimator
         else:
             self.estimator_ = clone(self._estimator()).fit(X, y, **fit_params)

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import OnlyAnArray
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferMapError
@@ -18,16 +19,6 @@ from camdenoise._maps import (
 from camdenoise.filters import ComponentSizeFilter, MedianFilter, NeighborCountFilter
 
 CODES = [[0, 1, 2], [2, 1, 0]]
-
-
-class OnlyAnArray:
-    """Something that numpy can convert and that promises nothing else."""
-
-    def __init__(self, values):
-        self.values = np.asarray(values)
-
-    def __array__(self, dtype=None, copy=None):
-        return self.values
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.float16, np.float64, object])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from conftest import TINY
+from conftest import TINY, OnlyAnArray
 from numbers_as_maps import NumbersAsMaps
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -208,8 +208,15 @@ def test_groups_by_step_parameter_without_routing(wafers):
         clone(pipeline).fit(wafers.maps, wafers.target)
 
 
-def test_fit_transform_of_a_table_is_a_table():
+@pytest.mark.parametrize("kind", [np.asarray, np.ndarray.tolist, pd.DataFrame, OnlyAnArray])
+def test_a_table_of_one_row_maps_gives_a_table(kind):
     rng = np.random.default_rng(0)
     table, y = rng.integers(0, 3, (30, 6)), np.arange(30) % 2
-    clean = CamDenoiser(WaferClassifier(**FAST), cv=StratifiedKFold(2)).fit_transform(table, y)
-    assert clean.shape == table.shape and ((clean == table) | (table == 2)).all()
+    denoiser = CamDenoiser(WaferClassifier(**FAST), cv=StratifiedKFold(2), refine=None)
+    fitted = clone(denoiser).fit(table, y)
+    out_of_fold = denoiser.fit_transform(kind(table), y)
+    for clean in (out_of_fold, denoiser.transform(kind(table))):
+        assert clean.shape == table.shape and ((clean == table) | (table == 2)).all()
+    np.testing.assert_array_equal(denoiser.transform(kind(table)), fitted.transform(table))
+    with pytest.raises(ValueError, match="X has 5 features, but CamDenoiser is expecting 6"):
+        denoiser.transform(table[:, :5])
