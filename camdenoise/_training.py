@@ -115,7 +115,9 @@ class TrainingProgress(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs * -(-len(X) // net.batch_size), unit="batch")
+        total = net.max_epochs * -(-len(X) // net.batch_size)
+        # leave=None: the bar of a fit inside a longer run goes when the fit is over.
+        self.bar_ = tqdm(total=total, unit="batch", leave=None)
 
     def on_batch_end(self, net, training=False, **kwargs):
         """Move the bar by one training batch."""
