@@ -7,7 +7,6 @@ Maps of different size cannot share one array, so the dies of all wafers lie end
 from __future__ import annotations
 
 import os
-import uuid
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from camdenoise._files import write_whole
 from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
 from camdenoise.datasets._layout import LAYOUT, check_layout, rebuild
 
@@ -194,19 +194,6 @@ def _flat_truth(truth: Sequence[np.ndarray], maps: list[np.ndarray]) -> np.ndarr
     return np.concatenate([mask.ravel() for mask in masks])
 
 
-def _write_whole(file: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write beside the target and move into place, so that no half file is ever seen."""
-    part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
-    try:
-        with open(part, "xb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def save_wafer_maps(
     path: str | os.PathLike,
     maps: WaferMaps,
@@ -257,4 +244,5 @@ def save_wafer_maps(
         arrays["truth"] = _flat_truth(truth, grids)
     arrays |= {name: _plain(name, values, len(grids)) for name, values in columns.items()}
     check_layout(arrays)
-    _write_whole(Path(path), arrays)
+    with write_whole(path) as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
