@@ -29,11 +29,17 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
+def _holds_numbers(column: pd.Series) -> bool:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _holds_numbers(column.cat.categories.to_series())
+    if pd.api.types.is_object_dtype(column):
+        return pd.api.types.infer_dtype(column, skipna=True) in ("integer", "floating")
+    return pd.api.types.is_numeric_dtype(column)
+
+
 def _check_pass_bins(table: pd.DataFrame, name: Hashable, pass_bins: list) -> None:
     """Refuse numbers for lettered bins and the reverse: no die would ever pass."""
-    numeric = pd.api.types.is_numeric_dtype(table[name])
-    if not numeric and pd.api.types.is_object_dtype(table[name]):
-        numeric = pd.api.types.infer_dtype(table[name], skipna=True) in ("integer", "floating")
+    numeric = _holds_numbers(table[name])
     if any(_is_number(bin_) != numeric for bin_ in pass_bins):
         example = table[name].dropna().head(1).tolist()
         raise ValueError(
@@ -64,7 +70,7 @@ def _said_passes(table: pd.DataFrame, name: Hashable, tested: np.ndarray) -> np.
         raise wrong_row(
             table,
             row,
-            f"whether bin {table[name].iloc[row]!r} passes is not said (column 'passed' is "
+            f"whether bin {table[name].iloc[row]} passes is not said (column 'passed' is "
             "missing). Name the passing bins with pass_bins=.",
         )
     if not pd.api.types.is_bool_dtype(column) and not column.dropna().isin([True, False]).all():

@@ -103,8 +103,8 @@ def _wafer_rows(wafer: InspectedWafer, name: str, given: np.ndarray | None) -> p
         if given is None:
             raise Problem(
                 "the file does not list the inspected dies (SampleTestPlan), so that the dies "
-                "without a defect are not known. Give them with read_klarf(..., inspected=...), for "
-                "example those of another wafer of the product.",
+                "without a defect are not known. Give them with read_klarf(..., inspected=...), "
+                "for example those of another wafer of the product.",
                 f"wafer {wafer_name!r}",
             )
         listed = given

@@ -95,7 +95,7 @@ def _wrong_coordinate(name: Hashable, values: np.ndarray, wrong: np.ndarray) -> 
     row = int(np.argmax(wrong))
     remedy = "Drop such rows, or give the die its whole-numbered coordinate."
     more = f" (and {wrong.sum() - 1} more)" if wrong.sum() > 1 else ""
-    return row, f"{name} is {values[row]:.17g}{more}, which is no die coordinate. {remedy}"
+    return row, f"{name} is {values[row].item()}{more}, which is no die coordinate. {remedy}"
 
 
 def wafer_codes(table: pd.DataFrame, by: Sequence[Hashable]) -> np.ndarray:
