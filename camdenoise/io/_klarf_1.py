@@ -31,11 +31,14 @@ def statements(text: str) -> Iterator[tuple[str, str, int]]:
         if match[0] == ";":
             statement = text[start : match.start()]
             indent = len(statement) - len(statement.lstrip())
-            keyword, *values = statement.split(None, 1) or [""]
-            yield keyword, values[0] if values else "", line + statement.count("\n", 0, indent)
+            keyword = statement.split(None, 1)[0] if statement.strip() else ""
+            values = statement[indent + len(keyword) :]
+            yield keyword, values, line + statement.count("\n", 0, indent)
             line += statement.count("\n")
             start = match.end()
-    if text[start:].strip():
+    rest = text[start:]
+    if rest.strip():
+        line += rest.count("\n", 0, len(rest) - len(rest.lstrip()))
         raise Problem("the last statement has no end. Is it cut short?", f"line {line}")
 
 

@@ -23,6 +23,7 @@ NO_BIN = 65535
 # Bits of PART_FLG: the part failed; there is no pass or fail indication.
 _FAILED, _NOT_SAID = 0x08, 0x10
 _RECORDS = ("FAR", "MIR", "WCR", "WIR", "WRR", "PRR", "HBR", "SBR", "MRR")
+# Column of the part's record, record that describes the bins, and how its fields begin.
 _BINS = {"hard": ("HARD_BIN", "HBR", "HBIN"), "soft": ("SOFT_BIN", "SBR", "SBIN")}
 # The package tells compression by these endings of the name.
 _COMPRESSED = (".gz", ".bz2", ".zip")
@@ -138,8 +139,8 @@ def _stdf_table(
     passed = _passed(parts, code, records.get(bin_record), prefix)
     placed = ~((parts["X_COORD"] == NO_COORDINATE) | (parts["Y_COORD"] == NO_COORDINATE)).to_numpy()
     if (code[placed] == NO_BIN).any():
-        record = parts["sequence_number"][placed & (code == NO_BIN)].iloc[0]
-        raise Problem(f"the part has no {prefix[0]}BIN. Use bins='hard'.", f"record {record}")
+        sequence = parts["sequence_number"][placed & (code == NO_BIN)].iloc[0]
+        raise Problem(f"the part has no {prefix}. Use bins='hard'.", f"record {sequence + 1}")
     table = die_rows(
         wafers["lot"].to_numpy()[row[placed]],
         wafers["wafer"].to_numpy()[row[placed]],
@@ -192,7 +193,7 @@ def _wafer_of_part(parts: pd.DataFrame, wafers: pd.DataFrame) -> np.ndarray:
         if (found < 0).any():
             raise Problem(
                 "the part belongs to no wafer: no WIR of its test head comes before it.",
-                f"record {sequence[np.argmin(found)]}",
+                f"record {sequence[np.argmin(found)] + 1}",
             )
         row[own] = of_head[found]
     return row

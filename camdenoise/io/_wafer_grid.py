@@ -132,8 +132,8 @@ def _passes_of(part: pd.DataFrame, wafer: Any) -> dict:
     both = pairs["bin"][pairs["bin"].duplicated()]
     if len(both):
         raise ValueError(
-            f"wafer {wafer!r}: dies of bin {both.iloc[0]!r} differ in 'passed', which a map file "
-            "cannot express. Set it from the bin: table.assign(passed=table['bin'].isin([1]))."
+            f"wafer {wafer!r}: dies of bin {both.tolist()[0]!r} differ in 'passed', which a map "
+            "file cannot express. Set it from the bin: table.assign(passed=table['bin'].isin([1]))."
         )
     said = pairs["passed"].astype("boolean")
     return {
