@@ -19,14 +19,14 @@ from camdenoise.io import (
 
 def lot_table(lot="A", seed=0):
     rng = np.random.default_rng(seed)
-    x, y, wafer = (axis.ravel() for axis in np.meshgrid(np.arange(6), np.arange(5), [1, 2, 3]))
+    x, y, wafer = (axis.ravel() for axis in np.meshgrid(np.arange(12), np.arange(10), [1, 2, 3]))
     bins = rng.choice([1, 1, 1, 5], len(x))
     return pd.DataFrame({"lot": lot, "wafer": wafer, "x": x, "y": y, "bin": bins})
 
 
 def denoised(table):
     wafers = from_die_table(table)
-    return wafers, ComponentSizeFilter(min_size=3, connectivity=4).explain(wafers.maps)
+    return wafers, ComponentSizeFilter(min_size=3).explain(wafers.maps)
 
 
 def unread():
@@ -63,7 +63,7 @@ def test_an_overlay_shows_every_die_and_what_was_decided():
     n = overlay.groupby("wafer")["bin"].value_counts().unstack(fill_value=0)
     assert n.loc["1", [2, 3]].tolist() == [why[0].kept.sum(), why[0].removed.sum()]
     n_fails = wafers.frame["n_fails"][2]
-    assert n.loc["3"].tolist() == [30 - n_fails, 0, 0, n_fails]
+    assert n.loc["3"].tolist() == [120 - n_fails, 0, 0, n_fails]
     assert set(overlay["bin"]) == set(OVERLAY_BINS)
     assert (overlay["passed"] == (overlay["bin"] == 1)).all()
 
