@@ -2,6 +2,11 @@
 
 import struct
 
+import pandas as pd
+import pytest
+
+from camdenoise.io import WaferFileError, read_wafers
+
 G85 = """<?xml version="1.0" encoding="UTF-8"?>
 <Maps>
   <Map WaferId="W1" FormatRevision="SEMI G85-1101">
@@ -171,3 +176,20 @@ SAMPLES = {
     "klarf18": KLARF_18.encode(),
     "stdf": STDF,
 }
+
+
+def rows(table):
+    """List the rows of a die table; None where it is not said whether a die passed."""
+    return [
+        (*row[:5], None if row[5] is pd.NA else row[5])
+        for row in table.astype({"passed": object}).itertuples(index=False, name=None)
+    ]
+
+
+def message_of(path, read=read_wafers, **options):
+    """Read a file that cannot be read; return what is said about it, without its name."""
+    with pytest.raises(WaferFileError) as caught:
+        read(path, **options)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: "), message
+    return message[len(str(path)) + 2 :]

@@ -92,7 +92,9 @@ def _check_count(count: str, n_items: int, where: str) -> None:
 
 def _test_plan(values: str, where: str) -> list[tuple[int, int]]:
     count, *numbers = values.split() or ["0"]
-    _check_count(count, len(numbers) // 2 if len(numbers) % 2 == 0 else -1, where)
+    _check_count(count, len(numbers) // 2, where)
+    if len(numbers) % 2:
+        raise Problem("the last die has one index, expected two.", where)
     pairs = zip(numbers[::2], numbers[1::2], strict=True)
     return [(index(x, where), index(y, where)) for x, y in pairs]
 
