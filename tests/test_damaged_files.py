@@ -125,6 +125,11 @@ def test_a_huge_claim_allocates_nothing(wafer_file, claim):
     tracemalloc.stop()
 
 
+def test_statements_without_end_are_refused(wafer_file):
+    path = wafer_file("FileVersion 1 2" + ";" * 200_000)
+    assert "line 1: it has more than 100000 statements" in message_of(path)
+
+
 def test_a_file_that_grows_without_measure_is_refused(wafer_file):
     packed = gzip.compress(map_files.SINF.encode() + b" " * (64 << 20))
     assert "grows more than 250-fold" in message_of(wafer_file(packed))

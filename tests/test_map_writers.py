@@ -2,6 +2,8 @@ import map_files
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from map_files import rows
 
 from camdenoise.filters import ComponentSizeFilter
@@ -16,6 +18,11 @@ from camdenoise.io import (
 )
 
 COLUMNS = ["lot", "wafer", "x", "y", "bin", "passed"]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return tmp_path_factory.mktemp("maps") / "w.map"
 
 
 def random_wafer(bins, seed=0, wafer="7"):
@@ -53,6 +60,50 @@ def test_what_sinf_writes_is_read_again(tmp_path, digits, bins):
     check_same(read_wafers(tmp_path / "w.sinf"), table)
 
 
+NAMES = st.text(max_size=12).filter(lambda t: t.isprintable() and t == t.strip())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    dies=st.dictionaries(
+        st.tuples(st.integers(0, 30), st.integers(0, 30)), st.integers(0, 254), min_size=1
+    ),
+    passing=st.sets(st.integers(0, 254)),
+    lot=NAMES,
+    wafer=NAMES.filter(bool),
+)
+@pytest.mark.parametrize("writer", [write_g85, write_sinf])
+def test_any_wafer_of_small_bins_survives_a_file(file, writer, dies, passing, lot, wafer):
+    table = pd.DataFrame(
+        [(y, x, lot, wafer, code, code in passing) for (y, x), code in sorted(dies.items())],
+        columns=["y", "x", "lot", "wafer", "bin", "passed"],
+    )
+    writer(file, table)
+    check_same(read_wafers(file), table)
+
+
+def test_sinf_keeps_a_wafer_of_fails_one_of_fails(tmp_path):
+    table = random_wafer([1, 2]).assign(passed=False)
+    write_sinf(tmp_path / "w", table)
+    assert "BCEQU:03\n" in (tmp_path / "w").read_text()
+    check_same(read_wafers(tmp_path / "w"), table)
+
+
+def test_sinf_cannot_leave_open_whether_a_bin_passes(tmp_path):
+    table = random_wafer([1, 2]).assign(passed=pd.NA)
+    with pytest.raises(ValueError, match="whether bin . passes is not said"):
+        write_sinf(tmp_path / "w", table)
+    write_g85(tmp_path / "w", table)
+    check_same(read_wafers(tmp_path / "w"), table)
+
+
+@pytest.mark.parametrize("header", [{"A B": "1"}, {"RowData": "01"}, {"FNLOC": "1\n2"}, {"": "1"}])
+def test_a_sinf_header_of_something_else_is_refused(tmp_path, header):
+    with pytest.raises(ValueError, match="is no line of a SINF header"):
+        write_sinf(tmp_path / "w", random_wafer([1]), header=header)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_sinf_header_is_kept(wafer_file, tmp_path):
     table = read_sinf(wafer_file(map_files.SINF))
     write_sinf(tmp_path / "again", table)
@@ -72,6 +123,8 @@ def test_a_sinf_header_is_kept(wafer_file, tmp_path):
         ({"bin": 70000, "passed": True}, "bin 70000 does not fit into this format"),
         ({"wafer": "a\nb"}, "cannot hold the name"),
         ({"lot": " A"}, "cannot hold the name ' A'"),
+        ({"wafer": ""}, "a wafer has no name"),
+        ({"wafer": None}, "a wafer has no name"),
     ],
 )
 def test_what_a_map_file_cannot_hold_is_refused_and_nothing_written(

@@ -122,11 +122,15 @@ def _by_coordinates(
     codes: list[Element], kind: BinType, where: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     x, y, bins = [], [], []
+    known: dict[str, int | str] = {}
     for number, code in enumerate(codes):
         here = f"{where}, BinCode {number}"
         x.append(_coordinate(code, "X", here))
         y.append(_coordinate(code, "Y", here))
-        bins.append(kind.parse(code.text or "", here))
+        text = code.text or ""
+        if text not in known:
+            known[text] = kind.parse(text, here)
+        bins.append(known[text])
     if not bins:
         raise Problem("it has no BinCode.", where)
     return np.array(x), np.array(y), np.array(bins)

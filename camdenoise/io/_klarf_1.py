@@ -9,6 +9,8 @@ from camdenoise.io._klarf_wafer import InspectedWafer, index, index_columns, unq
 from camdenoise.io._source import Problem
 
 VERSIONS = ("1 1", "1 2")
+#: Most statements of a file; a wafer has some thirty.
+MAX_STATEMENTS = 100_000
 #: Statements that are kept as notes.
 NOTES = ("DeviceID", "StepID", "DiePitch", "SampleOrientationMarkType", "OrientationMarkLocation")
 # Columns that tell of pictures; their list follows on the defect's line or on lines of its own.
@@ -145,7 +147,9 @@ def read_statements(text: str) -> tuple[list[InspectedWafer], dict[str, str]]:
         For a file that is damaged or cut short.
     """
     reader = _Reader()
-    for keyword, values, line in statements(text):
+    for number, (keyword, values, line) in enumerate(statements(text)):
+        if number == MAX_STATEMENTS:
+            raise Problem(f"it has more than {MAX_STATEMENTS} statements.", f"line {line}")
         reader.take(keyword, values, line)
     if not reader.ended:
         raise Problem("there is no EndOfFile. Is it cut short?")

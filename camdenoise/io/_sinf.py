@@ -233,15 +233,30 @@ def _text(wafer: WaferGrid, kind: BinType, header: dict[str, str]) -> str:
     sides = [claimed(str(header.get(name, "")), name, where) or 0 for name in ("ROWCT", "COLCT")]
     rows, columns = wafer.size(*sides)
     header |= {"LOT": wafer.lot, "WAFER": wafer.wafer, "ROWCT": str(rows), "COLCT": str(columns)}
-    header["BCEQU"] = " ".join(kind.format(c) for c, good in sorted(wafer.passes.items()) if good)
+    header["BCEQU"] = _bcequ(wafer, kind)
     names = [name for name in FIELDS if name in header]
     names += [name for name in header if name not in FIELDS]
     tokens = wafer.tokens(kind, "_" * kind.width, (rows, columns))
-    lines = [f"{name}:{_one_line(header[name])}" for name in names]
+    lines = [_header_line(name, str(header[name])) for name in names]
     return "\n".join([*lines, *("RowData:" + " ".join(row) for row in tokens)]) + "\n"
 
 
-def _one_line(value: str) -> str:
-    if not str(value).isprintable():
-        raise ValueError(f"a header field must be one line of text, got {value!r}.")
-    return str(value)
+def _bcequ(wafer: WaferGrid, kind: BinType) -> str:
+    """List the passing bins; where there is none, a bin that no die has, as blank means bin 1."""
+    unsaid = [code for code, good in wafer.passes.items() if good is None]
+    if unsaid:
+        raise ValueError(
+            f"whether bin {unsaid[0]} passes is not said, which a SINF file cannot express. Fill "
+            "in column 'passed'."
+        )
+    passing = sorted(code for code, good in wafer.passes.items() if good)
+    if not passing:
+        passing = [code for code in range(1, kind.base**kind.width) if code not in wafer.passes][:1]
+    return " ".join(kind.format(code) for code in passing)
+
+
+def _header_line(name: str, value: str) -> str:
+    line = f"{name}:{value}"
+    if not line.isprintable() or _LINE.match(line) is None or name.upper() == "ROWDATA":
+        raise ValueError(f"{name!r}: {value!r} is no line of a SINF header. Change or drop it.")
+    return line

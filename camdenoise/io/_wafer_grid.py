@@ -79,7 +79,10 @@ def wafer_grids(table: pd.DataFrame) -> Iterator[WaferGrid]:
     for (lot, wafer), rows in sorted(groups.items(), key=lambda item: item[1][0]):
         part = table.iloc[rows]
         passes = _passes_of(part, wafer)
-        yield WaferGrid(_name(lot), _name(wafer), x[rows], y[rows], bins[rows], passes)
+        names = _name(lot), _name(wafer)
+        if not names[1]:
+            raise ValueError("a wafer has no name; a map file needs one. Fill in column 'wafer'.")
+        yield WaferGrid(*names, x[rows], y[rows], bins[rows], passes)
 
 
 def _from_zero(table: pd.DataFrame, name: str) -> np.ndarray:
