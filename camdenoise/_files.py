@@ -1,28 +1,46 @@
-"""Writing files so that a reader sees the whole of one or none of it."""
+"""Writing files whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 
-def write_whole(file: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write beside the target and move into place once everything is on disk.
+@contextmanager
+def write_whole(file: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Open a binary stream beside `file` that takes its place once the block has succeeded.
+
+    Nobody sees a half-written file: an existing one stays as it was until the new one is complete
+    and on the disk, and where the block raises nothing is left behind.
 
     Parameters
     ----------
-    file : Path
-        The target; an existing file is replaced, unless `write` fails.
-    write : callable
-        Is given a binary stream to write to.
+    file : path-like
+        The file to write.
+
+    Yields
+    ------
+    binary stream
+        To be written to inside the block.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with write_whole(Path(folder, "note.txt")) as stream:
+    ...         _ = stream.write(b"whole")
+    ...     Path(folder, "note.txt").read_text()
+    'whole'
     """
+    file = Path(file)
     part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
     try:
         with open(part, "xb") as stream:
-            write(stream)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(part, file)

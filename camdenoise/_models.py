@@ -71,7 +71,8 @@ def save_model(classifier: WaferClassifier, path: str | os.PathLike) -> None:
     check_is_fitted(classifier, "module_")
     weights = {name: t.contiguous() for name, t in classifier.module_.state_dict().items()}
     content = save(weights, metadata=_about(classifier))
-    write_whole(Path(path), lambda stream: stream.write(content))
+    with write_whole(path) as stream:
+        stream.write(content)
 
 
 def load_model(path: str | os.PathLike, *, device: str = "cpu") -> WaferClassifier:

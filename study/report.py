@@ -107,7 +107,8 @@ def write_report(
 
 def _write(file: Path, content: bytes) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, lambda stream: stream.write(content))
+    with write_whole(file) as stream:
+        stream.write(content)
     return file
 
 

@@ -2,6 +2,7 @@ import os
 from functools import cache
 from pathlib import Path
 
+import map_files
 import numpy as np
 import pytest
 import torch
@@ -74,3 +75,22 @@ def data_folder():
     if not (folder / "wm811k_mini.npz").exists():
         pytest.skip("no real wafers: set CAMDENOISE_DATA to the folder of wm811k_mini.npz")
     return folder
+
+
+@pytest.fixture
+def wafer_file(tmp_path):
+    """Write a file of the given content; its name does not matter."""
+
+    def writer(content, name="wafer.dat"):
+        content = content.encode() if isinstance(content, str) else content
+        (tmp_path / name).write_bytes(content)
+        return tmp_path / name
+
+    return writer
+
+
+@pytest.fixture(params=sorted(map_files.SAMPLES))
+def file_kind(request):
+    if request.param == "stdf":
+        pytest.importorskip("stdf_convert")
+    return request.param

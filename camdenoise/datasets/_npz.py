@@ -244,4 +244,5 @@ def save_wafer_maps(
         arrays["truth"] = _flat_truth(truth, grids)
     arrays |= {name: _plain(name, values, len(grids)) for name, values in columns.items()}
     check_layout(arrays)
-    write_whole(Path(path), lambda stream: np.savez_compressed(stream, **arrays))
+    with write_whole(path) as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]

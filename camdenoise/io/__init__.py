@@ -1,0 +1,38 @@
+"""Wafer data in and out: die tables, tester and fab formats, results."""
+
+from camdenoise.io._die_table import from_die_table, to_die_table
+from camdenoise.io._e142 import read_e142
+from camdenoise.io._g85 import read_g85, write_g85
+from camdenoise.io._klarf import read_klarf
+from camdenoise.io._lots import iter_lots
+from camdenoise.io._placement import DieTableError
+from camdenoise.io._read import read_wafers
+from camdenoise.io._results import (
+    OVERLAY_BINS,
+    pattern_overlay,
+    wafer_results,
+    write_results,
+)
+from camdenoise.io._sinf import read_sinf, write_sinf
+from camdenoise.io._source import WaferFileError
+from camdenoise.io._stdf import read_stdf
+
+__all__ = [
+    "OVERLAY_BINS",
+    "DieTableError",
+    "WaferFileError",
+    "from_die_table",
+    "iter_lots",
+    "pattern_overlay",
+    "read_e142",
+    "read_g85",
+    "read_klarf",
+    "read_sinf",
+    "read_stdf",
+    "read_wafers",
+    "to_die_table",
+    "wafer_results",
+    "write_g85",
+    "write_results",
+    "write_sinf",
+]

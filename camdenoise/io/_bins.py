@@ -1,0 +1,172 @@
+"""Bin codes as map files write them: rows of tokens, in four notations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from camdenoise.io._source import Problem
+
+#: Most rows and columns of a map; a 300 mm wafer with dies of 0.1 mm has 3,000.
+MAX_SIDE = 4096
+
+# The value of each byte as a hexadecimal digit; 255 where it is none.
+_DIGITS = np.full(256, 255, np.uint8)
+for _value, _digit in enumerate("0123456789abcdef"):
+    _DIGITS[[ord(_digit), ord(_digit.upper())]] = _value
+
+
+@dataclass(frozen=True)
+class BinType:
+    """A notation of bin codes.
+
+    Attributes
+    ----------
+    name : str
+        As SEMI's map standards write it.
+    width : int
+        Characters of a token.
+    base : int
+        10 or 16; 0 where the token is the bin itself, a character.
+    separator : str
+        Between the tokens of a row, when written.
+    """
+
+    name: str
+    width: int
+    base: int
+    separator: str = ""
+
+    def format(self, code: int | str) -> str:
+        """Write one bin code as a token."""
+        if self.base == 0:
+            return str(code)
+        return f"{code:0{self.width}d}" if self.base == 10 else f"{code:0{self.width}X}"
+
+    def fits(self, code: int | str) -> bool:
+        """Whether the notation can express the code."""
+        if self.base == 0:
+            return isinstance(code, str) and len(code) == 1 and code.isprintable()
+        return not isinstance(code, str) and 0 <= code < self.base**self.width
+
+    def parse_row(self, text: str, where: str) -> np.ndarray:
+        """Read the tokens of one row: int32 codes, or characters for ASCII."""
+        if self.base == 0:
+            return np.array(list(text), dtype="<U1")
+        return _decimal_row(text, where) if self.base == 10 else _hex_row(text, self.width, where)
+
+    def parse(self, token: str, where: str) -> int | str:
+        """Read one bin code; a lettered one may be longer here than in a row."""
+        token = token.strip() or token
+        row = np.array([token]) if self.base == 0 and token else self.parse_row(token, where)
+        if row.size != 1:
+            raise Problem(f"{token[:20]!r} is no {self.name} bin code.", where)
+        return row[0].item()
+
+
+BIN_TYPES = {
+    "ascii": BinType("Ascii", 1, 0),
+    "decimal": BinType("Decimal", 3, 10, " "),
+    "hexadecimal": BinType("HexaDecimal", 2, 16),
+    "integer2": BinType("Integer2", 4, 16),
+}
+_BY_WIDTH = {kind.width: kind for kind in BIN_TYPES.values()}
+
+
+def bin_type(name: str | None, examples: Iterable[str], where: str) -> BinType:
+    """Find the notation by its name or, where the file gives none, by the length of its codes."""
+    if name:
+        kind = BIN_TYPES.get(name.lower())
+        if kind is None:
+            known = [k.name for k in BIN_TYPES.values()]
+            raise Problem(f"BinType {name!r} is unknown; known are {known}.", where)
+        return kind
+    widths = {len(example.strip()) for example in examples} & set(_BY_WIDTH)
+    if len(widths) != 1:
+        raise Problem("BinType is missing and the bin codes do not tell it. Add it.", where)
+    return _BY_WIDTH[widths.pop()]
+
+
+def _decimal_row(text: str, where: str) -> np.ndarray:
+    tokens = text.split()
+    for column, token in enumerate(tokens):
+        if not (token.isascii() and token.isdigit() and len(token) <= 5):
+            raise Problem(f"{token[:20]!r} in column {column} is no decimal bin code.", where)
+    return np.array(tokens, dtype="U5").astype(np.int32)
+
+
+def _hex_row(text: str, width: int, where: str) -> np.ndarray:
+    joined = "".join(text.split())
+    digits = _DIGITS[np.frombuffer(joined.encode("ascii", "replace"), np.uint8)]
+    if (digits > 15).any():
+        place = int(np.argmax(digits > 15))
+        raise Problem(
+            f"{joined[place]!r} in column {place // width} is no hexadecimal digit.", where
+        )
+    if digits.size % width:
+        raise Problem(
+            f"{digits.size} digits are no whole number of bin codes of {width}. "
+            "Is the row cut short?",
+            where,
+        )
+    powers = 16 ** np.arange(width - 1, -1, -1, dtype=np.int32)
+    return digits.reshape(-1, width).astype(np.int32) @ powers
+
+
+def parse_grid(
+    rows: Sequence[str], kind: BinType, *, n_rows: int | None, n_columns: int | None, where: str
+) -> np.ndarray:
+    """Read the rows of a map and hold them to the size that the file's header claims.
+
+    Parameters
+    ----------
+    rows : sequence of str
+        One text per row of dies.
+    kind : BinType
+        Their notation.
+    n_rows, n_columns : int or None
+        What the header says; None where it says nothing. Nothing is allocated for a claim.
+    where : str
+        The wafer, for the error message.
+
+    Returns
+    -------
+    ndarray of int32 or of characters, shape (n_rows, n_columns)
+        Bin codes.
+
+    Raises
+    ------
+    Problem
+        For rows of different length, other than claimed, or beyond `MAX_SIDE`.
+    """
+    if n_rows is not None and len(rows) != n_rows:
+        raise Problem(
+            f"the header claims {n_rows} rows, the file has {len(rows)}. Is it cut short?", where
+        )
+    if not rows or len(rows) > MAX_SIDE:
+        raise Problem(f"it has {len(rows)} rows of dies; 1 to {MAX_SIDE} are allowed.", where)
+    parsed: list[np.ndarray] = []
+    for number, text in enumerate(rows):
+        here = f"{where}, row {number}"
+        parsed.append(kind.parse_row(text, here))
+        _check_width(parsed[-1].size, n_columns or parsed[0].size, here)
+    return np.stack(parsed)
+
+
+def _check_width(size: int, expected: int, where: str) -> None:
+    if size != expected:
+        raise Problem(f"it has {size} dies, expected {expected}. Is it cut short?", where)
+    if not 1 <= size <= MAX_SIDE:
+        raise Problem(f"it has {size} columns; 1 to {MAX_SIDE} are allowed.", where)
+
+
+def claimed(value: str | None, name: str, where: str) -> int | None:
+    """Read a count from a header; None where it is absent."""
+    if value is None or not value.strip():
+        return None
+    text = value.strip()
+    if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 10):
+        raise Problem(f"{name} is {text[:20]!r}, expected a whole number.", where)
+    return int(text)
