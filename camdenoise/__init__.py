@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from camdenoise._denoiser import CamDenoiser
     from camdenoise._denoising import Explanation
     from camdenoise._maps import WaferMapError
+    from camdenoise._ragged import RaggedWaferMaps
 
 _HOMES = {
     "CamDenoiser": "camdenoise._denoiser",
     "Explanation": "camdenoise._denoising",
+    "RaggedWaferMaps": "camdenoise._ragged",
     "WaferClassifier": "camdenoise._classifier",
     "WaferMapError": "camdenoise._maps",
 }
 
-__all__ = ["CamDenoiser", "Explanation", "WaferClassifier", "WaferMapError"]
+__all__ = ["CamDenoiser", "Explanation", "RaggedWaferMaps", "WaferClassifier", "WaferMapError"]
 __version__ = "0.1.0"
 
 

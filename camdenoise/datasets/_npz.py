@@ -180,7 +180,7 @@ def _plain(name: str, values: Any, n_wafers: int) -> np.ndarray:
     return column
 
 
-def _flat_truth(truth: Sequence[np.ndarray], maps: list[np.ndarray]) -> np.ndarray:
+def _flat_truth(truth: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> np.ndarray:
     masks = [np.asarray(mask) for mask in truth]
     if len(masks) != len(maps):
         raise ValueError(f"truth has {len(masks)} masks for {len(maps)} wafer maps.")
