@@ -3,5 +3,13 @@
 from camdenoise.datasets._npz import load_wafer_maps, save_wafer_maps
 from camdenoise.datasets._patterns import CLASSES, PATTERN_CLASSES
 from camdenoise.datasets._simulate import make_wafer_maps
+from camdenoise.datasets._wm811k import load_wm811k
 
-__all__ = ["CLASSES", "PATTERN_CLASSES", "load_wafer_maps", "make_wafer_maps", "save_wafer_maps"]
+__all__ = [
+    "CLASSES",
+    "PATTERN_CLASSES",
+    "load_wafer_maps",
+    "load_wm811k",
+    "make_wafer_maps",
+    "save_wafer_maps",
+]

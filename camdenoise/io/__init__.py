@@ -1,0 +1,1 @@
+"""File formats; `camdenoise.datasets` has the functions that load them."""
