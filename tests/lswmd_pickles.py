@@ -5,11 +5,14 @@ test of an unpickler should not depend on what the installed pandas writes. So t
 instructions themselves, with the memo entries that the real picklers make for everything.
 """
 
+import io
 import struct
 from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
+
+from camdenoise.datasets import CLASSES
 
 
 class Writer:
@@ -301,3 +304,22 @@ def write_mir(stream, wafers):
             w.text(key)
             w.text(value) if value else w.write(b"]" if key == "_metadata" else b"}")
     w.write(b".")
+
+
+def some_wafers(n=12, seed=0):
+    rng = np.random.default_rng(seed)
+    label = [(*CLASSES, "", "")[i % 11] for i in range(n)]
+    return Wafers(
+        maps=[rng.integers(0, 3, (4 + i % 3, 20 + 3 * i)).astype(np.uint8) for i in range(n)],
+        lot=[f"lot{i // 5 + 1}" for i in range(n)],
+        wafer=[i % 5 + 1 for i in range(n)],
+        die_size=[int(60 + i) for i in range(n)],
+        split=[("Training", "Test")[i % 2] if label[i] else "" for i in range(n)],
+        label=label,
+    )
+
+
+def pickled(write, wafers=None):
+    stream = io.BytesIO()
+    write(stream, wafers or some_wafers())
+    return stream.getvalue()

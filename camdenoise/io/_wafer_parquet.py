@@ -116,6 +116,8 @@ class WaferTable:
             self.columns = self._file.read(_OTHER_COLUMNS)
         except (OSError, pa.ArrowException) as error:
             raise self._error(f"it cannot be read ({str(error)[:200]})") from error
+        if self.columns["rows"].null_count or self.columns["cols"].null_count:
+            raise self._error("a wafer has no rows or columns")
         self.heights, self.widths = (
             self.columns[name].to_numpy().astype(np.int64) for name in ("rows", "cols")
         )
@@ -128,8 +130,6 @@ class WaferTable:
         )
 
     def _check_sides(self) -> None:
-        if self.columns["rows"].null_count or self.columns["cols"].null_count:
-            raise self._error("a wafer has no rows or columns")
         sides = np.stack([self.heights, self.widths])
         if sides.size and not 1 <= sides.min() <= sides.max() <= LONGEST_SIDE:
             row = np.argmax((sides < 1) | (sides > LONGEST_SIDE)) % len(self.heights)
