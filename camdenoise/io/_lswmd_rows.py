@@ -103,7 +103,7 @@ def _numbers(name: str, column: Column) -> np.ndarray:
 
 def _whole_numbers(name: str, column: Column, most: int) -> np.ndarray:
     numbers = _numbers(name, column)
-    wrong = np.flatnonzero(~((numbers >= 0) & (numbers <= most) & (numbers % 1 == 0)))
+    wrong = np.flatnonzero(~((numbers >= 0) & (numbers <= most) & (numbers == np.floor(numbers))))
     if wrong.size:
         row = wrong[0]
         refuse(f"row {row}: {name} is {numbers[row]:g}, expected a whole number up to {most}.")

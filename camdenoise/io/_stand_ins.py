@@ -17,6 +17,7 @@ _NUMBERS_OR_TEXT = re.compile(r"b1|[iu][1248]|f[248]|[SU]\d{1,5}")
 _OBJECTS = re.compile(r"O[48]?")
 _MOST_AXES = 4
 _LONGEST_AXIS = 2**40
+_LAST_CHARACTER = 0x10FFFF
 
 
 class PickleError(ValueError):
@@ -83,11 +84,11 @@ class Dtype(StandIn):
     @property
     def holds_objects(self) -> bool:
         """Whether the array is a list of Python objects."""
-        return type(self.code) is str and _OBJECTS.fullmatch(self.code) is not None
+        return _OBJECTS.fullmatch(self.code) is not None
 
     def numpy(self) -> np.dtype:
         """Return the real type, for numbers and text."""
-        if type(self.code) is not str or not _NUMBERS_OR_TEXT.fullmatch(self.code):
+        if not _NUMBERS_OR_TEXT.fullmatch(self.code):
             refuse("it holds an array of something else than numbers or text.")
         return np.dtype(self.order.replace("|", "=") + self.code)
 
@@ -111,6 +112,7 @@ class Array(StandIn):
             refuse("it holds a numpy array without content.")
         _, shape, dtype, fortran, data = state
         good = type(shape) is tuple and len(shape) <= _MOST_AXES and type(dtype) is Dtype
+        good = good and type(getattr(dtype, "code", None)) is str
         if not good or not all(type(side) is int and 0 <= side < _LONGEST_AXIS for side in shape):
             refuse("it holds a numpy array of unknown form.")
         return shape, dtype, bool(fortran), data
@@ -125,6 +127,8 @@ class Array(StandIn):
             refuse(f"it holds an array of shape {shape} with {len(content)} bytes, not {claimed}.")
         if not claimed:
             return np.empty(0, kind)
+        if kind.kind == "U":
+            _check_characters(np.frombuffer(content, f"{kind.byteorder}u4"))
         return np.frombuffer(content, kind).reshape(shape, order="F" if fortran else "C")
 
     def objects(self) -> list[Any]:
@@ -133,6 +137,12 @@ class Array(StandIn):
         if type(data) is not list or math.prod(shape) != len(data):
             refuse(f"it holds an array of shape {shape} without as many elements.")
         return data
+
+
+def _check_characters(codes: np.ndarray) -> None:
+    """Refuse what numpy would make an impossible str of."""
+    if codes.max() > _LAST_CHARACTER:
+        refuse("it holds text that is no Unicode.")
 
 
 def as_bytes(data: Any) -> bytes | bytearray:
