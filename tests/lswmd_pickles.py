@@ -60,6 +60,11 @@ class Writer:
     def text(self, text):
         self.once(("text", text), self._text, text)
 
+    def new_text(self, text):
+        """Write a text anew, as picklers do with equal texts that are not one object."""
+        self._text(text)
+        self.put()
+
     def _text(self, text):
         if self.old:
             self.bytes(text.encode("latin-1"))
@@ -235,7 +240,7 @@ def write_kaggle(stream, wafers):
     home = "pandas.indexes"
     names = ["waferMap", "dieSize", "lotName", "waferIndex", "trianTestLabel", "failureType"]
     objects = [
-        (wafers.maps, w.numbers), (wafers.lot, w.text),
+        (wafers.maps, w.numbers), (wafers.lot, w.new_text),
         (wafers.split, w.nested), (wafers.label, w.nested),
     ]  # fmt: skip
     w.new("pandas.core.frame", "DataFrame")
@@ -281,7 +286,7 @@ def write_mir(stream, wafers):
     home = "pandas.core.indexes"
     names = ["dieSize", "failureType", "lotName", "trainTestLabel", "waferIndex", "waferMap"]
     objects = [
-        (wafers.label, w.plain), (wafers.lot, w.text), (wafers.split, w.plain),
+        (wafers.label, w.plain), (wafers.lot, w.new_text), (wafers.split, w.plain),
         (wafers.maps, w.numbers),
     ]  # fmt: skip
     w.new("pandas.core.frame", "DataFrame")

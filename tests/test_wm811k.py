@@ -193,13 +193,20 @@ def test_a_label_that_is_none_is_no_label(value):
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:invalid value")
-def test_a_row_that_is_wrong_is_named(tmp_path, change, message):
+def test_a_row_that_is_wrong_is_named(change, message):
     wafers = some_wafers(2)
     for name, values in change.items():
         setattr(wafers, name, values)
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(PickleError, match=message):
+        list(row_batches(read_columns(io.BytesIO(pickled(write_mir, wafers))), lambda *n: None))
+
+
+def test_the_error_names_the_file_too_and_nothing_is_left_behind(tmp_path):
+    wafers = some_wafers(2)
+    wafers.lot[1] = ""
+    with pytest.raises(ValueError, match=r"file\.pkl cannot be used: row 1: lotName") as caught:
         load_bytes(tmp_path, pickled(write_mir, wafers))
-    assert str(tmp_path / "file.pkl") in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.pkl"]
 
 
