@@ -1,8 +1,10 @@
 """WM-811K's pickles of both eras: what is loaded, what is refused, what is kept."""
 
+import gc
 import io
 import os
 import pickle
+import random
 import subprocess
 import sys
 
@@ -304,6 +306,20 @@ def test_a_crash_is_an_error_that_tells_of_it(tmp_path):
         )  # os.abort takes no on_progress: the complaint is quoted
 
 
+def test_whoever_asked_may_be_gone(file, tmp_path):
+    """A reading process that can report to nobody stops and takes its half file with it."""
+    target = tmp_path / "part"
+
+    def vanish(stage, done, of):
+        if stage == "write":
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        _lswmd_convert.convert(str(file), str(target), {}, on_progress=vanish)
+    gc.enable()
+    assert not target.exists()
+
+
 def test_progress_is_reported_from_the_other_process(file):
     steps = []
     target = file.with_name("out.parquet")
@@ -375,8 +391,19 @@ def test_cache_names_another_folder(file, tmp_path):
 
 
 def test_an_absent_cache_folder_is_an_error(file, tmp_path):
-    with pytest.raises(OSError, match="cache"):
+    with pytest.raises(FileNotFoundError, match=r"No folder .*absent to keep WM811K\.pkl"):
         load_wm811k(file, cache=tmp_path / "absent")
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(file, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda folder, mode: False)
+    with pytest.raises(PermissionError, match="Pass a folder for it as cache="):
+        load_wm811k(file)
+
+
+def test_a_table_without_rows_is_loaded(tmp_path):
+    loaded = load_bytes(tmp_path, pickled(write_mir, some_wafers(0)))
+    assert len(loaded.maps) == len(loaded.target) == len(loaded.frame) == len(loaded.groups) == 0
 
 
 def test_the_parquet_file_itself_and_the_folder_can_be_given(file):
@@ -431,6 +458,22 @@ def test_a_parquet_file_that_contradicts_itself_is_refused(file, column, value, 
     with pytest.raises(ValueError, match=message) as caught:
         load_wm811k(cached)
     assert "Delete it and load the original file" in str(caught.value)
+
+
+def test_a_mutated_parquet_file_is_read_or_refused(file):
+    load_wm811k(file)
+    cached = file.with_name("WM811K.pkl.camdenoise.parquet")
+    good, rng, refused = cached.read_bytes(), random.Random(0), 0
+    for _ in range(150):
+        data = bytearray(good)
+        at = rng.randrange(4, len(data))
+        data[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(1, 3))
+        cached.write_bytes(data)
+        try:
+            load_wm811k(cached, labelled=False, drop=())
+        except ValueError:
+            refused += 1
+    assert refused > 100
 
 
 def test_a_parquet_file_of_something_else_is_refused(tmp_path):

@@ -57,6 +57,8 @@ def _converted(source: Path, cache: str | os.PathLike | None, progress: bool) ->
     refuse_other_kinds(source)
     key = _key(source)
     if source_of(target) != key:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"No folder {folder} to keep {target.name} in; make it first.")
         if not os.access(folder, os.W_OK):
             raise PermissionError(
                 f"Cannot write {target.name} to {folder}. Pass a folder for it as cache=."
@@ -128,7 +130,7 @@ def load_wm811k(
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        Where there is no such file, or no folder `cache`.
     PermissionError
         Where the Parquet file cannot be written; pass `cache`.
     ValueError
@@ -142,9 +144,10 @@ def load_wm811k(
 
     Notes
     -----
-    Converting takes some minutes and gigabytes of memory, once; ``docs/wm811k.md`` has the
-    figures. 3.8 % of the maps occur more than once, mostly in different lots; they are kept. The
-    vendor's split separates lots, and the test lots are later ones: it is by far the harder task.
+    Converting takes a minute or some and 3 GB of memory, once; ``docs/wm811k.md`` has the figures.
+    3.8 % of the maps occur more than once, mostly in different lots; they are kept, as would be a
+    wafer number that occurs twice in a lot. The vendor's split separates lots, and its test lots
+    are later ones: it is by far the harder task.
 
     References
     ----------
@@ -164,13 +167,15 @@ def load_wm811k(
     if wanted - set(CLASSES):
         raise ValueError(f"drop names {sorted(wanted - set(CLASSES))}; the classes are {CLASSES}.")
     source = _locate(path)
-    table = WaferTable(source if _is_parquet(source) else _converted(source, cache, progress))
-    frame = _frame(table)
-    label = frame["label"].to_numpy(dtype=str)
-    keep = ~np.isin(label, list(wanted)) & ((label != "") | (not labelled))
+    file = source if _is_parquet(source) else _converted(source, cache, progress)
+    with WaferTable(file) as table:
+        frame = _frame(table)
+        label = frame["label"].to_numpy(dtype=str)
+        keep = ~np.isin(label, list(wanted)) & ((label != "") | (not labelled))
+        maps = table.maps(keep)
     frame = frame[keep].reset_index(drop=True)
     return Bunch(
-        maps=table.maps(keep),
+        maps=maps,
         target=label[keep],
         groups=pd.factorize(frame["lot"])[0],
         frame=frame,

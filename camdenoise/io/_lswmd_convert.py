@@ -78,7 +78,12 @@ def convert(source: str, target: str, origin: dict, on_progress: Report) -> int:
         watched = _Watched(file, os.path.getsize(source), on_progress)
         columns = read_columns(io.BufferedReader(watched, _READ_AT_ONCE))
     batches = row_batches(columns, lambda done, of: on_progress("write", done, of))
-    return write_wafers(Path(target), batches, origin)
+    try:
+        return write_wafers(Path(target), batches, origin)
+    except BaseException:
+        # Whoever asked may be gone.
+        Path(target).unlink(missing_ok=True)
+        raise
 
 
 def refuse_other_kinds(source: Path) -> None:

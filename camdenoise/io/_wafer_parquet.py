@@ -65,8 +65,9 @@ def write_wafers(file: Path, batches: Iterable[pa.RecordBatch], source: dict[str
     schema = SCHEMA.with_metadata({_SOURCE: json.dumps(source)})
     n_rows = 0
     with open(file, "xb") as stream:
-        options = {"use_dictionary": _REPEATING, "write_statistics": _REPEATING}
-        with pq.ParquetWriter(stream, schema, compression="zstd", **options) as writer:
+        options: dict[str, Any] = {"use_dictionary": _REPEATING, "write_statistics": _REPEATING}
+        options |= {"compression": "zstd", "write_page_checksum": True}
+        with pq.ParquetWriter(stream, schema, **options) as writer:
             for batch in batches:
                 writer.write_batch(batch, row_group_size=max(1, batch.num_rows))
                 n_rows += batch.num_rows
@@ -110,7 +111,7 @@ class WaferTable:
         self._name = str(file)
         self.about = source_of(file) or {}
         try:
-            self._file = pq.ParquetFile(file, pre_buffer=False)
+            self._file = pq.ParquetFile(file, page_checksum_verification=True)
             if not self._file.schema_arrow.equals(SCHEMA):
                 raise self._error("it has other columns")
             self.columns = self._file.read(_OTHER_COLUMNS)
@@ -122,6 +123,12 @@ class WaferTable:
             self.columns[name].to_numpy().astype(np.int64) for name in ("rows", "cols")
         )
         self._check_sides()
+
+    def __enter__(self) -> WaferTable:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._file.close()
 
     def _error(self, problem: str) -> WaferTableError:
         return WaferTableError(
