@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from camdenoise._denoiser import CamDenoiser
     from camdenoise._denoising import Explanation
     from camdenoise._maps import WaferMapError
+    from camdenoise._models import load_model, save_model
     from camdenoise._ragged import RaggedWaferMaps
 
 _HOMES = {
@@ -20,9 +21,19 @@ _HOMES = {
     "RaggedWaferMaps": "camdenoise._ragged",
     "WaferClassifier": "camdenoise._classifier",
     "WaferMapError": "camdenoise._maps",
+    "load_model": "camdenoise._models",
+    "save_model": "camdenoise._models",
 }
 
-__all__ = ["CamDenoiser", "Explanation", "RaggedWaferMaps", "WaferClassifier", "WaferMapError"]
+__all__ = [
+    "CamDenoiser",
+    "Explanation",
+    "RaggedWaferMaps",
+    "WaferClassifier",
+    "WaferMapError",
+    "load_model",
+    "save_model",
+]
 __version__ = "0.1.0"
 
 

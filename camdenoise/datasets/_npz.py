@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import tokenize
-import uuid
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from camdenoise._files import write_whole
 from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
 from camdenoise.datasets._layout import LAYOUT, check_layout, rebuild
 
@@ -199,19 +199,6 @@ def _flat_truth(truth: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> np.n
     return np.concatenate([mask.ravel() for mask in masks])
 
 
-def _write_whole(file: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write beside the target and move into place, so that no half file is ever seen."""
-    part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
-    try:
-        with open(part, "xb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def save_wafer_maps(
     path: str | os.PathLike,
     maps: WaferMaps,
@@ -251,7 +238,7 @@ def save_wafer_maps(
     if taken:
         raise ValueError(f"columns {taken} have names that the file format uses; rename them.")
     grids = check_wafer_maps(maps)
-    arrays = {
+    arrays: dict[str, Any] = {
         "cells": np.concatenate([grid.ravel() for grid in grids]),
         "offset": np.cumsum([0, *(grid.size for grid in grids)], dtype=np.int64),
         "height": np.array([grid.shape[0] for grid in grids], np.int32),
@@ -262,4 +249,4 @@ def save_wafer_maps(
         arrays["truth"] = _flat_truth(truth, grids)
     arrays |= {name: _plain(name, values, len(grids)) for name, values in columns.items()}
     check_layout(arrays)
-    _write_whole(Path(path), arrays)
+    write_whole(Path(path), lambda stream: np.savez_compressed(stream, **arrays))
