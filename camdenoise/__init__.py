@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from camdenoise._denoising import Explanation
     from camdenoise._maps import WaferMapError
     from camdenoise._models import load_model, save_model
+    from camdenoise._ragged import RaggedWaferMaps
 
 _HOMES = {
     "CamDenoiser": "camdenoise._denoiser",
     "Explanation": "camdenoise._denoising",
+    "RaggedWaferMaps": "camdenoise._ragged",
     "WaferClassifier": "camdenoise._classifier",
     "WaferMapError": "camdenoise._maps",
     "load_model": "camdenoise._models",
@@ -26,6 +28,7 @@ _HOMES = {
 __all__ = [
     "CamDenoiser",
     "Explanation",
+    "RaggedWaferMaps",
     "WaferClassifier",
     "WaferMapError",
     "load_model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -262,7 +263,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
 
-    def encode(self, maps: list[np.ndarray]) -> torch.Tensor:
+    def encode(self, maps: Sequence[np.ndarray]) -> torch.Tensor:
         """Return checked maps as the net sees them: uint8 codes, (n, input_size, input_size)."""
         return encode_maps(maps, self.input_size, self.fit_to_input)
 

@@ -361,7 +361,7 @@ class CamDenoiser(BaseDenoiser):
                 )
         return np.array([known[label] for label in labels], dtype=np.int64)
 
-    def _explain_maps(self, maps: list[np.ndarray], codes: Any = None) -> list[Explanation]:
+    def _explain_maps(self, maps: Sequence[np.ndarray], codes: Any = None) -> list[Explanation]:
         check_is_fitted(self)
         if codes is None and self.target != "predicted":
             codes = self._codes_of([self.target] * len(maps))

@@ -7,6 +7,7 @@ classifier should see. Who needs the distinction asks `explain`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
@@ -156,7 +157,7 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
         return self
 
 
-def _rows(X: Any) -> list[Any]:
+def _rows(X: Any) -> Sequence[Any]:
     table = np.asarray(X)[:, np.newaxis, :] if getattr(X, "ndim", None) == 2 else None
     return list(table) if table is not None else map_items(X)
 

@@ -1,11 +1,11 @@
 """What a collection of wafer maps is: die codes, checks, container kinds, model input.
 
 A wafer map is a 2-D grid of die codes (0 no die, 1 pass, 2 fail). Maps differ in size, so a
-collection is a list, tuple, one-dimensional object array or Series of maps, or a 3-D array of
-equally large ones. A plain 2-D table is also understood, as rows of ``1 x p`` maps, because that
-is what scikit-learn's generic tools send. Only an estimator fitted on one accepts it, and only
-with labels to count the rows by can it be fitted on one, so that a single map passed by mistake
-is an error rather than nonsense.
+collection is a list, tuple, one-dimensional object array or Series of maps, a 3-D array of equally
+large ones or, for very many of them, a `RaggedWaferMaps`. A plain 2-D table is also understood, as
+rows of ``1 x p`` maps, because that is what scikit-learn's generic tools send. Only an estimator
+fitted on one accepts it, and only with labels to count the rows by can it be fitted on one, so that
+a single map passed by mistake is an error rather than nonsense.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import validate_data
+
+from camdenoise._ragged import RaggedWaferMaps
 
 NO_DIE, PASS, FAIL = 0, 1, 2
 
@@ -110,20 +112,20 @@ def is_table(X: Any) -> bool:
     return isinstance(X, pd.DataFrame) or sparse.issparse(X) or getattr(X, "ndim", None) == 2
 
 
-def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> list[np.ndarray]:
+def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> Sequence[np.ndarray]:
     """Read a collection of wafer maps.
 
     Parameters
     ----------
-    X : list, tuple, object array or Series of 2-D maps, or 3-D array
+    X : list, tuple, object array or Series of 2-D maps, 3-D array or RaggedWaferMaps
         The wafers; their sizes may differ.
     min_maps : int, default=1
         The fewest that will do.
 
     Returns
     -------
-    list of ndarray of uint8
-        One 2-D grid per wafer.
+    sequence of ndarray of uint8
+        One 2-D grid per wafer: a list, or `X` itself where that is a `RaggedWaferMaps`.
 
     Raises
     ------
@@ -141,7 +143,10 @@ def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> list[np.ndarray]:
         ...
     camdenoise._maps.WaferMapError: wafer map 0: value 7 at row 1, column 0; ...
     """
-    return [check_wafer_map(item, row) for row, item in enumerate(map_items(X, min_maps=min_maps))]
+    items = map_items(X, min_maps=min_maps)
+    if isinstance(items, RaggedWaferMaps) and items.largest_code <= FAIL:
+        return items
+    return [check_wafer_map(item, row) for row, item in enumerate(items)]
 
 
 def as_collection(X: Any) -> Any:
@@ -153,7 +158,7 @@ def as_collection(X: Any) -> Any:
     """
     if isinstance(X, Iterator):
         return list(X)
-    known = isinstance(X, np.ndarray | pd.Series | pd.DataFrame)
+    known = isinstance(X, np.ndarray | pd.Series | pd.DataFrame | RaggedWaferMaps)
     arraylike = hasattr(X, "__array__") and not known
     return np.asarray(X) if arraylike or _is_written_table(X) else X
 
@@ -167,7 +172,7 @@ def _is_written_row(row: Any) -> bool:
     return isinstance(row, list) and not any(isinstance(v, Sequence | np.ndarray) for v in row)
 
 
-def map_items(X: WaferMaps, *, min_maps: int = 1) -> list[Any]:
+def map_items(X: WaferMaps, *, min_maps: int = 1) -> Sequence[Any]:
     """List the wafers of a collection without reading them; refuse what is no collection."""
     X = as_collection(X)
     if is_table(X):
@@ -184,7 +189,7 @@ def map_items(X: WaferMaps, *, min_maps: int = 1) -> list[Any]:
             f"Expected a collection of wafer maps, got {type(X).__name__}. Pass a list, object "
             "array or Series of 2-D maps, or a 3-D array."
         )
-    items = list(X)
+    items = X if isinstance(X, RaggedWaferMaps) else list(X)
     if len(items) < min_maps:
         raise ValueError(
             f"Found {len(items)} wafer map(s) (n_samples={len(items)}) while a minimum of "
@@ -198,7 +203,7 @@ def like_input(X: WaferMaps, maps: list[np.ndarray]) -> WaferMaps:
 
     Parameters
     ----------
-    X : list, tuple, object array, Series, DataFrame, 2-D or 3-D array
+    X : list, tuple, object array, Series, DataFrame, 2-D or 3-D array, RaggedWaferMaps
         The collection that came in.
     maps : list of ndarray
         One map per row of `X`, each of its row's shape.
@@ -208,6 +213,8 @@ def like_input(X: WaferMaps, maps: list[np.ndarray]) -> WaferMaps:
     same kind as `X`
         A Series keeps its index and name.
     """
+    if isinstance(X, RaggedWaferMaps):
+        return RaggedWaferMaps.from_maps(maps)
     if isinstance(X, pd.Series):
         return pd.Series(_object_array(maps), index=X.index, name=X.name)
     if is_table(X):
@@ -236,7 +243,7 @@ def remove_fails(item: Any, removed: np.ndarray) -> np.ndarray:
 class WaferMapInput:
     """Input handling that every estimator here shares: reading, tags, the 2-D table rule."""
 
-    def _read_maps(self, X: Any, *, reset: bool, min_maps: int = 1) -> list[np.ndarray]:
+    def _read_maps(self, X: Any, *, reset: bool, min_maps: int = 1) -> Sequence[np.ndarray]:
         """Read `X`; with `reset` (in fit) remember whether it was a 2-D table."""
         X = as_collection(X)
         if self._takes_table(X, reset):
@@ -251,7 +258,7 @@ class WaferMapInput:
         numbers = isinstance(X, np.ndarray) and X.ndim < 2 and X.dtype != object
         return (is_table(X) or numbers) and (reset or hasattr(self, "n_features_in_"))
 
-    def _maps_of_table(self, table: np.ndarray) -> list[np.ndarray]:
+    def _maps_of_table(self, table: np.ndarray) -> Sequence[np.ndarray]:
         return check_wafer_maps(table[:, np.newaxis, :])
 
     def __sklearn_tags__(self):

@@ -264,7 +264,7 @@ def _check_lengths(values: Any, n_wafers: int, name: str) -> None:
         )
 
 
-def _check_arrays(arrays: Any, grids: list[np.ndarray], name: str) -> list[np.ndarray]:
+def _check_arrays(arrays: Any, grids: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
     """Read one array per wafer, each of its map's shape."""
     _check_lengths(arrays, len(grids), name)
     read = [np.asarray(array) for array in arrays]
@@ -277,7 +277,7 @@ def _check_arrays(arrays: Any, grids: list[np.ndarray], name: str) -> list[np.nd
     return read
 
 
-def _check_masks(masks: Any, grids: list[np.ndarray], name: str) -> list[np.ndarray]:
+def _check_masks(masks: Any, grids: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
     read = _check_arrays(masks, grids, name)
     for row, mask in enumerate(read):
         if mask.dtype != bool:
@@ -288,7 +288,7 @@ def _check_masks(masks: Any, grids: list[np.ndarray], name: str) -> list[np.ndar
     return read
 
 
-def _check_kept(kept: Any, grids: list[np.ndarray]) -> list[np.ndarray]:
+def _check_kept(kept: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:
     read = _check_masks(kept, grids, "kept")
     for row, (mask, grid) in enumerate(zip(read, grids, strict=True)):
         wrong = mask & (grid != FAIL)
@@ -301,7 +301,7 @@ def _check_kept(kept: Any, grids: list[np.ndarray]) -> list[np.ndarray]:
     return read
 
 
-def _check_saliency(saliency: Any, grids: list[np.ndarray]) -> list[np.ndarray]:
+def _check_saliency(saliency: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:
     read = _check_arrays(saliency, grids, "saliency")
     for row, (score, grid) in enumerate(zip(read, grids, strict=True)):
         if not np.isfinite(score[grid == FAIL]).all():

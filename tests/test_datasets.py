@@ -1,5 +1,7 @@
 import os
+import struct
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +163,15 @@ def test_a_cut_off_file_is_refused(arrays, tmp_path, share):
     file.write_bytes(content[: int(share * len(content))])
     with pytest.raises(ValueError, match="no readable npz file"):
         load_wafer_maps(file)
+
+
+@pytest.mark.parametrize("header", [b"{" * 100, b" 1\n  2\n 3", b"\x00"])
+def test_a_header_of_nonsense_is_refused(tmp_path, header):
+    npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+    with zipfile.ZipFile(tmp_path / "wafers.npz", "w") as archive:
+        archive.writestr("cells.npy", npy)
+    with pytest.raises(ValueError, match="rebuild it with save_wafer_maps"):
+        load_wafer_maps(tmp_path / "wafers.npz")
 
 
 def test_a_damaged_array_is_refused(wafers, tmp_path):

@@ -7,6 +7,7 @@ Maps of different size cannot share one array, so the dies of all wafers lie end
 from __future__ import annotations
 
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -25,7 +26,11 @@ FILE_IN_FOLDER = "wm811k_dev.npz"
 # Arguments of numpy.savez_compressed, which would swallow columns of these names.
 _SAVEZ_OPTIONS = ("file", "allow_pickle")
 _GROUP_COLUMNS = ("chunk", "lot", "shape_run")
-_DAMAGE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+#: What reading a damaged npz file raises; numpy parses an array's header as Python source.
+DAMAGE = (
+    ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+    SyntaxError, tokenize.TokenError,
+)  # fmt: skip
 
 
 def _locate(path: str | os.PathLike) -> Path:
@@ -44,7 +49,7 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     """Take each array out once (an open npz decompresses anew at every access)."""
     try:
         archive = np.load(file, allow_pickle=False)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(rebuild(f"{file} is no readable npz file ({error}).")) from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError(f"{file} holds one bare array. Pass an npz file with {LAYOUT}.")
@@ -55,7 +60,7 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
 def _read_array(archive: Any, name: str, file: Path) -> np.ndarray:
     try:
         return archive[name]
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(
             rebuild(f"array {name!r} of {file} cannot be read without pickle ({error}).")
         ) from error
@@ -180,7 +185,7 @@ def _plain(name: str, values: Any, n_wafers: int) -> np.ndarray:
     return column
 
 
-def _flat_truth(truth: Sequence[np.ndarray], maps: list[np.ndarray]) -> np.ndarray:
+def _flat_truth(truth: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> np.ndarray:
     masks = [np.asarray(mask) for mask in truth]
     if len(masks) != len(maps):
         raise ValueError(f"truth has {len(masks)} masks for {len(maps)} wafer maps.")

@@ -43,7 +43,7 @@ def check_rates(background_rate: Range) -> tuple[float, float]:
     return limits
 
 
-def check_wafers(wafers: Mapping[str, Any]) -> tuple[list[Any], np.ndarray, np.ndarray]:
+def check_wafers(wafers: Mapping[str, Any]) -> tuple[Sequence[Any], np.ndarray, np.ndarray]:
     """Take maps, target and groups out of a Bunch, all of one length."""
     names = ("maps", "target", "groups")
     missing = [name for name in names if not isinstance(wafers, Mapping) or name not in wafers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class StatelessFilter(BaseDenoiser):
         self._validate_params()
         return super().explain(X)
 
-    def _explain_maps(self, maps: list[np.ndarray]) -> list[Explanation]:
+    def _explain_maps(self, maps: Sequence[np.ndarray]) -> list[Explanation]:
         return [explain_by(grid, *self._decide(grid)) for grid in maps]
 
     def _takes_table(self, X: Any, reset: bool) -> bool:

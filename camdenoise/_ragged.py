@@ -1,0 +1,290 @@
+"""Many wafer maps of different sizes in one array: a map costs its dies, not a Python object.
+
+A list of 800,000 small arrays takes 100 bytes of bookkeeping for each on top of its dies, and as
+many objects to create, to walk and to send to another process. Here all dies lie end to end in one
+array, which may be a file mapped into memory, and a map is cut out only when it is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _cut(flat: np.ndarray, start: int, height: int, width: int) -> np.ndarray:
+    return flat[start : start + height * width].reshape(height, width)
+
+
+def _base_address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _file_of(cells: np.ndarray) -> tuple[str, int] | None:
+    """File and byte position that `cells` is mapped from, or None for cells in memory."""
+    if not isinstance(cells, np.memmap) or cells.filename is None:
+        return None
+    whole = cells
+    while isinstance(whole.base, np.memmap):
+        whole = whole.base
+    # A slice of a memmap keeps the offset of the whole.
+    return str(cells.filename), whole.offset + _base_address(cells) - _base_address(whole)
+
+
+def _from_file(file: str, offset: int, size: int, *rest: Any) -> RaggedWaferMaps:
+    cells = np.memmap(file, np.uint8, "r", offset, (size,))
+    return RaggedWaferMaps._of(cells, *rest)
+
+
+def _from_memory(*parts: Any) -> RaggedWaferMaps:
+    return RaggedWaferMaps._of(*parts)
+
+
+def _as_cells(item: Any, row: int) -> np.ndarray:
+    """One map as uint8, or say why it cannot be."""
+    grid = np.asarray(item)
+    if grid.ndim != 2 or grid.size == 0:
+        raise ValueError(
+            f"wafer map {row}: expected a non-empty 2-D grid of die codes, got shape {grid.shape}."
+        )
+    if grid.dtype == np.uint8:
+        return grid
+    if grid.dtype.kind not in "buif" or not ((grid >= 0) & (grid <= 255) & (grid % 1 == 0)).all():
+        raise ValueError(
+            f"wafer map {row}: die codes must be the numbers 0, 1 or 2, got {grid.dtype} with "
+            "other values. Recode bins and fill missing cells first, for example with np.where."
+        )
+    return grid.astype(np.uint8)
+
+
+def _check_parts(cells: Any, heights: np.ndarray, widths: np.ndarray, starts: np.ndarray) -> None:
+    if not isinstance(cells, np.ndarray) or cells.dtype != np.uint8 or cells.ndim != 1:
+        raise ValueError("cells must be a one-dimensional array of uint8.")
+    if not cells.flags.c_contiguous:
+        raise ValueError("cells must lie end to end; pass np.ascontiguousarray(cells).")
+    if not heights.shape == widths.shape == starts.shape or heights.ndim != 1:
+        raise ValueError(
+            f"heights {heights.shape}, widths {widths.shape} and starts {starts.shape} must be "
+            "one-dimensional and equally long: one value per wafer."
+        )
+    # Sides below 2**31 each cannot overflow when multiplied as int64.
+    small = (heights >= 1) & (widths >= 1) & (heights < 2**31) & (widths < 2**31)
+    room = (starts >= 0) & (heights * widths <= cells.size - starts)
+    wrong = np.flatnonzero(~(small & room))
+    if wrong.size:
+        row = wrong[0]
+        raise ValueError(
+            f"wafer map {row}: {heights[row]} x {widths[row]} dies from cell {starts[row]} on do "
+            f"not fit into the {cells.size} cells."
+        )
+
+
+def _whole_numbers(values: Any, name: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" and array.size:
+        raise ValueError(f"{name} must be whole numbers, got {array.dtype}.")
+    return array.astype(np.int64)
+
+
+class RaggedWaferMaps(Sequence):
+    """A collection of wafer maps of different sizes that is held as one array of dies.
+
+    It behaves as a list of 2-D arrays: ``maps[3]`` is a map, ``len(maps)`` their number, a loop
+    gives one map after the other. A slice, a mask or an array of row numbers gives a collection of
+    the same kind that shares the dies, so that scikit-learn's splitters work on it without
+    copying. Every estimator here takes it and gives it back.
+
+    Parameters
+    ----------
+    cells : ndarray of uint8, shape (n_cells,)
+        Die codes of all maps, row by row, end to end. May be a `numpy.memmap`. Not copied.
+    heights, widths : array-like of int, shape (n_wafers,)
+        Rows and columns of each map.
+    starts : array-like of int, shape (n_wafers,), default=None
+        Where in `cells` each map begins. None: one right after the other.
+
+    Attributes
+    ----------
+    cells : ndarray of uint8, shape (n_cells,)
+        Read-only view of what was passed; with a selection still the cells of all.
+    heights, widths, starts : ndarray of int, shape (n_wafers,)
+        Read-only.
+    shape : tuple
+        ``(n_wafers,)``
+
+    Raises
+    ------
+    ValueError
+        For a map that lies outside of `cells`; the message names the row.
+
+    See Also
+    --------
+    RaggedWaferMaps.from_maps : Build it from a list of maps.
+
+    Notes
+    -----
+    The maps are read-only views. Pickling writes the cells of the selected maps only, and of a
+    memory-mapped file nothing but its name: the receiving process opens it again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise import RaggedWaferMaps
+    >>> maps = RaggedWaferMaps.from_maps([[[0, 1], [1, 2]], [[1, 2, 1]], [[2]]])
+    >>> maps
+    RaggedWaferMaps(3 maps, 8 cells)
+    >>> maps[1]
+    array([[1, 2, 1]], dtype=uint8)
+    >>> [grid.shape for grid in maps[[2, 0]]]
+    [(1, 1), (2, 2)]
+    """
+
+    ndim = 1
+
+    def __init__(self, cells, heights, widths, starts=None):
+        heights = _whole_numbers(heights, "heights")
+        widths = _whole_numbers(widths, "widths")
+        if starts is None:
+            sizes = np.resize(heights, widths.size) * widths.ravel()
+            starts = np.cumsum(sizes) - sizes
+        starts = _whole_numbers(starts, "starts")
+        _check_parts(cells, heights, widths, starts)
+        self._set(cells, heights, widths, starts)
+
+    @classmethod
+    def from_maps(cls, maps: Iterable[Any]) -> RaggedWaferMaps:
+        """Copy any collection of 2-D maps into one array.
+
+        Parameters
+        ----------
+        maps : iterable of array-like of shape (height, width)
+            Die codes, of any number type.
+
+        Returns
+        -------
+        RaggedWaferMaps
+
+        Raises
+        ------
+        ValueError
+            For a map that is not 2-D or holds something other than small whole numbers.
+        """
+        grids = [_as_cells(item, row) for row, item in enumerate(maps)]
+        flat = [grid.ravel() for grid in grids]
+        return cls(
+            np.concatenate(flat) if flat else np.empty(0, np.uint8),
+            [grid.shape[0] for grid in grids],
+            [grid.shape[1] for grid in grids],
+        )
+
+    @classmethod
+    def _of(cls, cells, heights, widths, starts, largest=None) -> RaggedWaferMaps:
+        """Put together parts that are known to fit."""
+        made = cls.__new__(cls)
+        made._set(cells, heights, widths, starts, largest)
+        return made
+
+    def _set(self, cells, heights, widths, starts, largest=None) -> None:
+        self.cells, self.heights, self.widths, self.starts = map(
+            _read_only, (cells, heights, widths, starts)
+        )
+        # Slicing a memmap costs several times as much as slicing an array.
+        self._flat = np.asarray(self.cells)
+        # One box for a collection and all its selections: the cells are searched once.
+        self._largest: list[int] = [] if largest is None else largest
+
+    @property
+    def shape(self) -> tuple[int]:
+        """One-dimensional: the number of maps."""
+        return (self.heights.size,)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Cells of each map, the ones without a die included."""
+        return self.heights * self.widths
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the selected maps' cells."""
+        return int(self.sizes.sum())
+
+    @property
+    def largest_code(self) -> int:
+        """The largest value in `cells`, those that a selection leaves over included."""
+        if not self._largest:
+            self._largest.append(int(self._flat.max(initial=0)))
+        return self._largest[0]
+
+    def __len__(self) -> int:
+        return self.heights.size
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            # How scikit-learn indexes whatever has a shape.
+            key = key[0]
+        if isinstance(key, int | np.integer) and not isinstance(key, bool):
+            return self._map(range(len(self))[key])
+        return self._select(key if isinstance(key, slice) else self._rows(key))
+
+    def _map(self, row: int) -> np.ndarray:
+        return _cut(self._flat, self.starts[row], self.heights[row], self.widths[row])
+
+    def _rows(self, key: Any) -> np.ndarray:
+        """Check a mask or row numbers."""
+        rows = np.asarray(key)
+        if isinstance(key, tuple) or rows.ndim != 1 or (rows.size and rows.dtype.kind not in "biu"):
+            raise IndexError(
+                f"wafer maps are selected by a row number, a slice, a mask or a 1-D array of row "
+                f"numbers, got {type(key).__name__}."
+            )
+        if rows.dtype == bool and rows.size != len(self):
+            raise IndexError(f"the mask has {rows.size} values for {len(self)} wafer maps.")
+        return rows if rows.size else rows.astype(np.intp)
+
+    def _select(self, rows: Any) -> RaggedWaferMaps:
+        parts = (self.heights[rows], self.widths[rows], self.starts[rows])
+        return self._of(self.cells, *parts, self._largest)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        parts = (self.starts.tolist(), self.heights.tolist(), self.widths.tolist())
+        return (_cut(self._flat, *part) for part in zip(*parts, strict=True))
+
+    def compact(self) -> RaggedWaferMaps:
+        """Copy the selected maps, and nothing else, into memory of their own, in their order.
+
+        Returns
+        -------
+        RaggedWaferMaps
+            Without the cells that a selection leaves over.
+        """
+        cells = np.empty(self.nbytes, np.uint8)
+        ends = np.cumsum(self.sizes)
+        for grid, end in zip(self, ends, strict=True):
+            cells[end - grid.size : end] = grid.ravel()
+        return self._of(cells, self.heights, self.widths, ends - self.sizes)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """Build an object array of the maps; numpy would stack them or fail."""
+        column = np.empty(len(self), dtype=object)
+        for row, grid in enumerate(self):
+            column[row] = grid
+        return column if dtype is None else column.astype(dtype)
+
+    def __reduce__(self):
+        file = _file_of(self.cells)
+        if file is not None and Path(file[0]).is_file():
+            rows = (self.heights, self.widths, self.starts)
+            return _from_file, (*file, self.cells.size, *rows)
+        whole = self if self.nbytes >= self.cells.size else self.compact()
+        return _from_memory, (whole._flat, whole.heights, whole.widths, whole.starts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} maps, {self.nbytes} cells)"

@@ -1,0 +1,184 @@
+"""WM-811K: 811,457 wafer maps of a real fab, 172,950 of them labelled with a failure pattern."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+from camdenoise.datasets._patterns import CLASSES
+from camdenoise.io._lswmd_convert import convert_safely, refuse_other_kinds
+from camdenoise.io._wafer_parquet import WaferTable, source_of
+
+FILES_IN_FOLDER = ("LSWMD.pkl", "WM811K.pkl")
+# Part of the key of a converted file: raised when its layout changes.
+_LAYOUT_VERSION = 1
+_ENDS = 2**20
+_NAMES = {"label": "label", "rows": "height", "cols": "width", "lot": "lot", "wafer": "wafer"}
+_NAMES |= {"die_size": "die_size", "split": "split"}
+
+
+def _locate(path: str | os.PathLike) -> Path:
+    path = Path(path)
+    files = [path / name for name in FILES_IN_FOLDER] if path.is_dir() else [path]
+    for file in files:
+        if file.is_file():
+            return file
+    raise FileNotFoundError(
+        f"No WM-811K file at {path}. Pass LSWMD.pkl or WM811K.pkl, or the folder that holds it."
+    )
+
+
+def _key(source: Path) -> dict:
+    """Tell one content of a file from another without reading all of it."""
+    status = source.stat()
+    with open(source, "rb") as file:
+        ends = file.read(_ENDS)
+        file.seek(max(status.st_size - _ENDS, 0))
+        ends += file.read(_ENDS)
+    return {
+        "layout": _LAYOUT_VERSION,
+        "name": source.name,
+        "size": status.st_size,
+        "modified": status.st_mtime_ns,
+        "ends": hashlib.blake2b(ends, digest_size=16).hexdigest(),
+    }
+
+
+def _converted(source: Path, cache: str | os.PathLike | None, progress: bool) -> Path:
+    """Return the Parquet file that was made from `source`, which is made now if need be."""
+    folder = source.parent if cache is None else Path(cache)
+    target = folder / f"{source.name}.camdenoise.parquet"
+    refuse_other_kinds(source)
+    key = _key(source)
+    if source_of(target) != key:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"No folder {folder} to keep {target.name} in; make it first.")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(
+                f"Cannot write {target.name} to {folder}. Pass a folder for it as cache=."
+            )
+        convert_safely(source, target, key, progress=progress)
+    return target
+
+
+def _is_parquet(file: Path) -> bool:
+    with open(file, "rb") as stream:
+        return stream.read(4) == b"PAR1"
+
+
+def _frame(table: WaferTable) -> pd.DataFrame:
+    columns = {ours: table.columns[theirs].to_pandas() for theirs, ours in _NAMES.items()}
+    frame = pd.DataFrame(columns)
+    for name in ("label", "split"):
+        frame[name] = frame[name].fillna("")
+    return frame.assign(order=np.arange(len(frame)))
+
+
+def load_wm811k(
+    path: str | os.PathLike,
+    *,
+    labelled: bool = True,
+    drop: Sequence[str] = ("Random", "Near-full", "none"),
+    cache: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Bunch:
+    """Load WM-811K from one of its two pickles, without running what is in them.
+
+    ``LSWMD.pkl`` (Kaggle) and ``WM811K.pkl`` (MIR lab) are pickled DataFrames, and whoever
+    unpickles a file runs its code. Here it is read once, by an unpickler that knows the names of
+    such a DataFrame and refuses every other one, in a process with limited memory and time. What
+    comes out is kept as a Parquet file, from which later calls load within seconds.
+
+    Parameters
+    ----------
+    path : path-like
+        ``LSWMD.pkl`` or ``WM811K.pkl``, a folder that holds one, or the Parquet file that an
+        earlier call has made.
+    labelled : bool, default=True
+        Keep the labelled wafers only (172,950). False keeps all 811,457; the label of the others
+        is "".
+    drop : sequence of str, default=("Random", "Near-full", "none")
+        Classes to leave out; the default leaves the six patterns with a cause. Wafers without a
+        label are no class.
+    cache : path-like, default=None
+        Existing folder for the Parquet file. None: beside the pickle. It is made anew when the
+        pickle has changed (size, time, first and last megabyte).
+    progress : bool, default=True
+        Show a progress bar while converting, where the output is a terminal.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        With these attributes, all in the row order of the original table:
+
+        - ``maps`` : `RaggedWaferMaps` of uint8, shape (n_wafers,); 0 no die, 1 pass, 2 fail.
+          Reads as a list of read-only 2-D arrays, at the cost of their cells only.
+        - ``target`` : ndarray of str, shape (n_wafers,)
+        - ``groups`` : ndarray of int, shape (n_wafers,); the lot, for cross-validation by group.
+        - ``frame`` : DataFrame with ``label``, ``height``, ``width`` (in dies), ``lot``,
+          ``wafer`` (number in its lot), ``die_size`` (dies on the wafer, as given), ``split``
+          ("Training", "Test" or "") and ``order`` (row in the original table).
+        - ``truth`` : None; nobody knows which fails a real pattern caused.
+        - ``about`` : dict with the name and size of the original file.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file, or no folder `cache`.
+    PermissionError
+        Where the Parquet file cannot be written; pass `cache`.
+    ValueError
+        For a file that is refused (the message names what it asked for), is damaged, wants more
+        memory than a file of its size needs, or holds an unknown label, code or lot (the message
+        names the row); for an unknown class in `drop`.
+
+    See Also
+    --------
+    load_mixed_wm38 : wafers with several patterns at once.
+
+    Notes
+    -----
+    Converting takes a minute or some and 3 GB of memory, once; ``docs/wm811k.md`` has the figures.
+    3.8 % of the maps occur more than once, mostly in different lots; they are kept, as would be a
+    wafer number that occurs twice in a lot. The vendor's split separates lots, and its test lots
+    are later ones: it is by far the harder task.
+
+    References
+    ----------
+    .. [1] M.-J. Wu, J.-S. R. Jang, J.-L. Chen, "Wafer Map Failure Pattern Recognition and
+       Similarity Ranking for Large-Scale Data Sets", IEEE Trans. Semicond. Manuf. 28(1), 2015.
+    .. [2] MIR-WM811K: Dataset for wafer map failure pattern recognition, 2015,
+       http://mirlab.org/dataset/public/.
+
+    Examples
+    --------
+    >>> from camdenoise.datasets import load_wm811k
+    >>> wafers = load_wm811k("LSWMD.pkl")  # doctest: +SKIP
+    >>> len(wafers.maps), wafers.maps[0].shape  # doctest: +SKIP
+    (24504, (45, 48))
+    """
+    wanted = set(drop if not isinstance(drop, str) else [drop])
+    if wanted - set(CLASSES):
+        raise ValueError(f"drop names {sorted(wanted - set(CLASSES))}; the classes are {CLASSES}.")
+    source = _locate(path)
+    file = source if _is_parquet(source) else _converted(source, cache, progress)
+    with WaferTable(file) as table:
+        frame = _frame(table)
+        label = frame["label"].to_numpy(dtype=str)
+        keep = ~np.isin(label, list(wanted)) & ((label != "") | (not labelled))
+        maps = table.maps(keep)
+    frame = frame[keep].reset_index(drop=True)
+    return Bunch(
+        maps=maps,
+        target=label[keep],
+        groups=pd.factorize(frame["lot"])[0],
+        frame=frame,
+        truth=None,
+        about=table.about,
+    )

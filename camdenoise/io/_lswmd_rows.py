@@ -1,0 +1,218 @@
+"""From the columns of WM-811K's DataFrame to checked rows, a batch at a time.
+
+The two releases differ: labels are plain text or nested in arrays (``[['none']]``), missing ones
+are 0, an empty array, None or NaN, and Kaggle's file spells the split ``trianTestLabel``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from camdenoise.io._lswmd_pickle import Column
+from camdenoise.io._stand_ins import Array, PickleError, as_bytes, refuse
+from camdenoise.io._wafer_parquet import LONGEST_SIDE, MOST_CELLS, SCHEMA
+
+LABELS = (
+    "Center", "Donut", "Edge-Loc", "Edge-Ring", "Loc", "Near-full", "Random", "Scratch", "none"
+)  # fmt: skip
+SPLITS = ("Training", "Test")
+
+_COLUMNS = ("waferMap", "dieSize", "lotName", "waferIndex", "failureType")
+_SPLIT_COLUMNS = ("trianTestLabel", "trainTestLabel")
+_LARGEST_CODE = 2
+_LONGEST_LOT = 100
+_DEEPEST = 4
+_BATCH_ROWS = 16_384
+_BATCH_CELLS = 2**26
+
+
+def find_columns(columns: dict[str, Column]) -> dict[str, Column]:
+    """Pick the columns that make up WM-811K, the split under its right name."""
+    split = next((name for name in _SPLIT_COLUMNS if name in columns), _SPLIT_COLUMNS[1])
+    missing = [name for name in (*_COLUMNS, split) if name not in columns]
+    if missing:
+        refuse(f"it has no column {', '.join(missing)}; found {', '.join(columns)[:500]}.")
+    return {name: columns[name] for name in _COLUMNS} | {"split": columns[split]}
+
+
+def unwrap(value: Any, depth: int = 0) -> str:
+    """Return the text of a label, however it is nested; "" for a missing one."""
+    if type(value) is str:
+        return value
+    if value is None or type(value) in (int, float) and (value == 0 or value != value):
+        return ""
+    inner = _elements(value)
+    if len(inner) > 1 or depth == _DEEPEST:
+        raise TypeError
+    return unwrap(inner[0], depth + 1) if inner else ""
+
+
+def _elements(value: Any) -> list[Any]:
+    """Open a label that is no text itself."""
+    if type(value) is Array:
+        objects = value.parts[1].holds_objects
+        return value.objects() if objects else value.numpy().ravel()[:2].tolist()
+    if type(value) is bytes:
+        return [value.decode("latin-1")]
+    if type(value) in (list, tuple):
+        return value
+    raise TypeError
+
+
+def _known(name: str, value: Any, row: int, allowed: dict[str, str | None]) -> str | None:
+    """Look a label up; case does not matter."""
+    try:
+        text = unwrap(value)
+        return allowed[text.lower()]
+    except (TypeError, PickleError):
+        problem = "cannot be read"
+    except KeyError:
+        problem = f"is {text[:50]!r}"
+    refuse(f"row {row}: {name} {problem}; expected {', '.join(filter(None, allowed.values()))}.")
+
+
+def _lookup(names: tuple[str, ...]) -> dict[str, str | None]:
+    return {name.lower(): name for name in names} | {"": None}
+
+
+def _lot(value: Any, row: int) -> str:
+    try:
+        lot = unwrap(value)
+    except (TypeError, PickleError):
+        lot = ""
+    if not 0 < len(lot) <= _LONGEST_LOT or not lot.isprintable():
+        refuse(f"row {row}: lotName is no short text.")
+    return lot
+
+
+def _numbers(name: str, column: Column) -> np.ndarray:
+    """Read a column of numbers."""
+    if isinstance(column, list):
+        for row, value in enumerate(column):
+            if type(value) not in (int, float) or abs(value) > 2**53:
+                refuse(f"row {row}: {name} is {type(value).__name__}, expected a number.")
+        return np.array(column, np.float64)
+    if column.dtype.kind not in "iuf" or column.ndim != 1:
+        refuse(f"{name} holds {column.dtype}, expected numbers.")
+    return column.astype(np.float64)
+
+
+def _whole_numbers(name: str, column: Column, most: int) -> np.ndarray:
+    numbers = _numbers(name, column)
+    wrong = np.flatnonzero(~((numbers >= 0) & (numbers <= most) & (numbers == np.floor(numbers))))
+    if wrong.size:
+        row = wrong[0]
+        refuse(f"row {row}: {name} is {numbers[row]:g}, expected a whole number up to {most}.")
+    return numbers.astype(np.int64)
+
+
+def _cells(value: Any, row: int) -> tuple[bytes | bytearray, int, int]:
+    """One map's cells, rows and columns; the codes are checked a batch at a time."""
+    if type(value) is not Array:
+        refuse(f"row {row}: waferMap is {type(value).__name__}, expected a 2-D array.")
+    shape, dtype, fortran, data = value.parts
+    if len(shape) != 2 or not 1 <= min(shape) <= max(shape) <= LONGEST_SIDE:
+        refuse(f"row {row}: waferMap has shape {shape}, expected two sides of 1 to {LONGEST_SIDE}.")
+    if dtype.code == "u1" and not fortran:
+        content = as_bytes(data)
+        if len(content) != shape[0] * shape[1]:
+            refuse(f"row {row}: waferMap of shape {shape} has {len(content)} cells.")
+        return content, *shape
+    return _recoded(value, row).tobytes(), *shape
+
+
+def _recoded(value: Array, row: int) -> np.ndarray:
+    """Convert a map of any other number type to uint8."""
+    grid = value.numpy()
+    codes = grid.astype(np.uint8) if grid.dtype.kind in "biuf" else np.zeros(0)
+    if codes.shape != grid.shape or not (codes == grid).all():
+        refuse(f"row {row}: waferMap holds something else than 0, 1 and 2.")
+    return codes
+
+
+def _check_codes(flat: bytes, sizes: list[int], first: int) -> None:
+    codes = np.frombuffer(flat, np.uint8)
+    if codes.max(initial=0) > _LARGEST_CODE:
+        place = int(np.argmax(codes > _LARGEST_CODE))
+        row = first + int(np.searchsorted(np.cumsum(sizes), place, side="right"))
+        refuse(
+            f"row {row}: waferMap holds the value {codes[place]}; allowed are 0 (no die), "
+            "1 (pass) and 2 (fail)."
+        )
+
+
+def _map_batches(maps: list[Any]) -> Iterator[tuple[int, pa.Array, list[int], list[int]]]:
+    """Group consecutive maps: first row, their cells, heights and widths."""
+    row = total = 0
+    while row < len(maps):
+        first, size = row, 0
+        pieces: list[bytes | bytearray] = []
+        heights, widths = [], []
+        while row < len(maps) and len(pieces) < _BATCH_ROWS and size < _BATCH_CELLS:
+            content, height, width = _cells(maps[row], row)
+            pieces.append(content)
+            heights.append(height)
+            widths.append(width)
+            size += height * width
+            row += 1
+        total += size
+        if total > MOST_CELLS:
+            refuse(f"its maps have over {MOST_CELLS} cells, many times those of WM-811K.")
+        yield first, _binary(pieces, first), heights, widths
+
+
+def _binary(pieces: list[Any], first: int) -> pa.Array:
+    flat, sizes = b"".join(pieces), [len(piece) for piece in pieces]
+    _check_codes(flat, sizes, first)
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(flat)]
+    return pa.Array.from_buffers(pa.binary(), len(pieces), buffers)
+
+
+def row_batches(
+    columns: dict[str, Column], on_progress: Callable[[int, int], None]
+) -> Iterator[pa.RecordBatch]:
+    """Check WM-811K's columns and give them out in batches of rows.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray or list
+        As `read_columns` gives them.
+    on_progress : callable
+        Called with the number of rows done and of all.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        Of the wafer table's `SCHEMA`.
+
+    Raises
+    ------
+    PickleError
+        For a missing column, and for a value that is none; the message names the row.
+    """
+    found = find_columns(columns)
+    maps = found["waferMap"]
+    if not isinstance(maps, list):
+        refuse("its column waferMap holds numbers, not arrays.")
+    wafer = _whole_numbers("waferIndex", found["waferIndex"], 2**15 - 1)
+    die_size = _numbers("dieSize", found["dieSize"])
+    labels, splits = _lookup(LABELS), _lookup(SPLITS)
+    for first, cells, heights, widths in _map_batches(maps):
+        rows = range(first, first + len(heights))
+        names = {
+            "label": [_known("failureType", found["failureType"][r], r, labels) for r in rows],
+            "split": [_known("split", found["split"][r], r, splits) for r in rows],
+            "lot": [_lot(found["lotName"][r], r) for r in rows],
+        }
+        here = slice(rows.start, rows.stop)
+        values = {"rows": heights, "cols": widths, "wafer": wafer[here], "die_size": die_size[here]}
+        yield pa.record_batch(
+            [cells, *(pa.array((names | values)[f.name], f.type) for f in list(SCHEMA)[1:])],
+            schema=SCHEMA,
+        )
+        on_progress(rows.stop, len(maps))
