@@ -123,7 +123,7 @@ def test_rounds_eat_a_scratch_from_its_ends():
         (ComponentSizeFilter(4), lambda s: s >= 4),
         (NeighborCountFilter(3, rounds=2), lambda s: s >= 3),
     ],
-    ids=str,
+    ids=["median", "component size", "neighbor count"],
 )
 def test_the_saliency_is_what_was_compared(denoiser, decides):
     maps = random_maps(30, seed=1)
