@@ -12,15 +12,25 @@ if TYPE_CHECKING:
     from camdenoise._denoiser import CamDenoiser
     from camdenoise._denoising import Explanation
     from camdenoise._maps import WaferMapError
+    from camdenoise._models import load_model, save_model
 
 _HOMES = {
     "CamDenoiser": "camdenoise._denoiser",
     "Explanation": "camdenoise._denoising",
     "WaferClassifier": "camdenoise._classifier",
     "WaferMapError": "camdenoise._maps",
+    "load_model": "camdenoise._models",
+    "save_model": "camdenoise._models",
 }
 
-__all__ = ["CamDenoiser", "Explanation", "WaferClassifier", "WaferMapError"]
+__all__ = [
+    "CamDenoiser",
+    "Explanation",
+    "WaferClassifier",
+    "WaferMapError",
+    "load_model",
+    "save_model",
+]
 __version__ = "0.1.0"
 
 

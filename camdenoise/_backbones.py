@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -17,6 +18,10 @@ from torch import nn
 WAFER_RESNET = "wafer_resnet"
 #: Input planes: one each for no die, pass and fail.
 N_PLANES = 3
+
+Stages: TypeAlias = dict[str, nn.Module]
+# To torch's types every attribute of a model is a tensor or a module; timm's are more than that.
+TimmModel: TypeAlias = Any
 
 
 class Backbone(nn.Module):
@@ -30,7 +35,7 @@ class Backbone(nn.Module):
         Turns the last stage's output into logits.
     """
 
-    def __init__(self, stages: dict[str, nn.Module], head: nn.Module):
+    def __init__(self, stages: Stages, head: nn.Module):
         super().__init__()
         self.stages = nn.ModuleDict(OrderedDict(stages))
         self.head = head
@@ -59,29 +64,34 @@ class Backbone(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch norm and a shortcut (He et al. 2016, 1512.03385)."""
+    """Two 3x3 convolutions with batch norm and a shortcut (He et al. 2016, 1512.03385).
+
+    A stride averages before the convolutions instead of skipping between their windows. A 3x3
+    window that moves by two sees every other cell more often than its neighbours, and the gradient
+    of a class shows that as a lattice of bright dots that has nothing to do with the wafer
+    (Odena et al. 2016, doi:10.23915/distill.00003).
+    """
 
     def __init__(self, n_in: int, n_out: int, stride: int):
         super().__init__()
+        self.pool = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
         self.body = nn.Sequential(
-            nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False),
+            nn.Conv2d(n_in, n_out, 3, 1, 1, bias=False),
             nn.BatchNorm2d(n_out),
             nn.ReLU(),
             nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False),
             nn.BatchNorm2d(n_out),
         )
-        same = stride == 1 and n_in == n_out
-        self.shortcut = nn.Identity() if same else _projection(n_in, n_out, stride)
+        self.shortcut = nn.Identity() if n_in == n_out else _projection(n_in, n_out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return a tensor of shape (batch, n_out, height / stride, width / stride)."""
+        x = self.pool(x)
         return torch.relu(self.body(x) + self.shortcut(x))
 
 
-def _projection(n_in: int, n_out: int, stride: int) -> nn.Module:
-    """Average before projecting (ResNet-D, He et al. 2019, 1812.01187): no die is skipped."""
-    pool = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
-    return nn.Sequential(pool, nn.Conv2d(n_in, n_out, 1, bias=False), nn.BatchNorm2d(n_out))
+def _projection(n_in: int, n_out: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(n_in, n_out, 1, bias=False), nn.BatchNorm2d(n_out))
 
 
 def pooled_linear_head(n_features: int, n_classes: int) -> nn.Module:
@@ -96,7 +106,7 @@ def wafer_resnet(n_classes: int, width: int = 16) -> Backbone:
     scratch. Width 16 has 0.3 million parameters.
     """
     widths = [width, width, 2 * width, 4 * width, 8 * width]
-    stages: dict[str, nn.Module] = {
+    stages: Stages = {
         "stem": nn.Sequential(
             nn.Conv2d(N_PLANES, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
@@ -107,7 +117,7 @@ def wafer_resnet(n_classes: int, width: int = 16) -> Backbone:
 
 
 class _TimmFeatures(nn.Module):
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: TimmModel):
         super().__init__()
         self.model = model
 
@@ -118,7 +128,9 @@ class _TimmFeatures(nn.Module):
 class _TimmHead(nn.Module):
     """The head of a timm model that is registered once, with its features."""
 
-    def __init__(self, model: nn.Module):
+    model: TimmModel
+
+    def __init__(self, model: TimmModel):
         super().__init__()
         self.__dict__["model"] = model
 
@@ -126,15 +138,15 @@ class _TimmHead(nn.Module):
         return self.model.forward_head(x)
 
 
-def _cut_resnet(model: nn.Module) -> Backbone:
-    stages = {"stem": nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool)}
+def _cut_resnet(model: TimmModel) -> Backbone:
+    stages: Stages = {"stem": nn.Sequential(model.conv1, model.bn1, model.act1, model.maxpool)}
     stages |= {f"layer{i}": getattr(model, f"layer{i}") for i in (1, 2, 3, 4)}
     return Backbone(stages, nn.Sequential(model.global_pool, model.fc))
 
 
-def _cut_vgg(model: nn.Module) -> Backbone:
+def _cut_vgg(model: TimmModel) -> Backbone:
     """Cut behind every pooling layer; replace the 100-million-parameter head by a pooled one."""
-    stages: dict[str, nn.Module] = {}
+    stages: Stages = {}
     block: list[nn.Module] = []
     for layer in model.features:
         block.append(layer)
@@ -147,25 +159,25 @@ def _cut_vgg(model: nn.Module) -> Backbone:
     return Backbone(stages, pooled_linear_head(n_features, model.num_classes))
 
 
-def _cut_efficientnet(model: nn.Module) -> Backbone:
-    stages = {"stem": nn.Sequential(model.conv_stem, model.bn1)}
+def _cut_efficientnet(model: TimmModel) -> Backbone:
+    stages: Stages = {"stem": nn.Sequential(model.conv_stem, model.bn1)}
     stages |= {f"blocks{i}": block for i, block in enumerate(model.blocks)}
     stages["conv_head"] = nn.Sequential(model.conv_head, model.bn2)
     return Backbone(stages, nn.Sequential(model.global_pool, model.classifier))
 
 
-def _cut_mobilenetv3(model: nn.Module) -> Backbone:
-    stages = {"stem": nn.Sequential(model.conv_stem, model.bn1)}
+def _cut_mobilenetv3(model: TimmModel) -> Backbone:
+    stages: Stages = {"stem": nn.Sequential(model.conv_stem, model.bn1)}
     stages |= {f"blocks{i}": block for i, block in enumerate(model.blocks)}
     head = (model.global_pool, model.conv_head, model.norm_head, model.act2, model.flatten)
     return Backbone(stages, nn.Sequential(*head, model.classifier))
 
 
-def _cut_behind_features(model: nn.Module) -> Backbone:
+def _cut_behind_features(model: TimmModel) -> Backbone:
     return Backbone({"features": _TimmFeatures(model)}, _TimmHead(model))
 
 
-_CUTS: dict[str, Callable[[nn.Module], Backbone]] = {
+_CUTS: dict[str, Callable[[TimmModel], Backbone]] = {
     "ResNet": _cut_resnet,
     "VGG": _cut_vgg,
     "EfficientNet": _cut_efficientnet,

@@ -26,7 +26,7 @@ from camdenoise._classifier import WaferClassifier
 from camdenoise._components import component_sums, fail_components
 from camdenoise._denoising import BaseDenoiser, Explanation, abstain, explain_by
 from camdenoise._encoding import one_hot, to_die_grid
-from camdenoise._maps import FAIL, NO_DIE, WaferMaps, like_input
+from camdenoise._maps import FAIL, NO_DIE, WaferMaps, as_collection, like_input
 from camdenoise.cam import METHODS, activation_maps, auto_layers, check_request
 
 
@@ -153,7 +153,7 @@ class CamDenoiser(BaseDenoiser):
     """
 
     _parameter_constraints = {
-        "estimator": [HasMethods(["fit", "predict"]), None],
+        "estimator": [HasMethods(["fit", "predict", "encode"]), None],
         "method": [StrOptions(set(METHODS))],
         "layers": [StrOptions({"auto"}), list, tuple],
         "target": "no_validation",
@@ -224,6 +224,7 @@ class CamDenoiser(BaseDenoiser):
             For a bad parameter, or a backbone that has no layer with a grid.
         """
         self._validate_params()
+        X = as_collection(X)
         self._read_maps(X, reset=True)
         fit_params, _ = self._route(params, "fit")
         return self._fit(X, y, fit_params)
@@ -247,6 +248,7 @@ class CamDenoiser(BaseDenoiser):
             The denoised maps. With a frozen estimator the same as ``transform(X)``.
         """
         self._validate_params()
+        X = as_collection(X)
         self._read_maps(X, reset=True)
         fit_params, split_params = self._route(params, "fit_transform")
         self._fit(X, y, fit_params)
@@ -275,7 +277,7 @@ class CamDenoiser(BaseDenoiser):
         WaferMapError
             For a map that cannot be read, with ``on_error="raise"``.
         ValueError
-            For a target that is no class of the classifier.
+            For a target that is no class of the classifier, or targets of another length.
         """
         check_is_fitted(self)
         if targets is None:
@@ -301,6 +303,11 @@ class CamDenoiser(BaseDenoiser):
     def _is_frozen(self) -> bool:
         return isinstance(self.estimator, FrozenEstimator)
 
+    def _takes_table(self, X, reset: bool) -> bool:
+        # A frozen classifier has seen tables or maps already, and needs no y to count rows by.
+        fitted_on_maps = self._is_frozen() and not hasattr(self.estimator, "n_features_in_")
+        return not fitted_on_maps and super()._takes_table(X, reset)
+
     def _route(self, params: dict, caller: str) -> tuple[dict, dict]:
         """Return the parameters for the classifier's fit and for the splitter."""
         if _routing_enabled() and params:
@@ -312,6 +319,7 @@ class CamDenoiser(BaseDenoiser):
 
     def _fit(self, X, y, fit_params: dict) -> CamDenoiser:
         if self._is_frozen():
+            check_is_fitted(self.estimator.estimator)
             self.estimator_ = self.estimator.estimator
         else:
             self.estimator_ = clone(self._estimator()).fit(X, y, **fit_params)
@@ -359,7 +367,7 @@ class CamDenoiser(BaseDenoiser):
             codes = self._codes_of([self.target] * len(maps))
         starts = range(0, len(maps), self.batch_size)
         explanations: list[Explanation] = []
-        for start in tqdm(starts, unit="batch", disable=not self.progress):
+        for start in tqdm(starts, unit="batch", leave=None, disable=not self.progress):
             rows = slice(start, start + self.batch_size)
             batch_codes = None if codes is None else np.asarray(codes)[rows]
             explanations += self._explain_batch(maps[rows], batch_codes)

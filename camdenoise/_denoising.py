@@ -8,16 +8,19 @@ classifier should see. Who needs the distinction asks `explain`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_consistent_length
 
 from camdenoise._maps import (
     FAIL,
     WaferMapError,
     WaferMapInput,
     WaferMaps,
+    as_collection,
     check_wafer_map,
     like_input,
     map_items,
@@ -98,6 +101,7 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
         WaferMapError
             For a map that cannot be read, with ``on_error="raise"``.
         """
+        X = as_collection(X)
         explanations = self.explain(X)
         return like_input(X, [_denoised(i, e) for i, e in zip(_rows(X), explanations, strict=True)])
 
@@ -125,13 +129,16 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
         """Apply `explain_maps`, setting unreadable maps aside when `on_error` says so."""
         if self.on_error not in ("raise", "keep"):
             raise ValueError(f"on_error must be 'raise' or 'keep', got {self.on_error!r}.")
+        X = as_collection(X)
         if self.on_error == "raise" or self._takes_table(X, False):
-            return explain_maps(self._read_maps(X, reset=False), *rowwise)
+            maps = self._read_maps(X, reset=False)
+            check_consistent_length(maps, *rowwise)
+            return explain_maps(maps, *rowwise)
         maps, errors = _read_what_can_be_read(X)
-        rowwise = [
-            [r for r, e in zip(values, errors, strict=True) if e is None] for values in rowwise
-        ]
-        explained = iter(explain_maps(maps, *rowwise) if maps else ())
+        check_consistent_length(errors, *rowwise)
+        readable = [error is None for error in errors]
+        of_readable = [list(compress(values, readable)) for values in rowwise]
+        explained = iter(explain_maps(maps, *of_readable) if maps else ())
         return [next(explained) if error is None else _unreadable(error) for error in errors]
 
     def set_output(self, *, transform=None):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +24,8 @@ def fitted_shape(shape: tuple[int, int], size: int, fit: str) -> tuple[int, int]
     """Return how many pixels the wafer's rows and columns take up in the square."""
     if fit == "stretch":
         return size, size
-    longest = max(shape)
-    return tuple(max(1, round(side * size / longest)) for side in shape)  # type: ignore[return-value]
+    height, width = (max(1, round(side * size / max(shape))) for side in shape)
+    return height, width
 
 
 def die_of_pixel(n_dies: int, n_pixels: int) -> np.ndarray:
@@ -34,8 +35,8 @@ def die_of_pixel(n_dies: int, n_pixels: int) -> np.ndarray:
 
 def _rows_by_shape(shapes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
     rows = defaultdict(list)
-    for row, shape in enumerate(shapes):
-        rows[tuple(shape)].append(row)
+    for row, (height, width) in enumerate(shapes):
+        rows[height, width].append(row)
     return rows
 
 
@@ -115,7 +116,7 @@ def to_die_grid(
     list of ndarray of float32, shape (height, width)
         One per wafer, at its own size.
     """
-    on_dies: list[np.ndarray] = [None] * len(shapes)  # type: ignore[list-item]
+    on_dies: list[Any] = [None] * len(shapes)
     grid = saliency.shape[-1]
     for shape, rows in _rows_by_shape(shapes).items():
         pixels = fitted_shape(shape, size, fit)

@@ -3,14 +3,15 @@
 A wafer map is a 2-D grid of die codes (0 no die, 1 pass, 2 fail). Maps differ in size, so a
 collection is a list, tuple, one-dimensional object array or Series of maps, or a 3-D array of
 equally large ones. A plain 2-D table is also understood, as rows of ``1 x p`` maps, because that
-is what scikit-learn's generic tools send; it is accepted only by an estimator fitted on one, so
-that a single map passed by mistake is an error rather than nonsense.
+is what scikit-learn's generic tools send. Only an estimator fitted on one accepts it, and only
+with labels to count the rows by can it be fitted on one, so that a single map passed by mistake
+is an error rather than nonsense.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from sklearn.utils.validation import validate_data
 NO_DIE, PASS, FAIL = 0, 1, 2
 
 #: Any of the kinds of collection named in the module's docstring.
-WaferMaps = Sequence[np.ndarray] | np.ndarray | pd.Series
+WaferMaps: TypeAlias = Sequence[np.ndarray] | np.ndarray | pd.Series
 
 
 class WaferMapError(ValueError):
@@ -63,7 +64,10 @@ def check_wafer_map(item: Any, row: int = 0) -> np.ndarray:
     WaferMapError
         For an item that is not a 2-D grid of the codes 0, 1 and 2.
     """
-    grid = np.asarray(item)
+    try:
+        grid = np.asarray(item)
+    except ValueError as error:
+        raise WaferMapError(row, "its rows have different lengths; fill up with 0") from error
     if grid.ndim != 2 or grid.size == 0:
         raise WaferMapError(
             row,
@@ -77,23 +81,28 @@ def check_wafer_map(item: Any, row: int = 0) -> np.ndarray:
 
 def _to_codes(grid: np.ndarray, row: int) -> np.ndarray:
     """Convert any number type, or say which cell is not a die code."""
-    try:
-        values = grid.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise WaferMapError(
-            row, f"die codes must be numbers 0, 1 or 2, got {grid.dtype}"
-        ) from error
+    values = _to_numbers(grid, row)
     wrong = ~np.isin(values, (NO_DIE, PASS, FAIL))
     if wrong.any():
         y, x = np.argwhere(wrong)[0]
         raise WaferMapError(
             row,
-            f"value {values[y, x]:g} at row {y}, column {x}"
+            f"value {grid[y, x]} at row {y}, column {x}"
             + (f" (and {wrong.sum() - 1} more)" if wrong.sum() > 1 else "")
             + "; allowed are 0 (no die), 1 (pass) and 2 (fail). Recode bins and fill "
             "missing cells first, for example with np.where.",
         )
     return values.astype(np.uint8)
+
+
+def _to_numbers(grid: np.ndarray, row: int) -> np.ndarray:
+    refusal = WaferMapError(row, f"die codes must be numbers 0, 1 or 2, got {grid.dtype}")
+    if grid.dtype.kind not in "biufO":
+        raise refusal
+    try:
+        return grid.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise refusal from error
 
 
 def is_table(X: Any) -> bool:
@@ -135,8 +144,32 @@ def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> list[np.ndarray]:
     return [check_wafer_map(item, row) for row, item in enumerate(map_items(X, min_maps=min_maps))]
 
 
+def as_collection(X: Any) -> Any:
+    """Return `X` in a form that can be read twice and gives its rows.
+
+    That is the list of what an iterator yields, the array that an object with ``__array__``
+    promises to be or that a list of equally long lists of numbers writes down, and anything else
+    as it is.
+    """
+    if isinstance(X, Iterator):
+        return list(X)
+    known = isinstance(X, np.ndarray | pd.Series | pd.DataFrame)
+    arraylike = hasattr(X, "__array__") and not known
+    return np.asarray(X) if arraylike or _is_written_table(X) else X
+
+
+def _is_written_table(X: Any) -> bool:
+    rows = X if isinstance(X, list) else []
+    return all(map(_is_written_row, rows)) and len({len(row) for row in rows}) == 1
+
+
+def _is_written_row(row: Any) -> bool:
+    return isinstance(row, list) and not any(isinstance(v, Sequence | np.ndarray) for v in row)
+
+
 def map_items(X: WaferMaps, *, min_maps: int = 1) -> list[Any]:
     """List the wafers of a collection without reading them; refuse what is no collection."""
+    X = as_collection(X)
     if is_table(X):
         raise ValueError(
             "Expected a collection of wafer maps, got one 2-D array. "
@@ -205,6 +238,7 @@ class WaferMapInput:
 
     def _read_maps(self, X: Any, *, reset: bool, min_maps: int = 1) -> list[np.ndarray]:
         """Read `X`; with `reset` (in fit) remember whether it was a 2-D table."""
+        X = as_collection(X)
         if self._takes_table(X, reset):
             table = validate_data(self, X, reset=reset, ensure_min_samples=min_maps)
             return self._maps_of_table(table)
@@ -213,11 +247,9 @@ class WaferMapInput:
         return check_wafer_maps(X, min_maps=min_maps)
 
     def _takes_table(self, X: Any, reset: bool) -> bool:
-        arraylike = hasattr(X, "__array__") and not isinstance(X, np.ndarray | pd.Series)
-        shape = np.asarray(X).ndim if arraylike else getattr(X, "ndim", None)
-        numeric_1d = isinstance(X, np.ndarray) and X.ndim < 2 and X.dtype != object
-        table = sparse.issparse(X) or shape == 2 or numeric_1d
-        return table and (reset or hasattr(self, "n_features_in_"))
+        # A 1-D array of numbers counts too: scikit-learn's message for it says how to reshape.
+        numbers = isinstance(X, np.ndarray) and X.ndim < 2 and X.dtype != object
+        return (is_table(X) or numbers) and (reset or hasattr(self, "n_features_in_"))
 
     def _maps_of_table(self, table: np.ndarray) -> list[np.ndarray]:
         return check_wafer_maps(table[:, np.newaxis, :])

@@ -61,12 +61,14 @@ class EncodedWafers(Dataset):
 class WaferBatches:
     """Iterate over `EncodedWafers` in batches of nearly equal size.
 
-    Nearly equal, because batch norm cannot train on a last batch of one.
+    Nearly equal, because batch norm cannot train on a last batch of one; an odd number of wafers
+    in pairs leaves a batch of three.
     """
 
     def __init__(self, dataset, batch_size: int, shuffle: bool = False, seed: int = 0):
         self.dataset = dataset
-        self.n_batches = -(-len(dataset) // batch_size) if batch_size > 0 else 1
+        full = -(-len(dataset) // batch_size) if batch_size > 0 else 1
+        self.n_batches = max(1, min(full, len(dataset) // 2))
         self.shuffle = shuffle
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -98,6 +100,7 @@ class WaferNet(NeuralNetClassifier):
     def infer(self, x, **fit_params):
         """Return the logits of a batch."""
         planes = (x["x"] if isinstance(x, dict) else x).to(self.device)
+        planes = planes.contiguous(memory_format=memory_order(self.module_))
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bfloat16):
             return self.module_(planes).float()
 
@@ -112,7 +115,9 @@ class TrainingProgress(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs * -(-len(X) // net.batch_size), unit="batch")
+        total = net.max_epochs * -(-len(X) // net.batch_size)
+        # leave=None: the bar of a fit inside a longer run goes when the fit is over.
+        self.bar_ = tqdm(total=total, unit="batch", leave=None)
 
     def on_batch_end(self, net, training=False, **kwargs):
         """Move the bar by one training batch."""
@@ -139,16 +144,20 @@ def resolve_device(device: str) -> str:
 
 
 def memory_order(module: nn.Module) -> torch.memory_format:
-    """Return channels-last, up to ten times faster for narrow nets, wherever it is safe.
+    """Return channels-last, up to ten times faster for narrow nets, where training in it is safe.
 
-    torch 2.15 corrupts memory (seen with 4 and 8 input channels, not with 16 or more) when it
-    differentiates a strided 1x1 convolution of few channels in that order on a CPU.
+    On CPUs with AVX-512 the weight gradient of a strided 1x1 convolution of fewer than 16 channels
+    whose input is in that order overwrites foreign memory (seen with torch 2.14.1 in float32;
+    github.com/uxlfoundation/oneDNN/issues/6035). The order of the weights does not matter there,
+    so both the module and what goes into it have to be in the order that this returns.
     """
-    unsafe = any(
-        isinstance(m, nn.Conv2d) and max(m.kernel_size) == 1 < max(m.stride) and m.in_channels < 16
-        for m in module.modules()
-    )
+    unsafe = any(isinstance(layer, nn.Conv2d) and _is_unsafe(layer) for layer in module.modules())
     return torch.contiguous_format if unsafe else torch.channels_last
+
+
+def _is_unsafe(layer: nn.Conv2d) -> bool:
+    strided_1x1 = max(layer.kernel_size) == 1 < max(layer.stride)
+    return strided_1x1 and layer.in_channels // layer.groups < 16
 
 
 def bfloat16_is_faster(module: nn.Module, device: str) -> bool:

@@ -211,8 +211,9 @@ def activation_maps(
 
     Notes
     -----
-    Safe to call from several threads on one net, which is not modified when it is in eval mode:
-    there are no hooks, and parameters keep their flags.
+    The gradient-based methods are safe to call from several threads on one net, which is not
+    modified when it is in eval mode: there are no hooks, and parameters keep their flags. Those of
+    pytorch-grad-cam register hooks while they run, so they need the net for themselves.
 
     Examples
     --------
@@ -253,6 +254,18 @@ def _evaluating(net: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+@contextmanager
+def _fixed_parameters(net: nn.Module) -> Iterator[None]:
+    """Let a backward pass leave no gradients in the parameters, and give their flags back."""
+    flags = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
+    net.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
 
 
 def _maps_by_cut(net, images, layers, method, targets) -> ActivationMaps:
@@ -311,11 +324,8 @@ def _maps_by_package(net, images, layers, method, targets) -> ActivationMaps:
     explainer = getattr(pytorch_grad_cam, PACKAGE_METHODS[method])
     maps = {}
     for name in layers:
-        before = [parameter.requires_grad for parameter in net.parameters()]
-        with explainer(net, [net.stages[name]]) as cam:
-            values = cam(images.clone(), targets=wanted)
-        for parameter, flag in zip(net.parameters(), before, strict=True):
-            parameter.requires_grad_(flag)
+        with _fixed_parameters(net), explainer(net, [net.stages[name]]) as cam:
+            values = cam(images.clone().requires_grad_(), targets=wanted)
         maps[name] = torch.from_numpy(np.ascontiguousarray(values))
     return ActivationMaps(logits, targets, maps)
 

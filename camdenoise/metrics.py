@@ -135,8 +135,7 @@ def die_report(
     if average not in ("wafer", "die"):
         raise ValueError(f"average must be 'wafer' or 'die', got {average!r}.")
     scores = die_scores(maps, truth, kept)
-    target = _check_target(target, len(scores))
-    by_class = scores.groupby(target, sort=True)
+    by_class = scores.groupby(_check_target(target, len(scores)), sort=True)
     report = by_class[COUNTS].sum()
     if average == "die":
         report = _with_rates(report)
@@ -240,17 +239,17 @@ def bootstrap_interval(
     >>> 0.7 <= low < 0.8 < high <= 0.9
     True
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 1:
-        raise ValueError(f"values must be one number per wafer, got shape {values.shape}.")
-    values = values[~np.isnan(values)]
-    if len(values) < 2:
-        raise ValueError(f"A bootstrap needs at least two values that are not NaN: {len(values)}.")
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1:
+        raise ValueError(f"values must be one number per wafer, got shape {numbers.shape}.")
+    sample = numbers[~np.isnan(numbers)]
+    if len(sample) < 2:
+        raise ValueError(f"A bootstrap needs at least two values that are not NaN: {len(sample)}.")
     interval = stats.bootstrap(
-        (values,),
+        (sample,),
         statistic,
         n_resamples=n_resamples,
-        batch=max(1, _BATCH_VALUES // len(values)),
+        batch=max(1, _BATCH_VALUES // len(sample)),
         confidence_level=confidence,
         method="percentile",
         random_state=check_random_state(random_state),
@@ -326,9 +325,9 @@ def _check_target(target: Any, n_wafers: int) -> np.ndarray:
     return target
 
 
-def _count(fails: np.ndarray, truth: np.ndarray, kept: np.ndarray) -> tuple[int, int, int, int]:
+def _count(fails: np.ndarray, truth: np.ndarray, kept: np.ndarray) -> list[int]:
     pattern = truth & fails
-    return tuple(int(np.count_nonzero(m)) for m in (fails, pattern, kept, pattern & kept))
+    return [int(np.count_nonzero(m)) for m in (fails, pattern, kept, pattern & kept)]
 
 
 def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:

@@ -6,15 +6,36 @@ import map_files
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from camdenoise import WaferClassifier
 from camdenoise.datasets import make_wafer_maps
 
 torch.set_num_threads(1)
 
+# The same examples on every run: a test that fails, fails for everyone.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
+
 #: A classifier small enough to be trained in a test.
 TINY = {"width": 4, "input_size": 32, "batch_size": 16}
 TINY |= {"max_epochs": 6, "learning_rate": 0.01, "random_state": 0}
+
+
+class OnlyAnArray:
+    """Something that numpy can convert and that promises nothing else."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
 
 
 @cache

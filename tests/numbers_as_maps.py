@@ -2,15 +2,30 @@
 
 import numpy as np
 
-from camdenoise._maps import check_wafer_maps
+from camdenoise._maps import WaferMapInput, check_wafer_maps
+from camdenoise.filters._stateless import StatelessFilter
 
-#: Numbers below the first become "no die", above the second "fail"; the checks' data lie around 0.
-CUTS = (-1.0, 1.0)
+#: The codes 0, 1, 2 take turns at this rate, so that data of any range, whole numbers too, become
+#: maps with fails, passes and gaps. On maps of a single code the checks would see nothing.
+STEPS_PER_UNIT = 2.5
 
 
 class NumbersAsMaps:
-    """Mix-in that reads each row of a table of any numbers as a wafer map of one row of dies."""
+    """Mix-in that reads each row of a table of any numbers as a wafer map of one row of dies.
+
+    It relaxes two rules, which have tests of their own and would leave the checks nothing to look
+    at but an error: the die codes are 0, 1 and 2, and a filter takes no table.
+    """
 
     def _maps_of_table(self, table):
-        codes = np.digitize(table, CUTS).astype(np.uint8)
+        codes = np.floor(STEPS_PER_UNIT * table) % 3
         return check_wafer_maps(codes[:, np.newaxis, :])
+
+    def _takes_table(self, X, reset):
+        stateless = isinstance(self, StatelessFilter)
+        return WaferMapInput._takes_table(self, X, reset or stateless)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags

@@ -95,7 +95,7 @@ def test_leaves_the_net_unchanged():
     modes = [module.training for module in net.modules()]
     state = {name: value.clone() for name, value in net.state_dict().items()}
     before = images.clone()
-    for method in ("layercam", "eigencam"):
+    for method in ("layercam", "eigencam", "eigengradcam", "fullgrad"):
         activation_maps(net, images, ["layer3"], method=method)
     assert [module.training for module in net.modules()] == modes
     assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())

@@ -5,10 +5,12 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import TINY
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedKFold
 
 from camdenoise import CamDenoiser, WaferClassifier
@@ -67,6 +69,20 @@ def test_target_can_be_fixed_or_given_per_wafer(classifier, wafers):
         given.explain(wafers.maps[:2], ["Scratch", "Donut"])
 
 
+@pytest.mark.parametrize("on_error", ["raise", "keep"])
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_targets_are_one_per_wafer(classifier, wafers, on_error, n_targets):
+    denoiser = CamDenoiser(FrozenEstimator(classifier), on_error=on_error).fit(wafers.maps)
+    with pytest.raises(ValueError, match=rf"numbers of samples: \[2, {n_targets}\]"):
+        denoiser.explain(wafers.maps[:2], ["Scratch"] * n_targets)
+
+
+def test_targets_stay_with_their_wafers_from_batch_to_batch(classifier, wafers):
+    denoiser = CamDenoiser(FrozenEstimator(classifier), batch_size=2).fit(wafers.maps)
+    targets = ["Scratch", "Center", "Center", "Edge-Ring", "Scratch"]
+    assert [e.label for e in denoiser.explain(wafers.maps[:5], targets)] == targets
+
+
 def test_batch_size_does_not_matter(classifier, wafers):
     one, many = (
         CamDenoiser(FrozenEstimator(classifier), batch_size=n).fit(wafers.maps) for n in (1, 64)
@@ -83,6 +99,8 @@ def test_kind_dtype_and_index_come_back(denoiser, wafers):
     assert denoiser.transform(stack).dtype == np.float32
     assert denoiser.transform(stack).shape == (4, 9, 9)
     assert isinstance(denoiser.transform(tuple(wafers.maps[:2])), tuple)
+    tensor = denoiser.transform(torch.from_numpy(stack))
+    np.testing.assert_array_equal(tensor, denoiser.transform(stack))
 
 
 def test_saliency_is_relative_to_the_wafer_s_dies():
@@ -231,6 +249,10 @@ def test_bad_input(wafers):
         CamDenoiser(WaferClassifier("resnet")).fit(wafers.maps[:5], wafers.target[:5])
     with pytest.raises(ValueError, match="Found 0 wafer map"):
         CamDenoiser().fit([], [])
+    with pytest.raises(NotFittedError, match="This WaferClassifier instance is not fitted"):
+        CamDenoiser(FrozenEstimator(WaferClassifier())).fit(wafers.maps)
+    with pytest.raises(ValueError, match="The 'estimator' parameter .* implementing .*'encode'"):
+        CamDenoiser(LogisticRegression()).fit(wafers.maps, wafers.target)
     with pytest.raises(ValueError, match="The 'method' parameter"):
         CamDenoiser(method="cam").fit(wafers.maps[:5], wafers.target[:5])
     with pytest.raises(ValueError, match="no layer 'layer4'; its layers are stem"):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from conftest import TINY, three_class_wafers
+from conftest import TINY, OnlyAnArray
 from numbers_as_maps import NumbersAsMaps
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -43,28 +43,39 @@ class NumberDenoiser(NumbersAsMaps, CamDenoiser):
     """A CamDenoiser that reads the checks' arbitrary numbers as die codes."""
 
 
-BATCHES = "a wafer's weight scales its loss, but wafers are drawn into batches one by one"
-FLOAT32 = "float32 convolutions differ by 1e-7 between batch sizes, more than the check allows"
-CLASSIFIER_FAILURES = {
-    "check_sample_weight_equivalence_on_dense_data": BATCHES,
-}
-DENOISER_FAILURES = {
-    "check_sample_weight_equivalence_on_dense_data": BATCHES,
-}
+class NumberMedianFilter(NumbersAsMaps, MedianFilter):
+    """A MedianFilter that reads the checks' arbitrary numbers as die codes."""
 
 
-def expected_failures(estimator):
-    if isinstance(estimator, NumberClassifier):
-        return CLASSIFIER_FAILURES
-    return DENOISER_FAILURES
+class NumberComponentSizeFilter(NumbersAsMaps, ComponentSizeFilter):
+    """A ComponentSizeFilter that reads the checks' arbitrary numbers as die codes."""
+
+
+class NumberNeighborCountFilter(NumbersAsMaps, NeighborCountFilter):
+    """A NeighborCountFilter that reads the checks' arbitrary numbers as die codes."""
+
+
+WEIGHTS = "repeating a wafer changes the batches and their norm, weighting it only scales its loss"
+CROSS_FITTED = "fit_transform denoises each wafer by a net that has not seen it; transform cannot"
+EXPECTED_FAILURES = {
+    NumberClassifier: {"check_sample_weight_equivalence_on_dense_data": WEIGHTS},
+    NumberDenoiser: {
+        "check_transformer_general": CROSS_FITTED,
+        "check_transformer_data_not_an_array": CROSS_FITTED,
+    },
+}
 
 
 @parametrize_with_checks(
     [
         NumberClassifier(**FAST),
-        NumberDenoiser(NumberClassifier(**FAST), cv=2),
+        # Component by component it would keep nearly all of the checks' short rows.
+        NumberDenoiser(NumberClassifier(**FAST), cv=2, refine=None, threshold=0.9),
+        NumberMedianFilter(),
+        NumberComponentSizeFilter(2),
+        NumberNeighborCountFilter(1),
     ],
-    expected_failed_checks=expected_failures,
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),
 )
 def test_scikit_learn_s_checks(estimator, check):
     check(estimator)
@@ -95,10 +106,19 @@ def test_pipeline_of_filter_and_classifier(step, wafers):
 
 def test_cross_validate_with_groups(wafers):
     groups = np.arange(len(wafers.maps)) % 5
-    scores = cross_validate(
-        two_step_pipeline(), wafers.maps, wafers.target, groups=groups, cv=GroupKFold(2)
+    # Some 18 batches, TINY's, are too few for 48 wafers; with 60 every seed tried was above 0.8.
+    epochs = {"denoise__estimator__max_epochs": 20, "classify__max_epochs": 20}
+    result = cross_validate(
+        two_step_pipeline().set_params(**epochs),
+        wafers.maps,
+        wafers.target,
+        groups=groups,
+        cv=GroupKFold(2),
+        return_indices=True,
     )
-    assert (scores["test_score"] > 0.5).all()
+    for train, test in zip(result["indices"]["train"], result["indices"]["test"], strict=True):
+        assert not set(groups[train]) & set(groups[test])
+    assert (result["test_score"] > 0.7).all()
 
 
 def test_cross_validate_in_two_processes(wafers):
@@ -188,12 +208,15 @@ def test_groups_by_step_parameter_without_routing(wafers):
         clone(pipeline).fit(wafers.maps, wafers.target)
 
 
-def test_fit_transform_of_a_table_is_a_table():
+@pytest.mark.parametrize("kind", [np.asarray, np.ndarray.tolist, pd.DataFrame, OnlyAnArray])
+def test_a_table_of_one_row_maps_gives_a_table(kind):
     rng = np.random.default_rng(0)
     table, y = rng.integers(0, 3, (30, 6)), np.arange(30) % 2
-    clean = CamDenoiser(WaferClassifier(**FAST), cv=StratifiedKFold(2)).fit_transform(table, y)
-    assert clean.shape == table.shape and ((clean == table) | (table == 2)).all()
-
-
-def test_three_class_wafers_are_what_the_tests_think():
-    assert len(three_class_wafers().maps) == 120
+    denoiser = CamDenoiser(WaferClassifier(**FAST), cv=StratifiedKFold(2), refine=None)
+    fitted = clone(denoiser).fit(table, y)
+    out_of_fold = denoiser.fit_transform(kind(table), y)
+    for clean in (out_of_fold, denoiser.transform(kind(table))):
+        assert clean.shape == table.shape and ((clean == table) | (table == 2)).all()
+    np.testing.assert_array_equal(denoiser.transform(kind(table)), fitted.transform(table))
+    with pytest.raises(ValueError, match="X has 5 features, but CamDenoiser is expecting 6"):
+        denoiser.transform(table[:, :5])

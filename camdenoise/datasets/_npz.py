@@ -233,7 +233,7 @@ def save_wafer_maps(
     if taken:
         raise ValueError(f"columns {taken} have names that the file format uses; rename them.")
     grids = check_wafer_maps(maps)
-    arrays = {
+    arrays: dict[str, Any] = {
         "cells": np.concatenate([grid.ravel() for grid in grids]),
         "offset": np.cumsum([0, *(grid.size for grid in grids)], dtype=np.int64),
         "height": np.array([grid.shape[0] for grid in grids], np.int32),

@@ -16,6 +16,10 @@ from camdenoise.datasets._wafers import Disc
 PATTERN_CLASSES = ("Center", "Donut", "Edge-Loc", "Edge-Ring", "Loc", "Scratch")
 CLASSES = (*PATTERN_CLASSES, "Near-full", "Random", "none")
 
+# A pattern that hits fewer dies than this has missed the wafer and is drawn again.
+FEWEST_DIES = 6
+_TRIES = 20
+
 Rng = np.random.RandomState
 
 
@@ -194,3 +198,18 @@ SHAPES: dict[str, tuple[Callable[[Disc, Rng], np.ndarray], float, float]] = {
     "Scratch": (scratch, 0.88, 1.0),
     "Near-full": (near_full, 0.86, 1.0),
 }
+
+
+def pattern_probability(
+    label: str, disc: Disc, density: tuple[float, float] | None, rng: Rng
+) -> tuple[np.ndarray, float]:
+    """Draw how likely the pattern fails each die, and its density; None is the class's usual."""
+    if label not in SHAPES:
+        return np.zeros(disc.shape), 0.0
+    shape, *usual = SHAPES[label]
+    drawn = rng.uniform(*(density or usual))
+    for _ in range(_TRIES):
+        affected = shape(disc, rng)
+        if affected[disc.dies].sum() >= FEWEST_DIES:
+            break
+    return drawn * affected, drawn

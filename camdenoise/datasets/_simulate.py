@@ -24,7 +24,7 @@ from camdenoise.datasets._options import (
     check_shapes,
     class_shares,
 )
-from camdenoise.datasets._patterns import PATTERN_CLASSES, SHAPES
+from camdenoise.datasets._patterns import PATTERN_CLASSES, pattern_probability
 from camdenoise.datasets._wafers import (
     Disc,
     background_probability,
@@ -37,9 +37,6 @@ from camdenoise.datasets._wafers import (
 )
 
 LOT_SIZE = 25
-# A pattern that hits fewer dies than this has missed the wafer and is drawn again.
-_FEWEST_DIES = 6
-_TRIES = 20
 # Mean and spread over wafers.
 _RANDOM_RATE = (0.49, 0.09)
 
@@ -95,21 +92,6 @@ def _draw_rate(label: str, lot: Lot, process: Process, rng: np.random.RandomStat
     return draw_wafer_rate(lot.rate * factor * rng.lognormal(0, spread), rng)
 
 
-def _pattern_probability(
-    label: str, disc: Disc, process: Process, rng: np.random.RandomState
-) -> tuple[np.ndarray, float]:
-    """Draw how likely the pattern fails each die, and its density."""
-    if label not in SHAPES:
-        return np.zeros(disc.shape), 0.0
-    shape, *usual = SHAPES[label]
-    density = rng.uniform(*(process.density or usual))
-    for _ in range(_TRIES):
-        affected = shape(disc, rng)
-        if affected[disc.dies].sum() >= _FEWEST_DIES:
-            break
-    return density * affected, density
-
-
 def _background(
     label: str, disc: Disc, rate: float, process: Process, rng: np.random.RandomState
 ) -> np.ndarray:
@@ -138,7 +120,7 @@ def _make_wafer(
         dies = dies & ~lot.holes
     rate = _draw_rate(label, lot, process, rng)
     chance = _background(label, lot.disc, rate, process, rng)
-    affected, density = _pattern_probability(label, lot.disc, process, rng)
+    affected, density = pattern_probability(label, lot.disc, process.density, rng)
     truth = dies & (rng.uniform(size=dies.shape) < affected)
     fails = truth | (dies & (rng.uniform(size=dies.shape) < chance))
     grid = np.where(fails, FAIL, np.where(dies, PASS, 0)).astype(np.uint8)

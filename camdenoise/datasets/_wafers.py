@@ -66,17 +66,27 @@ class Disc:
         return self.dies.shape
 
 
-@lru_cache(maxsize=64)
-def make_disc(height: int, width: int, chord: float) -> Disc:
-    """Lay a disc on a grid so that the outermost row is about `chord` of the grid long."""
+def _positions(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of a grid as y and x in wafer radii."""
     y = (np.arange(height) - (height - 1) / 2) / (height / 2)
     x = (np.arange(width) - (width - 1) / 2) / (width / 2)
     y, x = np.meshgrid(y, x, indexing="ij")
-    radius = np.hypot(y, x)
-    rim = np.hypot(max(y.max(), x.max()), chord)
-    dies = radius <= rim
+    return y, x
+
+
+def disc_of(dies: np.ndarray) -> Disc:
+    """Give the polar coordinates of a wafer whose dies are known; it should fill its grid."""
+    y, x = _positions(*dies.shape)
     depth = ndimage.distance_transform_edt(np.pad(dies, 1))[1:-1, 1:-1]
-    return Disc(dies, radius, np.arctan2(y, x), x, y, depth)
+    return Disc(dies, np.hypot(y, x), np.arctan2(y, x), x, y, depth)
+
+
+@lru_cache(maxsize=64)
+def make_disc(height: int, width: int, chord: float) -> Disc:
+    """Lay a disc on a grid so that the outermost row is about `chord` of the grid long."""
+    y, x = _positions(height, width)
+    rim = np.hypot(max(y.max(), x.max()), chord)
+    return disc_of(np.hypot(y, x) <= rim)
 
 
 def draw_chord(rng: np.random.RandomState) -> float:

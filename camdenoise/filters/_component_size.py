@@ -35,11 +35,6 @@ class ComponentSizeFilter(StatelessFilter):
         What `transform` and `explain` do with a map that cannot be read: raise, or give it back
         as it came.
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        Columns of `X`, only where `fit` saw a 2-D table (rows of 1 x p maps).
-
     See Also
     --------
     NeighborCountFilter : Looks at the eight neighbours only.

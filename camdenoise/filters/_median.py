@@ -36,11 +36,6 @@ class MedianFilter(StatelessFilter):
         What `transform` and `explain` do with a map that cannot be read: raise, or give it back
         as it came.
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        Columns of `X`, only where `fit` saw a 2-D table (rows of 1 x p maps).
-
     See Also
     --------
     NeighborCountFilter : The same window with a threshold of choice.

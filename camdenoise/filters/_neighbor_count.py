@@ -30,11 +30,6 @@ class NeighborCountFilter(StatelessFilter):
         What `transform` and `explain` do with a map that cannot be read: raise, or give it back
         as it came.
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        Columns of `X`, only where `fit` saw a 2-D table (rows of 1 x p maps).
-
     See Also
     --------
     MedianFilter : More than half of the window, counted on the dies that are there.

@@ -87,10 +87,15 @@ class StatelessFilter(BaseDenoiser):
     def _explain_maps(self, maps: list[np.ndarray]) -> list[Explanation]:
         return [explain_by(grid, *self._decide(grid)) for grid in maps]
 
+    def _takes_table(self, X: Any, reset: bool) -> bool:
+        """Refuse 2-D tables: with no labels to count rows by, one map would pass for many."""
+        return False
+
     def _decide(self, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise NotImplementedError
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
+        tags.input_tags.two_d_array = False
         return tags

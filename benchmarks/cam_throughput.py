@@ -1,0 +1,93 @@
+"""CAM throughput beside pytorch-grad-cam, for the same net, layer, method and images.
+
+Both in one process, in turn, so that a change of the machine's speed meets both. What is printed
+are the median of each and the median of the ratios, pair by pair; "forward" is a plain pass without
+autograd of the same net.
+
+Run as ``python benchmarks/cam_throughput.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from pytorch_grad_cam import GradCAM, LayerCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+from camdenoise._backbones import make_backbone
+from camdenoise._encoding import encode_maps, one_hot
+from camdenoise.cam import activation_maps
+from camdenoise.datasets import make_wafer_maps
+
+PEERS = {"gradcam": GradCAM, "layercam": LayerCAM}
+#: Net -> the layer where Grad-CAM is usually asked for.
+LAYERS = {
+    "wafer_resnet": "stage4",
+    "resnet18": "layer4",
+    "efficientnet_b0": "conv_head",
+    "vgg11_bn": "block5",
+}
+
+
+def seconds(work) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def compare(name: str, method: str, images: torch.Tensor, rounds: int) -> dict:
+    """Time our engine, the peer and a plain pass in turn."""
+    torch.manual_seed(0)
+    net = make_backbone(name, 6).eval().to(memory_format=torch.channels_last)
+    layer = LAYERS[name]
+    with torch.no_grad():
+        codes = net(images).argmax(dim=1)
+    targets = [ClassifierOutputTarget(int(code)) for code in codes]
+
+    def forward():
+        with torch.inference_mode():
+            net(images)
+
+    def ours():
+        activation_maps(net, images, [layer], method=method, targets=codes)
+
+    def peer():
+        with PEERS[method](net, [net.stages[layer]]) as cam:
+            cam(images, targets=targets)
+
+    works = {"forward": forward, "camdenoise": ours, "pytorch-grad-cam": peer}
+    for work in works.values():
+        work()
+    times = pd.DataFrame([{k: seconds(w) for k, w in works.items()} for _ in range(rounds)])
+    speed = len(images) / times.median()
+    return {
+        "net": name,
+        "method": method,
+        **{f"{key} (maps/s)": round(value) for key, value in speed.items()},
+        "times faster": round(float((times["pytorch-grad-cam"] / times["camdenoise"]).median()), 1),
+        "of a forward": round(float((times["camdenoise"] / times["forward"]).median()), 2),
+    }
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--nets", nargs="+", choices=LAYERS, default=list(LAYERS))
+    options = parser.parse_args()
+    wafers = make_wafer_maps(options.batch, random_state=0)
+    images = one_hot(encode_maps(wafers.maps, options.size))
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, numpy {np.__version__}")
+    rows = [compare(n, m, images, options.rounds) for n in options.nets for m in PEERS]
+    print(pd.DataFrame(rows).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""Tell which real wafers show a pattern alone, die by die, and which show none at all.
+
+Real wafers come with a label and no list of the dies that the pattern hit. But some have hardly
+any other fails: what fails there is the pattern, once its components are found and held against
+what the class looks like. Others are called `none` and yet have fails heaped in one place. The
+rules below were set by looking at the wafers of WM-811K that they take and refuse; docs/planted.md
+tells which mistakes each of them is there to catch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import ndimage
+
+from camdenoise._components import fail_components
+from camdenoise._maps import FAIL
+from camdenoise.datasets._wafers import Disc, disc_of
+
+# A component is part of the pattern from this many fails, and this share of the largest one.
+FEWEST_FAILS = 8
+_SHARE_OF_LARGEST = 0.3
+_SECTORS = 24
+# Distance from the rim, in dies, below which a die is an outermost one.
+_AT_RIM = 1.5
+# A disc covers 0.79 of its grid; half a wafer, or one tested in a few places, less than this.
+_COVERED = 0.6
+# A window takes this part of the rows and columns; as many binomial standard deviations above the
+# wafer's rate may its own be.
+_WINDOW = 1 / 4
+_HEAPED = 5.0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A set of dies on a wafer, as the rules see it. Lengths are in wafer radii unless in dies."""
+
+    mask: np.ndarray
+    disc: Disc
+
+    @cached_property
+    def size(self) -> int:
+        """Number of dies."""
+        return int(self.mask.sum())
+
+    @cached_property
+    def share(self) -> float:
+        """Share of the wafer's dies."""
+        return self.size / self.disc.dies.sum()
+
+    @cached_property
+    def box(self) -> tuple[int, int]:
+        """Rows and columns of the bounding box, in dies."""
+        rows, columns = ndimage.find_objects(self.mask.astype(np.uint8))[0]
+        return rows.stop - rows.start, columns.stop - columns.start
+
+    @property
+    def length(self) -> int:
+        """Dies that a line from end to end has at least."""
+        return max(self.box)
+
+    @property
+    def thickness(self) -> float:
+        """Dies beside each other along the length; 1 for a line of single dies."""
+        return self.size / self.length
+
+    @property
+    def roundness(self) -> float:
+        """Area relative to that of the disc around the box's longer side."""
+        height, width = self.disc.shape
+        reach = max(self.box[0] / height, self.box[1] / width)
+        return self.size / (height * width * reach**2 * np.pi / 4)
+
+    @property
+    def offset(self) -> float:
+        """Distance of the centre of gravity from the middle of the wafer."""
+        return float(np.hypot(self.disc.y[self.mask].mean(), self.disc.x[self.mask].mean()))
+
+    @property
+    def rim_share(self) -> float:
+        """Share of the dies that are outermost dies of the wafer."""
+        return float((self.disc.rim[self.mask] < _AT_RIM).mean())
+
+    @property
+    def outer_share(self) -> float:
+        """Share of the dies in the outer third of the radius."""
+        return float((self.disc.radius[self.mask] > 2 / 3).mean())
+
+    @property
+    def turn(self) -> float:
+        """Share of the directions, seen from the middle of the wafer, that hold a die."""
+        sector = ((self.disc.angle[self.mask] + np.pi) / (2 * np.pi) * _SECTORS).astype(int)
+        return len(np.unique(sector % _SECTORS)) / _SECTORS
+
+    def density_within(self, radius: float) -> float:
+        """Share of the dies around the middle of the wafer that belong to the figure."""
+        around = self.disc.dies & (self.disc.radius <= radius)
+        return float(self.mask[around].mean()) if around.any() else 0.0
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a wafer of a class shows its pattern alone.
+
+    Attributes
+    ----------
+    others : float
+        Largest share of the dies that may fail outside the pattern.
+    part : callable
+        Whether a component can be a part of such a pattern.
+    whole : callable
+        Whether the parts together are such a pattern.
+    """
+
+    others: float
+    part: Callable[[Figure], bool]
+    whole: Callable[[Figure], bool]
+
+
+#: Class -> rule.
+RULES = {
+    "Center": Rule(
+        others=0.07,
+        part=lambda figure: figure.offset <= 0.35 and figure.roundness >= 0.25,
+        whole=lambda figure: figure.share <= 0.4,
+    ),
+    "Donut": Rule(
+        others=0.10,
+        part=lambda figure: figure.rim_share <= 0.2,
+        whole=lambda figure: (
+            figure.turn >= 0.5 and figure.density_within(0.15) <= 0.5 and figure.share <= 0.4
+        ),
+    ),
+    "Edge-Loc": Rule(
+        others=0.03,
+        part=lambda figure: figure.rim_share > 0,
+        whole=lambda figure: figure.turn <= 0.6 and figure.share <= 0.3,
+    ),
+    "Edge-Ring": Rule(
+        others=0.03,
+        part=lambda figure: figure.rim_share > 0,
+        whole=lambda figure: figure.turn >= 0.75 and figure.outer_share >= 0.9,
+    ),
+    "Loc": Rule(
+        others=0.03,
+        part=lambda figure: figure.rim_share == 0 and figure.roundness >= 0.25,
+        whole=lambda figure: figure.share <= 0.12,
+    ),
+    "Scratch": Rule(
+        others=0.05,
+        part=lambda figure: (
+            figure.thickness <= 3
+            and figure.length >= 4 * figure.thickness
+            and figure.rim_share <= 0.5
+        ),
+        whole=lambda figure: True,
+    ),
+}
+
+
+def is_whole(grid: np.ndarray) -> bool:
+    """Tell whether a wafer is a disc that fills its grid, not a part of one or a sample of dies."""
+    return bool(np.count_nonzero(grid) >= _COVERED * grid.size)
+
+
+def extract_pattern(grid: np.ndarray, label: str) -> np.ndarray | None:
+    """Find the fails that are the pattern of a near-clean wafer.
+
+    Parameters
+    ----------
+    grid : ndarray of uint8, shape (height, width)
+        Wafer map.
+    label : str
+        Its class, one that `RULES` has.
+
+    Returns
+    -------
+    ndarray of bool, shape (height, width), or None
+        None where the wafer is no whole disc or has too many other fails, or its components do
+        not look like the class.
+    """
+    rule = RULES[label]
+    labels, n_components = fail_components(grid)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    allowed = rule.others * np.count_nonzero(grid)
+    large = np.flatnonzero(sizes >= FEWEST_FAILS)
+    # Measuring costs time; most wafers have too many single fails for any choice of components.
+    if len(large) == 0 or sizes.sum() - sizes[large].sum() > allowed or not is_whole(grid):
+        return None
+    disc = disc_of(ndimage.binary_fill_holes(grid > 0))
+    parts = [number for number in large if rule.part(Figure(labels == number, disc))]
+    if not parts:
+        return None
+    parts = [number for number in parts if sizes[number] >= _SHARE_OF_LARGEST * sizes[parts].max()]
+    mask = np.isin(labels, parts)
+    if sizes.sum() - mask.sum() > allowed or not rule.whole(Figure(mask, disc)):
+        return None
+    return mask
+
+
+def is_patternless(grid: np.ndarray) -> bool:
+    """Tell whether a wafer is whole and its fails are heaped nowhere.
+
+    The rate of fails in every window of a quarter of the rows and columns is held against that of
+    the whole wafer. Windows that reach over the rim are left out: fails are usual there.
+
+    Examples
+    --------
+    >>> wafer = np.ones((20, 20), np.uint8)
+    >>> wafer[::4, ::4] = 2
+    >>> is_patternless(wafer)
+    True
+    >>> wafer[8:11, 8:11] = 2
+    >>> is_patternless(wafer)
+    False
+    """
+    if not is_whole(grid):
+        return False
+    size = [max(3, int(side * _WINDOW)) for side in grid.shape]
+    share = ndimage.uniform_filter(
+        np.stack([grid > 0, grid == FAIL]).astype(float), [0, *size], mode="constant"
+    )
+    dies, fails = share
+    inside = dies > 0.95
+    if not inside.any():
+        return True
+    rate = np.count_nonzero(grid == FAIL) / np.count_nonzero(grid)
+    highest = (fails[inside] / dies[inside]).max()
+    return bool(highest - rate <= _HEAPED * np.sqrt(rate * (1 - rate) / (size[0] * size[1])))

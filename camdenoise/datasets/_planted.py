@@ -1,0 +1,236 @@
+"""Wafers of real parts whose every fail is known to be of the pattern or of the background.
+
+A pattern is read off one real wafer and planted on another that has none. What a simulator has to
+guess, how patterns and backgrounds look, is as it is in a fab; what real wafers lack, the truth
+die by die, is known all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from warnings import warn
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch, check_random_state
+
+from camdenoise.datasets._composition import Composition, Recipe, compose
+from camdenoise.datasets._options import Range, check_count, check_number, check_range
+from camdenoise.datasets._parents import Parents, find_parents
+from camdenoise.datasets._patterns import PATTERN_CLASSES
+from camdenoise.datasets._planted_options import (
+    REAL_PATTERNS,
+    check_kind,
+    check_patterns,
+    check_rates,
+    check_rows,
+    check_wafers,
+    pattern_choices,
+)
+from camdenoise.datasets._supply import BACKGROUND
+
+_AS_FOUND = (1.0, 1.0)
+_DIFFUSE = (0.5, 1.0)
+
+
+def _plan(
+    choices: list[tuple[str, ...]],
+    n_samples: int,
+    limits: tuple[float, float],
+    rng: np.random.RandomState,
+) -> list[tuple[tuple[str, ...], float]]:
+    """Spread the wafers evenly over the choices, and each choice evenly over the rates."""
+    choice = rng.permutation(np.arange(n_samples) % len(choices))
+    share = np.empty(n_samples)
+    for number in range(len(choices)):
+        mine = np.flatnonzero(choice == number)
+        share[mine] = (rng.permutation(len(mine)) + rng.uniform(size=len(mine))) / max(1, len(mine))
+    rates = limits[0] + share * (limits[1] - limits[0])
+    return [(choices[c], float(rate)) for c, rate in zip(choice, rates, strict=True)]
+
+
+def _leave_out(
+    choices: list[tuple[str, ...]], parents: Parents, rng: np.random.RandomState
+) -> list[tuple[str, ...]]:
+    """Leave out the pairs of classes whose patterns no background can take together."""
+    left = [labels for labels in choices if len(labels) == 1 or parents.can_plant(labels, rng)]
+    gone = ["+".join(labels) for labels in choices if labels not in left]
+    if not left:
+        raise ValueError(
+            f"no background has a grid that takes any two patterns ({', '.join(gone)}). Give more "
+            "wafers or `rows`, widen `background_rate`, or use kind='planted'."
+        )
+    if gone:
+        warn(
+            f"no background has a grid that takes both patterns of {', '.join(gone)}; wafers are "
+            "made of the other pairs. Give more wafers or `rows` to have them too.",
+            stacklevel=3,
+        )
+    return left
+
+
+def _describe(labels: tuple[str, ...], wafer: Composition, groups: np.ndarray) -> dict[str, Any]:
+    """Write one row of the frame."""
+    row = {
+        "label": "+".join(labels),
+        "height": wafer.grid.shape[0],
+        "width": wafer.grid.shape[1],
+        "background_rate": wafer.background_rate,
+        "density": wafer.density,
+        "n_pattern": int(wafer.masks.any(axis=0).sum()),
+    }
+    for role, parent in zip(("background", "pattern", "second"), wafer.parents, strict=False):
+        row |= {f"{role}_row": parent, f"{role}_group": groups[parent]}
+    for role, turn in zip(("pattern", "second"), wafer.turns, strict=False):
+        row[f"{role}_turn"] = turn
+    return row
+
+
+def _available(parents: Parents) -> dict[str, int]:
+    counts = {label: len(supply) for label, supply in parents.patterns.items()}
+    return counts | {BACKGROUND: len(parents.backgrounds)}
+
+
+def make_planted_wafers(
+    wafers: Mapping[str, Any],
+    n_samples: int = 100,
+    *,
+    kind: str = "planted",
+    classes: str | Sequence[str] = PATTERN_CLASSES,
+    rows: Any = None,
+    background_rate: Range = (0.02, 0.20),
+    density: Range = None,
+    clumping: float = 0.3,
+    edge_gradient: float = 2.35,
+    random_state: int | np.random.RandomState | None = None,
+) -> Bunch:
+    """Plant patterns on wafers that have none, so that every fail's cause is known.
+
+    A pattern is read off a wafer that has hardly any other fails, turned, resized to the grid of a
+    `none` wafer and added to that wafer's fails. docs/planted.md tells how patterns are chosen,
+    what the benchmark favours, and how simple filters score on it.
+
+    Parameters
+    ----------
+    wafers : Bunch or mapping with ``maps``, ``target`` and ``groups``
+        Where patterns and backgrounds come from: what `load_wafer_maps` or `make_wafer_maps`
+        returns. ``groups`` holds one value per wafer; wafers of a group (a lot) resemble each
+        other. Backgrounds are the wafers of class `none`.
+    n_samples : int, default=100
+        How many wafers to make, the same number of each class or pair of classes.
+    kind : {"planted", "two", "diffuse", "simulated"}, default="planted"
+        - "planted": a real pattern on a real background
+        - "two": two real patterns of different classes on one real background. Center and Donut
+          are not put together, nor Edge-Loc and Edge-Ring: they would take the same place. A pair
+          for which no background has a fitting grid is left out, with a warning.
+        - "diffuse": a simulated pattern with thin, soft edges on a real background; for what
+          "planted" favours, patterns that hang together
+        - "simulated": the twin of "diffuse" whose background is simulated as well, on the dies
+          and at the rate of the real one
+    classes : str or sequence of str, default=PATTERN_CLASSES
+        Patterns to plant: any of `PATTERN_CLASSES`.
+    rows : array-like of int or of bool, or None, default=None
+        Wafers that may become parents, such as the test rows of a split; None allows all.
+    background_rate : (low, high), default=(0.02, 0.20)
+        Share of the dies that fail on the background. Rates are spread over the range for each
+        class as evenly as there are backgrounds of a grid that the patterns fit.
+    density : float, (low, high) or None, default=None
+        Share of the pattern's dies that fail, a range to draw from. None leaves real patterns as
+        they were found, and is (0.5, 1) for simulated ones.
+    clumping, edge_gradient : float, default=0.3 and 2.35
+        For kind "simulated": how uneven the background is, as in `make_wafer_maps`.
+    random_state : int, RandomState instance or None, default=None
+        Makes the result repeatable.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        With these attributes, row for row:
+
+        - ``maps`` : list of ndarray of uint8, shape (height, width); 0 no die, 1 pass, 2 fail
+        - ``target`` : ndarray of str, shape (n_samples,); two classes as ``"Center+Scratch"``
+        - ``truth`` : list of ndarray of bool, shape (height, width); the fails that a pattern
+          caused. A die that pattern and background both hit counts as pattern.
+        - ``pattern_truth`` : list of ndarray of bool, shape (n_patterns, height, width); the same
+          for each pattern, in the order of the target's names. They may overlap.
+        - ``parents`` : ndarray of int, shape (n_samples, n_parents); rows of `wafers`: the
+          background, then each real pattern (none for simulated ones)
+        - ``groups`` : ndarray, shape (n_samples, n_parents); the groups of those parents. A
+          planted wafer is unseen only by what was trained without all of them.
+        - ``frame`` : DataFrame with ``label``, ``height``, ``width`` (in dies),
+          ``background_rate``, ``density``, ``n_pattern`` (fails in ``truth``); for each parent
+          (``background``, ``pattern``, ``second``) its ``_row`` and ``_group``; for each real
+          pattern its ``_turn``
+
+        and ``available``, a dict of the number of different patterns of each class, and of
+        backgrounds under "none", that were there to draw from.
+
+    Raises
+    ------
+    ValueError
+        For an option out of range, a class with fewer than three patterns that can be read off,
+        no background at the wanted rates, or none of a similar grid.
+    WaferMapError
+        For a map that cannot be read.
+
+    See Also
+    --------
+    make_wafer_maps : wafers simulated from nothing.
+    camdenoise.metrics.die_report : scores a denoiser against the truth.
+
+    Notes
+    -----
+    To test what was trained on a part of the wafers, take both parents from the rest::
+
+        train, test = next(GroupKFold(4).split(wafers.maps, wafers.target, wafers.groups))
+        planted = make_planted_wafers(wafers, 600, rows=test, random_state=0)
+
+    or leave out the planted wafers that have a parent in a training group::
+
+        seen = np.isin(planted.groups, wafers.groups[train]).any(axis=1)
+
+    Parents are drawn as evenly as grids and rates allow. With more samples than patterns the same
+    pattern comes back, turned otherwise and on another background.
+
+    Examples
+    --------
+    >>> from camdenoise.datasets import make_planted_wafers, make_wafer_maps
+    >>> wafers = make_wafer_maps(
+    ...     300, classes=["Center", "Loc", "none"], noise_rate=(0.0, 0.1), random_state=0
+    ... )
+    >>> planted = make_planted_wafers(wafers, 20, classes=["Center", "Loc"], random_state=0)
+    >>> len(planted.maps), sorted(set(planted.target.tolist())), planted.groups.shape
+    (20, ['Center', 'Loc'], (20, 2))
+    >>> bool((planted.maps[0][planted.truth[0]] == 2).all())
+    True
+    """
+    n_samples, kind, classes = check_count(n_samples), check_kind(kind), check_patterns(classes)
+    choices, limits = pattern_choices(classes, kind), check_rates(background_rate)
+    real = kind in REAL_PATTERNS
+    recipe = Recipe(
+        kind,
+        density=check_range("density", density) or (_AS_FOUND if real else _DIFFUSE),
+        clumping=check_number("clumping", clumping, 0, 3),
+        edge_gradient=check_number("edge_gradient", edge_gradient, 0, 100),
+    )
+    maps, target, groups = check_wafers(wafers)
+    rows = check_rows(rows, len(maps))
+    rng = check_random_state(random_state)
+    parents = find_parents(maps, target, rows, classes if real else (), limits)
+    plan = _plan(_leave_out(choices, parents, rng), n_samples, limits, rng)
+    made = [compose(labels, rate, parents, recipe, rng) for labels, rate in plan]
+    frame = pd.DataFrame(
+        [_describe(labels, wafer, groups) for (labels, _), wafer in zip(plan, made, strict=True)]
+    )
+    parent_rows = np.array([wafer.parents for wafer in made])
+    return Bunch(
+        maps=[wafer.grid for wafer in made],
+        target=frame["label"].to_numpy(str),
+        truth=[wafer.masks.any(axis=0) for wafer in made],
+        pattern_truth=[wafer.masks for wafer in made],
+        parents=parent_rows,
+        groups=groups[parent_rows],
+        frame=frame,
+        available=_available(parents),
+    )

@@ -1,0 +1,95 @@
+"""The options of the planted benchmark: what they may be, and how an unusable one is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from camdenoise._maps import map_items
+from camdenoise.datasets._options import Range, check_range
+from camdenoise.datasets._patterns import PATTERN_CLASSES
+
+KINDS = ("planted", "two", "diffuse", "simulated")
+#: Kinds whose patterns come from real wafers.
+REAL_PATTERNS = ("planted", "two")
+# Two patterns in the same place would be one: no wafer of MixedWM38 has them together either.
+_SAME_PLACE = ({"Center", "Donut"}, {"Edge-Loc", "Edge-Ring"})
+
+
+def check_kind(kind: str) -> str:
+    """Accept one of the kinds."""
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {KINDS}, got {kind!r}.")
+    return kind
+
+
+def check_patterns(classes: str | Sequence[str]) -> tuple[str, ...]:
+    """Accept one or more of the classes with a pattern in one place."""
+    classes = (classes,) if isinstance(classes, str) else tuple(dict.fromkeys(classes))
+    unknown = [name for name in classes if name not in PATTERN_CLASSES]
+    if unknown or not classes:
+        raise ValueError(f"classes must be some of {PATTERN_CLASSES}, got {unknown or classes}.")
+    return classes
+
+
+def check_rates(background_rate: Range) -> tuple[float, float]:
+    """Accept a range of background rates."""
+    limits = check_range("background_rate", background_rate)
+    if limits is None:
+        raise ValueError("background_rate must be a pair (low, high) of shares, got None.")
+    return limits
+
+
+def check_wafers(wafers: Mapping[str, Any]) -> tuple[list[Any], np.ndarray, np.ndarray]:
+    """Take maps, target and groups out of a Bunch, all of one length."""
+    names = ("maps", "target", "groups")
+    missing = [name for name in names if not isinstance(wafers, Mapping) or name not in wafers]
+    if missing:
+        raise ValueError(
+            f"wafers has no {missing}. Pass what load_wafer_maps or make_wafer_maps returns, or a "
+            "dict of maps, target and groups, with the lot of each wafer as its group."
+        )
+    maps = map_items(wafers["maps"])
+    target, groups = np.asarray(wafers["target"]), np.asarray(wafers["groups"])
+    if not (len(maps),) == target.shape == groups.shape:
+        raise ValueError(
+            f"wafers has {len(maps)} maps, targets of shape {target.shape} and groups of shape "
+            f"{groups.shape}; there must be one of each for every wafer."
+        )
+    return maps, target, groups
+
+
+def check_rows(rows: Any, n_wafers: int) -> np.ndarray:
+    """Accept None, positions or a mask of the wafers that may become parents."""
+    if rows is None:
+        return np.arange(n_wafers)
+    rows = np.asarray(rows)
+    if rows.dtype == bool and rows.shape == (n_wafers,):
+        return np.flatnonzero(rows)
+    usable = rows.ndim == 1 and rows.size > 0 and rows.dtype.kind in "iu"
+    if not usable or rows.min() < 0 or rows.max() >= n_wafers:
+        raise ValueError(
+            f"rows must be positions from 0 to {n_wafers - 1}, or a bool mask of {n_wafers} "
+            f"wafers; got {rows.dtype} {rows.shape}"
+            + (f" from {rows.min()} to {rows.max()}." if usable else ".")
+        )
+    return np.unique(rows)
+
+
+def pattern_choices(classes: tuple[str, ...], kind: str) -> list[tuple[str, ...]]:
+    """List what a wafer can hold: one class, or two in different places."""
+    if kind != "two":
+        return [(name,) for name in classes]
+    ordered = [name for name in PATTERN_CLASSES if name in classes]
+    pairs: list[tuple[str, ...]] = [
+        pair for pair in combinations(ordered, 2) if set(pair) not in _SAME_PLACE
+    ]
+    if not pairs:
+        raise ValueError(
+            f"classes {classes} make no two patterns in different places; kind='two' needs for "
+            "example ('Center', 'Scratch')."
+        )
+    return pairs

@@ -1,0 +1,217 @@
+"""Pictures of wafer maps: the map itself, what was kept and removed of it, many of them stacked.
+
+Every function draws into the Axes it is given, or into new ones, and returns them; none shows a
+figure or changes matplotlib's settings. A removed fail has a colour of its own: it is not part of
+the pattern, but it is no good die either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, to_rgba
+
+from camdenoise._denoising import Explanation
+from camdenoise._encoding import die_of_pixel
+from camdenoise._maps import FAIL, NO_DIE, check_wafer_map
+
+#: Colours of a passing die, a failing one, and a fail that is not part of the pattern.
+PALETTES = {
+    "colorblind": {"pass": "#dfe3e8", "fail": "#b3364b", "removed": "#4a90c2"},
+    "fab": {"pass": "#00cc00", "fail": "#cc0000", "removed": "#ff9900"},
+}
+#: Colour scale of saliency and fail frequency.
+SCALE = "magma_r"
+
+_REMOVED = FAIL + 1
+
+
+def _colours(palette: str) -> ListedColormap:
+    if palette not in PALETTES:
+        raise ValueError(f"Unknown palette {palette!r}; choose one of {', '.join(PALETTES)}.")
+    colours = PALETTES[palette]
+    return ListedColormap([(0, 0, 0, 0), *(to_rgba(c) for c in colours.values())])
+
+
+def _show(ax: Axes, values: np.ndarray, **options: Any) -> Any:
+    """Draw a grid so that the wafer is round, whatever the shape of its dies."""
+    ax.set_axis_off()
+    height, width = values.shape[:2]
+    return ax.imshow(values, interpolation="none", aspect=width / height, **options)
+
+
+def plot_wafer_map(
+    wafer_map: np.ndarray,
+    *,
+    removed: np.ndarray | None = None,
+    ax: Axes | None = None,
+    palette: str = "colorblind",
+) -> Axes:
+    """Draw one wafer map, no-die cells transparent.
+
+    Parameters
+    ----------
+    wafer_map : array-like of shape (height, width)
+        Die codes.
+    removed : ndarray of bool, shape (height, width), default=None
+        Fails to show as "not part of the pattern".
+    ax : Axes, default=None
+        Where to draw; a new figure where None.
+    palette : {"colorblind", "fab"}, default="colorblind"
+        Grey, red and blue, or a tester's green and red.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    WaferMapError
+        For a map that cannot be read.
+    ValueError
+        For an unknown palette.
+
+    Examples
+    --------
+    >>> from camdenoise.plotting import plot_wafer_map
+    >>> ax = plot_wafer_map([[0, 1, 0], [1, 2, 1], [0, 1, 0]])
+    >>> len(ax.images)
+    1
+    """
+    codes = np.array(check_wafer_map(wafer_map))
+    if removed is not None:
+        codes[removed & (codes == FAIL)] = _REMOVED
+    ax = plt.subplots()[1] if ax is None else ax
+    _show(ax, codes, cmap=_colours(palette), vmin=NO_DIE, vmax=_REMOVED)
+    return ax
+
+
+def plot_explanation(
+    wafer_map: np.ndarray,
+    explanation: Explanation,
+    *,
+    axes: Sequence[Axes] | None = None,
+    palette: str = "colorblind",
+) -> np.ndarray:
+    """Draw a wafer four times: raw, saliency, kept fails, removed fails.
+
+    Parameters
+    ----------
+    wafer_map : array-like of shape (height, width)
+        The map before denoising.
+    explanation : Explanation
+        What a denoiser's `explain` said of it.
+    axes : sequence of four Axes, default=None
+        Where to draw; a new figure where None.
+    palette : {"colorblind", "fab"}, default="colorblind"
+        As in `plot_wafer_map`.
+
+    Returns
+    -------
+    ndarray of Axes, shape (4,)
+
+    Raises
+    ------
+    ValueError
+        For a map that could not be read, or an unknown palette.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.filters import MedianFilter
+    >>> from camdenoise.plotting import plot_explanation
+    >>> wafer_map = np.array([[2, 2, 1], [2, 2, 1], [1, 1, 2]])
+    >>> axes = plot_explanation(wafer_map, MedianFilter().explain([wafer_map])[0])
+    >>> [ax.get_title() for ax in axes]
+    ['5 fails', 'saliency', '4 kept', '1 removed']
+    """
+    if explanation.error is not None:
+        raise ValueError(f"Nothing to draw: {explanation.error}")
+    grid = check_wafer_map(wafer_map)
+    if axes is None:
+        axes = plt.subplots(1, 4, figsize=(9, 2.5), layout="constrained")[1]
+    raw, saliency, kept, removed = axes
+    plot_wafer_map(grid, ax=raw, palette=palette)
+    raw.set_title(f"{(grid == FAIL).sum()} fails")
+    shown = np.where(grid == NO_DIE, np.nan, explanation.saliency)
+    _show(saliency, shown, cmap=SCALE, vmin=0)
+    saliency.set_title("saliency")
+    plot_wafer_map(np.where(explanation.removed, 1, grid), ax=kept, palette=palette)
+    kept.set_title(f"{explanation.kept.sum()} kept")
+    alone = np.where(explanation.kept, 1, grid)
+    plot_wafer_map(alone, removed=explanation.removed, ax=removed, palette=palette)
+    removed.set_title(f"{explanation.removed.sum()} removed")
+    return np.asarray(axes)
+
+
+def unit_wafer_mean(
+    values: Sequence[np.ndarray], maps: Sequence[np.ndarray], size: int = 41
+) -> np.ndarray:
+    """Average per-die values over wafers of different grids, on one common grid.
+
+    Parameters
+    ----------
+    values : sequence of ndarray, one per wafer, each of its map's shape
+        Anything known of each die: kept fails, saliency.
+    maps : sequence of ndarray, shape (height, width)
+        The wafer maps, which say where there are dies.
+    size : int, default=41
+        Side of the common grid. Each of its cells reads the die under its centre.
+
+    Returns
+    -------
+    ndarray of float, shape (size, size)
+        Mean over the wafers that have a die there; NaN where fewer than half of them have.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.plotting import unit_wafer_mean
+    >>> maps = [np.array([[1, 2]]), np.array([[2, 1], [1, 1]])]
+    >>> unit_wafer_mean([m == 2 for m in maps], maps, size=2)
+    array([[0.5, 0.5],
+           [0. , 0.5]])
+    """
+    total, count = np.zeros((size, size)), np.zeros((size, size), int)
+    for value, grid in zip(values, maps, strict=True):
+        rows, columns = (die_of_pixel(side, size) for side in grid.shape)
+        there = (np.asarray(grid) != NO_DIE)[np.ix_(rows, columns)]
+        total += np.where(there, np.asarray(value, float)[np.ix_(rows, columns)], 0)
+        count += there
+    seen = 2 * count >= max(1, len(maps))
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=seen & (count > 0))
+
+
+def plot_frequency(
+    mean: np.ndarray, *, ax: Axes | None = None, vmax: float | None = None, scale: str = SCALE
+) -> Axes:
+    """Draw a mean over wafers, as `unit_wafer_mean` makes it.
+
+    Parameters
+    ----------
+    mean : ndarray of float, shape (size, size)
+        NaN is left transparent.
+    ax : Axes, default=None
+        Where to draw; a new figure where None.
+    vmax : float, default=None
+        Value of the darkest colour; give pictures to be compared the same one.
+    scale : str, default="magma_r"
+        A colour map of matplotlib.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.plotting import plot_frequency
+    >>> ax = plot_frequency(np.array([[0.5, 0.5], [0.0, np.nan]]), vmax=1)
+    """
+    ax = plt.subplots()[1] if ax is None else ax
+    _show(ax, np.ma.masked_invalid(mean), cmap=scale, vmin=0, vmax=vmax)
+    return ax

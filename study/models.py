@@ -1,0 +1,68 @@
+"""Train a classifier on a part of the wafers; keep it with its predictions for the test fold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camdenoise import WaferClassifier, save_model
+from study.wafers import halves, load, pick
+
+MODEL = "model.safetensors"
+PREDICTIONS = "predictions.csv"
+#: Parts of the training wafers: all, and all but one half.
+PARTS = ("all", "without0", "without1")
+
+
+def train(
+    folder: Path,
+    needed: dict[str, Path],
+    *,
+    fold: int,
+    seed: int,
+    part: str,
+    classifier: dict[str, Any],
+) -> None:
+    """Train on the part's wafers, predict those of the test fold.
+
+    Parameters
+    ----------
+    folder, needed
+        See `study.graph.Task`.
+    fold : int
+        The fold that tests.
+    seed : int
+        For weights, order and augmentation.
+    part : {"all", "without0", "without1"}
+        Which of the training wafers to use.
+    classifier : dict
+        Parameters of `WaferClassifier`.
+    """
+    wafers = load(needed["wafers"])
+    half = halves(wafers, fold)
+    left_out = {"all": -2, "without0": 0, "without1": 1}[part]
+    rows = np.flatnonzero((half != -1) & (half != left_out))
+    clf = WaferClassifier(**classifier, random_state=seed, progress=True)
+    clf.fit(pick(wafers.maps, rows), wafers.target[rows])
+    save_model(clf.set_params(progress=False), folder / MODEL)
+    test = np.flatnonzero(half == -1)
+    predictions(clf, wafers, test).to_csv(folder / PREDICTIONS, index=False)
+    pd.DataFrame(clf.history_).to_csv(folder / "history.csv", index=False)
+
+
+def predictions(clf: WaferClassifier, wafers, rows: np.ndarray, maps=None) -> pd.DataFrame:
+    """One row per wafer: where it is from, its label, what was predicted, how sure."""
+    maps = pick(wafers.maps, rows) if maps is None else maps
+    probability = clf.predict_proba(maps)
+    best = probability.argmax(axis=1)
+    about = {
+        "wafer": rows,
+        "group": wafers.groups[rows],
+        "label": wafers.target[rows],
+        "predicted": clf.classes_[best],
+    }
+    by_class = {f"p({name})": probability[:, i] for i, name in enumerate(clf.classes_)}
+    return pd.DataFrame(about | by_class)

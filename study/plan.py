@@ -1,0 +1,96 @@
+"""Which tasks a profile asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from study import before_after, denoise, models, plants, truth, wafers
+from study.denoisers import COMPONENTS, CONTROLS, MEDIAN, OURS, PLAIN
+from study.graph import Task
+
+#: What a classifier is trained on after denoising. Raw wafers are those of the models stage.
+BEFORE_AFTER = (MEDIAN, COMPONENTS, PLAIN, OURS, *CONTROLS)
+
+
+def digest(file: Path) -> str:
+    """Hash a file's content."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def slug(name: str) -> str:
+    """Turn a denoiser's name into part of a folder's."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:
+    """List the tasks of a profile in order of need.
+
+    Parameters
+    ----------
+    profile : dict
+        As `study.profiles.load_profile` gives it.
+    data : Path or None
+        File of real wafers; simulated ones where None.
+    """
+    source = {"data": None if data is None else str(data), "digest": data and digest(data)}
+    chosen = profile["wafers"] | source
+    tasks = [Task("wafers", wafers.choose, chosen, cost=2)]
+    for fold in profile["test_folds"]:
+        planted = _plants(profile, chosen, fold) if "truth" in profile["stages"] else []
+        tasks += planted
+        for seed in profile["seeds"]:
+            tasks += _tasks_of_fold(profile, planted, fold, seed)
+    return tasks
+
+
+def _plants(profile: dict[str, Any], chosen: dict[str, Any], fold: int) -> list[Task]:
+    """Plant patterns on real wafers; simulated wafers need none, they know their truth."""
+    if chosen["data"] is None:
+        return []
+    options = {name: chosen[name] for name in ("classes", "folds", "data", "digest")}
+    options |= {"fold": fold, "n_planted": profile["truth"]["n_planted"]}
+    kinds = profile["truth"]["kinds"]
+    return [
+        Task(f"plants-{fold}-{kind}", plants.plant, options | {"kind": kind}, cost=2)
+        for kind in kinds
+    ]
+
+
+def _tasks_of_fold(
+    profile: dict[str, Any], planted: list[Task], fold: int, seed: int
+) -> list[Task]:
+    key, which = f"{fold}-{seed}", {"fold": fold, "seed": seed}
+    training = which | {"classifier": profile["classifier"]}
+    parts = [f"models-{key}-{part}" for part in models.PARTS]
+    tasks = [Task(parts[0], models.train, training | {"part": "all"}, ("wafers",), 10)]
+    wanted = profile["stages"]
+    if "truth" in wanted:
+        tasks += _truth(planted, key, which, parts[0])
+    if "denoise" in wanted:
+        for part, name in zip(models.PARTS[1:], parts[1:], strict=True):
+            tasks.append(Task(name, models.train, training | {"part": part}, ("wafers",), 5))
+        tasks.append(Task(f"denoise-{key}", denoise.run, which, ("wafers", *parts), 10))
+    if "before_after" in wanted:
+        for name in BEFORE_AFTER:
+            task = f"before_after-{key}-{slug(name)}"
+            needs = ("wafers", f"denoise-{key}")
+            tasks.append(Task(task, before_after.train, training | {"name": name}, needs, 10))
+    return tasks
+
+
+def _truth(planted: list[Task], key: str, which: dict[str, int], model: str) -> list[Task]:
+    sources = {task.name: task.parameters["kind"] for task in planted} or {"wafers": "simulated"}
+    return [
+        Task(
+            f"truth-{key}-{kind}",
+            truth.score,
+            which | {"kind": kind, "source": source},
+            (source, model),
+            3,
+        )
+        for source, kind in sources.items()
+    ]

@@ -1,0 +1,254 @@
+"""One page out of the results: it can be made again from them at any time, without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader
+from matplotlib.figure import Figure
+
+from camdenoise import load_model
+from camdenoise._files import write_whole
+from study import figures, findings, summary
+from study.denoise import load_masks, load_saliency
+from study.denoisers import CONTROLS, OURS, denoiser
+from study.graph import Task, about
+from study.models import MODEL
+from study.plants import LEFT_OUT
+from study.wafers import load, pick
+
+_DPI = 130
+
+
+@dataclass
+class Section:
+    """A part of the page."""
+
+    title: str
+    texts: list[str] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
+
+    def add_figure(self, name: str, figure: Figure, alt: str) -> None:
+        """Put a picture into the page itself."""
+        stream = io.BytesIO()
+        figure.savefig(stream, dpi=_DPI, format="png")
+        width = round(100 * figure.get_figwidth())
+        plt.close(figure)
+        png = base64.b64encode(stream.getvalue()).decode()
+        self.items.append({"name": name, "png": png, "alt": alt, "width": width})
+
+    def add_table(self, table: pd.DataFrame) -> None:
+        """Show a table, rates with three digits."""
+        rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+        self.items.append({"columns": list(table.columns), "rows": rows})
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else f"{value:.3f}"
+    return str(value)
+
+
+def write_report(
+    out: Path, tasks: list[Task], folders: dict[str, Path], *, profile: str, data: Path | None
+) -> Path:
+    """Write ``report.html``, and its tables and figures beside it.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for all.
+    tasks : list of Task
+        What was run.
+    folders : dict of str to Path
+        Where the results are.
+    profile : str
+        Its name, for the title.
+    data : Path or None
+        File of real wafers; simulated where None.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    sections, sentences = [], []
+    for make in (_classifier, _dies, _before_after, _pictures):
+        section, said = make(folders, tables)
+        if section is not None:
+            sections.append(section)
+            sentences += said
+    page = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True
+    ).get_template("report.html.j2")
+    html = page.render(
+        profile=profile,
+        source="simulated wafers" if data is None else f"real wafers ({data.name})",
+        findings=sentences,
+        sections=sections,
+        facts=_facts(tasks, folders, data),
+        ours=OURS,
+    )
+    for name, table in tables.items():
+        _write(out / "tables" / f"{name}.csv", table.to_csv(index=False).encode())
+    for item in (item for section in sections for item in section.items if "png" in item):
+        _write(out / "figures" / f"{item['name']}.png", base64.b64decode(item["png"]))
+    return _write(out / "report.html", html.encode())
+
+
+def _write(file: Path, content: bytes) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with write_whole(file) as stream:
+        stream.write(content)
+    return file
+
+
+def _facts(tasks: list[Task], folders: dict[str, Path], data: Path | None) -> dict[str, str]:
+    known = [about(folders[task.name]) for task in tasks]
+    source = known[0]["parameters"]
+    facts = {
+        "wafers": "simulated by camdenoise.datasets.make_wafer_maps" if data is None else data.name,
+        "sha256 of the data": source["digest"] or "–",
+        "parts": f"{len(tasks)}, {sum(part['seconds'] for part in known):.0f} s of computing",
+    }
+    return facts | known[-1]["environment"]
+
+
+def _classifier(folders, tables) -> tuple[Section | None, list[str]]:
+    raw = summary.raw_predictions(folders)
+    accuracy = summary.accuracy_table(raw.assign(denoiser=summary.RAW))
+    tables["raw_predictions"], tables["classes"] = raw, summary.class_table(raw)
+    section = Section(
+        "The classifier on raw wafers",
+        [
+            "Trained on the other folds; lots (or what stands in for them) are never split "
+            f"between training and test. Folds tested: {raw['fold'].nunique()}, seeds: "
+            f"{raw['seed'].nunique()}."
+        ],
+    )
+    section.add_figure(
+        "confusion", figures.confusion(raw), "True and predicted classes of the test wafers."
+    )
+    section.add_table(tables["classes"])
+    return section, findings.of_classifier(accuracy, len(raw))
+
+
+_KINDS = {
+    "simulated": "Simulated: pattern and background.",
+    "planted": "Planted: real patterns on real backgrounds, each read off another wafer.",
+    "diffuse": "Diffuse: simulated patterns with thin, soft edges on real backgrounds.",
+    "two": "Two: two real patterns on one real background; both are to be kept.",
+}
+
+
+def _dies(folders, tables) -> tuple[Section | None, list[str]]:
+    scores = summary.die_level(folders)
+    if scores.empty:
+        return None, []
+    f1, rates = summary.die_f1_table(scores), summary.die_rates_table(scores)
+    tables |= {"die_scores": scores, "die_f1": f1, "die_rates": rates}
+    section = Section(
+        "Die by die: pattern or noise?",
+        [
+            "Wafers of which the cause of every fail is known. Only failing dies count; a kept "
+            "fail is right where the pattern caused it. No denoiser was tuned for these wafers. "
+            "Intervals are over lots; of planted wafers over the wafers that patterns, or else "
+            "backgrounds, were taken from.",
+            *_left_out(folders),
+        ],
+    )
+    sentences = []
+    for kind in [name for name in _KINDS if name in set(scores["kind"])]:
+        of_kind = f1[f1["kind"] == kind]
+        section.add_figure(f"die_f1_{kind}", figures.die_f1(of_kind), _KINDS[kind])
+        section.add_table(_wide(of_kind))
+        section.add_table(rates[rates["kind"] == kind].drop(columns="kind"))
+        sentences.append(findings.of_dies(kind, scores[scores["kind"] == kind], of_kind))
+    return section, sentences
+
+
+def _wide(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a denoiser; of pairs of classes only the mean over all."""
+    table = table[~table["class"].str.contains("+", regex=False)]
+    wide = table.pivot(index="denoiser", columns="class", values="mean")
+    return wide.loc[table["denoiser"].unique()].reset_index()
+
+
+def _left_out(folders: dict[str, Path]) -> list[str]:
+    """Tell which classes could not be planted, and why."""
+    said = []
+    for name, folder in folders.items():
+        if name.startswith("plants-"):
+            kind = name.split("-")[-1]
+            reasons = json.loads((folder / LEFT_OUT).read_text())
+            said += [f"Not among the {kind} wafers: {c} ({why})" for c, why in reasons.items()]
+    return said
+
+
+def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
+    predictions = summary.after_predictions(folders)
+    if predictions.empty:
+        return None, []
+    tables["before_after"] = summary.accuracy_table(predictions)
+    explained = "; ".join(
+        f"{name.removeprefix('control: ')}: {why}" for name, why in CONTROLS.items()
+    )
+    section = Section(
+        "Accuracy before and after denoising, beside its controls",
+        [
+            "A new classifier is trained on denoised wafers and tested on denoised wafers. Every "
+            "wafer is denoised by a net that was not trained on it, for the class that the net "
+            "predicts.",
+            f"Controls: {explained}.",
+        ],
+    )
+    section.add_figure(
+        "before_after",
+        figures.before_after(tables["before_after"]),
+        "Accuracy on the test wafers after each denoising; controls in yellow.",
+    )
+    section.add_table(tables["before_after"])
+    return section, findings.of_before_after(predictions, tables["before_after"])
+
+
+def _pictures(folders, tables) -> tuple[Section | None, list[str]]:
+    denoised = [name for name in folders if name.startswith("denoise-")]
+    if not denoised:
+        return None, []
+    _, fold, seed = denoised[0].split("-")
+    wafers = load(folders["wafers"])
+    test = np.flatnonzero(wafers.fold == int(fold))
+    maps, target = pick(wafers.maps, test), wafers.target[test]
+    kept = pick(load_masks(folders[denoised[0]], OURS, wafers.maps), test)
+    section = Section("Where defects sit")
+    clf = load_model(folders[f"models-{fold}-{seed}-all"] / MODEL)
+    section.add_figure(
+        "examples",
+        figures.examples(_first_of_each_class(clf, maps, target)),
+        "The first test wafer of each class, not a chosen one: all fails, where the classifier "
+        "looked, the fails kept as the pattern, and those removed (blue).",
+    )
+    section.add_figure(
+        "frequency",
+        figures.frequency(maps, target, load_saliency(folders[denoised[0]], maps), kept),
+        "Share of the test wafers that fail at each place, by class. All, kept and removed fails "
+        "of a row share a colour scale. Removed fails should look flat: what structure they have "
+        "was missed.",
+    )
+    return section, []
+
+
+def _first_of_each_class(clf, maps, target) -> list:
+    rows = [int(np.flatnonzero(target == name)[0]) for name in sorted(set(target))]
+    chosen = pick(maps, np.array(rows))
+    method = denoiser(OURS, clf, chosen).set_params(progress=False)
+    return list(zip(target[rows], chosen, method.explain(chosen), strict=True))

@@ -1,0 +1,149 @@
+"""Tidy tables out of the parts' results: what the report shows, and what a reader can check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix, f1_score
+
+from study.denoisers import DENOISERS, NOTHING, OURS
+from study.models import PREDICTIONS
+from study.truth import SCORES
+
+RAW = "raw wafers"
+
+
+def _gather(folders: dict[str, Path], stage: str, file: str, suffix: str = "") -> pd.DataFrame:
+    """Read one table of all tasks of a stage, with the fold and seed of each."""
+    tables = []
+    for name, folder in folders.items():
+        if name.startswith(f"{stage}-") and name.endswith(suffix):
+            _, fold, seed, *_ = name.split("-")
+            table = pd.read_csv(folder / file, keep_default_na=False, na_values=[""])
+            tables.append(table.assign(fold=int(fold), seed=int(seed)))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def raw_predictions(folders: dict[str, Path]) -> pd.DataFrame:
+    """Predictions of the classifiers trained on raw wafers, every test wafer once per seed."""
+    return _gather(folders, "models", PREDICTIONS, "-all")
+
+
+def after_predictions(folders: dict[str, Path]) -> pd.DataFrame:
+    """Predictions on denoised wafers, with those on raw ones of the same folds before them."""
+    after = _gather(folders, "before_after", PREDICTIONS)
+    if after.empty:
+        return after
+    raw = raw_predictions(folders).assign(denoiser=RAW)
+    return pd.concat([raw, after], ignore_index=True)
+
+
+def die_level(folders: dict[str, Path]) -> pd.DataFrame:
+    """Die-level scores, one row per wafer and denoiser."""
+    return _gather(folders, "truth", SCORES)
+
+
+def _resampled_means(values: np.ndarray, groups: np.ndarray, n_resamples: int = 2000):
+    """Means over resamples of the groups, whole: wafers of a lot are not independent."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    totals, sizes = np.bincount(codes, values), np.bincount(codes)
+    drawn = np.random.default_rng(0).integers(len(sizes), size=(n_resamples, len(sizes)))
+    return totals[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+
+
+def interval(parts: list[pd.DataFrame], column: str) -> dict[str, float]:
+    """Mean over wafers, then over `parts`, with a 95 % bootstrap interval over their groups.
+
+    Without two groups in every part there is no interval.
+    """
+    mean = float(np.mean([part[column].mean() for part in parts]))
+    if any(part["group"].nunique() < 2 for part in parts):
+        return {"mean": mean, "low": np.nan, "high": np.nan}
+    resampled = np.mean(
+        [_resampled_means(part[column].to_numpy(float), part["group"]) for part in parts], axis=0
+    )
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return {"mean": mean, "low": float(low), "high": float(high)}
+
+
+def accuracy_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy (with a 95 % bootstrap interval over lots) and macro F1 of each variant."""
+    rows = []
+    for name, part in predictions.groupby("denoiser", sort=False):
+        right = part.assign(right=part["label"] == part["predicted"])
+        macro = f1_score(part["label"], part["predicted"], average="macro", zero_division=0)
+        rows.append({"denoiser": name, **interval([right], "right"), "macro_f1": macro})
+    return pd.DataFrame(rows)
+
+
+def class_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Precision, recall and F1 of each class on raw wafers."""
+    classes = sorted(set(predictions["label"]))
+    counts = confusion_matrix(predictions["label"], predictions["predicted"], labels=classes)
+    right, true, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    return pd.DataFrame(
+        {
+            "class": classes,
+            "wafers": true,
+            "precision": right / np.maximum(said, 1),
+            "recall": right / np.maximum(true, 1),
+            "f1": 2 * right / np.maximum(true + said, 1),
+        }
+    )
+
+
+def die_f1_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean die-level F1 of each kind, denoiser and class, and macro, with 95 % intervals."""
+    rows = []
+    for (kind, name), wafers in scores.dropna(subset="f1").groupby(["kind", "denoiser"]):
+        classes = dict(iter(wafers.groupby("label")))
+        parts = {label: [part] for label, part in classes.items()}
+        for label, group in (parts | {"macro": list(classes.values())}).items():
+            about = {"kind": kind, "denoiser": name, "class": label, "wafers": sum(map(len, group))}
+            rows.append(about | interval(group, "f1"))
+    return _in_order(pd.DataFrame(rows))
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    order = {name: number for number, name in enumerate(DENOISERS)}
+    return table.sort_values("denoiser", key=lambda names: names.map(order), kind="stable")
+
+
+def die_rates_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Other die-level rates of each denoiser, averaged over wafers and then over classes."""
+    rates = ["precision", "retention", "iou", "noise_removal", "average_precision"]
+    by_class = scores.groupby(["kind", "denoiser", "label"])[rates].mean()
+    return _in_order(by_class.groupby(["kind", "denoiser"]).mean().reset_index())
+
+
+def compare_with_best(scores: pd.DataFrame) -> dict:
+    """Set our denoiser beside the best of the others by macro F1, wafer by wafer.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Die-level scores of wafers of one kind.
+
+    Returns
+    -------
+    dict
+        ``rival``, the macro F1 of both, and their mean difference with its paired interval.
+    """
+    keys = ["label", "fold", "seed", "group", "wafer"]
+    by_wafer = scores.pivot_table(index=keys, columns="denoiser", values="f1")
+    macro = by_wafer.groupby("label").mean().mean()
+    rival = macro.drop([OURS, NOTHING]).idxmax()
+    gain = (by_wafer[OURS] - by_wafer[rival]).dropna().rename("gain").reset_index()
+    parts = [part for _, part in gain.groupby("label")]
+    return {"rival": rival, "ours": macro[OURS], "rival_f1": macro[rival]} | interval(parts, "gain")
+
+
+def accuracy_gain(predictions: pd.DataFrame, name: str) -> dict[str, float]:
+    """Accuracy on denoised less accuracy on raw wafers, paired, with its 95 % interval."""
+    right = predictions.assign(right=(predictions["label"] == predictions["predicted"]) * 1.0)
+    keys = ["fold", "seed", "group", "wafer"]
+    by_wafer = right.pivot_table(index=keys, columns="denoiser", values="right")
+    gain = (by_wafer[name] - by_wafer[RAW]).dropna().rename("gain").reset_index()
+    return interval([gain], "gain")

@@ -1,0 +1,111 @@
+"""Which wafers the study uses, and which of them test: real ones from a file, or simulated ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.utils import Bunch
+
+from camdenoise.datasets import load_wafer_maps, make_wafer_maps, save_wafer_maps
+
+FILE = "wafers.npz"
+
+
+def choose(
+    folder: Path,
+    needed: dict[str, Path],
+    *,
+    classes: list[str],
+    folds: int,
+    n_simulated: int,
+    data: str | None,
+    digest: str | None,
+    per_class: int | None = None,
+) -> None:
+    """Write the wafers with their fold; groups (lots, or what stands in for them) stay whole.
+
+    Parameters
+    ----------
+    folder, needed
+        See `study.graph.Task`.
+    classes : list of str
+        The classes to tell apart.
+    folds : int
+        Number of folds, where the file does not bring its own.
+    n_simulated : int
+        How many wafers to simulate where there are no real ones.
+    data, digest : str or None
+        Real wafers and what the file hashes to, so that another file makes another study.
+    per_class : int or None, default=None
+        Most real wafers of a class; None takes all.
+    """
+    if data is None:
+        wafers = make_wafer_maps(n_simulated, classes=classes, random_state=0)
+        wafers.fold = _folds(wafers, folds)
+        rows = np.arange(len(wafers.maps))
+    else:
+        # With `none`, so that folds mean the same where patterns are planted on such wafers.
+        wafers = load_with_folds(data, [*classes, "none"], folds)
+        rows = _sample(wafers.target, classes, per_class)
+    save_wafer_maps(
+        folder / FILE,
+        pick(wafers.maps, rows),
+        wafers.target[rows],
+        truth=None if wafers.get("truth") is None else pick(wafers.truth, rows),
+        lot=wafers.groups[rows],
+        fold=wafers.fold[rows],
+    )
+
+
+def load_with_folds(data: str, classes: list[str], folds: int) -> Bunch:
+    """Load the wafers of these classes, those of them that the file has, and their folds."""
+    there = set(load_wafer_maps(data).target.tolist())
+    wafers = load_wafer_maps(data, classes=[name for name in classes if name in there])
+    wafers.fold = _folds(wafers, folds)
+    return wafers
+
+
+def _folds(wafers: Bunch, n_folds: int) -> np.ndarray:
+    if "fold" in wafers.frame:
+        return wafers.frame["fold"].to_numpy()
+    fold = np.zeros(len(wafers.maps), int)
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
+    for number, (_, test) in enumerate(splitter.split(fold, wafers.target, wafers.groups)):
+        fold[test] = number
+    return fold
+
+
+def _sample(target: np.ndarray, classes: list[str], per_class: int | None) -> np.ndarray:
+    """Rows to use, in file order: at most `per_class` of each class, drawn at random."""
+    rng = np.random.default_rng(0)
+    rows = [rng.permutation(np.flatnonzero(target == name))[:per_class] for name in classes]
+    return np.sort(np.concatenate(rows))
+
+
+def load(folder: Path) -> Bunch:
+    """Read what `choose` wrote; ``fold`` tells which fold tests each wafer."""
+    wafers = load_wafer_maps(folder / FILE)
+    wafers.fold = wafers.frame["fold"].to_numpy()
+    return wafers
+
+
+def halves(wafers: Bunch, fold: int) -> np.ndarray:
+    """Split the training wafers of a fold in two, groups whole; -1 marks the test wafers.
+
+    What a net does on its own training wafers says nothing of what it does on others, so the
+    training wafers of one half are denoised by a net trained on the other.
+    """
+    part = np.full(len(wafers.maps), -1)
+    train = np.flatnonzero(wafers.fold != fold)
+    splitter = StratifiedGroupKFold(2, shuffle=True, random_state=0)
+    split = splitter.split(train, wafers.target[train], wafers.groups[train])
+    for half, (_, rows) in enumerate(split):
+        part[train[rows]] = half
+    return part
+
+
+def pick(maps: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
+    """Take the items of a list at these rows."""
+    return [maps[row] for row in rows]

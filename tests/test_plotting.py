@@ -1,0 +1,95 @@
+"""Pictures: what they show where, and that they leave matplotlib alone."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from camdenoise import Explanation
+from camdenoise.filters import MedianFilter
+from camdenoise.plotting import (
+    PALETTES,
+    plot_explanation,
+    plot_frequency,
+    plot_wafer_map,
+    unit_wafer_mean,
+)
+
+GRID = np.array([[0, 2, 1], [2, 2, 1], [1, 1, 2]], np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def colours(ax):
+    return ax.images[0].to_rgba(ax.images[0].get_array(), bytes=True)
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_each_kind_of_die_has_its_colour(palette):
+    removed = np.zeros(GRID.shape, bool)
+    removed[2, 2] = removed[0, 2] = True
+    seen = colours(plot_wafer_map(GRID, removed=removed, palette=palette))
+    wanted = {
+        name: tuple(round(255 * c) for c in matplotlib.colors.to_rgba(colour))
+        for name, colour in PALETTES[palette].items()
+    }
+    assert tuple(seen[1, 1]) == wanted["fail"] and tuple(seen[2, 2]) == wanted["removed"]
+    assert tuple(seen[0, 2]) == wanted["pass"]  # a passing die cannot be a removed fail
+    assert seen[0, 0, 3] == 0  # no die
+
+
+def test_wafers_are_round_whatever_the_die_s_shape():
+    ax = plot_wafer_map(np.ones((10, 20), int))
+    assert ax.get_aspect() == 2
+
+
+def test_four_pictures_of_an_explanation():
+    why = MedianFilter().explain([GRID])[0]
+    axes = plot_explanation(GRID, why)
+    raw, saliency, kept, removed = (colours(ax) for ax in axes)
+    assert np.isnan(axes[1].images[0].get_array().filled(np.nan)[0, 0])
+    fail, passed = raw[1, 1], raw[0, 2]
+    assert ((kept == fail).all(-1) == why.kept).all()
+    assert ((kept == passed).all(-1) == ((GRID == 1) | why.removed)).all()
+    assert not (removed == fail).all(-1).any()
+    assert saliency.shape == raw.shape
+
+
+def test_an_unreadable_map_is_not_drawn():
+    nothing = np.zeros((0, 0), bool)
+    with pytest.raises(ValueError, match="value 9"):
+        plot_explanation(GRID, Explanation(nothing, nothing, nothing, error="value 9"))
+    with pytest.raises(ValueError, match="Unknown palette 'red'; choose one of colorblind, fab"):
+        plot_wafer_map(GRID, palette="red")
+
+
+def test_mean_over_wafers_of_different_grids():
+    maps = [np.ones((3, 3), int), np.ones((6, 6), int), np.ones((6, 6), int)]
+    values = [np.zeros(m.shape) for m in maps]
+    values[1][:2, :2] = 1
+    mean = unit_wafer_mean(values, maps, size=6)
+    np.testing.assert_allclose(mean[:2, :2], 1 / 3)
+    assert mean[2:].sum() == 0
+
+
+def test_mean_leaves_out_places_without_dies():
+    maps = [np.array([[0, 2]]), np.array([[2, 2]]), np.array([[0, 1]])]
+    mean = unit_wafer_mean([m == 2 for m in maps], maps, size=2)
+    assert np.isnan(mean[0, 0])  # one wafer of three has a die there
+    np.testing.assert_allclose(mean[0, 1], 2 / 3)
+
+
+def test_into_given_axes_and_without_side_effects():
+    before = dict(matplotlib.rcParams)
+    figure, axes = plt.subplots(1, 2)
+    assert plot_wafer_map(GRID, ax=axes[0]) is axes[0]
+    assert plot_frequency(np.eye(3), ax=axes[1], vmax=2) is axes[1]
+    assert axes[1].images[0].get_clim() == (0, 2)
+    assert plt.get_fignums() == [figure.number] and dict(matplotlib.rcParams) == before

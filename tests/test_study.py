@@ -1,0 +1,267 @@
+"""The study: what it runs, what it does not run twice, and what it says of the results."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from camdenoise import save_model
+from study import __main__ as command
+from study import before_after, findings, plan, summary
+from study.denoisers import (
+    DENOISERS,
+    NOTHING,
+    OURS,
+    PLAIN,
+    RANDOM_NET,
+    REGION,
+    TRUE_CLASS,
+    WRONG_CLASS,
+    explain,
+)
+from study.graph import Task, about, fingerprints, required, run_all
+from study.profiles import load_profile, profile_names
+from study.report import write_report
+from study.wafers import halves, load
+
+
+def reduced_profile(**wafers):
+    """The quick profile, but of a size that tells whether it runs, not what comes out."""
+    profile = load_profile("quick")
+    profile["wafers"] |= {"n_simulated": 120, "folds": 2, "per_class": 16} | wafers
+    profile["classifier"] = {"width": 4, "input_size": 32, "batch_size": 16, "max_epochs": 1}
+    profile["truth"] = {"kinds": ["planted", "two"], "n_planted": 12}
+    return profile
+
+
+def run_study(profile, out, data=None):
+    tasks = plan.make_plan(profile, data)
+    folders = run_all(tasks, out / "parts")
+    return tasks, folders, write_report(out, tasks, folders, profile="quick", data=data)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return run_study(reduced_profile(), tmp_path_factory.mktemp("study"))
+
+
+def test_report_is_one_page_that_needs_nothing_else(finished):
+    tasks, folders, page = finished
+    html = page.read_text()
+    assert html.count("data:image/png;base64,") == 5
+    assert "http" not in html.replace("http-equiv", "") and 'src="data:' in html
+    for name in DENOISERS:
+        assert name in html
+    assert "control: wrong class" in html and "die by die" in html.lower()
+
+
+def test_tables_and_figures_lie_beside_the_report(finished):
+    folder = finished[2].parent / "tables"
+    pictures = {file.stem for file in (folder.parent / "figures").iterdir()}
+    assert {"confusion", "die_f1_simulated", "before_after", "examples", "frequency"} == pictures
+    scores = pd.read_csv(folder / "die_scores.csv")
+    assert set(scores["denoiser"]) == set(DENOISERS)
+    tested = (load(finished[1]["wafers"]).fold == 0).sum()
+    assert (scores.groupby("denoiser").size() == tested).all()
+    assert len(pd.read_csv(folder / "raw_predictions.csv")) == tested
+    assert pd.read_csv(folder / "before_after.csv")["denoiser"].tolist()[0] == summary.RAW
+
+
+def test_every_part_tells_how_it_was_made(finished):
+    for folder in finished[1].values():
+        facts = about(folder)
+        assert {"fingerprint", "parameters", "seconds", "environment"} <= set(facts)
+        assert "torch" in facts["environment"]
+
+
+def test_what_is_done_is_not_done_again(finished):
+    tasks, folders, page = finished
+    before = {folder: (folder / "about.json").stat().st_mtime_ns for folder in folders.values()}
+    run_study(reduced_profile(), page.parent)
+    assert before == {f: (f / "about.json").stat().st_mtime_ns for f in before}
+
+
+def test_training_wafers_are_denoised_by_a_net_that_has_not_seen_their_group(finished):
+    wafers = load(finished[1]["wafers"])
+    part = halves(wafers, 0)
+    assert ((part == -1) == (wafers.fold == 0)).all()
+    by_part = [set(wafers.groups[part == number]) for number in (-1, 0, 1)]
+    for one in range(3):
+        for other in range(one):
+            assert by_part[one] and not by_part[one] & by_part[other]
+
+
+def test_real_wafers(data_folder, tmp_path):
+    data = data_folder / "wm811k_mini.npz"
+    tasks, folders, page = run_study(reduced_profile(), tmp_path, data)
+    html = page.read_text()
+    assert "wm811k_mini.npz" in html and str(data_folder) not in html
+    scores = pd.read_csv(tmp_path / "tables" / "die_scores.csv")
+    assert set(scores["kind"]) <= {"planted", "two"} and len(scores)
+    assert tasks[0].parameters["digest"] in html
+
+
+def write_number(folder, needed, *, number):
+    total = number + sum(int((place / "number").read_text()) for place in needed.values())
+    (folder / "number").write_text(str(total))
+
+
+def count_runs(folder, needed, *, log):
+    with open(log, "a") as stream:
+        stream.write(folder.name + "\n")
+
+
+def interrupt(folder, needed):
+    (folder / "half").write_text("...")
+    raise KeyboardInterrupt
+
+
+def test_a_task_reads_what_it_needs(tmp_path):
+    tasks = [
+        Task("first", write_number, {"number": 1}),
+        Task("second", write_number, {"number": 2}, ("first",)),
+    ]
+    assert (run_all(tasks, tmp_path)["second"] / "number").read_text() == "3"
+
+
+def test_an_interrupted_task_leaves_nothing_and_the_finished_ones_stay(tmp_path):
+    log = str(tmp_path / "log")
+    first = Task("first", count_runs, {"log": log})
+    with pytest.raises(KeyboardInterrupt):
+        run_all([first, Task("second", interrupt, {}, ("first",))], tmp_path / "parts")
+    assert not (tmp_path / "parts" / "second").exists()
+    second = Task("second", count_runs, {"log": log}, ("first",))
+    run_all([first, second], tmp_path / "parts")
+    assert open(log).read().split() == [".first.part", ".second.part"]
+
+
+def test_fingerprints_follow_parameters_and_needs():
+    def tasks(number, other):
+        return [
+            Task("a", write_number, {"number": number}),
+            Task("b", write_number, {"number": 0}, ("a",)),
+            Task("c", write_number, {"number": other}),
+        ]
+
+    before, after = fingerprints(tasks(1, 5)), fingerprints(tasks(2, 5))
+    assert before["a"] != after["a"] and before["b"] != after["b"] and before["c"] == after["c"]
+    assert before == fingerprints(tasks(1, 5))
+
+
+def test_only_what_a_stage_needs():
+    tasks = plan.make_plan(load_profile("quick"), None)
+    names = [task.name for task in required(tasks, ["truth"])]
+    assert names == ["wafers", "models-0-0-all", "truth-0-0-simulated"]
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_profiles_make_plans_in_order_of_need(name):
+    seen = set()
+    for task in plan.make_plan(load_profile(name), None):
+        assert set(task.needs) <= seen and task.name not in seen
+        json.dumps(task.parameters)
+        seen.add(task.name)
+
+
+def test_absent_data_is_an_error_without_a_traceback(capsys, tmp_path):
+    assert command.main(["--data", str(tmp_path / "no.npz"), "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "no wafers at" in said and "leave out --data" in said
+
+
+def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "run", lambda options: interrupt(tmp_path, {}))
+    assert command.main([]) == 130
+    assert "goes on where it was" in capsys.readouterr().err
+
+
+def test_denoised_maps():
+    grid = np.array([[0, 1, 2, 2]], np.uint8)
+    kept = np.array([[False, False, True, False]])
+    np.testing.assert_array_equal(before_after.denoised(grid, kept), [[0, 1, 2, 1]])
+    region = np.array([[True, True, False, False]])
+    blank = before_after.denoised(grid, region, on_blank=True)
+    np.testing.assert_array_equal(blank, [[0, 2, 1, 1]])
+    with pytest.raises(ValueError, match="can only remove"):
+        before_after.denoised(grid, region)
+
+
+def test_controls_explain_what_they_say(classifier, wafers, tmp_path):
+    maps, target = wafers.maps[:20], wafers.target[:20]
+    true = explain(TRUE_CLASS, classifier, maps, target, 0)
+    wrong = explain(WRONG_CLASS, classifier, maps, target, 0)
+    assert [e.label for e in true] == target.tolist()
+    assert all(e.label != label for e, label in zip(wrong, target, strict=True))
+    ours = explain(OURS, classifier, maps, target, 0)
+    untrained = explain(RANDOM_NET, classifier, maps, target, 0)
+    assert any((a.saliency != b.saliency).any() for a, b in zip(ours, untrained, strict=True))
+    before = classifier.predict_proba(maps)
+    save_model(classifier, tmp_path / "m")  # still fitted, and still the trained one
+    np.testing.assert_array_equal(before, classifier.predict_proba(maps))
+
+
+def test_interval_is_over_groups():
+    rng = np.random.default_rng(0)
+    shift = np.repeat(rng.normal(size=20), 50)
+    part = pd.DataFrame({"x": shift + 0.1 * rng.normal(size=1000), "group": np.arange(1000) // 50})
+    wide = summary.interval([part], "x")
+    narrow = summary.interval([part.assign(group=np.arange(1000))], "x")
+    assert wide["mean"] == narrow["mean"] == pytest.approx(part["x"].mean())
+    assert wide["low"] < narrow["low"] < wide["mean"] < narrow["high"] < wide["high"]
+    standard_error = shift[::50].std() / np.sqrt(20)
+    assert (wide["high"] - wide["low"]) / 2 == pytest.approx(1.96 * standard_error, rel=0.15)
+    assert np.isnan(summary.interval([part.assign(group=0)], "x")["low"])
+
+
+def die_scores(ours, rival):
+    rows = [
+        {"kind": "planted", "denoiser": name, "label": label, "f1": f1 + 0.01 * (wafer % 3)}
+        | {"fold": 0, "seed": 0, "wafer": wafer, "group": wafer}
+        for name, f1 in {OURS: ours, PLAIN: 0.4, "median 3x3": rival, NOTHING: 0.5}.items()
+        for label in ("Center", "Loc")
+        for wafer in range(20)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"), [(0.8, "is better than the best"), (0.6, "is worse than the best")]
+)
+def test_die_level_verdict(ours, verdict):
+    scores = die_scores(ours, rival=0.7)
+    said = findings.of_dies("planted", scores, summary.die_f1_table(scores))
+    assert verdict in said and "median 3x3" in said and "less than removing nothing" in said
+
+
+def test_no_difference_is_called_so():
+    scores = die_scores(0.7, 0.7)
+    said = findings.of_dies("planted", scores, summary.die_f1_table(scores))
+    assert "no difference is shown" in said
+
+
+def predictions(**right):
+    """Predictions of 100 wafers, the first so many of them right."""
+    rows = [
+        {"denoiser": name, "label": "a", "predicted": "a" if wafer < n else "b"}
+        | {"fold": 0, "seed": 0, "wafer": wafer, "group": wafer}
+        for name, n in right.items()
+        for wafer in range(100)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("ours", "wrong", "verdict"),
+    [
+        (90, 70, "No control reaches as much."),
+        (90, 92, "so the gain is leakage, not denoising"),
+        (71, 70, "No gain in accuracy is shown"),
+        (50, 40, "Denoising costs accuracy here."),
+    ],
+)
+def test_accuracy_counts_only_beside_its_controls(ours, wrong, verdict):
+    names = {summary.RAW: 70, OURS: ours, WRONG_CLASS: wrong, RANDOM_NET: 40, REGION: 40}
+    table = predictions(**names | {TRUE_CLASS: 95})
+    said = findings.of_before_after(table, summary.accuracy_table(table))
+    assert verdict in said[0]
