@@ -27,7 +27,7 @@ from camdenoise.io._xml import parse_xml
 _OTHERS = {
     b"PAR1": "a Parquet file. Read a die table with pandas.read_parquet and from_die_table",
     b"PK\x03\x04": "a zip or npz file. Read an npz file with camdenoise.datasets.load_wafer_maps",
-    b"\x80": "a pickle, which could run code. See camdenoise.datasets.load_wm811k, which does not let it",
+    b"\x80": "a pickle, which could run code. camdenoise.datasets.load_wm811k does not let it",
 }
 
 
