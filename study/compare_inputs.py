@@ -24,6 +24,7 @@ from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps
 VARIANTS: dict[str, dict] = {
     "default": {},
     "pad": {"fit_to_input": "pad"},
+    "float32": {"precision": "float32"},
     "no symmetries": {"symmetries": False},
     "48 px": {"input_size": 48},
     "balanced": {"class_weight": "balanced"},

@@ -8,17 +8,23 @@ from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, Explanation, WaferClassifier
 from camdenoise._backbones import make_backbone
-from camdenoise.filters import ComponentSizeFilter, MedianFilter, NeighborCountFilter
+from camdenoise.filters import (
+    ComponentSizeFilter,
+    LargestComponentFilter,
+    MedianFilter,
+    NeighborCountFilter,
+)
 
 NOTHING = "nothing removed"
 MEDIAN = "median 3x3"
 NEIGHBOURS = "neighbour count"
 COMPONENTS = "component size"
+LARGEST = "largest component"
 PLAIN = "Grad-CAM, thresholded"
 OURS = "CAM with components"
 
 #: In the order of every table. The first is no denoiser.
-DENOISERS = (NOTHING, MEDIAN, NEIGHBOURS, COMPONENTS, PLAIN, OURS)
+DENOISERS = (NOTHING, MEDIAN, NEIGHBOURS, COMPONENTS, LARGEST, PLAIN, OURS)
 
 TRUE_CLASS = "control: true class"
 WRONG_CLASS = "control: wrong class"
@@ -37,7 +43,7 @@ CONTROLS = {
 def denoiser(name: str, clf: WaferClassifier, maps: list[np.ndarray]):
     """Build a denoiser around a trained classifier."""
     filters = {MEDIAN: MedianFilter, NEIGHBOURS: NeighborCountFilter}
-    filters[COMPONENTS] = ComponentSizeFilter
+    filters |= {COMPONENTS: ComponentSizeFilter, LARGEST: LargestComponentFilter}
     if name in filters:
         return filters[name]()
     if name == PLAIN:

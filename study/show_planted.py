@@ -20,23 +20,19 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from sklearn.utils import Bunch
 
-from camdenoise._components import fail_components
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_planted_wafers
-from camdenoise.filters import ComponentSizeFilter, MedianFilter, NeighborCountFilter
+from camdenoise.filters import (
+    ComponentSizeFilter,
+    LargestComponentFilter,
+    MedianFilter,
+    NeighborCountFilter,
+)
 from camdenoise.metrics import die_report, die_scores
 
 KINDS = ("planted", "diffuse", "two", "simulated")
 SHOWN = ("planted", "diffuse", "two")
 COLOURS = ListedColormap(["white", "#cfd8dc", "#1565c0", "#c62828"])
 BANDS = (0.02, 0.05, 0.10, 0.15, 0.20)
-
-
-def keep_largest(grid: np.ndarray) -> np.ndarray:
-    """Keep the largest component of fails."""
-    labels, n_components = fail_components(grid)
-    if not n_components:
-        return np.zeros(grid.shape, bool)
-    return labels == np.bincount(labels.ravel())[1:].argmax() + 1
 
 
 def by(denoiser) -> Callable[[np.ndarray], np.ndarray]:
@@ -51,7 +47,7 @@ METHODS = {
     "NeighborCountFilter(3)": by(NeighborCountFilter(3)),
     "ComponentSizeFilter(5)": by(ComponentSizeFilter(5)),
     "ComponentSizeFilter(8)": by(ComponentSizeFilter(8)),
-    "largest component": keep_largest,
+    "LargestComponentFilter()": by(LargestComponentFilter()),
 }
 
 

@@ -8,9 +8,19 @@ import pytest
 from sklearn.base import clone
 
 from camdenoise import WaferMapError
-from camdenoise.filters import ComponentSizeFilter, MedianFilter, NeighborCountFilter
+from camdenoise.filters import (
+    ComponentSizeFilter,
+    LargestComponentFilter,
+    MedianFilter,
+    NeighborCountFilter,
+)
 
-FILTERS = [MedianFilter(), ComponentSizeFilter(3), NeighborCountFilter()]
+FILTERS = [
+    MedianFilter(),
+    ComponentSizeFilter(3),
+    LargestComponentFilter(),
+    NeighborCountFilter(),
+]
 
 
 def random_maps(n=12, seed=0):
@@ -60,6 +70,12 @@ def slow_component_size(grid, min_size, connectivity):
     return where_fails(grid, lambda y, x: len(component(y, x)) >= min_size)
 
 
+def slow_largest_component(grid, connectivity):
+    sizes = range(1, grid.size + 1)
+    kept = [slow_component_size(grid, size, connectivity) for size in sizes]
+    return next((k for k in reversed(kept) if k.any()), kept[0])
+
+
 def slow_neighbor_count(grid, min_neighbors, rounds):
     left = grid.copy()
     for _ in range(rounds):
@@ -69,6 +85,14 @@ def slow_neighbor_count(grid, min_neighbors, rounds):
             if failing < min_neighbors:
                 left[y, x] = 1
     return left == 2
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_largest_component_filter(connectivity):
+    maps = random_maps()
+    found = LargestComponentFilter(connectivity=connectivity).explain(maps)
+    for grid, e in zip(maps, found, strict=True):
+        np.testing.assert_array_equal(e.kept, slow_largest_component(grid, connectivity))
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 25])
@@ -134,9 +158,10 @@ def test_the_saliency_is_what_was_compared(denoiser, decides):
 
 def test_saliencies_have_the_units_they_claim():
     grid = np.array([[2, 2, 1], [2, 1, 0]])
-    share, size, count = (f.explain([grid])[0].saliency for f in FILTERS)
+    share, size, largest, count = (f.explain([grid])[0].saliency for f in FILTERS)
     np.testing.assert_allclose(share, [[0.75, 0.6, 1 / 3], [0.75, 0.6, 0]])
     np.testing.assert_array_equal(size, [[3, 3, 0], [3, 0, 0]])
+    np.testing.assert_array_equal(largest, size)
     np.testing.assert_array_equal(count, [[2, 2, 1], [2, 3, 0]])
 
 
@@ -184,7 +209,7 @@ def test_a_stack_keeps_its_shape_and_number_type(dtype):
 
 @pytest.mark.parametrize("denoiser", FILTERS, ids=str)
 def test_a_bad_map_raises_or_is_given_back_as_it_came(denoiser):
-    good = np.array([[2, 1], [1, 1]])
+    good = np.array([[2, 2, 1, 1], [2, 2, 1, 2]])
     bad = [np.full((2, 2), 7), np.array([[1.0, np.nan]]), [[1, 2], [1]], "wafer", None]
     for item in bad:
         with pytest.raises(WaferMapError, match="wafer map 1: "):
@@ -192,7 +217,9 @@ def test_a_bad_map_raises_or_is_given_back_as_it_came(denoiser):
     lenient = clone(denoiser).set_params(on_error="keep")
     clean = lenient.transform([good, *bad, good])
     assert all(a is b for a, b in zip(clean[1:-1], bad, strict=True))
-    assert (clean[0] == 1).all() and (clean[-1] == 1).all()
+    for one in (clean[0], clean[-1]):
+        np.testing.assert_array_equal(one, denoiser.transform([good])[0])
+        assert one[1, 3] == 1
     explained = lenient.explain([good, *bad, good])
     assert [e.error is None for e in explained] == [True, *[False] * len(bad), True]
     assert "wafer map 1: value 7" in explained[1].error
@@ -219,6 +246,7 @@ def test_fit_is_strict_whatever_on_error_says(denoiser):
         (MedianFilter(on_error="skip"), "'on_error' parameter of MedianFilter"),
         (ComponentSizeFilter(0), "'min_size' parameter of ComponentSizeFilter"),
         (ComponentSizeFilter(connectivity=6), "'connectivity' parameter of ComponentSizeFilter"),
+        (LargestComponentFilter(connectivity=6), "'connectivity' parameter of LargestComponent"),
         (NeighborCountFilter(9), "'min_neighbors' parameter of NeighborCountFilter"),
         (NeighborCountFilter(-1), "'min_neighbors' parameter of NeighborCountFilter"),
         (NeighborCountFilter(rounds=0), "'rounds' parameter of NeighborCountFilter"),

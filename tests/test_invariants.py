@@ -12,12 +12,18 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferMapError
-from camdenoise.filters import ComponentSizeFilter, MedianFilter, NeighborCountFilter
+from camdenoise.filters import (
+    ComponentSizeFilter,
+    LargestComponentFilter,
+    MedianFilter,
+    NeighborCountFilter,
+)
 
 FILTERS = {
     "median": MedianFilter(),
     "median 5": MedianFilter(5),
     "components": ComponentSizeFilter(3),
+    "largest component": LargestComponentFilter(),
     "components 4": ComponentSizeFilter(2, connectivity=4),
     "neighbours": NeighborCountFilter(),
     "neighbours, rounds": NeighborCountFilter(3, rounds=4),
@@ -169,7 +175,12 @@ def test_filters_do_not_care_how_the_wafer_lies(denoiser, grid, turns, flip):
 @settings(max_examples=100)
 @pytest.mark.parametrize(
     "denoiser",
-    [ComponentSizeFilter(3), ComponentSizeFilter(2, connectivity=4), NeighborCountFilter(3, 100)],
+    [
+        ComponentSizeFilter(3),
+        ComponentSizeFilter(2, connectivity=4),
+        LargestComponentFilter(),
+        NeighborCountFilter(3, 100),
+    ],
     ids=str,
 )
 @given(grid=wafer_maps)

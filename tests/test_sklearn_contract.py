@@ -24,7 +24,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise.filters import ComponentSizeFilter, MedianFilter, NeighborCountFilter
+from camdenoise.filters import (
+    ComponentSizeFilter,
+    LargestComponentFilter,
+    MedianFilter,
+    NeighborCountFilter,
+)
 
 FAST = TINY | {"max_epochs": 2}
 
@@ -45,6 +50,10 @@ class NumberDenoiser(NumbersAsMaps, CamDenoiser):
 
 class NumberMedianFilter(NumbersAsMaps, MedianFilter):
     """A MedianFilter that reads the checks' arbitrary numbers as die codes."""
+
+
+class NumberLargestComponentFilter(NumbersAsMaps, LargestComponentFilter):
+    """A LargestComponentFilter that reads the checks' arbitrary numbers as die codes."""
 
 
 class NumberComponentSizeFilter(NumbersAsMaps, ComponentSizeFilter):
@@ -73,6 +82,7 @@ EXPECTED_FAILURES = {
         NumberDenoiser(NumberClassifier(**FAST), cv=2, refine=None, threshold=0.9),
         NumberMedianFilter(),
         NumberComponentSizeFilter(2),
+        NumberLargestComponentFilter(),
         NumberNeighborCountFilter(1),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),

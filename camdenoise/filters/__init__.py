@@ -5,7 +5,13 @@ nothing to learn, so they need no `fit`.
 """
 
 from camdenoise.filters._component_size import ComponentSizeFilter
+from camdenoise.filters._largest_component import LargestComponentFilter
 from camdenoise.filters._median import MedianFilter
 from camdenoise.filters._neighbor_count import NeighborCountFilter
 
-__all__ = ["ComponentSizeFilter", "MedianFilter", "NeighborCountFilter"]
+__all__ = [
+    "ComponentSizeFilter",
+    "LargestComponentFilter",
+    "MedianFilter",
+    "NeighborCountFilter",
+]
