@@ -1,6 +1,5 @@
 import os
 import struct
-import time
 import zipfile
 from pathlib import Path
 
@@ -406,12 +405,6 @@ def test_weights_set_the_mix():
 def test_an_unusable_option_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         make_wafer_maps(**options)
-
-
-def test_a_thousand_wafers_take_under_three_seconds():
-    start = time.process_time()
-    make_wafer_maps(1000, random_state=0)
-    assert time.process_time() - start < 3
 
 
 # --- calibration: figures measured on WM-811K -----------------------------------------------------

@@ -224,7 +224,7 @@ def test_a_greedy_file_is_refused_in_little_memory_and_time(name, tmp_path):
     started = time.monotonic()
     with pytest.raises(ValueError, match=r"file\.pkl cannot be used: (it|the process that)"):
         load_bytes(tmp_path, GREEDY[name])
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.pkl"]
 
 
