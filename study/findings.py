@@ -94,13 +94,17 @@ def of_before_after(predictions: pd.DataFrame, table: pd.DataFrame) -> list[str]
             if rivals
             else "No control reaches as much."
         )
-    leak = accuracy_gain(predictions, TRUE_CLASS)
-    return [
-        f"{said} {verdict}",
-        f"With masks made for the true class (which no user has) the accuracy would be "
-        f"{_percent(rows.loc[TRUE_CLASS])}, {_points(leak)} to raw wafers: so much can come from "
-        "what a mask tells about its class.",
-    ]
+    return [f"{said} {verdict}", _leak(rows, accuracy_gain(predictions, TRUE_CLASS))]
+
+
+def _leak(rows: pd.DataFrame, gain: dict) -> str:
+    said = (
+        f"With masks made for the true class, which no user has, the accuracy would be "
+        f"{_percent(rows.loc[TRUE_CLASS])}, {_points(gain)} to raw wafers"
+    )
+    if gain["low"] > 0:
+        return f"{said}: so much can come from what a mask tells about its class."
+    return f"{said}: no leak of the class through the mask is shown."
 
 
 def _reaches(rows: pd.DataFrame, name: str) -> bool:

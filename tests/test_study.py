@@ -265,3 +265,4 @@ def test_accuracy_counts_only_beside_its_controls(ours, wrong, verdict):
     table = predictions(**names | {TRUE_CLASS: 95})
     said = findings.of_before_after(table, summary.accuracy_table(table))
     assert verdict in said[0]
+    assert "so much can come from what a mask tells" in said[1]
