@@ -147,9 +147,26 @@ def _rebuild(about: dict[str, str], weights: dict, device: str) -> WaferClassifi
         raise ValueError(f"its labels are of type {about['dtype']!r}.")
     classifier.classes_ = np.array(labels, dtype=about["dtype"])
     classifier.history_ = json.loads(about["history"])
+    _check_weights(classifier, len(labels), weights)
     with torch.random.fork_rng(devices=[]):
         module = make_backbone(classifier.backbone, len(labels), width=classifier.width)
     module.load_state_dict(weights)
     module.to(resolve_device(device)).to(memory_format=memory_order(module))
     classifier.module_ = module.eval()
     return classifier
+
+
+def _check_weights(classifier: WaferClassifier, n_classes: int, weights: dict) -> None:
+    """Refuse weights of another net than the parameters name, before room is made for that net."""
+    import torch
+
+    with torch.device("meta"):
+        net = make_backbone(classifier.backbone, n_classes, width=classifier.width)
+    wanted = {name: tuple(values.shape) for name, values in net.state_dict().items()}
+    found = {name: tuple(values.shape) for name, values in weights.items()}
+    wrong = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    if wrong:
+        raise ValueError(
+            f"weight {wrong[0]!r} has shape {found.get(wrong[0])}, the net needs "
+            f"{wanted.get(wrong[0])} (and {len(wrong) - 1} more)."
+        )

@@ -96,7 +96,12 @@ def test_a_cut_off_file_is_refused(file, share):
         ("parameters", json.dumps({"width": "x"}), "width"),
         ("parameters", json.dumps({"backbone": "resnet_18"}), "Unknown backbone"),
         ("parameters", json.dumps({"wdith": 3}), "wdith"),
-        ("classes", json.dumps(["a"]), "size mismatch"),
+        (
+            "classes",
+            json.dumps(["a"]),
+            r"'head.2.bias' has shape \(3,\), the net needs \(1,\)",
+        ),
+        ("parameters", json.dumps({"width": 10**7}), "the net needs"),
         ("dtype", "V8", "labels are of type"),
     ],
 )

@@ -7,14 +7,13 @@ import math
 import os
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
 from camdenoise._maps import FAIL
-from camdenoise.datasets._npz import DAMAGE
+from camdenoise.datasets._npz import DAMAGE, array_header
 
 #: The basic patterns, in the order of the file's label columns.
 MIXED_PATTERNS = (
@@ -53,18 +52,6 @@ def _locate(path: str | os.PathLike) -> Path:
     return file
 
 
-def _shape_of(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    """Read what an array claims to be, without making room for it."""
-    version = np.lib.format.read_magic(stream)
-    read = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, _, dtype = read(stream)
-    return shape, dtype
-
-
 def _check_claims(maps: tuple, labels: tuple) -> None:
     (shape, kind), (label_shape, label_kind) = maps, labels
     fits = len(shape) == 3 and 1 <= min(shape[1:]) <= max(shape[1:]) <= _LONGEST_SIDE
@@ -90,7 +77,7 @@ def _read_arrays(file: Path) -> tuple[np.ndarray, np.ndarray]:
         claims = []
         for name in (_MAPS, _LABELS):
             with archive.open(name) as stream:
-                claims.append(_shape_of(stream))  # type: ignore[arg-type]
+                claims.append(array_header(stream))  # type: ignore[arg-type]
         _check_claims(*claims)
     with np.load(file, allow_pickle=False) as arrays:
         return _codes(arrays["arr_0"]), arrays["arr_1"]

@@ -6,13 +6,14 @@ Maps of different size cannot share one array, so the dies of all wafers lie end
 
 from __future__ import annotations
 
+import math
 import os
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,8 @@ _SAVEZ_OPTIONS = ("file", "allow_pickle")
 _GROUP_COLUMNS = ("chunk", "lot", "shape_run")
 #: What reading a damaged npz file raises; numpy parses an array's header as Python source.
 DAMAGE = (
-    ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
-    SyntaxError, tokenize.TokenError,
+    ValueError, OSError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile,
+    zlib.error, SyntaxError, tokenize.TokenError,
 )  # fmt: skip
 
 
@@ -57,8 +58,30 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
         return {name: _read_array(archive, name, file) for name in archive.files}
 
 
+def array_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Read what an array claims to be, without making room for it."""
+    version = np.lib.format.read_magic(stream)
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
+def _check_claim(archive: Any, name: str) -> None:
+    """Refuse an array that claims more bytes than the file holds, before room is made for it."""
+    member = archive.zip.getinfo(f"{name}.npy")
+    with archive.zip.open(member) as stream:
+        shape, dtype = array_header(stream)
+    if math.prod(shape) * dtype.itemsize > member.file_size:
+        raise ValueError(f"it claims {dtype} {shape}, but holds {member.file_size} bytes")
+
+
 def _read_array(archive: Any, name: str, file: Path) -> np.ndarray:
     try:
+        _check_claim(archive, name)
         return archive[name]
     except DAMAGE as error:
         raise ValueError(
@@ -155,8 +178,12 @@ def load_wafer_maps(
     >>> len(again.maps), again.frame.columns.tolist()
     (4, ['label', 'height', 'width', 'lot'])
     """
-    arrays = _read_arrays(_locate(path))
-    check_layout(arrays)
+    file = _locate(path)
+    arrays = _read_arrays(file)
+    try:
+        check_layout(arrays)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
     rows = _select(arrays["label"], classes)
     frame = _columns(arrays)
     truth = arrays.get("truth")
