@@ -12,9 +12,16 @@ import zipfile
 import numpy as np
 import pytest
 from conftest import fitted_classifier
+from lswmd_pickles import pickled, write_mir
 
 from camdenoise import load_model, save_model
-from camdenoise.datasets import load_mixed_wm38, load_wafer_maps, make_wafer_maps, save_wafer_maps
+from camdenoise.datasets import (
+    load_mixed_wm38,
+    load_wafer_maps,
+    load_wm811k,
+    make_wafer_maps,
+    save_wafer_maps,
+)
 
 NUMBERS = [b"999999999", b"-1", b"2147483648", b"1e9", b"0", b"(", b"'", b"\0", b"\xff" * 8]
 
@@ -29,6 +36,17 @@ def write_mixed(file):
     np.savez(file.open("wb"), maps, np.eye(8, dtype=np.uint8)[:3])
 
 
+def write_parquet(file):
+    original = file.with_name("WM811K.pkl")
+    original.write_bytes(pickled(write_mir))
+    load_wm811k(original, progress=False)
+    original.with_name("WM811K.pkl.camdenoise.parquet").rename(file)
+
+
+def load_parquet(file):
+    return load_wm811k(file, labelled=False, drop=())
+
+
 def write_model(file):
     save_model(fitted_classifier(), file)
 
@@ -36,6 +54,7 @@ def write_model(file):
 KINDS = {
     "wafers.npz": (write_wafers, load_wafer_maps),
     "mixed.npz": (write_mixed, load_mixed_wm38),
+    "wafers.camdenoise.parquet": (write_parquet, load_parquet),
     "model.safetensors": (write_model, load_model),
 }
 
