@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
     column_or_1d,
 )
-from skorch.callbacks import EarlyStopping, LRScheduler
+from skorch.callbacks import LRScheduler
 from skorch.helper import predefined_split
 
 from camdenoise._augmentation import Augmentation, symmetry
@@ -29,6 +29,7 @@ from camdenoise._encoding import FITS, die_of_pixel, encode_maps, fitted_shape, 
 from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
 from camdenoise._training import (
     EncodedWafers,
+    StopEarly,
     TrainingProgress,
     WaferBatches,
     WaferNet,
@@ -242,7 +243,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         ndarray of float64, shape (n_wafers, n_classes)
             Columns in the order of `classes_`.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "module_")
         images = self.encode(self._read_maps(X, reset=False))
         turns = range(8) if self.symmetric_prediction else (0,)
         return np.mean([self._probabilities(symmetry(images, turn)) for turn in turns], axis=0)
@@ -381,9 +382,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
                 )
             )
         if self.early_stopping:
-            callbacks.append(
-                EarlyStopping(patience=self.n_iter_no_change, load_best=True, sink=_quiet)
-            )
+            callbacks.append(StopEarly(patience=self.n_iter_no_change, load_best=True, sink=_quiet))
         if self.progress:
             callbacks.append(TrainingProgress())
         return callbacks

@@ -6,11 +6,12 @@ way skorch means it; the estimator's contract with scikit-learn lives in ``_clas
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import torch
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
@@ -97,6 +98,18 @@ class WaferNet(NeuralNetClassifier):
         self.module_.to(memory_format=memory_order(self.module_))
         return self
 
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train on; unlike skorch, let Ctrl-C through, lest a half-trained net pass for a whole."""
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            with contextlib.suppress(TrainingStopped):
+                self.fit_loop(X, y, **fit_params)
+        finally:
+            self.notify("on_train_end", X=X, y=y)
+        return self
+
     def infer(self, x, **fit_params):
         """Return the logits of a batch."""
         planes = (x["x"] if isinstance(x, dict) else x).to(self.device)
@@ -108,6 +121,21 @@ class WaferNet(NeuralNetClassifier):
         """Return the weighted mean cross-entropy."""
         losses = nn.functional.cross_entropy(y_pred, y_true.to(y_pred.device), reduction="none")
         return (losses * X["weight"].to(losses.device)).mean()
+
+
+class TrainingStopped(Exception):
+    """The validation loss no longer falls."""
+
+
+class StopEarly(EarlyStopping):
+    """skorch's early stopping, told apart from Ctrl-C, by whose exception it ends training."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Count the epochs without a lower loss; stop after too many."""
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt as stop:
+            raise TrainingStopped from stop
 
 
 class TrainingProgress(Callback):

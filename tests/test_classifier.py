@@ -10,7 +10,7 @@ from conftest import TINY, fitted_classifier, three_class_wafers
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from camdenoise import WaferClassifier, WaferMapError
+from camdenoise import WaferClassifier, WaferMapError, _training
 
 BACKBONES = [
     "vgg11_bn",
@@ -227,3 +227,15 @@ def test_tiny_and_extreme_maps_are_classified():
     clf = fitted_classifier()
     extremes = [np.array([[2]]), np.zeros((5, 5)), np.full((3, 90), 2), np.ones((200, 2))]
     assert np.isfinite(clf.predict_proba(extremes)).all()
+
+
+def test_ctrl_c_in_training_is_not_taken_for_its_end(wafers, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_training.WaferNet, "train_step", interrupt)
+    clf = WaferClassifier(**TINY, progress=True)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(wafers.maps, wafers.target)
+    with pytest.raises(NotFittedError):
+        clf.predict(wafers.maps)
