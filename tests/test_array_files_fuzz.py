@@ -151,3 +151,22 @@ def test_damaged_files_for_long(name, tmp_path):
     counts = fuzz(name, tmp_path, seed=seed, seconds=seconds)
     print(f"\n{name}: {counts}, {seconds:.0f} s, seed {seed}")
     assert counts["refused"]
+
+
+def test_a_header_whose_keys_cannot_be_sorted_is_refused(tmp_path):
+    write_mixed(tmp_path / "mixed.npz")
+    with zipfile.ZipFile(tmp_path / "mixed.npz") as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(tmp_path / "mixed.npz", "w") as new:
+        for name, member in members.items():
+            new.writestr(name, member.replace(b"'shape'", b"1234567", 1))
+    with pytest.raises(ValueError, match=r"mixed\.npz"):
+        load_mixed_wm38(tmp_path / "mixed.npz")
+
+
+def test_a_column_name_that_is_no_text_is_refused(tmp_path):
+    file = tmp_path / "wafers.camdenoise.parquet"
+    write_parquet(file)
+    file.write_bytes(file.read_bytes().replace(b"split", b"spl\xbat"))
+    with pytest.raises(ValueError, match=r"wafers\.camdenoise\.parquet is no table of wafers"):
+        load_parquet(file)

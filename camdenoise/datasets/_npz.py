@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import struct
 import tokenize
 import zipfile
 import zlib
@@ -27,10 +28,11 @@ FILE_IN_FOLDER = "wm811k_dev.npz"
 # Arguments of numpy.savez_compressed, which would swallow columns of these names.
 _SAVEZ_OPTIONS = ("file", "allow_pickle")
 _GROUP_COLUMNS = ("chunk", "lot", "shape_run")
-#: What reading a damaged npz file raises; numpy parses an array's header as Python source.
+#: What reading a damaged npz file raises; numpy parses an array's header as Python source, and
+#: zipfile trusts what the file says of itself.
 DAMAGE = (
-    ValueError, OSError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile,
-    zlib.error, SyntaxError, tokenize.TokenError,
+    ValueError, TypeError, LookupError, ArithmeticError, OSError, EOFError, RuntimeError,
+    MemoryError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
 )  # fmt: skip
 
 

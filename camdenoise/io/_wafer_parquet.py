@@ -115,7 +115,7 @@ class WaferTable:
             if not self._file.schema_arrow.equals(SCHEMA):
                 raise self._error("it has other columns")
             self.columns = self._file.read(_OTHER_COLUMNS)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, UnicodeError, pa.ArrowException) as error:
             raise self._error(f"it cannot be read ({str(error)[:200]})") from error
         if self.columns["rows"].null_count or self.columns["cols"].null_count:
             raise self._error("a wafer has no rows or columns")
@@ -177,7 +177,7 @@ class WaferTable:
                 raise self._error(f"rows {first} and on are too many for one row group")
             column = self._file.read_row_group(group, ["cells"], use_threads=False)["cells"]
             wanted = column.filter(pa.array(keep)).combine_chunks()
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, UnicodeError, pa.ArrowException) as error:
             raise self._error(f"it cannot be read ({str(error)[:200]})") from error
         offsets = np.frombuffer(wanted.buffers()[1], np.int32)[wanted.offset :][: len(wanted) + 1]
         wrong = np.flatnonzero(np.diff(offsets) != sizes[keep])
