@@ -164,6 +164,16 @@ def test_a_header_whose_keys_cannot_be_sorted_is_refused(tmp_path):
         load_mixed_wm38(tmp_path / "mixed.npz")
 
 
+@pytest.mark.parametrize("point", [0xD968, 0x110000])
+def test_a_label_that_is_no_text_is_refused(point, tmp_path):
+    write_wafers(tmp_path / "wafers.npz")
+    arrays = dict(np.load(tmp_path / "wafers.npz"))
+    arrays["label"].view(np.uint32)[2] = point
+    np.savez(tmp_path / "wafers.npz", **arrays)
+    with pytest.raises(ValueError, match=r"wafers\.npz: label holds what is no text"):
+        load_wafer_maps(tmp_path / "wafers.npz")
+
+
 def test_a_column_name_that_is_no_text_is_refused(tmp_path):
     file = tmp_path / "wafers.camdenoise.parquet"
     write_parquet(file)

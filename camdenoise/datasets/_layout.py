@@ -66,6 +66,16 @@ def _check_lengths(arrays: dict[str, np.ndarray], n_wafers: int) -> None:
             )
 
 
+def _check_text(arrays: dict[str, np.ndarray]) -> None:
+    """Refuse code points that are no characters: pandas and files cannot hold them."""
+    for name, values in arrays.items():
+        if values.dtype.kind == "U":
+            try:
+                "".join(values.ravel().tolist()).encode()
+            except (ValueError, SystemError) as error:
+                raise ValueError(rebuild(f"{name} holds what is no text ({error}).")) from error
+
+
 def _check_offsets(offset: np.ndarray, n_cells: int) -> None:
     if offset.size == 0 or offset[0] != 0 or offset[-1] != n_cells:
         ends = f"from {offset[0]} to {offset[-1]}" if offset.size else "nowhere"
@@ -106,6 +116,7 @@ def check_layout(arrays: dict[str, np.ndarray]) -> None:
     _check_present(arrays)
     _check_codes(arrays["cells"])
     _check_numbers(arrays, ("offset", "height", "width"))
+    _check_text(arrays)
     _check_offsets(arrays["offset"], arrays["cells"].size)
     _check_lengths(arrays, arrays["offset"].size - 1)
     _check_sizes(arrays["offset"], arrays["height"], arrays["width"])
