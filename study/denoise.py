@@ -28,16 +28,16 @@ def run(folder: Path, needed: dict[str, Path], *, fold: int, seed: int) -> None:
     wafers = load(needed["wafers"])
     half = halves(wafers, fold)
     nets = {part: load_model(needed[f"models-{fold}-{seed}-{part}"] / MODEL) for part in PARTS}
-    by_rows = [(nets["all"], half == -1)]
-    by_rows += [(nets[f"without{number}"], half == number) for number in (0, 1)]
+    # Which wafers each net has not seen.
+    unseen = {"all": half == -1, "without0": half == 0, "without1": half == 1}
     masks, summaries = {}, []
     for name in (*DENOISERS[1:], *CONTROLS):
         marked: list[np.ndarray] = [np.empty(0)] * len(wafers.maps)
-        for clf, rows in by_rows:
-            why = _explain(name, clf, wafers, np.flatnonzero(rows), seed)
+        for part, rows in unseen.items():
+            why = _explain(name, nets[part], wafers, np.flatnonzero(rows), seed)
             for row, explanation in why.items():
                 marked[row] = mask(name, explanation, wafers.maps[row])
-            if rows is by_rows[0][1]:
+            if part == "all":
                 summaries.append(_summary(name, why))
                 if name == OURS:
                     _save_flat(folder / SALIENCY, saliency=[e.saliency for e in why.values()])
