@@ -25,6 +25,7 @@ from skorch.helper import predefined_split
 from camdenoise._augmentation import Augmentation, symmetry
 from camdenoise._backbones import Backbone, make_backbone
 from camdenoise._encoding import FITS, encode_dies, encode_maps, one_hot
+from camdenoise._inference import inference_net, logits
 from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
 from camdenoise._training import (
     EncodedWafers,
@@ -86,8 +87,9 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     n_iter_no_change : int, default=5
         Patience of `early_stopping`, in epochs.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Arithmetic of training. "auto" takes bfloat16 autocast where it is faster on this machine.
-        Prediction is always in float32, so that decisions do not depend on the machine's kind.
+        Arithmetic of training and prediction. "auto" takes bfloat16 where it is faster on this
+        machine. Its rounding moves probabilities, by up to .02 on 10,553 real wafers of which 3
+        changed class; for prediction as exact on every machine, set "float32" after the fit.
     device : str, default="cpu"
         A torch device, or "auto" for a GPU where there is one.
     progress : bool, default=False
@@ -374,12 +376,12 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         return callbacks
 
     def _probabilities(self, images: torch.Tensor) -> np.ndarray:
-        device = next(self.module_.parameters()).device
-        logits = []
-        with torch.inference_mode():
-            for batch in images.split(256):
-                logits.append(self.module_(one_hot(batch).to(device)).double().cpu())
-        return torch.softmax(torch.cat(logits), dim=1).numpy()
+        net = inference_net(self.module_, self.input_size)
+        device = next(net.parameters()).device
+        # In larger batches the feature maps leave the processor's cache.
+        batches = (one_hot(batch).to(device) for batch in images.split(64))
+        found = [logits(net, batch, self.precision).double().cpu() for batch in batches]
+        return torch.softmax(torch.cat(found), dim=1).numpy()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

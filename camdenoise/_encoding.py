@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,7 @@ def one_hot(codes: torch.Tensor) -> torch.Tensor:
     return planes.permute(0, 3, 1, 2)
 
 
+@lru_cache(maxsize=128)
 def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np.ndarray:
     """Return the bilinear weights that read a `grid`-cell axis at the centres of the dies.
 
@@ -121,8 +123,9 @@ def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np
     cell = np.clip(pixel * grid / size - 0.5, 0, grid - 1)
     low = np.minimum(cell.astype(np.intp), max(grid - 2, 0))
     weights = np.zeros((n_dies, grid), np.float32)
-    np.add.at(weights, (np.arange(n_dies), low), 1 - (cell - low))
-    np.add.at(weights, (np.arange(n_dies), np.minimum(low + 1, grid - 1)), cell - low)
+    weights[np.arange(n_dies), low] += 1 - (cell - low)
+    weights[np.arange(n_dies), np.minimum(low + 1, grid - 1)] += cell - low
+    weights.flags.writeable = False
     return weights
 
 

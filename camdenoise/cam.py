@@ -3,7 +3,9 @@
 Every gradient-based method here is a function of two arrays: the activation ``A`` of a target
 layer and the gradient ``G`` of the class score with respect to it. Only the part of the net behind
 the layer has to be differentiated, so `activation_maps` runs the stages before it without autograd.
-This is exact, and several times faster on a CPU than differentiating the whole net.
+This is exact, and several times faster on a CPU than differentiating the whole net. Behind the last
+stage nothing is left to differentiate where the head is a pooled linear one: its gradient is the
+weights of the class.
 
 The maps are raw: no scaling per image. A map without evidence stays at zero, and the evidence of
 two wafers can be compared.
@@ -21,6 +23,7 @@ import torch
 from torch import nn
 
 from camdenoise._backbones import Backbone
+from camdenoise._inference import stage_arithmetic
 
 # Keep the divisions finite where a channel is silent; the values of pytorch-grad-cam, because
 # silent channels are common behind a ReLU and these then decide the weights.
@@ -184,6 +187,7 @@ def activation_maps(
     *,
     method: str = "layercam",
     targets: torch.Tensor | None = None,
+    precision: str = "float32",
 ) -> ActivationMaps:
     """Explain a batch of images, all target layers in one pass.
 
@@ -199,6 +203,9 @@ def activation_maps(
         One of `METHODS`. Those of pytorch-grad-cam come scaled to 0..1 per image.
     targets : Tensor of int64, shape (n,), default=None
         Class to explain in each image; the predicted one where None.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Arithmetic of the stages; "auto" takes bfloat16 on CPUs that have it. The head and the
+        arithmetic of the maps are always in float32, and so are the methods of pytorch-grad-cam.
 
     Returns
     -------
@@ -207,7 +214,7 @@ def activation_maps(
     Raises
     ------
     ValueError
-        For an unknown method or layer, or a layer whose output has no grid.
+        For an unknown method, layer or precision, or a layer whose output has no grid.
 
     Notes
     -----
@@ -227,7 +234,7 @@ def activation_maps(
     with _evaluating(net):
         if method in PACKAGE_METHODS:
             return _maps_by_package(net, images, layers, method, targets)
-        return _maps_by_cut(net, images, layers, GRADIENT_METHODS[method], targets)
+        return _maps_by_cut(net, images, layers, GRADIENT_METHODS[method], targets, precision)
 
 
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
@@ -268,27 +275,31 @@ def _fixed_parameters(net: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
-def _maps_by_cut(net, images, layers, method, targets) -> ActivationMaps:
+def _maps_by_cut(net, images, layers, method, targets, precision) -> ActivationMaps:
     """Run the trunk without autograd, then differentiate the head alone."""
     names = list(net.stages)
     first = min(names.index(name) for name in layers)
-    with torch.no_grad():
+    arithmetic = stage_arithmetic(net, precision)
+    with torch.no_grad(), arithmetic:
         x = images
         for name in names[: first + 1]:
             x = net.stages[name](x)
     _check_grid(x, names[first])
+    if names[first] == names[-1] and _is_pooled_linear(net.head):
+        return _maps_before_pooling(net.head, x.float(), names[first], method, targets)
     with torch.enable_grad():
-        activations = {names[first]: x.detach().requires_grad_()}
+        activations = {names[first]: x.detach().float().requires_grad_()}
         # A copy, because the next stage may begin with an operation in place.
-        x = activations[names[first]].clone()
-        for name in names[first + 1 :]:
-            x = net.stages[name](x)
-            if name in layers:
-                _check_grid(x, name)
-                activations[name] = x
-                x = x.clone()
-        logits = net.head(x)
-        targets = logits.argmax(dim=1) if targets is None else targets.to(logits.device)
+        x = activations[names[first]].to(x.dtype, copy=True)
+        with arithmetic:
+            for name in names[first + 1 :]:
+                x = net.stages[name](x)
+                if name in layers:
+                    _check_grid(x, name)
+                    activations[name] = x.float()
+                    x = activations[name].to(x.dtype, copy=True)
+        logits = net.head(x.float())
+        targets = _targets(logits, targets)
         score = logits.gather(1, targets[:, None]).sum()
         gradients = torch.autograd.grad(score, list(activations.values()))
     with torch.no_grad():
@@ -297,6 +308,33 @@ def _maps_by_cut(net, images, layers, method, targets) -> ActivationMaps:
             for (name, activation), gradient in zip(activations.items(), gradients, strict=True)
         }
     return ActivationMaps(logits.detach(), targets, {name: maps[name].detach() for name in layers})
+
+
+def _is_pooled_linear(head: nn.Module) -> bool:
+    """Tell whether the head averages each channel and then has nothing but one linear layer."""
+    if not isinstance(head, nn.Sequential) or not isinstance(head[-1], nn.Linear):
+        return False
+    pool, probe = head[:-1], torch.arange(12.0).square().reshape(1, 2, 2, 3)
+    if any(True for _ in pool.parameters()):
+        return False
+    pooled, average = pool(probe), probe.mean(dim=(2, 3))
+    return pooled.shape == average.shape and torch.allclose(pooled, average)
+
+
+def _maps_before_pooling(head, activation, name, method, targets) -> ActivationMaps:
+    """Explain the last stage: the gradient of a cell is its share of the average's weight."""
+    with torch.no_grad():
+        logits = head(activation)
+        targets = _targets(logits, targets)
+        n_cells = activation.shape[-2] * activation.shape[-1]
+        gradient = head[-1].weight[targets][:, :, None, None] / n_cells
+        return ActivationMaps(
+            logits, targets, {name: method(activation, gradient.expand_as(activation))}
+        )
+
+
+def _targets(logits: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
+    return logits.argmax(dim=1) if targets is None else targets.to(logits.device)
 
 
 def _check_grid(activation: torch.Tensor, name: str) -> None:
@@ -319,7 +357,7 @@ def _maps_by_package(net, images, layers, method, targets) -> ActivationMaps:
 
     with torch.no_grad():
         logits = net(images)
-    targets = logits.argmax(dim=1) if targets is None else targets.to(logits.device)
+    targets = _targets(logits, targets)
     wanted = [ClassifierOutputTarget(int(code)) for code in targets]
     explainer = getattr(pytorch_grad_cam, PACKAGE_METHODS[method])
     maps = {}

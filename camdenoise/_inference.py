@@ -1,0 +1,169 @@
+"""The net as it predicts: batch norm folded into convolutions, bfloat16 where the CPU has it.
+
+In eval mode a batch norm is one factor and one offset per channel, which the convolution before it
+can carry (Jacob et al. 2018, 1712.05877). That changes the logits by rounding only, and saves a
+pass over every feature map.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from camdenoise._backbones import N_PLANES, Backbone
+
+#: Arithmetic of the convolutions.
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+# Beside the nets and not in them: so no copy is pickled, and each goes when its net goes.
+_COPIES: WeakKeyDictionary[Backbone, tuple[tuple, Backbone]] = WeakKeyDictionary()
+
+
+def inference_net(net: Backbone, input_size: int) -> Backbone:
+    """Return a copy of the net for inference, made anew only where its weights have changed.
+
+    Parameters
+    ----------
+    net : Backbone
+        A trained net; it is not modified.
+    input_size : int
+        Side of its input in pixels.
+
+    Returns
+    -------
+    Backbone
+        The same stages with batch norms folded: in eval mode, channels-last, its parameters
+        without gradients. Not to be modified, because the next call returns it again.
+
+    Examples
+    --------
+    >>> from camdenoise._backbones import make_backbone
+    >>> net = make_backbone("wafer_resnet", 6).eval()
+    >>> fast, images = inference_net(net, 64), torch.rand(2, 3, 64, 64)
+    >>> bool(torch.allclose(fast(images), net(images), atol=1e-4))
+    True
+    >>> sum(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
+    0
+    """
+    weights = tuple((t.data_ptr(), t._version) for t in chain(net.parameters(), net.buffers()))
+    of_weights, copy = _COPIES.get(net, (None, net))
+    if of_weights != weights:
+        # Two threads that come here at once make one copy each, and both are right.
+        copy = _folded(net, input_size)
+        _COPIES[net] = weights, copy
+    return copy
+
+
+def stage_arithmetic(net: Backbone, precision: str) -> torch.autocast:
+    """Return the context for the stages of a net: bfloat16 where it pays, or is asked for.
+
+    "auto" takes it on CPUs with bfloat16 instructions; one that imitates them is slower than in
+    float32. It leaves nets with grouped or depthwise convolutions in float32: those are deep, and
+    bfloat16 changed the class of 4 in 1000 wafers (see docs/performance.md).
+
+    Raises
+    ------
+    ValueError
+        For a precision other than "auto", "float32" and "bfloat16".
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
+    kind = next(net.parameters()).device.type
+    low = precision == "bfloat16" or (precision == "auto" and kind == "cpu" and _pays(net))
+    return torch.autocast(kind, torch.bfloat16, enabled=low)
+
+
+def _pays(net: Backbone) -> bool:
+    grouped = any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in net.modules())
+    return torch.cpu._is_avx512_bf16_supported() and not grouped
+
+
+def logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
+    """Return what the net says of a batch, in float32; only the stages run in `precision`."""
+    with torch.inference_mode():
+        with stage_arithmetic(net, precision):
+            for stage in net.stages.values():
+                images = stage(images)
+        return net.head(images.float())
+
+
+def _folded(net: Backbone, input_size: int) -> Backbone:
+    with torch.inference_mode(False), torch.enable_grad():
+        copy = deepcopy(net).eval().requires_grad_(True)
+        pairs = _norms_behind_convolutions(copy, input_size)
+    copy.requires_grad_(False)
+    for norm, convolution in pairs.items():
+        convolution.weight, convolution.bias = fuse_conv_bn_weights(
+            convolution.weight,
+            convolution.bias,
+            norm.running_mean,
+            norm.running_var,
+            norm.eps,
+            norm.weight,
+            norm.bias,
+        )
+    for parent in list(copy.modules()):
+        for name, child in parent.named_children():
+            if child in pairs:
+                # Inside timm's norms is what follows them: dropout and the activation.
+                setattr(parent, name, nn.Sequential(*child.children()))
+    # Safe for any net: what `_training.memory_order` avoids are gradients of weights.
+    return copy.to(memory_format=torch.channels_last)
+
+
+def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.Module, nn.Module]:
+    """Find the batch norms that read a convolution which nothing else reads.
+
+    The autograd graph of one pass shows that for any code. torch.fx would, too, but while it looks
+    it replaces methods of `Module` for all threads.
+    """
+    x = torch.zeros(1, N_PLANES, input_size, input_size, device=next(net.parameters()).device)
+    graph = _autograd_graph(net(x))
+    by_weight = {
+        id(module.weight): module
+        for module in net.modules()
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d)
+    }
+    module_of = {
+        node: by_weight[id(source.variable)]
+        for node, sources in graph.items()
+        for source in sources
+        if id(getattr(source, "variable", None)) in by_weight
+    }
+    readers = Counter(chain.from_iterable(graph.values()))
+    uses = Counter(module_of.values())
+    pairs = {}
+    for node, norm in module_of.items():
+        before = graph[node][0]
+        convolution = module_of.get(before)
+        used_once = readers[before] == uses[convolution] == uses[norm] == 1
+        if used_once and _folds(convolution, norm):
+            pairs[norm] = convolution
+    return pairs
+
+
+def _folds(convolution: nn.Module | None, norm: nn.Module) -> bool:
+    return (
+        isinstance(convolution, nn.Conv2d)
+        and isinstance(norm, nn.BatchNorm2d)
+        and norm.running_mean is not None
+    )
+
+
+def _autograd_graph(output: torch.Tensor) -> dict[Any, list]:
+    """Return what each operation behind `output` reads."""
+    graph: dict[Any, list] = {}
+    waiting = [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node not in graph:
+            graph[node] = [source for source, _ in node.next_functions if source is not None]
+            waiting += graph[node]
+    return graph
