@@ -29,6 +29,19 @@ def fitted_shape(shape: tuple[int, int], size: int, fit: str) -> tuple[int, int]
     return height, width
 
 
+def shown_sizes(shapes: Sequence[tuple[int, int]], sizes: int | Sequence[int]) -> np.ndarray:
+    """Choose for each wafer the smallest square with a pixel for each die, else the largest.
+
+    Examples
+    --------
+    >>> shown_sizes([(25, 27), (60, 40), (146, 146)], (32, 64)).tolist()
+    [32, 64, 64]
+    """
+    ascending = np.unique(sizes)
+    longest = np.array([max(shape) for shape in shapes], dtype=np.intp)
+    return ascending[np.searchsorted(ascending[:-1], longest)]
+
+
 def die_of_pixel(n_dies: int, n_pixels: int) -> np.ndarray:
     """Return for each of `n_pixels` along an axis the die whose area holds its centre."""
     return ((np.arange(n_pixels) + 0.5) * n_dies / n_pixels).astype(np.intp)

@@ -89,9 +89,8 @@ def logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
     """Return what the net says of a batch, in float32; only the stages run in `precision`."""
     with torch.inference_mode():
         with stage_arithmetic(net, precision):
-            for stage in net.stages.values():
-                images = stage(images)
-        return net.head(images.float())
+            x = net.advance(images, {}, net.layer_names)
+        return net.head(x.float())
 
 
 def _folded(net: Backbone, input_size: int) -> Backbone:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -237,6 +238,59 @@ def activation_maps(
         return _maps_by_cut(net, images, layers, GRADIENT_METHODS[method], targets, precision)
 
 
+@dataclass(frozen=True)
+class EvidenceMaps:
+    """What a net that keeps a map per class says of one batch.
+
+    Attributes
+    ----------
+    logits : Tensor, shape (n, n_classes)
+        The net's output.
+    evidence : Tensor, shape (n, n_classes, height, width)
+        Log-odds that a fail there is of a pattern of the class.
+    """
+
+    logits: torch.Tensor
+    evidence: torch.Tensor
+
+
+def evidence_maps(
+    net: Backbone, images: torch.Tensor, *, precision: str = "float32"
+) -> EvidenceMaps:
+    """Read the class activation maps of all classes at once, from a net that has them.
+
+    Parameters
+    ----------
+    net : Backbone
+        A classifier with an evidence head, such as ``"wafer_unet"``, in eval mode.
+    images : Tensor of float32, shape (n, 3, size, size)
+        One-hot wafers.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Arithmetic of the stages, as in `activation_maps`.
+
+    Returns
+    -------
+    EvidenceMaps
+
+    References
+    ----------
+    .. [1] B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016,
+       arXiv:1512.04150.
+
+    Examples
+    --------
+    >>> from camdenoise._backbones import make_backbone
+    >>> net = make_backbone("wafer_unet", 6).eval()
+    >>> tuple(evidence_maps(net, torch.rand(2, 3, 48, 48)).evidence.shape)
+    (2, 6, 48, 48)
+    """
+    with torch.inference_mode():
+        with stage_arithmetic(net, precision):
+            x = net.advance(images, {}, net.layer_names)
+        evidence = net.head.evidence(x.float())
+        return EvidenceMaps(net.head.score(x.float(), evidence), evidence)
+
+
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
     """Refuse a method or layer that `activation_maps` does not know, naming those it does."""
     if method not in METHODS:
@@ -280,25 +334,27 @@ def _maps_by_cut(net, images, layers, method, targets, precision) -> ActivationM
     names = list(net.stages)
     first = min(names.index(name) for name in layers)
     arithmetic = stage_arithmetic(net, precision)
+    outputs: dict[str, torch.Tensor] = {}
     with torch.no_grad(), arithmetic:
-        x = images
-        for name in names[: first + 1]:
-            x = net.stages[name](x)
+        x = net.advance(images, outputs, names[: first + 1])
     _check_grid(x, names[first])
     if names[first] == names[-1] and _is_pooled_linear(net.head):
         return _maps_before_pooling(net.head, x.float(), names[first], method, targets)
     with torch.enable_grad():
         activations = {names[first]: x.detach().float().requires_grad_()}
-        # A copy, because the next stage may begin with an operation in place.
-        x = activations[names[first]].to(x.dtype, copy=True)
         with arithmetic:
-            for name in names[first + 1 :]:
-                x = net.stages[name](x)
+            for before, name in pairwise(names[first:]):
+                if before in activations:
+                    # A copy, because the next stage may begin with an operation in place.
+                    x = activations[before].to(x.dtype, copy=True)
+                if before in outputs:
+                    outputs[before] = x
+                x = net.advance(x, outputs, [name])
                 if name in layers:
                     _check_grid(x, name)
                     activations[name] = x.float()
-                    x = activations[name].to(x.dtype, copy=True)
-        logits = net.head(x.float())
+        last = activations.get(names[-1], x.float())
+        logits = net.head(last)
         targets = _targets(logits, targets)
         score = logits.gather(1, targets[:, None]).sum()
         gradients = torch.autograd.grad(score, list(activations.values()))
