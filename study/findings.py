@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from camdenoise.faithfulness import BETTER, RANDOM
 from study.denoisers import NOTHING, OURS, PLAIN, RANDOM_NET, REGION, TRUE_CLASS, WRONG_CLASS
+from study.faithfulness import DEFAULT, USUAL
 from study.summary import RAW, accuracy_gain, compare_with_best
 
 
@@ -109,3 +111,28 @@ def _leak(rows: pd.DataFrame, gain: dict) -> str:
 
 def _reaches(rows: pd.DataFrame, name: str) -> bool:
     return rows.loc[name, "mean"] >= rows.loc[OURS, "mean"]
+
+
+def of_faithfulness(table: pd.DataFrame) -> list[str]:
+    """Say whether deletion and insertion by the usual and by our CAM beat a random order."""
+    rows = table.set_index(["metric", "method"])
+    said = []
+    for metric in ("deletion", "insertion"):
+        both = [_against_random(rows, metric, name) for name in (USUAL, DEFAULT)]
+        said.append(f"Faithfulness: {'; '.join(both)}.")
+    return said
+
+
+def _against_random(rows: pd.DataFrame, metric: str, name: str) -> str:
+    row = rows.loc[(metric, name)]
+    gain = {k: row[f"difference_{k}"] for k in ("mean", "low", "high")}
+    lower_is_better = BETTER[metric] == "lower"
+    if not (gain["low"] > 0 or gain["high"] < 0):
+        verdict = "is not shown to differ from a random order"
+    else:
+        verdict = f"is {'better' if (gain['mean'] < 0) == lower_is_better else 'worse'} than random"
+    return (
+        f"{metric} by {name} {verdict}: area {row['mean']:.3f} against "
+        f"{rows.loc[(metric, RANDOM), 'mean']:.3f} ({BETTER[metric]} is better), difference "
+        f"{_points(gain)}"
+    )

@@ -17,9 +17,11 @@ from matplotlib.figure import Figure
 
 from camdenoise import load_model
 from camdenoise._files import write_whole
+from camdenoise.faithfulness import BETTER, RANDOM
 from study import figures, findings, summary
 from study.denoise import load_masks, load_saliency
-from study.denoisers import CONTROLS, OURS, denoiser
+from study.denoisers import COMPONENTS, CONTROLS, OURS, denoiser
+from study.faithfulness import DEFAULT, RANDOM_CAM, USUAL
 from study.graph import Task, about
 from study.models import MODEL
 from study.plants import LEFT_OUT
@@ -82,7 +84,7 @@ def write_report(
     """
     tables: dict[str, pd.DataFrame] = {}
     sections, sentences = [], []
-    for make in (_classifier, _dies, _before_after, _pictures):
+    for make in (_classifier, _dies, _before_after, _faithfulness, _pictures):
         section, said = make(folders, tables)
         if section is not None:
             sections.append(section)
@@ -218,6 +220,61 @@ def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
     )
     section.add_table(tables["before_after"])
     return section, findings.of_before_after(predictions, tables["before_after"])
+
+
+def _faithfulness(folders, tables) -> tuple[Section | None, list[str]]:
+    scores = summary.faithfulness_scores(folders, "curves", "pointing")
+    if scores.empty:
+        return None, []
+    table = summary.faithfulness_table(scores)
+    similarity = summary.similarity_table(summary.faithfulness_scores(folders, "weights"))
+    tables |= {"faithfulness": table, "similarity": similarity}
+    section = Section(
+        "Is the saliency faithful?",
+        [
+            "Dies are changed in the order of a saliency and the net is asked again. Deletion "
+            "turns fails into passes, insertion puts them back, ROAD removes dies and guesses them "
+            "from their neighbours (morf: most salient first, lerf: least). Figures are areas "
+            "under the curves. The pointing game (energy) is the share of the saliency on the "
+            "dies of a known pattern, fail_energy the same among fails only.",
+            "Each figure counts only beside that of a random saliency. CAMs are named by method "
+            "and target layer; RandomCAM weights the layer's channels at random.",
+            "First table: means. Second: difference to random, with its 95 % interval over lots. "
+            "Third: rank correlation of each CAM with that of a net whose stages, from the head to "
+            "the one named, have random weights.",
+        ],
+    )
+    section.add_figure(
+        "faithfulness",
+        figures.faithfulness(
+            summary.faithfulness_curves(folders), (USUAL, DEFAULT, RANDOM_CAM, COMPONENTS, RANDOM)
+        ),
+        "Mean probability of the predicted class; bands: 95 % interval over wafers; in brackets "
+        "the area under the curve.",
+    )
+    section.add_table(_metrics_wide(table, "mean"))
+    section.add_table(_differences(table))
+    section.add_table(similarity)
+    return section, findings.of_faithfulness(table)
+
+
+def _metrics_wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """One row a method, one column a metric with an arrow where it improves."""
+    wide = table.pivot(index="method", columns="metric", values=column)
+    wide = wide.loc[table["method"].unique(), table["metric"].unique()]
+    arrows = {"lower": "↓", "higher": "↑"}
+    return wide.rename(columns=lambda name: f"{name} {arrows[BETTER[name]]}").reset_index()
+
+
+def _differences(table: pd.DataFrame) -> pd.DataFrame:
+    said = [
+        f"{mean:+.3f}" + (f" ({low:+.3f} to {high:+.3f})" if low == low else "")
+        for mean, low, high in zip(
+            table["difference_mean"], table["difference_low"], table["difference_high"], strict=True
+        )
+    ]
+    others = table.assign(said=said)
+    return _metrics_wide(others[others["method"] != RANDOM], "said")
 
 
 def _pictures(folders, tables) -> tuple[Section | None, list[str]]:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from camdenoise import save_model
+from camdenoise.faithfulness import BETTER, RANDOM
 from study import __main__ as command
 from study import before_after, findings, plan, summary
 from study.denoisers import (
@@ -20,6 +21,7 @@ from study.denoisers import (
     WRONG_CLASS,
     explain,
 )
+from study.faithfulness import DEFAULT, USUAL
 from study.graph import Task, about, fingerprints, required, run_all
 from study.profiles import load_profile, profile_names
 from study.report import write_report
@@ -100,6 +102,51 @@ def test_real_wafers(data_folder, tmp_path):
     scores = pd.read_csv(tmp_path / "tables" / "die_scores.csv")
     assert set(scores["kind"]) <= {"planted", "two"} and len(scores)
     assert tasks[0].parameters["digest"] in html
+
+
+def test_faithfulness_is_reported_beside_random(tmp_path):
+    profile = reduced_profile() | {"stages": ["models", "faithfulness"]}
+    profile["faithfulness"] = {"n_wafers": 12, "n_forgetting": 6, "n_steps": 2}
+    _, folders, page = run_study(profile, tmp_path)
+    table = pd.read_csv(tmp_path / "tables" / "faithfulness.csv")
+    assert set(table["metric"]) == set(BETTER)
+    assert (table.groupby("metric")["method"].last() == RANDOM).all()
+    assert (table[table["method"] == RANDOM]["difference_mean"] == 0).all()
+    scores = pd.read_csv(folders["faithfulness-0-0-curves"] / "scores.csv")
+    tested = load(folders["wafers"])
+    assert (tested.fold[scores["wafer"]] == 0).all()
+    assert (scores.drop_duplicates("wafer")["label"].value_counts() == 2).all()
+    part = scores[scores["metric"] == "deletion"].set_index(["method", "wafer"])["value"].unstack(0)
+    row = table.set_index(["metric", "method"]).loc[("deletion", DEFAULT)]
+    assert row["mean"] == pytest.approx(part[DEFAULT].mean())
+    assert row["difference_mean"] == pytest.approx((part[DEFAULT] - part[RANDOM]).mean())
+    similarity = pd.read_csv(tmp_path / "tables" / "similarity.csv")
+    assert similarity.columns[1:].tolist() == [
+        "head", "stage4", "stage3", "stage2", "stage1", "stem"
+    ]  # fmt: skip
+    html = page.read_text()
+    assert f"deletion by {DEFAULT}" in html and "energy ↑" in html
+    assert (tmp_path / "figures" / "faithfulness.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("metric", "low", "verdict"),
+    [
+        ("deletion", -0.3, "is better than random"),
+        ("deletion", 0.1, "is worse than random"),
+        ("insertion", 0.1, "is better than random"),
+        ("insertion", -0.05, "is not shown to differ"),
+    ],
+)
+def test_faithfulness_verdict(metric, low, verdict):
+    gain = {"difference_mean": low + 0.1, "difference_low": low, "difference_high": low + 0.2}
+    rows = [
+        {"metric": kind, "method": method, "mean": 0.5} | gain
+        for kind in ("deletion", "insertion")
+        for method in (USUAL, DEFAULT, RANDOM)
+    ]
+    said = findings.of_faithfulness(pd.DataFrame(rows))
+    assert said[metric == "insertion"].count(verdict) == 2
 
 
 def write_number(folder, needed, *, number):
