@@ -42,7 +42,7 @@ _LINES = [
     ("#e69f00", (0, (5, 1, 1, 1, 1, 1))),
     ("#56b4e9", (0, (8, 2))),
 ]
-_BASELINE = ("#8a8f96", (0, (1, 1)))
+_BASELINE = ("#b5bac0", "-")
 
 
 def _colours(palette: str) -> ListedColormap:
@@ -249,7 +249,7 @@ def plot_faithfulness_curves(
     fractions : ndarray of float, shape (n_points,), default=None
         Share of the dies changed at each point; equal steps from 0 to 1 where None.
     baseline : str, default="random"
-        Method to draw in grey.
+        Method to draw as a broad grey line.
     ax : Axes, default=None
         Where to draw; a new figure where None.
 
@@ -275,7 +275,8 @@ def plot_faithfulness_curves(
         mean, error = known.mean(axis=0), known.std(axis=0) / np.sqrt(len(known))
         colour, dashes = _BASELINE if name == baseline else next(lines)
         label = f"{name} ({area_under_curve(known).mean():.2f})"
-        ax.plot(x, mean, color=colour, linestyle=dashes, lw=1.8, label=label)
+        width = 4 if name == baseline else 1.8
+        ax.plot(x, mean, color=colour, linestyle=dashes, lw=width, label=label)
         ax.fill_between(x, mean - 1.96 * error, mean + 1.96 * error, color=colour, alpha=0.15, lw=0)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of the dies changed")
     ax.set_ylabel("probability of the class")

@@ -177,7 +177,8 @@ def faithfulness(curves: dict[str, dict[str, np.ndarray]], methods: Sequence[str
             plot_faithfulness_curves(shown, fractions=fractions, ax=ax)
             ax.set_title(_CURVE_TITLES[kind], fontsize=9)
             ax.set_xlabel(f"share of the {'dies' if road else 'fails'} changed")
-            ax.legend(frameon=False, fontsize=8)
+            ax.get_legend().remove()
         for ax in axes[:, 1]:
             ax.set_ylabel("")
+        figure.legend(axes[0, 0].lines, methods, ncols=len(methods), loc="outside lower center")
     return figure

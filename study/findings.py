@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from camdenoise.faithfulness import BETTER, RANDOM
+from camdenoise.faithfulness import BETTER
 from study.denoisers import NOTHING, OURS, PLAIN, RANDOM_NET, REGION, TRUE_CLASS, WRONG_CLASS
 from study.faithfulness import DEFAULT, USUAL
-from study.summary import RAW, accuracy_gain, compare_with_best
+from study.summary import RAW, REFERENCES, accuracy_gain, compare_with_best
 
 
 def _percent(row: dict | pd.Series) -> str:
@@ -114,25 +114,23 @@ def _reaches(rows: pd.DataFrame, name: str) -> bool:
 
 
 def of_faithfulness(table: pd.DataFrame) -> list[str]:
-    """Say whether deletion and insertion by the usual and by our CAM beat a random order."""
+    """Say whether deletion and insertion by the usual and by our CAM beat random saliencies."""
     rows = table.set_index(["metric", "method"])
     said = []
     for metric in ("deletion", "insertion"):
-        both = [_against_random(rows, metric, name) for name in (USUAL, DEFAULT)]
-        said.append(f"Faithfulness: {'; '.join(both)}.")
+        both = [_against_random(rows.loc[(metric, name)]) for name in (USUAL, DEFAULT)]
+        said.append(f"Faithfulness by {metric} ({BETTER[metric]} is better): {'; '.join(both)}.")
     return said
 
 
-def _against_random(rows: pd.DataFrame, metric: str, name: str) -> str:
-    row = rows.loc[(metric, name)]
-    gain = {k: row[f"difference_{k}"] for k in ("mean", "low", "high")}
-    lower_is_better = BETTER[metric] == "lower"
-    if not (gain["low"] > 0 or gain["high"] < 0):
-        verdict = "is not shown to differ from a random order"
-    else:
-        verdict = f"is {'better' if (gain['mean'] < 0) == lower_is_better else 'worse'} than random"
-    return (
-        f"{metric} by {name} {verdict}: area {row['mean']:.3f} against "
-        f"{rows.loc[(metric, RANDOM), 'mean']:.3f} ({BETTER[metric]} is better), difference "
-        f"{_points(gain)}"
-    )
+def _against_random(row: pd.Series) -> str:
+    metric, method = row.name
+    verdicts = []
+    for reference in REFERENCES:
+        gain = {part: row[f"{part} to {reference}"] for part in ("mean", "low", "high")}
+        verdict = "not shown to differ from"
+        if gain["low"] > 0 or gain["high"] < 0:
+            good = (gain["mean"] < 0) == (BETTER[metric] == "lower")
+            verdict = "better than" if good else "worse than"
+        verdicts.append(f"{verdict} {reference}: {_points(gain)}")
+    return f"{method} {row['mean']:.3f}, {' and '.join(verdicts)}"

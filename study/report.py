@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 
 from camdenoise import load_model
 from camdenoise._files import write_whole
-from camdenoise.faithfulness import BETTER, RANDOM
+from camdenoise.faithfulness import BETTER
 from study import figures, findings, summary
 from study.denoise import load_masks, load_saliency
 from study.denoisers import COMPONENTS, CONTROLS, OURS, denoiser
-from study.faithfulness import DEFAULT, RANDOM_CAM, USUAL
+from study.faithfulness import DEFAULT, USUAL
 from study.graph import Task, about
 from study.models import MODEL
 from study.plants import LEFT_OUT
@@ -228,7 +228,7 @@ def _faithfulness(folders, tables) -> tuple[Section | None, list[str]]:
         return None, []
     table = summary.faithfulness_table(scores)
     similarity = summary.similarity_table(summary.faithfulness_scores(folders, "weights"))
-    tables |= {"faithfulness": table, "similarity": similarity}
+    tables |= {"faithfulness_scores": scores, "faithfulness": table, "similarity": similarity}
     section = Section(
         "Is the saliency faithful?",
         [
@@ -237,23 +237,25 @@ def _faithfulness(folders, tables) -> tuple[Section | None, list[str]]:
             "from their neighbours (morf: most salient first, lerf: least). Figures are areas "
             "under the curves. The pointing game (energy) is the share of the saliency on the "
             "dies of a known pattern, fail_energy the same among fails only.",
-            "Each figure counts only beside that of a random saliency. CAMs are named by method "
-            "and target layer; RandomCAM weights the layer's channels at random.",
-            "First table: means. Second: difference to random, with its 95 % interval over lots. "
-            "Third: rank correlation of each CAM with that of a net whose stages, from the head to "
-            "the one named, have random weights.",
+            "Each figure counts only beside those of random saliencies: dies in random order, and "
+            "RandomCAM, which weights a layer's channels at random and so has regions, like any "
+            "CAM. CAMs are named by method and target layer.",
+            "First table: means. Second and third: paired difference to each random saliency, with "
+            "its 95 % interval over lots. Last: rank correlation of each CAM with that of a net "
+            "whose stages, from the head to the one named, have random weights.",
         ],
     )
     section.add_figure(
         "faithfulness",
         figures.faithfulness(
-            summary.faithfulness_curves(folders), (USUAL, DEFAULT, RANDOM_CAM, COMPONENTS, RANDOM)
+            summary.faithfulness_curves(folders),
+            (USUAL, DEFAULT, COMPONENTS, *reversed(summary.REFERENCES)),
         ),
-        "Mean probability of the predicted class; bands: 95 % interval over wafers; in brackets "
-        "the area under the curve.",
+        "Mean probability of the predicted class; bands: 95 % interval over wafers.",
     )
     section.add_table(_metrics_wide(table, "mean"))
-    section.add_table(_differences(table))
+    for reference in summary.REFERENCES:
+        section.add_table(_differences(table, reference))
     section.add_table(similarity)
     return section, findings.of_faithfulness(table)
 
@@ -266,15 +268,16 @@ def _metrics_wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return wide.rename(columns=lambda name: f"{name} {arrows[BETTER[name]]}").reset_index()
 
 
-def _differences(table: pd.DataFrame) -> pd.DataFrame:
+def _differences(table: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """As `_metrics_wide`: the difference to the reference, with its interval."""
+    parts = [table[f"{part} to {reference}"] for part in ("mean", "low", "high")]
     said = [
         f"{mean:+.3f}" + (f" ({low:+.3f} to {high:+.3f})" if low == low else "")
-        for mean, low, high in zip(
-            table["difference_mean"], table["difference_low"], table["difference_high"], strict=True
-        )
+        for mean, low, high in zip(*parts, strict=True)
     ]
-    others = table.assign(said=said)
-    return _metrics_wide(others[others["method"] != RANDOM], "said")
+    others = table.assign(said=said)[table["method"] != reference]
+    wide = _metrics_wide(others, "said")
+    return wide.rename(columns={"method": f"less {reference}"})
 
 
 def _pictures(folders, tables) -> tuple[Section | None, list[str]]:

@@ -15,6 +15,8 @@ from study.models import PREDICTIONS
 from study.truth import SCORES
 
 RAW = "raw wafers"
+#: What a saliency has to beat: dies in random order, and regions of a CAM with random weights.
+REFERENCES = (RANDOM, faithfulness.RANDOM_CAM)
 
 
 def _gather(folders: dict[str, Path], stage: str, file: str, suffix: str = "") -> pd.DataFrame:
@@ -173,23 +175,23 @@ def faithfulness_curves(folders: dict[str, Path]) -> dict[str, dict[str, np.ndar
 
 
 def faithfulness_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean of each metric and method, and its paired difference to the random saliency."""
+    """Mean of each metric and method, and its paired difference to both random saliencies."""
     keys = ["fold", "seed", "group", "wafer"]
     rows = []
     for metric, of_metric in scores.groupby("metric", sort=False):
         by_wafer = of_metric.set_index([*keys, "method"])["value"].unstack()
         for method in of_metric["method"].unique():
-            gain = by_wafer[[method]].sub(by_wafer[RANDOM], axis=0)
-            rows.append(
-                {"metric": metric, "method": method, "wafers": int(gain[method].count())}
-                | _interval_of(by_wafer[[method]])
-                | {f"difference_{k}": v for k, v in _interval_of(gain).items()}
-            )
+            row = {"metric": metric, "method": method, "wafers": int(by_wafer[method].count())}
+            row |= _interval_of(by_wafer[method])
+            for reference in REFERENCES:
+                gain = _interval_of(by_wafer[method] - by_wafer[reference])
+                row |= {f"{part} to {reference}": value for part, value in gain.items()}
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _interval_of(column: pd.DataFrame) -> dict[str, float]:
-    return interval([column.dropna().reset_index()], column.columns[0])
+def _interval_of(values: pd.Series) -> dict[str, float]:
+    return interval([values.dropna().rename("value").reset_index()], "value")
 
 
 def similarity_table(scores: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from camdenoise.faithfulness import (
 )
 from camdenoise.faithfulness._imputation import fail_probability, impute
 from camdenoise.faithfulness._perturbation import die_order, variants
-from camdenoise.faithfulness._weights import _rank_correlation
+from camdenoise.faithfulness._weights import _fresh_net, _rank_correlation
 
 
 class FirstColumn(ClassifierMixin, BaseEstimator):
@@ -318,7 +318,7 @@ def test_randomised_weights_equal_those_of_a_net_made_anew(denoiser, classifier,
     found = randomised_weights(denoiser, maps, random_state=0)
     assert found.columns.tolist() == ["head", "stage4", "stage3", "stage2", "stage1", "stem"]
     # The last column is that of a net with no trained weight, the first of one with a new head.
-    seed = np.random.RandomState(0).randint(2**31 - 1)
+    seed = int(np.random.RandomState(0).randint(2**31 - 1, size=2)[1])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = make_backbone("wafer_resnet", 3, width=classifier.width).eval()
@@ -337,6 +337,20 @@ def test_randomised_weights_equal_those_of_a_net_made_anew(denoiser, classifier,
         assert torch.equal(value, before[name])
     for a, b in zip(trained, denoiser.explain(maps), strict=True):
         np.testing.assert_array_equal(a.saliency, b.saliency)
+
+
+def test_random_weights_are_not_those_that_training_began_with(classifier):
+    assert classifier.random_state == 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(np.random.RandomState(0).randint(2**31 - 1))
+        initial = make_backbone("wafer_resnet", 3, width=classifier.width)
+    before, drawn = (
+        torch.cat([values.flatten() for values in net.parameters() if values.ndim > 1])
+        for net in (initial, _fresh_net(classifier, 0))
+    )
+    trained = torch.cat([v.flatten() for v in classifier.module_.parameters() if v.ndim > 1])
+    assert torch.corrcoef(torch.stack([before, trained]))[0, 1] > 0.3
+    assert abs(torch.corrcoef(torch.stack([drawn, trained]))[0, 1]) < 0.1
 
 
 def test_a_saliency_forgets_with_its_net(denoiser, wafers):
@@ -377,6 +391,8 @@ def test_report(clf, ragged):
     assert ((report["low"] <= report["mean"]) & (report["mean"] <= report["high"])).all()
     again = faithfulness_report(clf, maps, saliencies, random_state=0, **options)
     pd.testing.assert_frame_equal(report, again)
+    to_itself = faithfulness_report(clf, maps, saliencies, reference="perfect", **options)
+    assert (to_itself["difference"][to_itself["method"] == "perfect"] == 0).all()
     without = faithfulness_report(clf, maps[:1], {}, n_steps=2)
     assert set(without["metric"]) == set(CURVES) and without["low"].isna().all()
 
@@ -431,6 +447,8 @@ def test_other_bad_input(clf, denoiser):
         faithfulness_curves(clf, [grid], {"a": [flat]}, curves=[])
     with pytest.raises(ValueError, match="No method may be called 'random'"):
         faithfulness_report(clf, [grid], {"random": [flat]})
+    with pytest.raises(ValueError, match="reference 'b' is none of a, random"):
+        faithfulness_report(clf, [grid], {"a": [flat]}, reference="b")
     with pytest.raises(ValueError, match="wafer map 0: my CAM has shape"):
         faithfulness_report(clf, [grid], {"my CAM": [flat.T]})
     with pytest.raises(ValueError, match="wafer map 0: saliency is negative"):

@@ -93,7 +93,7 @@ def test_curves_show_the_mean_over_wafers_and_its_area():
     cam, random = ax.lines
     np.testing.assert_allclose(cam.get_ydata(), [1, 0.3, 0])
     np.testing.assert_allclose(cam.get_xdata(), [0, 0.5, 1])
-    assert cam.get_color() != random.get_color() and cam.get_linestyle() != random.get_linestyle()
+    assert cam.get_color() != random.get_color() and cam.get_linewidth() < random.get_linewidth()
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts == ["cam (0.40)", "random (0.50)"]
     edge = ax.collections[0].get_paths()[0].vertices[:, 1]

@@ -111,7 +111,7 @@ def test_faithfulness_is_reported_beside_random(tmp_path):
     table = pd.read_csv(tmp_path / "tables" / "faithfulness.csv")
     assert set(table["metric"]) == set(BETTER)
     assert (table.groupby("metric")["method"].last() == RANDOM).all()
-    assert (table[table["method"] == RANDOM]["difference_mean"] == 0).all()
+    assert (table[table["method"] == RANDOM]["mean to random"] == 0).all()
     scores = pd.read_csv(folders["faithfulness-0-0-curves"] / "scores.csv")
     tested = load(folders["wafers"])
     assert (tested.fold[scores["wafer"]] == 0).all()
@@ -119,34 +119,37 @@ def test_faithfulness_is_reported_beside_random(tmp_path):
     part = scores[scores["metric"] == "deletion"].set_index(["method", "wafer"])["value"].unstack(0)
     row = table.set_index(["metric", "method"]).loc[("deletion", DEFAULT)]
     assert row["mean"] == pytest.approx(part[DEFAULT].mean())
-    assert row["difference_mean"] == pytest.approx((part[DEFAULT] - part[RANDOM]).mean())
+    for reference in summary.REFERENCES:
+        gain = (part[DEFAULT] - part[reference]).mean()
+        assert row[f"mean to {reference}"] == pytest.approx(gain)
     similarity = pd.read_csv(tmp_path / "tables" / "similarity.csv")
     assert similarity.columns[1:].tolist() == [
         "head", "stage4", "stage3", "stage2", "stage1", "stem"
     ]  # fmt: skip
     html = page.read_text()
-    assert f"deletion by {DEFAULT}" in html and "energy ↑" in html
+    assert "Faithfulness by deletion" in html and "energy ↑" in html
     assert (tmp_path / "figures" / "faithfulness.png").exists()
 
 
 @pytest.mark.parametrize(
     ("metric", "low", "verdict"),
     [
-        ("deletion", -0.3, "is better than random"),
-        ("deletion", 0.1, "is worse than random"),
-        ("insertion", 0.1, "is better than random"),
-        ("insertion", -0.05, "is not shown to differ"),
+        ("deletion", -0.3, "better than"),
+        ("deletion", 0.1, "worse than"),
+        ("insertion", 0.1, "better than"),
+        ("insertion", -0.05, "not shown to differ from"),
     ],
 )
 def test_faithfulness_verdict(metric, low, verdict):
-    gain = {"difference_mean": low + 0.1, "difference_low": low, "difference_high": low + 0.2}
+    parts = {"mean": low + 0.1, "low": low, "high": low + 0.2}
+    gain = {f"{part} to {name}": v for part, v in parts.items() for name in summary.REFERENCES}
     rows = [
         {"metric": kind, "method": method, "mean": 0.5} | gain
         for kind in ("deletion", "insertion")
         for method in (USUAL, DEFAULT, RANDOM)
     ]
     said = findings.of_faithfulness(pd.DataFrame(rows))
-    assert said[metric == "insertion"].count(verdict) == 2
+    assert sum(said[metric == "insertion"].count(f"{verdict} {n}") for n in summary.REFERENCES) == 4
 
 
 def write_number(folder, needed, *, number):

@@ -93,8 +93,11 @@ def randomised_weights(
 
 
 def _fresh_net(clf: WaferClassifier, random_state: Any) -> Backbone:
+    # The classifier took the first number for its own initial weights, which training stays near.
+    # With the same random_state the net would hardly forget.
+    seed = check_random_state(random_state).randint(2**31 - 1, size=2)[1]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(check_random_state(random_state).randint(2**31 - 1))
+        torch.manual_seed(int(seed))
         return make_backbone(clf.backbone, len(clf.classes_), width=clf.width)
 
 
