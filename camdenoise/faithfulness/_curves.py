@@ -135,6 +135,18 @@ def insertion_curves(
     References
     ----------
     .. [1] V. Petsiuk, A. Das, K. Saenko, "RISE", BMVC 2018, arXiv:1806.07421.
+
+    Examples
+    --------
+    >>> from camdenoise import WaferClassifier
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.faithfulness import insertion_curves, random_saliency
+    >>> wafers = make_wafer_maps(20, classes=["Center", "Edge-Ring"], random_state=0)
+    >>> clf = WaferClassifier(width=2, input_size=16, batch_size=8, max_epochs=1, random_state=0)
+    >>> clf = clf.fit(wafers.maps, wafers.target)
+    >>> saliency = random_saliency(wafers.maps, random_state=0)
+    >>> insertion_curves(clf, wafers.maps, saliency, n_steps=4).shape
+    (20, 5)
     """
     options = (n_steps, targets, random_state, progress)
     return _one_curve("insertion", clf, maps, saliency, *options)
@@ -181,12 +193,24 @@ def road_curves(
     drawn with it, because a wafer map knows nothing in between. The draw is the noise. A
     threshold instead would make a passing die of nearly every guess, which is deletion again; the
     draw keeps the rate of fails around, so that the removed area does not stand out by itself.
-    Each die is drawn by one random number at every step, so curves are not ragged for that reason.
+    A die keeps its random number from step to step.
 
     References
     ----------
     .. [1] Y. Rong, T. Leemann, V. Borisov, G. Kasneci, E. Kasneci, "A Consistent and Efficient
        Evaluation Strategy for Attribution Methods", ICML 2022, arXiv:2202.00449.
+
+    Examples
+    --------
+    >>> from camdenoise import WaferClassifier
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.faithfulness import road_curves, random_saliency
+    >>> wafers = make_wafer_maps(20, classes=["Center", "Edge-Ring"], random_state=0)
+    >>> clf = WaferClassifier(width=2, input_size=16, batch_size=8, max_epochs=1, random_state=0)
+    >>> clf = clf.fit(wafers.maps, wafers.target)
+    >>> saliency = random_saliency(wafers.maps, random_state=0)
+    >>> road_curves(clf, wafers.maps, saliency, n_steps=4).shape
+    (20, 4)
     """
     if order not in ("morf", "lerf"):
         raise ValueError(f"order must be 'morf' or 'lerf', got {order!r}.")
@@ -243,8 +267,9 @@ def faithfulness_curves(
     {'median': (40, 5), 'random': (40, 5)}
     """
     rng = check_random_state(random_state)
-    everyone = with_random(maps, saliencies, rng)
-    return draw_curves(clf, maps, everyone, curves, n_steps, targets, rng, progress)
+    grids = check_wafer_maps(maps)
+    everyone = with_random(grids, saliencies, rng)
+    return draw_curves(clf, grids, everyone, curves, n_steps, targets, rng, progress)
 
 
 def with_random(maps: WaferMaps, saliencies: Mapping, rng: np.random.RandomState) -> dict:
@@ -339,7 +364,9 @@ def _explained_codes(clf: Any, grids: Sequence[np.ndarray], targets: Any) -> np.
         return clf.predict_proba(grids).argmax(axis=1)
     targets = np.asarray(targets)
     if len(targets) != len(grids):
-        raise ValueError(f"targets has {len(targets)} entries for {len(grids)} wafer maps.")
+        raise ValueError(
+            f"targets has {len(targets)} entries for {len(grids)} wafer maps; pass one per wafer."
+        )
     for row in np.flatnonzero(~np.isin(targets, clf.classes_))[:1]:
         raise ValueError(
             f"target {targets.tolist()[row]!r} of wafer {row} is no class of the classifier; "

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from camdenoise._maps import WaferMaps
+from camdenoise._maps import WaferMaps, check_wafer_maps
 from camdenoise.faithfulness._curves import area_under_curve, draw_curves, with_random
 from camdenoise.faithfulness._perturbation import CURVES
 from camdenoise.faithfulness._pointing import energy_pointing_game
@@ -108,16 +108,17 @@ def faithfulness_report(
     True
     """
     rng = check_random_state(random_state)
-    everyone = with_random(maps, saliencies, rng)
+    grids = check_wafer_maps(maps)
+    everyone = with_random(grids, saliencies, rng)
     if reference not in everyone:
         raise ValueError(f"reference {reference!r} is none of {', '.join(everyone)}.")
-    curves = draw_curves(clf, maps, everyone, CURVES, n_steps, targets, rng, progress)
+    curves = draw_curves(clf, grids, everyone, CURVES, n_steps, targets, rng, progress)
     scores = {
         kind: {name: area_under_curve(drawn) for name, drawn in by_method.items()}
         for kind, by_method in curves.items()
     }
     if truth is not None:
-        games = {name: energy_pointing_game(maps, truth, s) for name, s in everyone.items()}
+        games = {name: energy_pointing_game(grids, truth, s) for name, s in everyone.items()}
         for metric in ("energy", "fail_energy"):
             scores[metric] = {name: game[metric].to_numpy() for name, game in games.items()}
     rows = [
