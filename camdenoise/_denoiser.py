@@ -7,10 +7,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, get_tags, indexable
+from sklearn.utils import Bunch, check_random_state, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -24,52 +25,23 @@ from tqdm.auto import tqdm
 
 from camdenoise._backbones import Backbone
 from camdenoise._classifier import WaferClassifier
-from camdenoise._components import component_sums, fail_components
+from camdenoise._decision import REFINEMENTS, pattern_probability, relative_saliency
 from camdenoise._denoising import BaseDenoiser, Explanation, abstain, explain_by
-from camdenoise._encoding import one_hot, to_die_grid
+from camdenoise._encoding import mean_on_dies, one_hot, to_die_grid
 from camdenoise._inference import PRECISIONS, inference_net
-from camdenoise._maps import FAIL, NO_DIE, WaferMaps, as_collection, like_input
-from camdenoise.cam import METHODS, PACKAGE_METHODS, activation_maps, auto_layers, check_request
+from camdenoise._maps import FAIL, WaferMaps, as_collection, like_input
+from camdenoise.cam import (
+    METHODS,
+    PACKAGE_METHODS,
+    activation_maps,
+    auto_layers,
+    check_request,
+    evidence_maps,
+)
+from camdenoise.datasets._patterns import PATTERN_CLASSES
 
-
-def relative_saliency(grid: np.ndarray, layers: Sequence[np.ndarray]) -> np.ndarray:
-    """Average the layers' maps, each as a share of its largest value on a die of the wafer.
-
-    Parameters
-    ----------
-    grid : ndarray of uint8, shape (height, width)
-        Wafer map.
-    layers : sequence of ndarray of float, shape (height, width)
-        One raw, non-negative map per target layer, on the die grid.
-
-    Returns
-    -------
-    ndarray of float, shape (height, width)
-        Between 0 and 1; all zero where no layer has any evidence; zero where there is no die.
-    """
-    on_dies = np.where(grid != NO_DIE, np.stack(layers), 0)
-    peaks = on_dies.max(axis=(1, 2), keepdims=True)
-    return (on_dies / np.where(peaks > 0, peaks, 1)).sum(axis=0) / len(layers)
-
-
-def keep_dies(grid: np.ndarray, saliency: np.ndarray, threshold: float) -> np.ndarray:
-    """Keep each die by its own saliency: the plain thresholded CAM."""
-    return saliency >= threshold
-
-
-def keep_components(grid: np.ndarray, saliency: np.ndarray, threshold: float) -> np.ndarray:
-    """Keep whole connected components of fails by their summed saliency.
-
-    A component stays when its sum is at least `threshold` times that of the largest sum on the
-    wafer. A coarse CAM says which clump of fails mattered; the clump itself says where it ends.
-    """
-    labels, n_components = fail_components(grid)
-    sums = component_sums(labels, saliency, n_components)
-    return ((sums >= threshold * sums.max()) & (sums > 0))[labels]
-
-
-#: How a saliency becomes a decision about a die.
-REFINEMENTS = {None: keep_dies, "component": keep_components}
+#: The method that reads the maps which a net keeps for each class.
+EVIDENCE = "evidence"
 
 
 class CamDenoiser(BaseDenoiser):
@@ -83,18 +55,24 @@ class CamDenoiser(BaseDenoiser):
     ----------
     estimator : WaferClassifier or FrozenEstimator of a fitted one, default=None
         Fitted as a clone in `fit`; a frozen one is used as it is. None: ``WaferClassifier()``.
-    method : str, default="layercam"
-        CAM method, one of `camdenoise.cam.METHODS`.
+    method : str, default="auto"
+        "evidence", the maps that ``"wafer_unet"`` keeps for each class, or a CAM method, one of
+        `camdenoise.cam.METHODS`. "auto" takes evidence from a net that has it for a class named
+        as in WM-811K, else "layercam".
     layers : "auto" or sequence of str, default="auto"
-        Target layers, whose relative maps are averaged. "auto" takes one with a half and one with
+        For CAM methods: target layers, whose relative maps are averaged. "auto" takes one with a half and one with
         a quarter of the input's resolution, so that single dies can be told apart.
     target : "predicted" or a class label, default="predicted"
-        The class whose evidence is kept.
+        The class whose evidence is kept. With "predicted", ``method="evidence"`` counts the
+        evidence of all patterns, so that a second pattern on the wafer stays.
     threshold : float between 0 and 1, default=0.5
-        With ``refine="component"``: share of the strongest component's evidence that a component
-        needs. With ``refine=None``: share of the wafer's largest saliency that a die needs.
-    refine : {"component", None}, default="component"
-        Keep whole connected components by their summed saliency, or each die by its own.
+        With ``refine=None``: the saliency that a die needs; for "evidence" that is a probability,
+        for a CAM a share of the wafer's largest. With ``refine="component"``: share of the
+        strongest component's evidence that a component needs.
+    refine : {"auto", "component", None}, default="auto"
+        Keep each die by its own saliency (None), or whole connected components by their summed
+        one. "auto" takes None for "evidence", which tells neighbouring dies apart, else
+        "component".
     no_pattern : sequence of labels, default=("none",)
         Classes whose wafers have no pattern: all their fails are removed.
     min_probability : float, default=0.0
@@ -112,7 +90,7 @@ class CamDenoiser(BaseDenoiser):
     on_error : {"raise", "keep"}, default="raise"
         What to do with a map that cannot be read: raise, or give it back as it came.
     random_state : int, RandomState instance or None, default=None
-        For the classifier when `estimator` is None.
+        For the classifier when `estimator` is None, and for ``method="randomcam"``.
 
     Attributes
     ----------
@@ -120,6 +98,8 @@ class CamDenoiser(BaseDenoiser):
         The fitted classifier.
     classes_ : ndarray of shape (n_classes,)
         Its labels.
+    method_, refine_ : str
+        What "auto" stands for.
     layers_ : tuple of str
         The target layers in use.
     n_features_in_ : int
@@ -160,11 +140,11 @@ class CamDenoiser(BaseDenoiser):
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "predict", "encode"]), None],
-        "method": [StrOptions(set(METHODS))],
+        "method": [StrOptions({"auto", EVIDENCE, *METHODS})],
         "layers": [StrOptions({"auto"}), list, tuple],
         "target": "no_validation",
         "threshold": [Interval(Real, 0, 1, closed="both")],
-        "refine": [StrOptions({"component"}), None],
+        "refine": [StrOptions({"auto", "component"}), None],
         "no_pattern": [list, tuple, "array-like"],
         "min_probability": [Interval(Real, 0, 1, closed="both")],
         "cv": ["cv_object"],
@@ -179,11 +159,11 @@ class CamDenoiser(BaseDenoiser):
         self,
         estimator=None,
         *,
-        method="layercam",
+        method="auto",
         layers="auto",
         target="predicted",
         threshold=0.5,
-        refine="component",
+        refine="auto",
         no_pattern=("none",),
         min_probability=0.0,
         cv=5,
@@ -333,10 +313,29 @@ class CamDenoiser(BaseDenoiser):
         else:
             self.estimator_ = clone(self._estimator()).fit(X, y, **fit_params)
         self.classes_ = self.estimator_.classes_
-        net, size = self.estimator_.module_, self.estimator_.input_size
+        net, size = self.estimator_.module_, int(np.max(self.estimator_.input_size))
+        reads_evidence = net.has_evidence and np.isin(self.classes_, PATTERN_CLASSES).any()
+        self.method_ = self.method
+        if self.method == "auto":
+            self.method_ = EVIDENCE if reads_evidence else "layercam"
+        self.refine_ = self.refine
+        if self.refine == "auto":
+            self.refine_ = None if self.method_ == EVIDENCE else "component"
+        if self.method_ == EVIDENCE:
+            self._check_evidence(net)
+            self.layers_ = net.layer_names[-1:]
+            return self
         self.layers_ = auto_layers(net, size) if self.layers == "auto" else tuple(self.layers)
-        check_request(net, self.layers_, self.method)
+        check_request(net, self.layers_, self.method_)
         return self
+
+    def _check_evidence(self, net: Backbone) -> None:
+        if not net.has_evidence:
+            raise ValueError(
+                f"method='evidence' needs a net that keeps evidence for each class; "
+                f"{self.estimator_.backbone!r} does not. Use WaferClassifier(backbone='wafer_unet') "
+                "or another method."
+            )
 
     def _out_of_fold(self, X, y, fit_params: dict, split_params: dict) -> WaferMaps:
         X, y = indexable(X, y)
@@ -374,61 +373,84 @@ class CamDenoiser(BaseDenoiser):
         check_is_fitted(self)
         if codes is None and self.target != "predicted":
             codes = self._codes_of([self.target] * len(maps))
-        net, starts = self._net(), range(0, len(maps), self.batch_size)
-        explanations: list[Explanation] = []
-        for start in tqdm(starts, unit="batch", leave=None, disable=not self.progress):
-            rows = slice(start, start + self.batch_size)
-            batch_codes = None if codes is None else np.asarray(codes)[rows]
-            explanations += self._explain_batch(net, maps[rows], batch_codes)
+        explain_batch = self._by_evidence if self.method_ == EVIDENCE else self._by_cam
+        random_state = check_random_state(self.random_state)
+        explanations: list[Any] = [None] * len(maps)
+        with tqdm(total=len(maps), unit="wafer", leave=None, disable=not self.progress) as bar:
+            for rows, images in self.estimator_.batches(maps, self.batch_size):
+                of_batch = (
+                    [maps[row] for row in rows],
+                    images,
+                    None if codes is None else codes[rows],
+                )
+                for row, explanation in zip(
+                    rows, explain_batch(*of_batch, random_state), strict=True
+                ):
+                    explanations[row] = explanation
+                bar.update(len(rows))
         return explanations
 
-    def _explain_batch(self, net, maps, codes) -> list[Explanation]:
-        import torch
-
+    def _by_evidence(self, maps, images, codes, random_state) -> list[Explanation]:
+        """Explain a batch by what the net keeps for each class."""
         clf = self.estimator_
+        net = inference_net(clf.module_, images.shape[-1])
+        planes = one_hot(images).to(next(net.parameters()).device)
+        result = evidence_maps(net, planes, precision=self.precision)
+        targets, probability = _explained(result.logits, codes)
+        counted = np.isin(self.classes_, PATTERN_CLASSES)[None]
+        if codes is not None:
+            counted = np.arange(len(self.classes_)) == codes[:, None]
+        saliency = pattern_probability(result.evidence, torch.as_tensor(counted))
+        on_dies = mean_on_dies(
+            saliency.cpu().numpy(), [grid.shape for grid in maps], clf.fit_to_input
+        )
+        rows = zip(maps, on_dies, self.classes_[targets], probability, strict=True)
+        return [self._decide(*row) for row in rows]
+
+    def _by_cam(self, maps, images, codes, random_state) -> list[Explanation]:
+        """Explain a batch by the class activation maps of the target layers."""
+        clf, size = self.estimator_, images.shape[-1]
+        net = self._net(size)
         result = activation_maps(
             net,
-            one_hot(clf.encode(maps)).to(next(net.parameters()).device),
+            one_hot(images).to(next(net.parameters()).device),
             self.layers_,
-            method=self.method,
+            method=self.method_,
             targets=None if codes is None else torch.as_tensor(codes),
             precision=self.precision,
+            random_state=random_state,
         )
-        probabilities = torch.softmax(result.logits.double(), dim=1)
-        probability = probabilities.gather(1, result.targets[:, None])[:, 0].cpu().numpy()
+        targets, probability = _explained(result.logits, codes)
         shapes = [grid.shape for grid in maps]
         on_dies = zip(
             *(
-                to_die_grid(values.float().cpu().numpy(), shapes, clf.input_size, clf.fit_to_input)
+                to_die_grid(values.float().cpu().numpy(), shapes, size, clf.fit_to_input)
                 for values in result.layers.values()
             ),
             strict=True,
         )
-        rows = zip(
-            maps, on_dies, self.classes_[result.targets.cpu().numpy()], probability, strict=True
-        )
+        saliency = map(relative_saliency, maps, on_dies)
+        rows = zip(maps, saliency, self.classes_[targets], probability, strict=True)
         return [self._decide(*row) for row in rows]
 
-    def _net(self) -> Backbone:
+    def _net(self, size: int) -> Backbone:
         """Return the net to explain: a faster copy, for the methods that are computed here.
 
         FullGrad of pytorch-grad-cam adds up the biases of the norms, which the copy has not.
         """
-        clf = self.estimator_
-        by_package = self.method in PACKAGE_METHODS
-        return clf.module_ if by_package else inference_net(clf.module_, clf.input_size)
+        module = self.estimator_.module_
+        return module if self.method_ in PACKAGE_METHODS else inference_net(module, size)
 
-    def _decide(self, grid, layers, label, probability) -> Explanation:
-        """Turn one wafer's maps of the target layers into kept and removed fails."""
+    def _decide(self, grid, saliency, label, probability) -> Explanation:
+        """Turn one wafer's saliency into kept and removed fails."""
         about = {"label": label, "probability": float(probability)}
-        saliency = relative_saliency(grid, layers)
         if probability < self.min_probability:
             return abstain(grid, saliency, **about)
         if any(label == other for other in self.no_pattern):
             return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
         if not saliency[grid == FAIL].any():
             return abstain(grid, saliency, **about)
-        keep = REFINEMENTS[self.refine](grid, saliency, self.threshold)
+        keep = REFINEMENTS[self.refine_](grid, saliency, self.threshold)
         return explain_by(grid, keep, saliency, **about)
 
     def __sklearn_tags__(self):
@@ -436,3 +458,10 @@ class CamDenoiser(BaseDenoiser):
         tags.target_tags.required = not self._is_frozen()
         tags.non_deterministic = get_tags(self._estimator()).non_deterministic
         return tags
+
+
+def _explained(logits: torch.Tensor, codes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the class to explain on each wafer, the likeliest unless given, and its probability."""
+    probabilities = torch.softmax(logits.double(), dim=1).cpu().numpy()
+    codes = probabilities.argmax(axis=1) if codes is None else codes
+    return codes, probabilities[np.arange(len(codes)), codes]

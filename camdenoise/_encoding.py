@@ -142,20 +142,25 @@ def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np
     return weights
 
 
-def averaging_matrix(n_dies: int, n_pixels: int) -> np.ndarray:
-    """Return the weights that average an axis over the pixels of each die.
+def averaging_matrix(n_dies: int, n_pixels: int, size: int) -> np.ndarray:
+    """Return the weights that average an axis of `size` pixels over the pixels of each die.
 
-    A die too small for a pixel of its own gets the one that holds its centre.
+    The wafer takes `n_pixels` of them, centred. A die too small for a pixel of its own gets the
+    one that holds its centre.
     """
     shown, near = die_of_pixel(n_dies, n_pixels), die_of_pixel(n_pixels, n_dies)
-    weights = (shown == np.arange(n_dies)[:, None]).astype(np.float32)
-    without = weights.sum(axis=1) == 0
-    weights[without, near[without]] = 1
+    weights = np.zeros((n_dies, size), np.float32)
+    own = weights[:, (size - n_pixels) // 2 :][:, :n_pixels]
+    own[shown, np.arange(n_pixels)] = 1
+    without = np.flatnonzero(own.sum(axis=1) == 0)
+    own[without, near[without]] = 1
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def mean_on_dies(values: np.ndarray, shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-    """Average the pixels of each die, for wafers that were stretched to the square.
+def mean_on_dies(
+    values: np.ndarray, shapes: Sequence[tuple[int, int]], fit: str = "stretch"
+) -> list[np.ndarray]:
+    """Average the pixels of each die.
 
     Unlike `to_die_grid`, which interpolates a coarse map, this reads a map of the input's own
     resolution, in which a pixel belongs to one die, without mixing neighbours.
@@ -166,6 +171,8 @@ def mean_on_dies(values: np.ndarray, shapes: Sequence[tuple[int, int]]) -> list[
         One value per pixel of the model's input.
     shapes : sequence of (height, width)
         Die grid of each wafer.
+    fit : {"stretch", "pad"}
+        How the wafers were fitted into it.
 
     Returns
     -------
@@ -179,8 +186,11 @@ def mean_on_dies(values: np.ndarray, shapes: Sequence[tuple[int, int]]) -> list[
     """
     size = values.shape[-1]
     on_dies: list[Any] = [None] * len(shapes)
-    for (height, width), rows in _rows_by_shape(shapes).items():
-        read_y, read_x = averaging_matrix(height, size), averaging_matrix(width, size)
+    for shape, rows in _rows_by_shape(shapes).items():
+        read_y, read_x = (
+            averaging_matrix(n_dies, n_pixels, size)
+            for n_dies, n_pixels in zip(shape, fitted_shape(shape, size, fit), strict=True)
+        )
         for row, means in zip(rows, read_y @ values[rows] @ read_x.T, strict=True):
             on_dies[row] = means
     return on_dies
