@@ -60,8 +60,9 @@ class CamDenoiser(BaseDenoiser):
         `camdenoise.cam.METHODS`. "auto" takes evidence from a net that has it for a class named
         as in WM-811K, else "layercam".
     layers : "auto" or sequence of str, default="auto"
-        For CAM methods: target layers, whose relative maps are averaged. "auto" takes one with a half and one with
-        a quarter of the input's resolution, so that single dies can be told apart.
+        For CAM methods: target layers, whose relative maps are averaged. "auto" takes one with a
+        half and one with a quarter of the input's resolution, so that single dies can be told
+        apart.
     target : "predicted" or a class label, default="predicted"
         The class whose evidence is kept. With "predicted", ``method="evidence"`` counts the
         evidence of all patterns, so that a second pattern on the wafer stays.
@@ -139,7 +140,7 @@ class CamDenoiser(BaseDenoiser):
     """
 
     _parameter_constraints = {
-        "estimator": [HasMethods(["fit", "predict", "encode"]), None],
+        "estimator": [HasMethods(["fit", "predict", "batches"]), None],
         "method": [StrOptions({"auto", EVIDENCE, *METHODS})],
         "layers": [StrOptions({"auto"}), list, tuple],
         "target": "no_validation",
@@ -332,9 +333,9 @@ class CamDenoiser(BaseDenoiser):
     def _check_evidence(self, net: Backbone) -> None:
         if not net.has_evidence:
             raise ValueError(
-                f"method='evidence' needs a net that keeps evidence for each class; "
-                f"{self.estimator_.backbone!r} does not. Use WaferClassifier(backbone='wafer_unet') "
-                "or another method."
+                f"method='evidence' needs a net that keeps evidence for each class, which "
+                f"{self.estimator_.backbone!r} does not. Choose another method, or "
+                "WaferClassifier(backbone='wafer_unet')."
             )
 
     def _out_of_fold(self, X, y, fit_params: dict, split_params: dict) -> WaferMaps:
@@ -378,14 +379,10 @@ class CamDenoiser(BaseDenoiser):
         explanations: list[Any] = [None] * len(maps)
         with tqdm(total=len(maps), unit="wafer", leave=None, disable=not self.progress) as bar:
             for rows, images in self.estimator_.batches(maps, self.batch_size):
-                of_batch = (
-                    [maps[row] for row in rows],
-                    images,
-                    None if codes is None else codes[rows],
-                )
-                for row, explanation in zip(
-                    rows, explain_batch(*of_batch, random_state), strict=True
-                ):
+                of_rows = [maps[row] for row in rows]
+                targets = None if codes is None else np.asarray(codes)[rows]
+                explained = explain_batch(of_rows, images, targets, random_state)
+                for row, explanation in zip(rows, explained, strict=True):
                     explanations[row] = explanation
                 bar.update(len(rows))
         return explanations
@@ -461,7 +458,7 @@ class CamDenoiser(BaseDenoiser):
 
 
 def _explained(logits: torch.Tensor, codes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the class to explain on each wafer, the likeliest unless given, and its probability."""
+    """Return the class to explain on each wafer, by default the likeliest, and its probability."""
     probabilities = torch.softmax(logits.double(), dim=1).cpu().numpy()
     codes = probabilities.argmax(axis=1) if codes is None else codes
     return codes, probabilities[np.arange(len(codes)), codes]

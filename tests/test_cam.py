@@ -28,6 +28,7 @@ NETS = {
     "efficientnet_b0": ["blocks2", "conv_head"],
     "mobilenetv3_small_100": ["blocks1", "blocks3"],
     "wafer_resnet": ["stage2", "stage3", "stage4"],
+    "wafer_unet": ["stage1", "context", "up2", "up1"],
 }
 
 

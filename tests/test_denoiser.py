@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedKFold
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise._denoiser import keep_components, keep_dies, relative_saliency
+from camdenoise._decision import keep_components, keep_dies, relative_saliency
 from camdenoise.datasets import make_wafer_maps
 
 
@@ -176,9 +176,9 @@ class RecordingClassifier(WaferClassifier):
         self.trained.append({id(grid) for grid in X})
         return super().fit(X, y, sample_weight)
 
-    def encode(self, maps):
+    def batches(self, maps, batch_size):
         self.asked.append({id(grid) for grid in maps})
-        return super().encode(maps)
+        return super().batches(maps, batch_size)
 
 
 def test_fit_transform_denoises_each_wafer_by_a_net_that_has_not_seen_it(wafers):
@@ -187,10 +187,8 @@ def test_fit_transform_denoises_each_wafer_by_a_net_that_has_not_seen_it(wafers)
     CamDenoiser(clf, cv=3, batch_size=1000).fit_transform(wafers.maps, wafers.target)
     trained, asked = RecordingClassifier.trained, RecordingClassifier.asked
     assert len(trained) == 4  # all wafers for transform, and three folds
-    # Each fold encodes its training wafers, then the wafers that it denoises.
-    denoised = [ids for ids in asked if ids not in trained]
-    assert len(denoised) == 3 and set().union(*denoised) == {id(grid) for grid in wafers.maps}
-    for seen, explained in zip(trained[1:], denoised, strict=True):
+    assert len(asked) == 3 and set().union(*asked) == {id(grid) for grid in wafers.maps}
+    for seen, explained in zip(trained[1:], asked, strict=True):
         assert not seen & explained
 
 
@@ -261,7 +259,7 @@ def test_bad_input(wafers):
         CamDenoiser().fit([], [])
     with pytest.raises(NotFittedError, match="This WaferClassifier instance is not fitted"):
         CamDenoiser(FrozenEstimator(WaferClassifier())).fit(wafers.maps)
-    with pytest.raises(ValueError, match="The 'estimator' parameter .* implementing .*'encode'"):
+    with pytest.raises(ValueError, match="The 'estimator' parameter .* implementing .*'batches'"):
         CamDenoiser(LogisticRegression()).fit(wafers.maps, wafers.target)
     with pytest.raises(ValueError, match="The 'method' parameter"):
         CamDenoiser(method="cam").fit(wafers.maps[:5], wafers.target[:5])
