@@ -21,6 +21,8 @@ WAFER_RESNET = "wafer_resnet"
 WAFER_UNET = "wafer_unet"
 #: Input planes: one each for no die, pass and fail.
 N_PLANES = 3
+#: With the planes of `with_component_planes` beside them.
+N_PLANES_WITH_COMPONENTS = 5
 
 Stages: TypeAlias = dict[str, nn.Module]
 # To torch's types every attribute of a model is a tensor or a module; timm's are more than that.
@@ -38,12 +40,19 @@ class Backbone(nn.Module):
         Turns the last stage's output into logits.
     skips : dict of str to str, default={}
         Names a stage and the earlier one whose output it takes beside that of the one before it.
+    n_planes : int, default=3
+        Channels of the input.
     """
 
     def __init__(
-        self, stages: Stages, head: nn.Module, skips: Mapping[str, str] = MappingProxyType({})
+        self,
+        stages: Stages,
+        head: nn.Module,
+        skips: Mapping[str, str] = MappingProxyType({}),
+        n_planes: int = N_PLANES,
     ):
         super().__init__()
+        self.n_planes = n_planes
         self.stages = nn.ModuleDict(OrderedDict(stages))
         self.head = head
         self.skips = dict(skips)
@@ -86,7 +95,7 @@ class Backbone(nn.Module):
     def grids(self, input_size: int) -> dict[str, tuple[int, ...]]:
         """Return each stage's output shape without the batch axis, for a square input."""
         device = next(self.parameters()).device
-        x = torch.zeros(1, N_PLANES, input_size, input_size, device=device)
+        x = torch.zeros(1, self.n_planes, input_size, input_size, device=device)
         shapes, outputs = {}, {}
         with torch.no_grad():
             for name in self.stages:
@@ -131,12 +140,12 @@ def pooled_linear_head(n_features: int, n_classes: int) -> nn.Module:
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n_features, n_classes))
 
 
-def residual_stages(width: int) -> Stages:
+def residual_stages(width: int, n_planes: int = N_PLANES) -> Stages:
     """Build a stem that keeps every die and four residual stages, of which three halve the grid."""
     widths = stage_widths(width)
     stages: Stages = {
         "stem": nn.Sequential(
-            nn.Conv2d(N_PLANES, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+            nn.Conv2d(n_planes, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
     }
     for index, stride in enumerate((1, 2, 2, 2), start=1):
@@ -230,14 +239,16 @@ def wafer_unet(n_classes: int, width: int = 16) -> Backbone:
     """Build `wafer_resnet` with a way back to the full grid, and evidence for each class there.
 
     The last stage has a cell for each pixel of the input, so its class activation maps tell
-    neighbouring dies apart. Width 16 has 0.5 million parameters.
+    neighbouring dies apart. It is told of each fail how large a group of touching fails it is in.
+    Width 16 has 0.5 million parameters.
     """
-    stages = residual_stages(width)
+    n_planes = N_PLANES_WITH_COMPONENTS
+    stages = residual_stages(width, n_planes)
     stages["context"] = Context(8 * width)
     for level, n_out in ((3, 4 * width), (2, 2 * width), (1, width)):
         stages[f"up{level}"] = UpBlock(2 * n_out, n_out)
     skips = {f"up{level}": f"stage{level}" for level in (3, 2, 1)}
-    return Backbone(stages, EvidenceHead(width, n_classes), skips)
+    return Backbone(stages, EvidenceHead(width, n_classes), skips, n_planes)
 
 
 class _TimmFeatures(nn.Module):

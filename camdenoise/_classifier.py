@@ -25,8 +25,9 @@ from skorch.helper import predefined_split
 from torch.utils.data import Dataset
 
 from camdenoise._augmentation import Augmentation, symmetry
-from camdenoise._backbones import Backbone, make_backbone
-from camdenoise._encoding import FITS, encode_dies, encode_maps, one_hot, shown_sizes
+from camdenoise._backbones import N_PLANES_WITH_COMPONENTS, Backbone, make_backbone
+from camdenoise._component_planes import input_planes, with_component_planes
+from camdenoise._encoding import FITS, encode_dies, encode_maps, shown_sizes
 from camdenoise._evidence_training import EvidenceNet, Lesson, PractisedWafers, with_practice
 from camdenoise._inference import inference_net, logits
 from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
@@ -303,15 +304,21 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         ------
         rows : ndarray of int, shape (n,)
             Which of the maps; their order is kept within a size.
-        codes : Tensor of uint8, shape (n, size, size)
-            Die codes.
+        codes : Tensor of uint8, shape (n, size, size) or (n, 3, size, size)
+            Die codes; for a net that is told of them, with the planes of their components.
         """
+        told = self.module_.n_planes == N_PLANES_WITH_COMPONENTS
         shown = shown_sizes([grid.shape for grid in maps], self.input_size)
         for size in np.unique(shown).tolist():
             same = np.flatnonzero(shown == size)
             for start in range(0, len(same), batch_size):
                 rows = same[start : start + batch_size]
-                yield rows, encode_maps([maps[row] for row in rows], size, self.fit_to_input)
+                some = [maps[row] for row in rows]
+                codes = encode_maps(some, size, self.fit_to_input)
+                if told:
+                    dies = encode_dies([grid.shape for grid in some], size, self.fit_to_input)
+                    codes = with_component_planes(codes, dies)
+                yield rows, codes
 
     def _check_labels(self, maps, y) -> np.ndarray:
         if y is None:
@@ -453,7 +460,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
 
     def _probabilities(self, codes: torch.Tensor) -> np.ndarray:
         net = inference_net(self.module_, codes.shape[-1])
-        images = one_hot(codes).to(next(net.parameters()).device)
+        images = input_planes(codes).to(next(net.parameters()).device)
         found = logits(net, images, self.precision).double().cpu()
         return torch.softmax(found, dim=1).numpy()
 

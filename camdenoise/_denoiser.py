@@ -25,9 +25,10 @@ from tqdm.auto import tqdm
 
 from camdenoise._backbones import Backbone
 from camdenoise._classifier import WaferClassifier
+from camdenoise._component_planes import input_planes
 from camdenoise._decision import REFINEMENTS, pattern_probability, relative_saliency
 from camdenoise._denoising import BaseDenoiser, Explanation, abstain, explain_by
-from camdenoise._encoding import mean_on_dies, one_hot, to_die_grid
+from camdenoise._encoding import mean_on_dies, to_die_grid
 from camdenoise._inference import PRECISIONS, inference_net
 from camdenoise._maps import FAIL, WaferMaps, as_collection, like_input
 from camdenoise.cam import (
@@ -391,7 +392,7 @@ class CamDenoiser(BaseDenoiser):
         """Explain a batch by what the net keeps for each class."""
         clf = self.estimator_
         net = inference_net(clf.module_, images.shape[-1])
-        planes = one_hot(images).to(next(net.parameters()).device)
+        planes = input_planes(images).to(next(net.parameters()).device)
         result = evidence_maps(net, planes, precision=self.precision)
         targets, probability = _explained(result.logits, codes)
         counted = np.isin(self.classes_, PATTERN_CLASSES)[None]
@@ -410,7 +411,7 @@ class CamDenoiser(BaseDenoiser):
         net = self._net(size)
         result = activation_maps(
             net,
-            one_hot(images).to(next(net.parameters()).device),
+            input_planes(images).to(next(net.parameters()).device),
             self.layers_,
             method=self.method_,
             targets=None if codes is None else torch.as_tensor(codes),

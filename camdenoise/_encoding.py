@@ -100,14 +100,14 @@ def encode_dies(shapes: Sequence[tuple[int, int]], size: int, fit: str = "stretc
     Returns
     -------
     Tensor of int64, shape (n_maps, 2, size)
-        Die rows of the pixel rows, die columns of the pixel columns; 0 where padded.
+        Die rows of the pixel rows, die columns of the pixel columns; -1 where padded.
 
     Examples
     --------
     >>> encode_dies([(2, 4)], 4).tolist()
     [[[0, 0, 1, 1], [0, 1, 2, 3]]]
     """
-    dies = np.zeros((len(shapes), 2, size), np.int64)
+    dies = np.full((len(shapes), 2, size), -1, np.int64)
     for row, shape in enumerate(shapes):
         pixels = fitted_shape(shape, size, fit)
         for axis, (n_dies, n_pixels) in enumerate(zip(shape, pixels, strict=True)):

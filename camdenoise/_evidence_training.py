@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid
 
-from camdenoise._encoding import one_hot
+from camdenoise._component_planes import input_planes, with_component_planes
 from camdenoise._maps import FAIL
 from camdenoise._practice import Practice
 from camdenoise._training import EncodedWafers, WaferNet, memory_order
@@ -121,12 +121,16 @@ class PractisedWafers(EncodedWafers):
 
     def batch(self, rows: torch.Tensor, generator: torch.Generator):
         """Encode and augment the wafers of these rows."""
-        codes, pattern = self.codes[rows], self.pattern[rows]
+        codes = self.codes[rows]
         if self.augment is not None:
             codes = self.augment.add_noise(codes, self.dies[rows], generator)
-            packed = self.augment.turn(codes + (pattern << _CODE_BITS), generator)
-            codes, pattern = packed & (2**_CODE_BITS - 1), packed >> _CODE_BITS
-        inputs = {"x": one_hot(codes), "pattern": pattern, "known": self.known[rows]}
+        planes = with_component_planes(codes, self.dies[rows])
+        planes[:, 0] += self.pattern[rows] << _CODE_BITS
+        if self.augment is not None:
+            planes = self.augment.turn(planes, generator)
+        pattern = planes[:, 0] >> _CODE_BITS
+        planes[:, 0] &= 2**_CODE_BITS - 1
+        inputs = {"x": input_planes(planes), "pattern": pattern, "known": self.known[rows]}
         return inputs | {"weight": self.weights[rows]}, self.labels[rows]
 
 

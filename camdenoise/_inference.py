@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from camdenoise._backbones import N_PLANES, Backbone
+from camdenoise._backbones import Backbone
 
 #: Arithmetic of the convolutions.
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -123,7 +123,7 @@ def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.Module
     The autograd graph of one pass shows that for any code. torch.fx would, too, but while it looks
     it replaces methods of `Module` for all threads.
     """
-    x = torch.zeros(1, N_PLANES, input_size, input_size, device=next(net.parameters()).device)
+    x = torch.zeros(1, net.n_planes, input_size, input_size, device=next(net.parameters()).device)
     graph = _autograd_graph(net(x))
     by_weight = {
         id(module.weight): module
