@@ -40,7 +40,12 @@ from camdenoise.cam import (
     evidence_maps,
 )
 from camdenoise.datasets._patterns import PATTERN_CLASSES
+from camdenoise.datasets._supply import BACKGROUND
 
+#: Classes whose wafers have no pattern in one place.
+NO_PATTERN_CLASSES = (BACKGROUND, "Random", "Near-full")
+# Quantiles of this many wafers are near enough.
+_ENOUGH_TO_CALIBRATE = 2000
 #: The method that reads the maps which a net keeps for each class.
 EVIDENCE = "evidence"
 
@@ -75,10 +80,13 @@ class CamDenoiser(BaseDenoiser):
         Keep each die by its own saliency (None), or whole connected components by their summed
         one. "auto" takes None for "evidence", which tells neighbouring dies apart, else
         "component".
-    no_pattern : sequence of labels, default=("none",)
-        Classes whose wafers have no pattern: all their fails are removed.
-    min_probability : float, default=0.0
-        Below this probability of the explained class the denoiser abstains: nothing is removed.
+    no_pattern : {"abstain", "remove"}, default="abstain"
+        What to do with a wafer that has no pattern in one place (classes `none`, Random,
+        Near-full): abstain, which keeps every fail and says so, or remove all fails of a `none`.
+    false_alarm_rate : float between 0 and 1, default=0.05
+        With ``method="evidence"``: share of the wafers labelled `none` on which a pattern may be
+        claimed. It decides how likely a pattern must be; measured on the wafers given to `fit`, so
+        on new ones it is somewhat higher. CAM methods explain the likeliest class.
     cv : int, splitter or iterable, default=5
         How `fit_transform` splits the wafers to denoise each out of fold.
     batch_size : int, default=64
@@ -104,6 +112,8 @@ class CamDenoiser(BaseDenoiser):
         What "auto" stands for.
     layers_ : tuple of str
         The target layers in use.
+    min_probability_ : float
+        How likely a pattern must be to be claimed.
     n_features_in_ : int
         Columns of `X`, only where that was a 2-D table (rows of 1 x p maps).
 
@@ -119,7 +129,8 @@ class CamDenoiser(BaseDenoiser):
     next step of a pipeline, so `fit_transform` denoises every wafer with a classifier that has not
     seen it. A frozen estimator has seen what it has seen: there the two are the same.
 
-    The denoiser abstains (keeps every fail) where the net shows no positive evidence at all.
+    The denoiser abstains (keeps every fail) on wafers without a pattern, see `no_pattern`, and
+    where no fail has evidence enough. `explain` with targets explains what it is asked for.
 
     References
     ----------
@@ -147,8 +158,8 @@ class CamDenoiser(BaseDenoiser):
         "target": "no_validation",
         "threshold": [Interval(Real, 0, 1, closed="both")],
         "refine": [StrOptions({"auto", "component"}), None],
-        "no_pattern": [list, tuple, "array-like"],
-        "min_probability": [Interval(Real, 0, 1, closed="both")],
+        "no_pattern": [StrOptions({"abstain", "remove"})],
+        "false_alarm_rate": [Interval(Real, 0, 1, closed="both")],
         "cv": ["cv_object"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "precision": [StrOptions(set(PRECISIONS))],
@@ -166,8 +177,8 @@ class CamDenoiser(BaseDenoiser):
         target="predicted",
         threshold=0.5,
         refine="auto",
-        no_pattern=("none",),
-        min_probability=0.0,
+        no_pattern="abstain",
+        false_alarm_rate=0.05,
         cv=5,
         batch_size=64,
         precision="auto",
@@ -182,7 +193,7 @@ class CamDenoiser(BaseDenoiser):
         self.threshold = threshold
         self.refine = refine
         self.no_pattern = no_pattern
-        self.min_probability = min_probability
+        self.false_alarm_rate = false_alarm_rate
         self.cv = cv
         self.batch_size = batch_size
         self.precision = precision
@@ -316,7 +327,10 @@ class CamDenoiser(BaseDenoiser):
             self.estimator_ = clone(self._estimator()).fit(X, y, **fit_params)
         self.classes_ = self.estimator_.classes_
         net, size = self.estimator_.module_, int(np.max(self.estimator_.input_size))
-        reads_evidence = net.has_evidence and np.isin(self.classes_, PATTERN_CLASSES).any()
+        reads_evidence = net.has_evidence and bool(
+            set(PATTERN_CLASSES).intersection(self.classes_.tolist())
+        )
+        self.min_probability_ = self._least_probability(X, y)
         self.method_ = self.method
         if self.method == "auto":
             self.method_ = EVIDENCE if reads_evidence else "layercam"
@@ -330,6 +344,20 @@ class CamDenoiser(BaseDenoiser):
         self.layers_ = auto_layers(net, size) if self.layers == "auto" else tuple(self.layers)
         check_request(net, self.layers_, self.method_)
         return self
+
+    def _least_probability(self, X, y) -> float:
+        """Return how likely a pattern must be so that few wafers without one seem to have one."""
+        if y is None or BACKGROUND not in self.classes_.tolist():
+            return 0.5
+        target = np.asarray(y)
+        rows = np.flatnonzero(target == BACKGROUND)
+        if not len(rows):
+            return 0.5
+        rows = rows[:: -(-len(rows) // _ENOUGH_TO_CALIBRATE)]
+        without, _ = _safe_split(self, X, None, rows)
+        of_patterns = self.estimator_.predict_proba(without)[:, self._has_pattern()].sum(axis=1)
+        # Ties, as of wafers that are all alike, must not go beyond the rate.
+        return float(np.nextafter(np.quantile(of_patterns, 1 - self.false_alarm_rate), 2))
 
     def _check_evidence(self, net: Backbone) -> None:
         if not net.has_evidence:
@@ -390,20 +418,19 @@ class CamDenoiser(BaseDenoiser):
 
     def _by_evidence(self, maps, images, codes, random_state) -> list[Explanation]:
         """Explain a batch by what the net keeps for each class."""
-        clf = self.estimator_
-        net = inference_net(clf.module_, images.shape[-1])
+        net = inference_net(self.estimator_.module_, images.shape[-1])
         planes = input_planes(images).to(next(net.parameters()).device)
         result = evidence_maps(net, planes, precision=self.precision)
-        targets, probability = _explained(result.logits, codes)
-        counted = np.isin(self.classes_, PATTERN_CLASSES)[None]
+        probabilities = _probabilities(result.logits)
+        counted = self._has_pattern()[None]
         if codes is not None:
             counted = np.arange(len(self.classes_)) == codes[:, None]
         saliency = pattern_probability(result.evidence, torch.as_tensor(counted))
-        on_dies = mean_on_dies(
-            saliency.cpu().numpy(), [grid.shape for grid in maps], clf.fit_to_input
-        )
-        rows = zip(maps, on_dies, self.classes_[targets], probability, strict=True)
-        return [self._decide(*row) for row in rows]
+        fit = self.estimator_.fit_to_input
+        on_dies = mean_on_dies(saliency.cpu().numpy(), [grid.shape for grid in maps], fit)
+        chosen = self._likeliest(probabilities) if codes is None else codes
+        rows = zip(maps, on_dies, chosen, probabilities, strict=True)
+        return [self._decide(*row, asked=codes is not None) for row in rows]
 
     def _by_cam(self, maps, images, codes, random_state) -> list[Explanation]:
         """Explain a batch by the class activation maps of the target layers."""
@@ -418,7 +445,6 @@ class CamDenoiser(BaseDenoiser):
             precision=self.precision,
             random_state=random_state,
         )
-        targets, probability = _explained(result.logits, codes)
         shapes = [grid.shape for grid in maps]
         on_dies = zip(
             *(
@@ -428,8 +454,21 @@ class CamDenoiser(BaseDenoiser):
             strict=True,
         )
         saliency = map(relative_saliency, maps, on_dies)
-        rows = zip(maps, saliency, self.classes_[targets], probability, strict=True)
-        return [self._decide(*row) for row in rows]
+        chosen = result.targets.cpu().numpy()
+        rows = zip(maps, saliency, chosen, _probabilities(result.logits), strict=True)
+        return [self._decide(*row, asked=codes is not None) for row in rows]
+
+    def _has_pattern(self) -> np.ndarray:
+        """Tell for each class whether its wafers have a pattern in one place."""
+        return np.array([label not in NO_PATTERN_CLASSES for label in self.classes_.tolist()])
+
+    def _likeliest(self, probabilities: np.ndarray) -> np.ndarray:
+        """Choose the likeliest pattern where some pattern is likely enough, else another class."""
+        patterns = self._has_pattern()
+        of_patterns = np.where(patterns, probabilities, 0)
+        claimed = of_patterns.sum(axis=1) >= self.min_probability_
+        of_others = np.where(patterns, 0, probabilities)
+        return np.where(claimed, of_patterns.argmax(axis=1), of_others.argmax(axis=1))
 
     def _net(self, size: int) -> Backbone:
         """Return the net to explain: a faster copy, for the methods that are computed here.
@@ -439,16 +478,18 @@ class CamDenoiser(BaseDenoiser):
         module = self.estimator_.module_
         return module if self.method_ in PACKAGE_METHODS else inference_net(module, size)
 
-    def _decide(self, grid, saliency, label, probability) -> Explanation:
+    def _decide(self, grid, saliency, code, probabilities, asked: bool) -> Explanation:
         """Turn one wafer's saliency into kept and removed fails."""
-        about = {"label": label, "probability": float(probability)}
-        if probability < self.min_probability:
+        label = self.classes_[code]
+        about = {"label": label, "probability": float(probabilities[code])}
+        if not asked and label in NO_PATTERN_CLASSES:
+            if self.no_pattern == "remove" and label == BACKGROUND:
+                return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
             return abstain(grid, saliency, **about)
-        if any(label == other for other in self.no_pattern):
-            return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
-        if not saliency[grid == FAIL].any():
-            return abstain(grid, saliency, **about)
+        fails = grid == FAIL
         keep = REFINEMENTS[self.refine_](grid, saliency, self.threshold)
+        if not (fails & keep & (saliency > 0)).any():
+            return abstain(grid, saliency, **about)
         return explain_by(grid, keep, saliency, **about)
 
     def __sklearn_tags__(self):
@@ -458,8 +499,5 @@ class CamDenoiser(BaseDenoiser):
         return tags
 
 
-def _explained(logits: torch.Tensor, codes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the class to explain on each wafer, by default the likeliest, and its probability."""
-    probabilities = torch.softmax(logits.double(), dim=1).cpu().numpy()
-    codes = probabilities.argmax(axis=1) if codes is None else codes
-    return codes, probabilities[np.arange(len(codes)), codes]
+def _probabilities(logits: torch.Tensor) -> np.ndarray:
+    return torch.softmax(logits.double(), dim=1).cpu().numpy()

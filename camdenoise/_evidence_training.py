@@ -25,6 +25,9 @@ _CODE_BITS = 2
 # Keeps the few fails of a clean wafer from weighing more than the many of another.
 _FEW_FAILS = 10
 _LABEL_SMOOTHING = 0.02
+# Practice wafers are noisier than others and of all classes alike: a label there says less of how
+# likely a class is.
+_PRACTICE_WEIGHT = 0.3
 
 
 class Lesson(NamedTuple):
@@ -62,7 +65,7 @@ def with_practice(maps, codes, weights, classes: np.ndarray, practice: Practice)
     codes : ndarray of int, shape (n_wafers,)
         Their class codes.
     weights : ndarray of float, shape (n_wafers,)
-        Their sample weights; those of practice wafers are 1.
+        Their sample weights.
     classes : ndarray of shape (n_classes,)
         The label of each code.
     practice : Practice
@@ -85,7 +88,7 @@ def with_practice(maps, codes, weights, classes: np.ndarray, practice: Practice)
     return Lesson(
         [*maps, *practice.maps],
         np.concatenate([np.eye(len(classes), dtype=np.float32)[codes], shares]),
-        np.concatenate([weights, np.ones(len(practice.maps))]).astype(np.float32),
+        np.concatenate([weights, np.full(len(practice.maps), _PRACTICE_WEIGHT)]).astype(np.float32),
         nowhere + there,
         np.arange(len(maps) + len(practice.maps)) >= len(maps),
         [code_of[name] for name in names],
@@ -154,7 +157,9 @@ class EvidenceNet(WaferNet):
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bfloat16):
             features = module.advance(planes, {}, module.layer_names)
         evidence = module.head.evidence(features.float())
-        return module.head.score(features.float(), evidence), evidence
+        # Maps that learn where patterns are must not bend to what makes a class likely.
+        read = evidence.detach() if self.columns else evidence
+        return module.head.score(features.float(), read), evidence
 
     def get_loss(self, y_pred, y_true, X=None, *args, **kwargs):
         """Return the weighted cross-entropy of the labels plus the loss of the known patterns."""
