@@ -1,0 +1,129 @@
+"""The denoisers that meet on the bench, one entry each: how it is made and what is tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from sklearn.frozen import FrozenEstimator
+
+from camdenoise import CamDenoiser, WaferClassifier
+from camdenoise.filters import (
+    ComponentSizeFilter,
+    LargestComponentFilter,
+    MedianFilter,
+    NeighborCountFilter,
+)
+from camdenoise.filters._stateless import StatelessFilter
+from study.denoisers import COMPONENTS, LARGEST, NEIGHBOURS, NOTHING, OURS
+
+MEDIAN = "median"
+PLAIN = "CAM, thresholded"
+OURS_NONE = "CAM with components, knows none"
+
+#: What a classifier is trained on, by the name that an entry asks for it.
+PATTERNS, WITH_NONE = "patterns", "patterns and none"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One denoiser of the bench.
+
+    Attributes
+    ----------
+    name : str
+        As in every table.
+    family : {"reference", "classical", "cam"}
+        What it goes by. Those of "cam" are the project's own, which are compared with the best of
+        the "classical" ones.
+    build : callable
+        ``build(trained, **parameters)`` makes a denoiser that is ready to explain wafers.
+    space : dict of str to list or scipy.stats distribution
+        Where its parameters are looked for.
+    main : str or None
+        The parameter of its sensitivity curve.
+    values : tuple
+        The values that the curve runs through.
+    trained : {None, "patterns", "patterns and none"}
+        Which classifier it is given.
+    """
+
+    name: str
+    family: str
+    build: Callable[..., Any]
+    space: dict[str, Any] = field(default_factory=dict)
+    main: str | None = None
+    values: tuple = ()
+    trained: str | None = None
+
+
+class KeepAll(StatelessFilter):
+    """Keep every fail: what a denoiser has to improve on."""
+
+    def __init__(self, *, on_error="raise"):
+        self.on_error = on_error
+
+    def _decide(self, grid):
+        return np.ones(grid.shape, bool), np.zeros(grid.shape)
+
+
+def _stateless(kind: type[StatelessFilter]) -> Callable[..., StatelessFilter]:
+    return lambda trained, **parameters: kind(**parameters)
+
+
+def _cam(**fixed: Any) -> Callable[..., CamDenoiser]:
+    def build(trained: WaferClassifier, **parameters: Any) -> CamDenoiser:
+        denoiser = CamDenoiser(FrozenEstimator(trained), **(fixed | parameters))
+        # A frozen classifier has nothing to learn from the map: this looks the layers up.
+        return denoiser.fit([np.ones((3, 3), np.uint8)])
+
+    return build
+
+
+_SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+_LAYERS = ["auto", ["stage1"], ["stage2"], ["stage3"], ["stage4"], ["stage1", "stage2", "stage3"]]
+_CAM_SPACE = {
+    "method": ["layercam", "gradcam", "hirescam", "gradcam++", "xgradcam"],
+    "layers": _LAYERS,
+    "threshold": stats.uniform(0, 1),
+    "min_probability": [0.0, 0.4, 0.6, 0.8],
+}
+
+#: In the order of every table.
+ENTRIES = (
+    Entry(NOTHING, "reference", _stateless(KeepAll)),
+    Entry(
+        MEDIAN, "classical", _stateless(MedianFilter),
+        {"size": [3, 5, 7, 9, 11]}, "size", (1, 3, 5, 7, 9, 11),
+    ),
+    Entry(
+        NEIGHBOURS, "classical", _stateless(NeighborCountFilter),
+        {"min_neighbors": list(range(1, 8)), "rounds": [1, 2, 3, 5, 10]},
+        "min_neighbors", tuple(range(9)),
+    ),
+    Entry(
+        COMPONENTS, "classical", _stateless(ComponentSizeFilter),
+        {"min_size": list(range(2, 41)), "connectivity": [4, 8]},
+        "min_size", (1, 2, 3, 5, 8, 12, 16, 24, 40),
+    ),
+    Entry(
+        LARGEST, "classical", _stateless(LargestComponentFilter),
+        {"connectivity": [4, 8]}, "connectivity", (4, 8),
+    ),
+    Entry(
+        PLAIN, "cam", _cam(refine=None), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
+    ),
+    Entry(
+        OURS, "cam", _cam(), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
+    ),
+    Entry(
+        OURS_NONE, "cam", _cam(), _CAM_SPACE, "threshold", _SHARES, WITH_NONE,
+    ),
+)  # fmt: skip
+
+BY_NAME = {entry.name: entry for entry in ENTRIES}
+CLASSICAL = tuple(entry.name for entry in ENTRIES if entry.family == "classical")
+CONTENDERS = tuple(entry.name for entry in ENTRIES if entry.family == "cam")
