@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from study.bench.entries import ENTRIES, MEDIAN, PATTERNS, WITH_NONE, Entry
+from study.bench.entries import BY_NAME, ENTRIES, MEDIAN, Entry
 from study.bench.runs import measure_time, test, train, tune, vary
 from study.bench.wafers import KINDS, choose, plant, roles
 from study.graph import Task, slug
@@ -44,18 +44,29 @@ def _plants_name(fold: int, role: str, kind: str) -> str:
     return f"bench-{fold}-plants-{role}-{kind}"
 
 
+def chosen_entries(bench: dict[str, Any]) -> list[Entry]:
+    """List the denoisers that a profile names, all where it names none.
+
+    The median filter is always there: times are measured in its time.
+    """
+    names = {MEDIAN, *bench.get("denoisers", BY_NAME)}
+    return [entry for entry in ENTRIES if entry.name in names]
+
+
 def _of_seed(profile: dict[str, Any], fold: int, training: list[int], seed: int) -> list[Task]:
     """List the tasks of one test fold and seed: training, then each denoiser, then the times."""
     bench, key = profile["bench"], f"bench-{fold}-{seed}"
     options = {"folds": training, "seed": seed, "per_class": bench["per_class"]}
     options |= {"classifier": profile["classifier"]}
-    trained = {wanted: f"{key}-train-{slug(wanted)}" for wanted in (PATTERNS, WITH_NONE)}
+    entries = chosen_entries(bench)
+    wanted_by_any = dict.fromkeys(entry.trained for entry in entries if entry.trained)
+    trained = {wanted: f"{key}-train-{slug(wanted)}" for wanted in wanted_by_any}
     tasks = [
         Task(name, train, options | {"wanted": wanted}, ("bench-wafers",), 10)
         for wanted, name in trained.items()
     ]
     made_of = {}
-    for entry in ENTRIES:
+    for entry in entries:
         needs = () if entry.trained is None else (trained[entry.trained],)
         of_entry = _of_entry(bench, entry, fold, seed, needs)
         tasks += of_entry

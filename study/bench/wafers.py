@@ -1,4 +1,4 @@
-"""The bench's wafers: of each role (training, validation, test) its own parents, by background rate.
+"""The bench's wafers: each role (training, validation, test) has parents of its own.
 
 A role's folds supply both the patterns and the backgrounds of its planted wafers.
 """
