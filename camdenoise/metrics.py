@@ -316,11 +316,13 @@ def sign_flip_test(
     0.0625
     """
     values = np.asarray(differences, dtype=np.float64)
-    groups = np.arange(len(values)) if groups is None else np.asarray(groups)
-    strata = np.zeros(len(values)) if strata is None else np.asarray(strata)
-    _check_lengths(groups, len(values), "groups")
-    _check_lengths(strata, len(values), "strata")
-    table = pd.DataFrame({"difference": values, "group": groups, "stratum": strata})
+    table = pd.DataFrame({"difference": values, "group": np.arange(len(values)), "stratum": 0})
+    if groups is not None:
+        _check_lengths(groups, len(values), "groups")
+        table["group"] = np.asarray(groups)
+    if strata is not None:
+        _check_lengths(strata, len(values), "strata")
+        table["stratum"] = np.asarray(strata)
     table = table.dropna(subset="difference")
     sizes = table.groupby("stratum")["difference"].transform("size")
     shares = table["difference"] / (sizes * table["stratum"].nunique())
