@@ -16,7 +16,14 @@ from sklearn import config_context
 from sklearn.metrics import average_precision_score
 from sklearn.utils import check_random_state
 
-from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
+from camdenoise._maps import (
+    FAIL,
+    WaferMaps,
+    check_die_arrays,
+    check_die_masks,
+    check_lengths,
+    check_wafer_maps,
+)
 
 __all__ = [
     "bootstrap_interval",
@@ -91,7 +98,7 @@ def die_scores(
     noise_removal  0.00
     """
     grids = check_wafer_maps(maps)
-    truth = _check_masks(truth, grids, "truth")
+    truth = check_die_masks(truth, grids, "truth")
     kept = _check_kept(kept, grids)
     counts = [_count(grid == FAIL, t, k) for grid, t, k in zip(grids, truth, kept, strict=True)]
     return _with_rates(pd.DataFrame(counts, columns=COUNTS))
@@ -191,7 +198,7 @@ def die_average_precision(
     array([0.83333333])
     """
     grids = check_wafer_maps(maps)
-    truth = _check_masks(truth, grids, "truth")
+    truth = check_die_masks(truth, grids, "truth")
     saliency = _check_saliency(saliency, grids)
     with config_context(skip_parameter_validation=True, assume_finite=True):
         return np.array(
@@ -318,10 +325,10 @@ def sign_flip_test(
     values = np.asarray(differences, dtype=np.float64)
     table = pd.DataFrame({"difference": values, "group": np.arange(len(values)), "stratum": 0})
     if groups is not None:
-        _check_lengths(groups, len(values), "groups")
+        check_lengths(groups, len(values), "groups")
         table["group"] = np.asarray(groups)
     if strata is not None:
-        _check_lengths(strata, len(values), "strata")
+        check_lengths(strata, len(values), "strata")
         table["stratum"] = np.asarray(strata)
     table = table.dropna(subset="difference")
     sizes = table.groupby("stratum")["difference"].transform("size")
@@ -371,39 +378,8 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-def _check_lengths(values: Any, n_wafers: int, name: str) -> None:
-    if len(values) != n_wafers:
-        raise ValueError(
-            f"{name} has {len(values)} entries for {n_wafers} wafer maps; pass one per wafer."
-        )
-
-
-def _check_arrays(arrays: Any, grids: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
-    """Read one array per wafer, each of its map's shape."""
-    _check_lengths(arrays, len(grids), name)
-    read = [np.asarray(array) for array in arrays]
-    for row, (array, grid) in enumerate(zip(read, grids, strict=True)):
-        if array.shape != grid.shape:
-            raise ValueError(
-                f"wafer map {row}: {name} has shape {array.shape}, the map has {grid.shape}. "
-                "Pass an array on the map's own die grid, and leave out unreadable maps."
-            )
-    return read
-
-
-def _check_masks(masks: Any, grids: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
-    read = _check_arrays(masks, grids, name)
-    for row, mask in enumerate(read):
-        if mask.dtype != bool:
-            raise ValueError(
-                f"wafer map {row}: {name} must be a boolean mask, got {mask.dtype}. "
-                "From a denoised map take `denoised == 2`."
-            )
-    return read
-
-
 def _check_kept(kept: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:
-    read = _check_masks(kept, grids, "kept")
+    read = check_die_masks(kept, grids, "kept")
     for row, (mask, grid) in enumerate(zip(read, grids, strict=True)):
         wrong = mask & (grid != FAIL)
         if wrong.any():
@@ -416,7 +392,7 @@ def _check_kept(kept: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _check_saliency(saliency: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:
-    read = _check_arrays(saliency, grids, "saliency")
+    read = check_die_arrays(saliency, grids, "saliency")
     for row, (score, grid) in enumerate(zip(read, grids, strict=True)):
         if not np.isfinite(score[grid == FAIL]).all():
             raise ValueError(
@@ -428,7 +404,7 @@ def _check_saliency(saliency: Any, grids: Sequence[np.ndarray]) -> list[np.ndarr
 
 def _check_target(target: Any, n_wafers: int) -> np.ndarray:
     target = np.asarray(target)
-    _check_lengths(target, n_wafers, "target")
+    check_lengths(target, n_wafers, "target")
     missing = np.flatnonzero(pd.isna(target))
     if len(missing):
         raise ValueError(
