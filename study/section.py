@@ -32,10 +32,10 @@ class Section:
         png = base64.b64encode(stream.getvalue()).decode()
         self.items.append({"name": name, "png": png, "alt": alt, "width": width})
 
-    def add_table(self, table: pd.DataFrame) -> None:
+    def add_table(self, table: pd.DataFrame, caption: str = "") -> None:
         """Show a table, rates with three digits."""
         rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-        self.items.append({"columns": list(table.columns), "rows": rows})
+        self.items.append({"columns": list(table.columns), "rows": rows, "caption": caption})
 
 
 def _cell(value: Any) -> str:

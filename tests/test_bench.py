@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from camdenoise.datasets import load_wafer_maps
+from camdenoise.learned import UNetDenoiser
 from camdenoise.metrics import die_report
 from study.bench import tables
 from study.bench.entries import (
+    AUTOENCODER,
     BY_NAME,
     COMPONENTS,
     CONTENDERS,
@@ -18,21 +20,23 @@ from study.bench.entries import (
     MEDIAN,
     NOTHING,
     OURS,
+    UNET,
     KeepAll,
 )
 from study.bench.halving import draw_candidates, halve
+from study.bench.nets import TRAINED_ON, load_trained
 from study.bench.plan import bench_tasks
 from study.bench.report import shown
-from study.bench.runs import TRAINED_ON, TRIALS, macro_f1, tuned
-from study.bench.wafers import KINDS, load_plants, roles
-from study.graph import run_all
+from study.bench.runs import TRIALS, macro_f1, tuned
+from study.bench.wafers import KINDS, load_plants, plants_of, roles
+from study.graph import run_all, slug
 from study.plan import make_plan
 from study.profiles import load_profile
 from study.report import write_report
 from study.wafers import FILE, load
 
 CLASSES = ["Center", "Edge-Ring", "Scratch"]
-DENOISERS = [NOTHING, MEDIAN, COMPONENTS, LARGEST, OURS]
+DENOISERS = [NOTHING, MEDIAN, COMPONENTS, LARGEST, UNET, AUTOENCODER, OURS]
 
 
 def tiny_profile():
@@ -41,8 +45,9 @@ def tiny_profile():
     profile["wafers"] |= {"classes": CLASSES, "n_simulated": 900, "folds": 3}
     profile["classifier"] = {"width": 4, "input_size": 32, "batch_size": 16, "max_epochs": 1}
     profile["bench"] |= {"background_rates": [0.05, 0.2], "per_class": 20, "n_patternless": 12}
-    profile["bench"] |= {"n_per_rate": {"validation": 9, "test": 12}, "n_timed": 6}
+    profile["bench"] |= {"n_per_rate": {"training": 6, "validation": 9, "test": 12}, "n_timed": 6}
     profile["bench"] |= {"timing_rounds": 2, "denoisers": DENOISERS}
+    profile["bench"]["learned"] = {"width": 4, "input_size": 24, "max_epochs": 1}
     profile["bench"]["search"] = {"n_candidates": 5, "shares": [0.5, 1.0]}
     return profile
 
@@ -74,14 +79,13 @@ def parents(folder):
 def test_no_part_of_a_test_wafer_was_tuned_or_trained_on(finished):
     folders = finished[0]
     wafers = load(folders["bench-wafers"])
-    trained_on = pd.concat(
-        [pd.read_csv(f / TRAINED_ON) for n, f in folders.items() if "-train-" in n]
-    )
-    used = {"training": set(trained_on["wafer"])}
-    for role in ("validation", "test"):
+    trained_on = pd.read_csv(folders["bench-0-0-train-patterns"] / TRAINED_ON)
+    used = {role: set() for role in roles(3, 0)}
+    for role in used:
         used[role] = set.union(
             *(parents(folders[f"bench-0-plants-{role}-{kind}"]) for kind in KINDS)
         )
+    used["training"] |= set(trained_on["wafer"])
     assert all(len(rows) > 10 for rows in used.values())
     for role, folds in roles(3, 0).items():
         assert set(wafers.fold[list(used[role])]) == set(folds)
@@ -223,12 +227,28 @@ def test_candidates_repeat_by_their_seed_and_hold_the_defaults():
 
 
 def test_spaces_hold_values_that_the_denoisers_take(classifier, wafers):
+    learned = UNetDenoiser(width=4, input_size=24, max_epochs=1)
+    learned.fit(wafers.maps[:8], truth=wafers.truth[:8])
     for entry in ENTRIES:
+        given = learned if entry.family == "learned" else classifier
         for candidate in draw_candidates(entry.space, 4, seed=1):
-            why = entry.build(classifier, **candidate).explain(wafers.maps[:2])
-            assert len(why) == 2
+            assert len(entry.build(given, **candidate).explain(wafers.maps[:2])) == 2
         for value in entry.values[:1] + entry.values[-1:]:
-            entry.build(classifier, **{entry.main: value}).explain(wafers.maps[:2])
+            entry.build(given, **{entry.main: value}).explain(wafers.maps[:2])
+    assert learned.threshold == 0.5
+
+
+@pytest.mark.parametrize("name", [UNET, AUTOENCODER])
+def test_a_learned_denoiser_is_read_back_as_it_was_trained(finished, name):
+    folders = finished[0]
+    folder = f"bench-0-0-train-{slug(name)}"
+    again = load_trained(name, {folder: folders[folder]})
+    training = plants_of(folders, "training")
+    trained = type(again)(**again.get_params())
+    trained.fit(training.maps, **({"truth": training.truth} if name == UNET else {}))
+    both = zip(again.explain(training.maps), trained.explain(training.maps), strict=True)
+    for one, other in both:
+        np.testing.assert_allclose(one.saliency, other.saliency, atol=1e-5)
 
 
 def scores(**f1):
@@ -253,7 +273,7 @@ def test_the_bar_is_the_best_classical_filter_of_each_cell():
     assert bar.loc[(ours, "Loc", 0.1), "rival"] == MEDIAN
     assert bar.loc[(ours, "Loc", "all"), "difference"] == pytest.approx(0.1)
     assert bar.loc[(ours, "macro", "all"), "difference"] == pytest.approx(0.2)
-    assert bar.loc[ours, "mark"].eq("+").all() and bar.loc[other, "mark"].eq("-").all()
+    assert bar.xs(ours)["mark"].eq("+").all() and bar.xs(other)["mark"].eq("-").all()
     assert bar.loc[(third, "Center", 0.1), "mark"] == "="
 
 
@@ -274,7 +294,7 @@ def test_the_plan_holds_what_the_profile_names():
     profile = tiny_profile()
     chosen = profile["wafers"] | {"data": None, "digest": None}
     names = " ".join(task.name for task in bench_tasks(profile, chosen))
-    assert names.count("-0-tune-") == len(DENOISERS) and names.count("-train-") == 1
+    assert names.count("-0-tune-") == len(DENOISERS) and names.count("-0-train-") == 3
     del profile["bench"]["denoisers"]
     names = " ".join(task.name for task in bench_tasks(profile, chosen))
-    assert names.count("-0-tune-") == len(ENTRIES) and names.count("-train-") == 2
+    assert names.count("-0-tune-") == len(ENTRIES) and names.count("-0-train-") == 5

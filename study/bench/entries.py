@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,9 @@ MEDIAN = "median"
 PLAIN = "CAM, thresholded"
 OURS_NONE = "CAM with components, knows none"
 
-#: What a classifier is trained on, by the name that an entry asks for it.
+UNET, AUTOENCODER, BLIND_SPOT = "U-Net", "autoencoder", "blind spot"
+
+#: The classes of a classifier, by which an entry asks for it.
 PATTERNS, WITH_NONE = "patterns", "patterns and none"
 
 
@@ -36,7 +39,7 @@ class Entry:
     ----------
     name : str
         As in every table.
-    family : {"reference", "classical", "cam"}
+    family : {"reference", "classical", "learned", "cam"}
         What it goes by. Those of "cam" are the project's own, which are compared with the best of
         the "classical" ones.
     build : callable
@@ -47,8 +50,8 @@ class Entry:
         The parameter of its sensitivity curve.
     values : tuple
         The values that the curve runs through.
-    trained : {None, "patterns", "patterns and none"}
-        Which classifier it is given.
+    trained : str or None
+        What it is given: a classifier, by its classes, or the denoiser of this name, trained.
     """
 
     name: str
@@ -83,6 +86,10 @@ def _cam(**fixed: Any) -> Callable[..., CamDenoiser]:
     return build
 
 
+def _trained_denoiser(trained: Any, **parameters: Any) -> Any:
+    return copy(trained).set_params(**parameters)
+
+
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 _LAYERS = ["auto", ["stage1"], ["stage2"], ["stage3"], ["stage4"], ["stage1", "stage2", "stage3"]]
 _CAM_SPACE = {
@@ -112,6 +119,13 @@ ENTRIES = (
     Entry(
         LARGEST, "classical", _stateless(LargestComponentFilter),
         {"connectivity": [4, 8]}, "connectivity", (4, 8),
+    ),
+    *(
+        Entry(
+            name, "learned", _trained_denoiser,
+            {"threshold": stats.uniform(0, 1)}, "threshold", _SHARES, name,
+        )
+        for name in (UNET, AUTOENCODER, BLIND_SPOT)
     ),
     Entry(
         PLAIN, "cam", _cam(refine=None), _CAM_SPACE, "threshold", _SHARES, PATTERNS,

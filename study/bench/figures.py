@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from study.bench.entries import BY_NAME, ENTRIES
 from study.bench.tables import MACRO
 from study.bench.wafers import KINDS
 from study.figures import STYLE
 
-_COLOUR = {"reference": "#8a949e", "classical": "#3f6c94", "cam": "#b3364b"}
+_COLOUR = {"reference": "#8a949e", "classical": "#3f6c94", "learned": "#a07d1c", "cam": "#b3364b"}
 _KIND_COLOUR = {"planted": "#27313b", "diffuse": "#3f8f7f", "two": "#c98a27"}
 
 
@@ -32,6 +33,7 @@ def _kinds(table: pd.DataFrame) -> list[str]:
 def f1_by_class(table: pd.DataFrame) -> Figure:
     """Draw the F1 of each denoiser with its interval: a kind a row, a class a column."""
     kinds, names = _kinds(table), _names(table)
+    left = np.floor(10 * table[["low", "mean"]].min(axis=None)) / 10
     classes = [*sorted(set(table["class"]) - {MACRO}), MACRO]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
@@ -43,6 +45,7 @@ def f1_by_class(table: pd.DataFrame) -> Figure:
             for ax, label in zip(row, classes, strict=True):
                 cell = of_kind[of_kind["class"] == label].set_index("denoiser")
                 _dots(ax, cell.reindex(names))
+                ax.set_xlim(left, 1)
                 weight = "bold" if label == MACRO else "normal"
                 ax.set_title(label, fontsize=9, fontweight=weight)
             row[0].set_ylabel(kind, fontsize=10, fontweight="bold")
@@ -61,8 +64,9 @@ def _dots(ax, cell: pd.DataFrame) -> None:
     ax.set_yticks(heights, cell.index, fontsize=7.5)
     for tick, name in zip(ax.get_yticklabels(), cell.index, strict=False):
         tick.set_color(_COLOUR[BY_NAME[name].family])
-    ax.set(xlim=(0, 1), ylim=(-0.6, len(cell) - 0.4))
-    ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
+    ax.set_ylim(-0.6, len(cell) - 0.4)
+    ax.xaxis.set_major_locator(MultipleLocator(0.2))
+    ax.tick_params(axis="x", labelsize=7.5)
     ax.grid(axis="x", color="#e3e7eb", lw=0.7)
     ax.set_axisbelow(True)
 

@@ -23,6 +23,31 @@ _ABOUT = (
     "planted wafers: those with the same pattern are alike. Two patterns of a wafer are taken as "
     "one draw, by the first.",
 )
+_MAIN = (
+    "Macro F1 on the three kinds of wafers with 95 % intervals; retention, noise removal and "
+    "average precision (how well the saliency ranks the fails), means over classes and kinds; how "
+    "much of the weaker of two patterns is kept; share of the fails kept on wafers without a "
+    "pattern; time on one thread, measured in turns."
+)
+_BAR = (
+    "F1 less that of the best classical filter, which is chosen anew for each cell by the test "
+    "wafers themselves: a harder bar than any one filter. + better, - worse, = not told apart (the "
+    "95 % interval holds zero), ? too few wafers; these marks are not adjusted for their number."
+)
+_COMPARISON = (
+    "Macro F1 less that of the classical filter with the highest validation score, wafer by wafer. "
+    "p: signs of the differences flipped at random, those of wafers with the same pattern "
+    "together; p holm: adjusted for all rows of the kind."
+)
+_TUNING = (
+    "What each was tuned to, the validation score with that and with the defaults, the number of "
+    "evaluations and of wafers denoised for them."
+)
+_DENSITIES = "Macro F1 on diffuse wafers by the share of the pattern's dies that fail."
+_PATTERNLESS = (
+    "Share of the fails kept on real wafers of the test fold without a pattern, mean over wafers, "
+    "and share of the wafers with any fail kept."
+)
 
 
 def bench_section(
@@ -35,7 +60,7 @@ def bench_section(
     made = _tables(folders, scores)
     found |= {f"bench_{name}": table for name, table in made.items()}
     section = Section("The bench", [*_ABOUT, *_left_out(folders)])
-    section.add_table(shown(made["main"]))
+    section.add_table(shown(made["main"]), _MAIN)
     section.add_figure(
         "bench_f1", figures.f1_by_class(made["f1"]), "F1 by class on the three kinds of wafers."
     )
@@ -44,16 +69,16 @@ def bench_section(
         figures.f1_by_rate(made["rates"]),
         "Macro F1 by the share of the background's dies that fail.",
     )
-    section.add_table(_bar_shown(made["bar"]))
-    section.add_table(made["comparison"])
-    section.add_table(made["tuning"].drop(columns=["fold", "seed"]))
+    section.add_table(_bar_shown(made["bar"]), _BAR)
+    section.add_table(made["comparison"], _COMPARISON)
+    section.add_table(made["tuning"].drop(columns=["fold", "seed"]), _TUNING)
     section.add_figure(
         "bench_sensitivity",
         figures.sensitivity(made["curves"]),
         "Macro F1 on test wafers against each denoiser's main parameter, the others as tuned.",
     )
-    section.add_table(_wide_densities(made["densities"]))
-    section.add_table(made["patternless"])
+    section.add_table(_wide_densities(made["densities"]), _DENSITIES)
+    section.add_table(made["patternless"], _PATTERNLESS)
     return section, _sentences(made)
 
 

@@ -12,72 +12,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from camdenoise import Explanation, WaferClassifier, load_model, save_model
+from camdenoise import Explanation
 from camdenoise.metrics import die_average_precision, die_scores
-from study.bench.entries import BY_NAME, WITH_NONE, Entry
+from study.bench.entries import BY_NAME, Entry
 from study.bench.halving import draw_candidates, halve
-from study.bench.wafers import KINDS, PATTERNLESS, Plants, load_patternless, load_plants
-from study.models import MODEL
-from study.wafers import load, pick
+from study.bench.nets import load_trained
+from study.bench.wafers import Plants, load_patternless, plants_of
 
 TUNED, TRIALS, SCORES = "tuned.json", "trials.csv", "scores.csv"
-CURVE, TIMES, TRAINED_ON = "curve.csv", "times.csv", "trained_on.csv"
-
-
-def train(
-    folder: Path,
-    needed: dict[str, Path],
-    *,
-    folds: list[int],
-    seed: int,
-    wanted: str,
-    per_class: int,
-    classifier: dict[str, Any],
-) -> None:
-    """Train a classifier for the CAMs on wafers of the training folds.
-
-    Parameters
-    ----------
-    folder, needed
-        See `study.graph.Task`.
-    folds : list of int
-        The training folds.
-    seed : int
-        For the choice of wafers, weights, order and augmentation.
-    wanted : {"patterns", "patterns and none"}
-        Its classes.
-    per_class : int
-        Most wafers of a class.
-    classifier : dict
-        Parameters of `WaferClassifier`.
-    """
-    wafers = load(needed["bench-wafers"])
-    left_out = PATTERNLESS[1:] if wanted == WITH_NONE else PATTERNLESS
-    there = np.isin(wafers.fold, folds) & ~np.isin(wafers.target, left_out)
-    rows = np.random.default_rng(seed).permutation(np.flatnonzero(there))
-    rank = pd.Series(wafers.target[rows]).groupby(wafers.target[rows]).cumcount().to_numpy()
-    rows = np.sort(rows[rank < per_class])
-    clf = WaferClassifier(**classifier, random_state=seed)
-    clf.fit(pick(wafers.maps, rows), wafers.target[rows])
-    save_model(clf, folder / MODEL)
-    about = {"wafer": rows, "fold": wafers.fold[rows], "label": wafers.target[rows]}
-    pd.DataFrame(about).to_csv(folder / TRAINED_ON, index=False)
-
-
-def _trained(entry: Entry, needed: dict[str, Path]) -> WaferClassifier | None:
-    """Load what the entry is given."""
-    if entry.trained is None:
-        return None
-    return load_model(next(f for name, f in needed.items() if "-train-" in name) / MODEL)
-
-
-def _plants(needed: dict[str, Path], role: str) -> Plants:
-    by_kind = {kind: _folder(needed, f"-{role}-{kind}") for kind in KINDS}
-    return load_plants({kind: folder for kind, folder in by_kind.items() if folder is not None})
-
-
-def _folder(needed: dict[str, Path], end: str) -> Path | None:
-    return next((folder for name, folder in needed.items() if name.endswith(end)), None)
+CURVE, TIMES = "curve.csv", "times.csv"
 
 
 def macro_f1(plants: Plants, why: Sequence[Explanation]) -> pd.Series:
@@ -113,8 +56,8 @@ def tune(
     shares : list of float
         Shares of the wafers in the rounds of successive halving.
     """
-    entry, plants = BY_NAME[name], _plants(needed, "validation")
-    trained = _trained(entry, needed)
+    entry, plants = BY_NAME[name], plants_of(needed, "validation")
+    trained = load_trained(entry.trained, needed)
     parts = {share: plants.share(share) for share in shares}
 
     def score(candidate: dict[str, Any], share: float) -> float:
@@ -143,7 +86,9 @@ def tuned(folder: Path) -> dict[str, Any]:
 
 def _build_tuned(entry: Entry, needed: dict[str, Path], **changed: Any):
     folder = next(f for name, f in needed.items() if "-tune-" in name)
-    return entry.build(_trained(entry, needed), **(tuned(folder)["parameters"] | changed))
+    return entry.build(
+        load_trained(entry.trained, needed), **(tuned(folder)["parameters"] | changed)
+    )
 
 
 def test(
@@ -164,7 +109,7 @@ def test(
     """
     denoiser = _build_tuned(BY_NAME[name], needed)
     sets = [
-        _plants(needed, "test"),
+        plants_of(needed, "test"),
         load_patternless(needed["bench-wafers"], fold, n_patternless),
     ]
     tables = [_scores(plants, denoiser.explain(plants.maps)) for plants in sets]
@@ -195,7 +140,7 @@ def vary(folder: Path, needed: dict[str, Path], *, name: str, share: float) -> N
     share : float
         Share of the test wafers.
     """
-    entry, plants = BY_NAME[name], _plants(needed, "test").share(share)
+    entry, plants = BY_NAME[name], plants_of(needed, "test").share(share)
     chosen = _build_tuned(entry, needed).get_params()[entry.main]
     rows = []
     for value in sorted({*entry.values, chosen}):
@@ -223,7 +168,7 @@ def measure_time(
     rounds : int
         How often; the median counts.
     """
-    plants = _plants(needed, "test")
+    plants = plants_of(needed, "test")
     maps = plants.share(n_maps / len(plants.maps)).maps
     denoisers = {
         name: _build_tuned(BY_NAME[name], {task: needed[task] for task in tasks})

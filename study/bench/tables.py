@@ -58,10 +58,14 @@ def tuning(folders: dict[str, Path]) -> pd.DataFrame:
     rows = []
     for key, folder in _folders_of(folders, "tune"):
         found = tuned(folder)
-        chosen = ", ".join(f"{name}={value}" for name, value in found.pop("parameters").items())
+        chosen = ", ".join(f"{n}={_short(v)}" for n, v in found.pop("parameters").items())
         name = about(folder)["parameters"]["name"]
         rows.append({"denoiser": name, **key, "tuned to": chosen or "its defaults", **found})
     return _in_order(pd.DataFrame(rows))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:

@@ -215,6 +215,17 @@ def load_plants(folders: dict[str, Path]) -> Plants:
     return Plants(maps, truth, weaker, pd.concat(tables, ignore_index=True))
 
 
+def plants_of(folders: dict[str, Path], role: str) -> Plants:
+    """Read a role's planted wafers of all kinds, out of the folders of several tasks."""
+    by_kind = {
+        kind: folder
+        for kind in KINDS
+        for name, folder in folders.items()
+        if name.endswith(f"-plants-{role}-{kind}")
+    }
+    return load_plants(by_kind)
+
+
 def load_patternless(folder: Path, fold: int, n_most: int) -> Plants:
     """Read wafers of a fold without a pattern: at most so many of each class, drawn at random."""
     wafers = load(folder)
