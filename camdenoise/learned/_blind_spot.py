@@ -85,12 +85,12 @@ def pattern_share(grid: np.ndarray, expected: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of float, shape (height, width)
-        ``1 - background / expected``, at least 0, where the background is the median of `expected`
-        over the dies: of the fails to be expected here, the share that the background leaves over.
-        0 everywhere on a wafer without dies.
+        ``1 - background / expected``, at least 0, where the background is the lower quartile of
+        `expected` over the dies: of the fails to be expected here, the share that the background
+        leaves over. 0 everywhere on a wafer without dies.
     """
     on_dies = expected[grid != NO_DIE]
-    background = np.median(on_dies) if on_dies.size else 1.0
+    background = np.quantile(on_dies, 0.25) if on_dies.size else 1.0
     shares = np.zeros_like(expected)
     return np.divide(expected - background, expected, out=shares, where=expected > background)
 
@@ -149,9 +149,9 @@ class BlindSpotDenoiser(LearnedDenoiser):
     -----
     In `explain` too a die is hidden while it is judged, so that the probability p that it fails
     does not depend on whether it does (the J-invariance of [2]_). The background rate b of a wafer
-    is the median of p over its dies, and the saliency 1 - b / p is what Bayes' rule makes of both:
-    the probability that a fail is not of the background. A pattern that takes up half of the wafer
-    is background in this sense.
+    is the lower quartile of p over its dies, and the saliency 1 - b / p is what Bayes' rule makes
+    of both: the probability that a fail is not of the background. A pattern that takes up more
+    than three quarters of the wafer is background in this sense.
 
     References
     ----------
