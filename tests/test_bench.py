@@ -175,6 +175,15 @@ def test_nothing_removed_keeps_all_fails(finished, table):
     assert main["noise_removal"] == 0
 
 
+def test_a_share_has_wafers_of_every_class_and_rate_and_those_of_every_smaller_share(finished):
+    plants = plants_of(finished[0], "test")
+    keys = ["kind", "wafer"]
+    few, more = (set(map(tuple, plants.share(s).about[keys].to_numpy())) for s in (0.2, 0.5))
+    assert few < more and len(plants.share(1.0).maps) == len(plants.maps) == 72
+    strata = plants.share(0.2).about.groupby(["kind", "label", "rate"]).size()
+    assert len(strata) == 3 * 2 * 3 and (strata == 1).all()
+
+
 def test_the_weaker_pattern_is_the_smaller_one(finished):
     folders = {kind: finished[0][f"bench-0-plants-test-{kind}"] for kind in KINDS}
     plants = load_plants(folders)
