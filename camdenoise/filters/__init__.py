@@ -5,6 +5,7 @@ nothing to learn, so they need no `fit`. docs/filters.md compares them.
 """
 
 from camdenoise.filters._component_size import ComponentSizeFilter
+from camdenoise.filters._connected_path import ConnectedPathFilter
 from camdenoise.filters._dbscan import DBSCANFilter
 from camdenoise.filters._largest_component import LargestComponentFilter
 from camdenoise.filters._median import MedianFilter
@@ -13,6 +14,7 @@ from camdenoise.filters._spatial import SpatialFilter
 
 __all__ = [
     "ComponentSizeFilter",
+    "ConnectedPathFilter",
     "DBSCANFilter",
     "LargestComponentFilter",
     "MedianFilter",
