@@ -9,6 +9,7 @@ from camdenoise.filters._connected_path import ConnectedPathFilter
 from camdenoise.filters._dbscan import DBSCANFilter
 from camdenoise.filters._largest_component import LargestComponentFilter
 from camdenoise.filters._median import MedianFilter
+from camdenoise.filters._morphology import MorphologyFilter
 from camdenoise.filters._neighbor_count import NeighborCountFilter
 from camdenoise.filters._spatial import SpatialFilter
 
@@ -18,6 +19,7 @@ __all__ = [
     "DBSCANFilter",
     "LargestComponentFilter",
     "MedianFilter",
+    "MorphologyFilter",
     "NeighborCountFilter",
     "SpatialFilter",
 ]
