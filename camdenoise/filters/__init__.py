@@ -4,6 +4,7 @@ All share the interface of `CamDenoiser`: `transform` gives maps, `explain` give
 nothing to learn, so they need no `fit`. docs/filters.md compares them.
 """
 
+from camdenoise.filters._adjacency_clustering import AdjacencyClusteringFilter
 from camdenoise.filters._component_permutation import ComponentPermutationFilter
 from camdenoise.filters._component_size import ComponentSizeFilter
 from camdenoise.filters._connected_path import ConnectedPathFilter
@@ -15,6 +16,7 @@ from camdenoise.filters._neighbor_count import NeighborCountFilter
 from camdenoise.filters._spatial import SpatialFilter
 
 __all__ = [
+    "AdjacencyClusteringFilter",
     "ComponentPermutationFilter",
     "ComponentSizeFilter",
     "ConnectedPathFilter",

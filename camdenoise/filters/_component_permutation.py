@@ -65,10 +65,10 @@ class ComponentPermutationFilter(StatelessFilter):
     """Keep the connected components that are larger than chance makes them.
 
     The wafer's fails are shuffled over the wafer's dies many times. A component is kept if hardly
-    any shuffled wafer has one as large: its p-value is the share of the shuffled wafers whose
-    largest component has at least its size, the wafer itself counted in [2]_. As the largest one of each counts, the chance that
-    anything at all is kept of a wafer that fails at random is at most `alpha`. wafermap [1]_ tests
-    its clusters in this way.
+    any shuffled wafer has one as large: its p-value is the share of the wafers whose largest
+    component has at least its size, the observed wafer being one of them [2]_. As the largest one
+    of each counts, the chance that anything at all is kept of a wafer that fails at random is at
+    most `alpha`. wafermap [1]_ tests its clusters in this way.
 
     Parameters
     ----------
