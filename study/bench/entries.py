@@ -13,10 +13,16 @@ from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.filters import (
+    AdjacencyClusteringFilter,
+    ComponentPermutationFilter,
     ComponentSizeFilter,
+    ConnectedPathFilter,
+    DBSCANFilter,
     LargestComponentFilter,
     MedianFilter,
+    MorphologyFilter,
     NeighborCountFilter,
+    SpatialFilter,
 )
 from camdenoise.filters._stateless import StatelessFilter
 from study.denoisers import COMPONENTS, LARGEST, NEIGHBOURS, NOTHING, OURS
@@ -73,8 +79,8 @@ class KeepAll(StatelessFilter):
         return np.ones(grid.shape, bool), np.zeros(grid.shape)
 
 
-def _stateless(kind: type[StatelessFilter]) -> Callable[..., StatelessFilter]:
-    return lambda trained, **parameters: kind(**parameters)
+def _stateless(kind: type[StatelessFilter], **fixed: Any) -> Callable[..., StatelessFilter]:
+    return lambda trained, **parameters: kind(**(fixed | parameters))
 
 
 def _cam(**fixed: Any) -> Callable[..., CamDenoiser]:
@@ -107,9 +113,34 @@ ENTRIES = (
         {"size": [3, 5, 7, 9, 11]}, "size", (1, 3, 5, 7, 9, 11),
     ),
     Entry(
+        "spatial filter", "classical", _stateless(SpatialFilter),
+        {"size": [3, 5, 7, 9], "threshold": stats.uniform(0.1, 0.6)},
+        "threshold", (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7),
+    ),
+    Entry(
         NEIGHBOURS, "classical", _stateless(NeighborCountFilter),
         {"min_neighbors": list(range(1, 8)), "rounds": [1, 2, 3, 5, 10]},
         "min_neighbors", tuple(range(9)),
+    ),
+    Entry(
+        "DBSCAN", "classical", _stateless(DBSCANFilter),
+        {"eps": [1.0, 1.5, 2.0, 2.3, 2.9, 3.2], "min_samples": list(range(2, 16))},
+        "min_samples", (1, 2, 3, 4, 5, 6, 8, 10, 15),
+    ),
+    Entry(
+        "morphology", "classical", _stateless(MorphologyFilter),
+        {"operation": ["reconstruction", "opening", "closing"], "size": [2, 3, 4]},
+        "size", (1, 2, 3, 4),
+    ),
+    Entry(
+        "adjacency clustering", "classical", _stateless(AdjacencyClusteringFilter),
+        {"smoothness": stats.loguniform(0.1, 0.5)},
+        "smoothness", (0.1, 0.14, 0.16, 0.18, 0.2, 0.22, 0.25, 0.3, 0.4, 0.5),
+    ),
+    Entry(
+        "connected path", "classical", _stateless(ConnectedPathFilter),
+        {"min_length": list(range(2, 21)), "connectivity": [4, 8]},
+        "min_length", (1, 2, 3, 4, 5, 6, 8, 12, 20),
     ),
     Entry(
         COMPONENTS, "classical", _stateless(ComponentSizeFilter),
@@ -119,6 +150,13 @@ ENTRIES = (
     Entry(
         LARGEST, "classical", _stateless(LargestComponentFilter),
         {"connectivity": [4, 8]}, "connectivity", (4, 8),
+    ),
+    # Half of the default's permutations, for the sake of time.
+    Entry(
+        "component permutation", "classical",
+        _stateless(ComponentPermutationFilter, n_permutations=99),
+        {"alpha": stats.loguniform(0.01, 0.6), "connectivity": [4, 8]},
+        "alpha", (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6),
     ),
     *(
         Entry(
