@@ -299,6 +299,21 @@ def test_a_wafer_with_two_patterns_counts_for_both_classes():
     assert f1["wafers"].to_dict() == {"Center": 20, "Loc": 20, "macro": 20}
 
 
+def test_what_is_kept_without_a_pattern_is_a_share_of_fails_and_of_wafers():
+    table = scores(**{MEDIAN: 0.5}).assign(kind="none", label="none").iloc[:4]
+    table = table.assign(n_fail=[10, 10, 10, 0], n_kept=[5, 0, 1, 0])
+    row = tables.patternless_table(table).iloc[0]
+    assert row["mean"] == pytest.approx((0.5 + 0 + 0.1) / 3)
+    assert row["wafers_with_fails_kept"] == 2 / 4
+
+
+def test_densities_fall_into_thirds():
+    table = scores(**{MEDIAN: 0.5}).assign(kind="diffuse").iloc[:10]
+    table = table.assign(density=[0.5, 0.6, 0.66, 0.67, 0.7, 0.8, 0.83, 0.84, 0.9, 1.0])
+    sizes = tables.density_table(table).set_index("density")["wafers"]
+    assert sizes.to_dict() == {"0.5 to 0.67": 3, "0.67 to 0.83": 4, "0.83 to 1": 3}
+
+
 def test_the_plan_holds_what_the_profile_names():
     profile = tiny_profile()
     chosen = profile["wafers"] | {"data": None, "digest": None}

@@ -22,7 +22,8 @@ MACRO = "macro"
 NAMES = tuple(entry.name for entry in ENTRIES)
 # One wafer, whoever denoised it.
 _KEYS = ["fold", "seed", "kind", "label", "rate", "group", "wafer"]
-_DENSITIES = [0.5, 2 / 3, 5 / 6, 1.0]
+# Upper ends of the ranges of density.
+_DENSITIES = {"0.5 to 0.67": 2 / 3, "0.67 to 0.83": 5 / 6, "0.83 to 1": 1.0}
 
 
 def _folders_of(folders: dict[str, Path], step: str) -> list[tuple[dict[str, int], Path]]:
@@ -122,7 +123,7 @@ def rate_table(table: pd.DataFrame) -> pd.DataFrame:
 def density_table(table: pd.DataFrame) -> pd.DataFrame:
     """Macro F1 of diffuse wafers by the density of their pattern."""
     wafers = table[table["kind"] == "diffuse"]
-    bins = pd.cut(wafers["density"], _DENSITIES, include_lowest=True, precision=2)
+    bins = pd.cut(wafers["density"], [0, *_DENSITIES.values()], labels=list(_DENSITIES))
     return means(wafers.assign(density=bins.astype(str)), "f1", ["denoiser", "density"])
 
 
@@ -131,11 +132,11 @@ def patternless_table(table: pd.DataFrame) -> pd.DataFrame:
     wafers = table[table["kind"].isin(PATTERNLESS)]
     wafers = wafers.assign(
         kept_share=wafers["n_kept"] / wafers["n_fail"].where(wafers["n_fail"] > 0),
-        touched=(wafers["n_kept"] > 0) * 1.0,
+        touched=wafers["n_kept"] > 0,
     )
     by = ["kind", "denoiser"]
-    fails, touched = (means(wafers, column, by) for column in ("kept_share", "touched"))
-    return fails.assign(wafers_with_fails_kept=touched["mean"])
+    touched = wafers.groupby(by)["touched"].mean().rename("wafers_with_fails_kept")
+    return means(wafers, "kept_share", by).join(touched, on=by)
 
 
 def best_classical(tuned_to: pd.DataFrame) -> str:
@@ -260,11 +261,11 @@ def main_table(
         averaged over classes and then kinds; retention of the weaker of two patterns; share of the
         fails kept on wafers without a pattern; time.
     """
-    macro = f1[f1["class"] == MACRO].set_index("denoiser")
-    names = [name for name in NAMES if name in macro.index]
+    macro = f1[f1["class"] == MACRO]
+    names = [name for name in NAMES if name in set(macro["denoiser"])]
     columns: dict[str, Any] = {"denoiser": names}
-    for kind in (kind for kind, _ in _by_kind(table)):
-        of_kind = macro[macro["kind"] == kind].loc[names]
+    for kind, rows in _by_kind(macro):
+        of_kind = rows.set_index("denoiser").loc[names]
         columns |= {kind: of_kind["mean"].to_numpy()}
         columns |= {f"{kind}_{end}": of_kind[end].to_numpy() for end in ("low", "high")}
     wafers = planted(table)
