@@ -14,6 +14,7 @@ from camdenoise.filters._median import MedianFilter
 from camdenoise.filters._morphology import MorphologyFilter
 from camdenoise.filters._neighbor_count import NeighborCountFilter
 from camdenoise.filters._spatial import SpatialFilter
+from camdenoise.filters._tensor_voting import TensorVotingFilter
 
 __all__ = [
     "AdjacencyClusteringFilter",
@@ -26,4 +27,5 @@ __all__ = [
     "MorphologyFilter",
     "NeighborCountFilter",
     "SpatialFilter",
+    "TensorVotingFilter",
 ]
