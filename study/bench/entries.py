@@ -23,6 +23,7 @@ from camdenoise.filters import (
     MorphologyFilter,
     NeighborCountFilter,
     SpatialFilter,
+    TensorVotingFilter,
 )
 from camdenoise.filters._stateless import StatelessFilter
 from study.denoisers import COMPONENTS, LARGEST, NEIGHBOURS, NOTHING, OURS
@@ -136,6 +137,11 @@ ENTRIES = (
         "adjacency clustering", "classical", _stateless(AdjacencyClusteringFilter),
         {"smoothness": stats.loguniform(0.1, 0.5)},
         "smoothness", (0.1, 0.14, 0.16, 0.18, 0.2, 0.22, 0.25, 0.3, 0.4, 0.5),
+    ),
+    Entry(
+        "tensor voting", "classical", _stateless(TensorVotingFilter),
+        {"scale": stats.loguniform(0.7, 8), "threshold": stats.uniform(0, 1)},
+        "threshold", _SHARES,
     ),
     Entry(
         "connected path", "classical", _stateless(ConnectedPathFilter),
