@@ -155,10 +155,9 @@ def plant(
     for seed, rate in enumerate(rates):
         limits = (rate * (1 - _RATE_TOLERANCE), rate * (1 + _RATE_TOLERANCE))
         at_rate = options | {"background_rate": limits, "random_state": seed}
-        left, missing = _usable(wafers, classes, at_rate)
+        planted, missing = _make(wafers, n_per_rate, classes, at_rate)
         reasons |= {f"{name} at {rate:.0%}": why for name, why in missing.items()}
-        if len(left) >= (2 if kind == "two" else 1):
-            planted = make_planted_wafers(wafers, n_per_rate, classes=left, **at_rate)
+        if planted is not None:
             made.append((rate, planted))
     (folder / LEFT_OUT).write_text(json.dumps(reasons, indent=1))
     if not made:
@@ -169,14 +168,18 @@ def plant(
     _save(folder, made)
 
 
-def _usable(wafers: Bunch, classes: list[str], options: dict[str, Any]):
-    """Return the classes that can be planted, and for the others why not."""
+def _make(
+    wafers: Bunch, n_wafers: int, classes: list[str], options: dict[str, Any]
+) -> tuple[Bunch | None, dict[str, str]]:
+    """Plant all classes, or those that can be had; say why the others cannot."""
     try:
-        make_planted_wafers(wafers, 1, classes=classes, **options)
+        return make_planted_wafers(wafers, n_wafers, classes=classes, **options), {}
     except ValueError:
         reasons = unusable(wafers, classes, options)
-        return [name for name in classes if name not in reasons], reasons
-    return classes, {}
+    left = [name for name in classes if name not in reasons]
+    if len(left) < (2 if options["kind"] == "two" else 1):
+        return None, reasons
+    return make_planted_wafers(wafers, n_wafers, classes=left, **options), reasons
 
 
 def _save(folder: Path, made: list[tuple[float, Bunch]]) -> None:
