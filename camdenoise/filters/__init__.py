@@ -9,6 +9,7 @@ from camdenoise.filters._component_permutation import ComponentPermutationFilter
 from camdenoise.filters._component_size import ComponentSizeFilter
 from camdenoise.filters._connected_path import ConnectedPathFilter
 from camdenoise.filters._dbscan import DBSCANFilter
+from camdenoise.filters._hdbscan import HDBSCANFilter
 from camdenoise.filters._largest_component import LargestComponentFilter
 from camdenoise.filters._median import MedianFilter
 from camdenoise.filters._morphology import MorphologyFilter
@@ -22,6 +23,7 @@ __all__ = [
     "ComponentSizeFilter",
     "ConnectedPathFilter",
     "DBSCANFilter",
+    "HDBSCANFilter",
     "LargestComponentFilter",
     "MedianFilter",
     "MorphologyFilter",
