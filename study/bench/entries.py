@@ -18,6 +18,7 @@ from camdenoise.filters import (
     ComponentSizeFilter,
     ConnectedPathFilter,
     DBSCANFilter,
+    HDBSCANFilter,
     LargestComponentFilter,
     MedianFilter,
     MorphologyFilter,
@@ -127,6 +128,15 @@ ENTRIES = (
         "DBSCAN", "classical", _stateless(DBSCANFilter),
         {"eps": [1.0, 1.5, 2.0, 2.3, 2.9, 3.2], "min_samples": list(range(2, 16))},
         "min_samples", (1, 2, 3, 4, 5, 6, 8, 10, 15),
+    ),
+    Entry(
+        "HDBSCAN", "classical", _stateless(HDBSCANFilter),
+        {
+            "min_cluster_size": list(range(3, 41)),
+            "min_samples": [1, 2, 3, 4, 5, 8, 12],
+            "allow_single_cluster": [False, True],
+        },
+        "min_cluster_size", (2, 3, 5, 8, 12, 16, 24, 40),
     ),
     Entry(
         "morphology", "classical", _stateless(MorphologyFilter),
