@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
 from study.bench.entries import BY_NAME, ENTRIES
 from study.bench.tables import MACRO
@@ -65,7 +65,7 @@ def _dots(ax, cell: pd.DataFrame) -> None:
     for tick, name in zip(ax.get_yticklabels(), cell.index, strict=False):
         tick.set_color(_COLOUR[BY_NAME[name].family])
     ax.set_ylim(-0.6, len(cell) - 0.4)
-    ax.xaxis.set_major_locator(MultipleLocator(0.2))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=3))
     ax.tick_params(axis="x", labelsize=7.5)
     ax.grid(axis="x", color="#e3e7eb", lw=0.7)
     ax.set_axisbelow(True)
@@ -123,6 +123,8 @@ def _curve(ax, curve: pd.DataFrame, kinds: Sequence[str]) -> None:
     for number, value in enumerate(chosen):
         label = None if number else "tuned to"
         ax.axvline(value, color=_COLOUR["cam"], lw=0.9, ls="--", label=label)
+    whole = (curve["value"] % 1 == 0).all()
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=whole))
     ax.set_xlabel(curve["parameter"].iloc[0], fontsize=8)
     ax.set_ylim(0, 1)
     ax.grid(axis="y", color="#e3e7eb", lw=0.7)

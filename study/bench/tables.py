@@ -139,10 +139,10 @@ def patternless_table(table: pd.DataFrame) -> pd.DataFrame:
     return means(wafers, "kept_share", by).join(touched, on=by)
 
 
-def best_classical(tuned_to: pd.DataFrame) -> str:
-    """Name the classical filter with the highest validation score: the one a user would take."""
-    classical = tuned_to[tuned_to["denoiser"].isin(CLASSICAL)]
-    return classical.groupby("denoiser", sort=False)["validation"].mean().idxmax()
+def best_of(names: Sequence[str], tuned_to: pd.DataFrame) -> str:
+    """Name the one of these denoisers with the highest validation score: what a user would take."""
+    rows = tuned_to[tuned_to["denoiser"].isin(names)]
+    return rows.groupby("denoiser", sort=False)["validation"].mean().idxmax()
 
 
 def _side_by_side(wafers: pd.DataFrame) -> pd.DataFrame:
