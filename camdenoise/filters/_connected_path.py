@@ -9,41 +9,44 @@ from scipy import ndimage
 from sklearn.utils._param_validation import Interval, Options
 
 from camdenoise._components import fail_components
-from camdenoise._maps import FAIL
 from camdenoise.filters._stateless import StatelessFilter
 
 
 def path_length(grid: np.ndarray, connectivity: int) -> np.ndarray:
     """Return for each die the longest of the shortest paths through its component, in fails.
 
-    That is one more than the component's diameter as a graph; 0 where no die fails.
+    0 where no die fails.
     """
-    labels, n_components = fail_components(grid, connectivity)
-    longest = np.zeros(n_components + 1)
-    if n_components:
-        farthest = _eccentricity(grid == FAIL, connectivity)
-        longest[1:] = 1 + ndimage.maximum(farthest, labels, np.arange(1, n_components + 1))
+    labels, _ = fail_components(grid, connectivity)
+    longest = np.bincount(labels.ravel())
+    longest[0] = 0
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if longest[number] > 2:  # One or two fails are a path.
+            longest[number] = 1 + diameter(labels[box] == number, connectivity)
     return longest[labels]
 
 
-def _eccentricity(mask: np.ndarray, connectivity: int) -> np.ndarray:
-    """Return how many steps the farthest cell that can be reached is away from each marked one.
+def diameter(component: np.ndarray, connectivity: int) -> int:
+    """Return how many steps apart those two cells of a component are that are farthest apart.
 
     All cells walk at once: each holds the set of cells that have reached it, one bit for each, and
-    hands it on to its neighbours. A cell's last new visitor is the farthest one.
+    hands it on to its neighbours, until no cell has a new visitor.
+
+    Examples
+    --------
+    >>> diameter(np.array([[True, True, True], [True, False, False]]), connectivity=4)
+    3
     """
-    n_cells = int(mask.sum())
-    visitors = np.zeros((*mask.shape, n_cells // 64 + 1), np.uint64)
-    number = np.arange(n_cells)
-    visitors[(*np.nonzero(mask), number // 64)] = np.uint64(1) << (number % 64).astype(np.uint64)
-    farthest = np.zeros(mask.shape, int)
-    step, moved = 0, mask
-    while moved.any():
-        farthest[moved] = step
+    number = np.arange(component.sum())
+    visitors = np.zeros((*component.shape, len(number) // 64 + 1), np.uint64)
+    own_bit = np.uint64(1) << (number % 64).astype(np.uint64)
+    visitors[(*np.nonzero(component), number // 64)] = own_bit
+    steps, before = -1, np.zeros_like(visitors)
+    while (visitors != before).any():
         before, visitors = visitors, _handed_on(visitors, connectivity)
-        visitors[~mask] = 0
-        step, moved = step + 1, (visitors != before).any(axis=2)
-    return farthest
+        visitors[~component] = 0
+        steps += 1
+    return steps
 
 
 def _handed_on(sets: np.ndarray, connectivity: int) -> np.ndarray:
@@ -87,7 +90,7 @@ class ConnectedPathFilter(StatelessFilter):
     passing die. A line one die wide counts in full, which makes this the filter for scratches
     that are whole. A hole or the edge of the wafer ends a path.
 
-    All pairs of fails are measured: the time grows with the square of the wafer's dies.
+    All pairs of fails of a component are measured, which takes long where thousands hang together.
 
     References
     ----------
