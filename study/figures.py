@@ -15,7 +15,12 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from camdenoise import Explanation
-from camdenoise.plotting import plot_explanation, plot_frequency, unit_wafer_mean
+from camdenoise.plotting import (
+    plot_explanation,
+    plot_faithfulness_curves,
+    plot_frequency,
+    unit_wafer_mean,
+)
 from study.denoisers import CONTROLS, DENOISERS, NOTHING, OURS
 from study.summary import RAW
 
@@ -150,3 +155,30 @@ def _dots(ax, part: pd.DataFrame, names: list[str]) -> None:
     ax.set_ylim(-0.6, len(names) - 0.4)
     ax.grid(axis="x", color="#e3e7eb", lw=0.7)
     ax.set_axisbelow(True)
+
+
+_CURVE_TITLES = {
+    "deletion": "deletion: most salient fails turned into passes first",
+    "insertion": "insertion: most salient fails put back first",
+    "road_morf": "ROAD: most salient dies removed and guessed first",
+    "road_lerf": "ROAD: least salient dies removed and guessed first",
+}
+
+
+def faithfulness(curves: dict[str, dict[str, np.ndarray]], methods: Sequence[str]) -> Figure:
+    """Draw the curves of these methods, a panel a kind."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(2, 2, figsize=(8.4, 6.6), sharey=True, layout="constrained")
+        for ax, (kind, by_method) in zip(axes.flat, curves.items(), strict=True):
+            shown = {name: by_method[name] for name in methods}
+            n_points = shown[methods[0]].shape[1]
+            road = kind.startswith("road")
+            fractions = np.linspace(0, 1, n_points + road)[:n_points]
+            plot_faithfulness_curves(shown, fractions=fractions, ax=ax)
+            ax.set_title(_CURVE_TITLES[kind], fontsize=9)
+            ax.set_xlabel(f"share of the {'dies' if road else 'fails'} changed")
+            ax.get_legend().remove()
+        for ax in axes[:, 1]:
+            ax.set_ylabel("")
+        figure.legend(axes[0, 0].lines, methods, ncols=len(methods), loc="outside lower center")
+    return figure
