@@ -20,15 +20,15 @@ class UNet(nn.Module):
 
     Parameters
     ----------
-    width : int, default=12
-        Channels of the first stage; the last has eight times as many. Width 12 has 0.27 million
+    width : int, default=8
+        Channels of the first stage; the last has eight times as many. Width 8 has 0.12 million
         parameters.
     skips : bool, default=True
         Give the decoder each stage's output. Without, everything has to pass through the coarsest
         grid, which makes it an autoencoder with a bottleneck.
     """
 
-    def __init__(self, width: int = 12, *, skips: bool = True):
+    def __init__(self, width: int = 8, *, skips: bool = True):
         super().__init__()
         self.stages = nn.ModuleDict(residual_stages(width))
         # The stem has the grid of the first stage, and nothing that this stage has not.

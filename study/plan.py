@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
 from study import before_after, denoise, faithfulness, models, plants, truth, wafers
+from study.bench.plan import bench_tasks
 from study.denoisers import COMPONENTS, CONTROLS, MEDIAN, OURS, PLAIN
-from study.graph import Task
+from study.graph import Task, slug
 
 #: What a classifier is trained on after denoising. Raw wafers are those of the models stage.
 BEFORE_AFTER = (MEDIAN, COMPONENTS, PLAIN, OURS, *CONTROLS)
@@ -19,11 +19,6 @@ def digest(file: Path) -> str:
     """Hash a file's content."""
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def slug(name: str) -> str:
-    """Turn a denoiser's name into part of a folder's."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:
@@ -38,6 +33,8 @@ def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:
     """
     source = {"data": None if data is None else str(data), "digest": data and digest(data)}
     chosen = profile["wafers"] | source
+    if set(profile["stages"]) == {"bench"}:
+        return bench_tasks(profile, chosen)
     tasks = [Task("wafers", wafers.choose, chosen, cost=2)]
     for fold in profile["test_folds"]:
         with_truth = {"truth", "faithfulness"} & set(profile["stages"])

@@ -3,60 +3,26 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader
-from matplotlib.figure import Figure
 
 from camdenoise import load_model
 from camdenoise._files import write_whole
 from camdenoise.faithfulness import BETTER
 from study import figures, findings, summary
+from study.bench.report import bench_section
 from study.denoise import load_masks, load_saliency
 from study.denoisers import COMPONENTS, CONTROLS, OURS, denoiser
 from study.faithfulness import DEFAULT, USUAL
 from study.graph import Task, about
 from study.models import MODEL
 from study.plants import LEFT_OUT
+from study.section import Section
 from study.wafers import load, pick
-
-_DPI = 130
-
-
-@dataclass
-class Section:
-    """A part of the page."""
-
-    title: str
-    texts: list[str] = field(default_factory=list)
-    items: list[dict[str, Any]] = field(default_factory=list)
-
-    def add_figure(self, name: str, figure: Figure, alt: str) -> None:
-        """Put a picture into the page itself."""
-        stream = io.BytesIO()
-        figure.savefig(stream, dpi=_DPI, format="png")
-        width = round(100 * figure.get_figwidth())
-        plt.close(figure)
-        png = base64.b64encode(stream.getvalue()).decode()
-        self.items.append({"name": name, "png": png, "alt": alt, "width": width})
-
-    def add_table(self, table: pd.DataFrame) -> None:
-        """Show a table, rates with three digits."""
-        rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-        self.items.append({"columns": list(table.columns), "rows": rows})
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "–" if np.isnan(value) else f"{value:.3f}"
-    return str(value)
 
 
 def write_report(
@@ -84,7 +50,7 @@ def write_report(
     """
     tables: dict[str, pd.DataFrame] = {}
     sections, sentences = [], []
-    for make in (_classifier, _dies, _before_after, _faithfulness, _pictures):
+    for make in (_classifier, _dies, _before_after, _faithfulness, _pictures, bench_section):
         section, said = make(folders, tables)
         if section is not None:
             sections.append(section)
@@ -127,6 +93,8 @@ def _facts(tasks: list[Task], folders: dict[str, Path], data: Path | None) -> di
 
 def _classifier(folders, tables) -> tuple[Section | None, list[str]]:
     raw = summary.raw_predictions(folders)
+    if raw.empty:
+        return None, []
     accuracy = summary.accuracy_table(raw.assign(denoiser=summary.RAW))
     tables["raw_predictions"], tables["classes"] = raw, summary.class_table(raw)
     section = Section(

@@ -12,10 +12,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from camdenoise._maps import FAIL, NO_DIE, WaferMaps, check_wafer_maps
+from camdenoise._maps import FAIL, NO_DIE, WaferMaps, check_die_arrays, check_wafer_maps
 from camdenoise.faithfulness._perturbation import CURVES, n_points, variants
 from camdenoise.faithfulness._random import RANDOM, random_saliency
-from camdenoise.metrics import _check_arrays
 
 # Maps predicted at a time.
 _BATCH_MAPS = 1024
@@ -305,7 +304,7 @@ def area_under_curve(curves: np.ndarray) -> np.ndarray:
 
 def check_saliency(values: Any, grids: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
     """Read one float array per wafer, finite on its dies."""
-    read = [array.astype(np.float64) for array in _check_arrays(values, grids, name)]
+    read = [array.astype(np.float64) for array in check_die_arrays(values, grids, name)]
     for row, (array, grid) in enumerate(zip(read, grids, strict=True)):
         if not np.isfinite(array[grid != NO_DIE]).all():
             raise ValueError(

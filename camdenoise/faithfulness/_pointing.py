@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from camdenoise._maps import FAIL, NO_DIE, WaferMaps, check_wafer_maps
+from camdenoise._maps import FAIL, NO_DIE, WaferMaps, check_die_masks, check_wafer_maps
 from camdenoise.faithfulness._curves import check_saliency
-from camdenoise.metrics import _check_masks
 
 
 def energy_pointing_game(
@@ -57,7 +56,7 @@ def energy_pointing_game(
     0     0.5   0.5          0.8       0.67
     """
     grids = check_wafer_maps(maps)
-    truth = _check_masks(truth, grids, "truth")
+    truth = check_die_masks(truth, grids, "truth")
     saliency = check_saliency(saliency, grids, "saliency")
     for row, (values, grid) in enumerate(zip(saliency, grids, strict=True)):
         if (values[grid != NO_DIE] < 0).any():

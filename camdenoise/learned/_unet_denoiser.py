@@ -51,7 +51,7 @@ class UNetDenoiser(LearnedDenoiser):
         Channels of the net's first stage. Width 8 has 0.12 million parameters.
     input_size : int, default=64
         Side of the model input in pixels, to which wafers are stretched (nearest die).
-    max_epochs : int, default=12
+    max_epochs : int, default=8
         Passes over the training wafers, each turned at random among the eight symmetries of the
         square.
     learning_rate : float, default=3e-3
@@ -125,7 +125,7 @@ class UNetDenoiser(LearnedDenoiser):
         threshold=0.5,
         width=8,
         input_size=64,
-        max_epochs=12,
+        max_epochs=8,
         learning_rate=3e-3,
         batch_size=32,
         precision="auto",
