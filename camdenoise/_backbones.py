@@ -39,7 +39,8 @@ class Backbone(nn.Module):
     head : Module
         Turns the last stage's output into logits.
     skips : dict of str to str, default={}
-        Names a stage and the earlier one whose output it takes beside that of the one before it.
+        Names a stage, or "head", and the earlier stage whose output it takes beside that of the
+        one before it.
     n_planes : int, default=3
         Channels of the input.
     """
@@ -69,7 +70,8 @@ class Backbone(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits, shape (batch, n_classes)."""
-        return self.head(self.advance(x, {}, self.layer_names))
+        outputs: dict[str, torch.Tensor] = {}
+        return self.classify(self.advance(x, outputs, self.layer_names), outputs)
 
     def advance(
         self, x: torch.Tensor, outputs: dict[str, torch.Tensor], names: Sequence[str]
@@ -86,11 +88,30 @@ class Backbone(nn.Module):
             Which stages to apply, in their order.
         """
         for name in names:
-            beside = (outputs[self.skips[name]],) if name in self.skips else ()
-            x = self.stages[name](x, *beside)
+            x = self.stages[name](x, *self._beside(name, outputs))
             if name in self.skips.values():
                 outputs[name] = x
         return x
+
+    def classify(self, x: torch.Tensor, outputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the logits for the last stage's output, in float32; `outputs` as in `advance`."""
+        return self.head(x.float(), *(y.float() for y in self._beside("head", outputs)))
+
+    def classify_by_evidence(
+        self, x: torch.Tensor, outputs: dict[str, torch.Tensor], *, learn: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits and the maps that they come from, if `has_evidence`.
+
+        With `learn` the maps do not learn from the logits: they are to say where patterns are,
+        and not to bend to what makes a class likely.
+        """
+        evidence = self.head.evidence(x.float())
+        (coarse,) = self._beside("head", outputs)
+        read = evidence.detach() if learn else evidence
+        return self.head.score(read, x.float(), coarse.float()), evidence
+
+    def _beside(self, name: str, outputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        return (outputs[self.skips[name]],) if name in self.skips else ()
 
     def grids(self, input_size: int) -> dict[str, tuple[int, ...]]:
         """Return each stage's output shape without the batch axis, for a square input."""
@@ -195,44 +216,41 @@ class UpBlock(nn.Module):
 
 
 class EvidenceHead(nn.Module):
-    """Class scores that come from one evidence map per class.
+    """Class scores from one evidence map per class, and from the wafer as a whole.
 
     A map is a linear function of a cell's channels, as in CAM (Zhou et al. 2016, 1512.04150), and
-    its sigmoid reads as the probability that the cell is of a pattern of that class. The class
-    scores weigh the logarithms of the areas that the maps claim, and the channels' means.
+    its sigmoid reads as the probability that a fail there is of a pattern of that class. The class
+    scores weigh the logarithms of the areas that the maps claim, and the means of the channels of
+    the last and of the coarsest stage.
 
     Parameters
     ----------
-    n_features : int
-        Channels of the last stage.
+    n_features, n_coarse : int
+        Channels of the last and of the coarsest stage.
     n_classes : int
     """
 
     # Share of the wafer that counts as nothing: about one die.
     _NOTHING = 1e-3
 
-    def __init__(self, n_features: int, n_classes: int):
+    def __init__(self, n_features: int, n_coarse: int, n_classes: int):
         super().__init__()
-        self.maps = nn.Conv2d(n_features, n_classes, 1)
-        self.scores = nn.Linear(n_classes + n_features, n_classes)
+        self.evidence = nn.Conv2d(n_features, n_classes, 1)
+        self.weigh = nn.Linear(n_classes + n_features + n_coarse, n_classes)
         # Start from "no pattern anywhere" and "a class's score is the area of its own map".
-        nn.init.constant_(self.maps.bias, -2.0)
-        nn.init.zeros_(self.scores.bias)
+        nn.init.constant_(self.evidence.bias, -2.0)
+        nn.init.zeros_(self.weigh.bias)
         with torch.no_grad():
-            self.scores.weight[:, :n_classes] = torch.eye(n_classes)
+            self.weigh.weight[:, :n_classes] = torch.eye(n_classes)
 
-    def evidence(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the maps, log-odds of shape (batch, n_classes, height, width)."""
-        return self.maps(x)
-
-    def score(self, x: torch.Tensor, evidence: torch.Tensor) -> torch.Tensor:
+    def score(self, evidence: torch.Tensor, x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
         """Return the logits, shape (batch, n_classes)."""
         area = torch.log(torch.sigmoid(evidence).mean(dim=(2, 3)) + self._NOTHING)
-        return self.scores(torch.cat([area, x.mean(dim=(2, 3))], dim=1))
+        return self.weigh(torch.cat([area, x.mean(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
         """Return the logits, shape (batch, n_classes)."""
-        return self.score(x, self.evidence(x))
+        return self.score(self.evidence(x), x, coarse)
 
 
 def wafer_unet(n_classes: int, width: int = 16) -> Backbone:
@@ -247,8 +265,8 @@ def wafer_unet(n_classes: int, width: int = 16) -> Backbone:
     stages["context"] = Context(8 * width)
     for level, n_out in ((3, 4 * width), (2, 2 * width), (1, width)):
         stages[f"up{level}"] = UpBlock(2 * n_out, n_out)
-    skips = {f"up{level}": f"stage{level}" for level in (3, 2, 1)}
-    return Backbone(stages, EvidenceHead(width, n_classes), skips, n_planes)
+    skips = {f"up{level}": f"stage{level}" for level in (3, 2, 1)} | {"head": "stage4"}
+    return Backbone(stages, EvidenceHead(width, 8 * width, n_classes), skips, n_planes)
 
 
 class _TimmFeatures(nn.Module):

@@ -83,6 +83,8 @@ class CamDenoiser(BaseDenoiser):
     no_pattern : {"abstain", "remove"}, default="abstain"
         What to do with a wafer that has no pattern in one place (classes `none`, Random,
         Near-full): abstain, which keeps every fail and says so, or remove all fails of a `none`.
+    min_probability : float, default=0.0
+        Below this probability of the explained class the denoiser abstains.
     false_alarm_rate : float between 0 and 1, default=0.05
         With ``method="evidence"``: share of the wafers labelled `none` on which a pattern may be
         claimed. It decides how likely a pattern must be; measured on the wafers given to `fit`, so
@@ -112,7 +114,7 @@ class CamDenoiser(BaseDenoiser):
         What "auto" stands for.
     layers_ : tuple of str
         The target layers in use.
-    min_probability_ : float
+    min_pattern_probability_ : float
         How likely a pattern must be to be claimed.
     n_features_in_ : int
         Columns of `X`, only where that was a 2-D table (rows of 1 x p maps).
@@ -159,6 +161,7 @@ class CamDenoiser(BaseDenoiser):
         "threshold": [Interval(Real, 0, 1, closed="both")],
         "refine": [StrOptions({"auto", "component"}), None],
         "no_pattern": [StrOptions({"abstain", "remove"})],
+        "min_probability": [Interval(Real, 0, 1, closed="both")],
         "false_alarm_rate": [Interval(Real, 0, 1, closed="both")],
         "cv": ["cv_object"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -178,6 +181,7 @@ class CamDenoiser(BaseDenoiser):
         threshold=0.5,
         refine="auto",
         no_pattern="abstain",
+        min_probability=0.0,
         false_alarm_rate=0.05,
         cv=5,
         batch_size=64,
@@ -193,6 +197,7 @@ class CamDenoiser(BaseDenoiser):
         self.threshold = threshold
         self.refine = refine
         self.no_pattern = no_pattern
+        self.min_probability = min_probability
         self.false_alarm_rate = false_alarm_rate
         self.cv = cv
         self.batch_size = batch_size
@@ -330,7 +335,7 @@ class CamDenoiser(BaseDenoiser):
         reads_evidence = net.has_evidence and bool(
             set(PATTERN_CLASSES).intersection(self.classes_.tolist())
         )
-        self.min_probability_ = self._least_probability(X, y)
+        self.min_pattern_probability_ = self._least_pattern_probability(X, y)
         self.method_ = self.method
         if self.method == "auto":
             self.method_ = EVIDENCE if reads_evidence else "layercam"
@@ -345,7 +350,7 @@ class CamDenoiser(BaseDenoiser):
         check_request(net, self.layers_, self.method_)
         return self
 
-    def _least_probability(self, X, y) -> float:
+    def _least_pattern_probability(self, X, y) -> float:
         """Return how likely a pattern must be so that few wafers without one seem to have one."""
         if y is None or BACKGROUND not in self.classes_.tolist():
             return 0.5
@@ -466,7 +471,7 @@ class CamDenoiser(BaseDenoiser):
         """Choose the likeliest pattern where some pattern is likely enough, else another class."""
         patterns = self._has_pattern()
         of_patterns = np.where(patterns, probabilities, 0)
-        claimed = of_patterns.sum(axis=1) >= self.min_probability_
+        claimed = of_patterns.sum(axis=1) >= self.min_pattern_probability_
         of_others = np.where(patterns, 0, probabilities)
         return np.where(claimed, of_patterns.argmax(axis=1), of_others.argmax(axis=1))
 
@@ -485,6 +490,8 @@ class CamDenoiser(BaseDenoiser):
         if not asked and label in NO_PATTERN_CLASSES:
             if self.no_pattern == "remove" and label == BACKGROUND:
                 return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
+            return abstain(grid, saliency, **about)
+        if probabilities[code] < self.min_probability:
             return abstain(grid, saliency, **about)
         fails = grid == FAIL
         keep = REFINEMENTS[self.refine_](grid, saliency, self.threshold)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid
 
 from camdenoise._component_planes import input_planes, with_component_planes
@@ -152,14 +153,13 @@ class EvidenceNet(WaferNet):
 
     def infer(self, x, **fit_params):
         """Return the logits of a batch, and the evidence maps behind them."""
-        module = self.module_
+        module, outputs = self.module_, {}
+        if module.training and self.history[-1, "epoch"] > -(-self.max_epochs // 2):
+            _fix_norms(module)
         planes = x["x"].to(self.device).contiguous(memory_format=memory_order(module))
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bfloat16):
-            features = module.advance(planes, {}, module.layer_names)
-        evidence = module.head.evidence(features.float())
-        # Maps that learn where patterns are must not bend to what makes a class likely.
-        read = evidence.detach() if self.columns else evidence
-        return module.head.score(features.float(), read), evidence
+            features = module.advance(planes, outputs, module.layer_names)
+        return module.classify_by_evidence(features, outputs, learn=bool(self.columns))
 
     def get_loss(self, y_pred, y_true, X=None, *args, **kwargs):
         """Return the weighted cross-entropy of the labels plus the loss of the known patterns."""
@@ -177,6 +177,17 @@ class EvidenceNet(WaferNet):
         fails = X["x"][known][:, FAIL].to(device)
         of_patterns = pattern_loss(evidence[known][:, list(self.columns)], truth, fails)
         return of_labels + of_patterns * known.float().mean().to(device)
+
+
+def _fix_norms(module: nn.Module) -> None:
+    """Let batch norms use what they have gathered, as they do in prediction.
+
+    Batches of one size, or of one mixture of wafers, differ in their means from all others. A net
+    that ends its training on what it will be used with is right for each of them.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
 
 
 def pattern_loss(evidence: torch.Tensor, truth: torch.Tensor, fails: torch.Tensor) -> torch.Tensor:

@@ -87,10 +87,11 @@ def _pays(net: Backbone) -> bool:
 
 def logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
     """Return what the net says of a batch, in float32; only the stages run in `precision`."""
+    outputs: dict[str, torch.Tensor] = {}
     with torch.inference_mode():
         with stage_arithmetic(net, precision):
-            x = net.advance(images, {}, net.layer_names)
-        return net.head(x.float())
+            x = net.advance(images, outputs, net.layer_names)
+        return net.classify(x, outputs)
 
 
 def _folded(net: Backbone, input_size: int) -> Backbone:

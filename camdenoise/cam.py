@@ -322,11 +322,11 @@ def evidence_maps(
     >>> tuple(evidence_maps(net, torch.rand(2, 3, 48, 48)).evidence.shape)
     (2, 6, 48, 48)
     """
+    outputs: dict[str, torch.Tensor] = {}
     with torch.inference_mode():
         with stage_arithmetic(net, precision):
-            x = net.advance(images, {}, net.layer_names)
-        evidence = net.head.evidence(x.float())
-        return EvidenceMaps(net.head.score(x.float(), evidence), evidence)
+            x = net.advance(images, outputs, net.layer_names)
+        return EvidenceMaps(*net.classify_by_evidence(x, outputs))
 
 
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
@@ -392,7 +392,7 @@ def _maps_by_cut(net, images, layers, method, targets, precision) -> ActivationM
                     _check_grid(x, name)
                     activations[name] = x.float()
         last = activations.get(names[-1], x.float())
-        logits = net.head(last)
+        logits = net.classify(last, outputs)
         targets = _targets(logits, targets)
         score = logits.gather(1, targets[:, None]).sum()
         gradients = torch.autograd.grad(score, list(activations.values()))

@@ -35,7 +35,7 @@ NETS = {
 def net_and_images(name, seed=0, n=3):
     torch.manual_seed(seed)
     net = make_backbone(name, 4).eval()
-    return net, torch.rand(n, 3, 64, 64)
+    return net, torch.rand(n, net.n_planes, 64, 64)
 
 
 def package_maps(net, images, layer, method, codes):
