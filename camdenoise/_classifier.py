@@ -243,6 +243,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             For labels that do not fit `X`, an unknown backbone or a bad parameter.
         """
         self._validate_params()
+        self._check_sizes()
         maps = self._read_maps(X, reset=True, min_maps=2)
         codes = self._check_labels(maps, y)
         weights = self._weights(codes, sample_weight)
@@ -319,6 +320,15 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
                     dies = encode_dies([grid.shape for grid in some], size, self.fit_to_input)
                     codes = with_component_planes(codes, dies)
                 yield rows, codes
+
+    def _check_sizes(self) -> None:
+        sizes = np.atleast_1d(self.input_size)
+        whole = sizes.ndim == 1 and sizes.dtype.kind in "iu"
+        if not whole or not sizes.size or sizes.min() < 8 or sizes.max() > 1024:
+            raise ValueError(
+                "input_size must be a whole number from 8 to 1024, or a non-empty sequence of "
+                f"such; got {self.input_size!r}."
+            )
 
     def _check_labels(self, maps, y) -> np.ndarray:
         if y is None:

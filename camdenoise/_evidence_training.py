@@ -45,7 +45,7 @@ class Lesson(NamedTuple):
     known : ndarray of bool, shape (n,)
         Whether anybody knows where the patterns are.
     columns : list of int
-        Class code of each pattern bit.
+        Class code of each pattern bit; empty where nothing is known of any wafer.
     """
 
     maps: list[np.ndarray]
@@ -92,7 +92,7 @@ def with_practice(maps, codes, weights, classes: np.ndarray, practice: Practice)
         np.concatenate([weights, np.full(len(practice.maps), _PRACTICE_WEIGHT)]).astype(np.float32),
         nowhere + there,
         np.arange(len(maps) + len(practice.maps)) >= len(maps),
-        [code_of[name] for name in names],
+        [code_of[name] for name in names] if practice.maps else [],
     )
 
 

@@ -74,7 +74,7 @@ def practice_wafers(
         Empty where no label is one of `PATTERN_CLASSES`.
     """
     classes = tuple(name for name in PATTERN_CLASSES if name in set(target.tolist()))
-    if not classes:
+    if not classes or n_samples == 0:
         return NOTHING
     if not _has_backgrounds(maps, target):
         return _simulated(maps, classes, n_samples, rng)
