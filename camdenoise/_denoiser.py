@@ -85,10 +85,13 @@ class CamDenoiser(BaseDenoiser):
         Near-full): abstain, which keeps every fail and says so, or remove all fails of a `none`.
     min_probability : float, default=0.0
         Below this probability of the explained class the denoiser abstains.
+    min_pattern_probability : "auto" or float, default="auto"
+        With ``method="evidence"``: below this probability of all patterns together the wafer has
+        none. "auto" is as high as `false_alarm_rate` asks for, where `fit` is given wafers labelled
+        `none`, else 0.5. CAM methods explain the likeliest class.
     false_alarm_rate : float between 0 and 1, default=0.05
-        With ``method="evidence"``: share of the wafers labelled `none` on which a pattern may be
-        claimed. It decides how likely a pattern must be; measured on the wafers given to `fit`, so
-        on new ones it is somewhat higher. CAM methods explain the likeliest class.
+        Share of the wafers labelled `none` on which a pattern may be claimed. Measured on those
+        given to `fit`; on new ones it is somewhat higher.
     cv : int, splitter or iterable, default=5
         How `fit_transform` splits the wafers to denoise each out of fold.
     batch_size : int, default=64
@@ -162,6 +165,7 @@ class CamDenoiser(BaseDenoiser):
         "refine": [StrOptions({"auto", "component"}), None],
         "no_pattern": [StrOptions({"abstain", "remove"})],
         "min_probability": [Interval(Real, 0, 1, closed="both")],
+        "min_pattern_probability": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "false_alarm_rate": [Interval(Real, 0, 1, closed="both")],
         "cv": ["cv_object"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -182,6 +186,7 @@ class CamDenoiser(BaseDenoiser):
         refine="auto",
         no_pattern="abstain",
         min_probability=0.0,
+        min_pattern_probability="auto",
         false_alarm_rate=0.05,
         cv=5,
         batch_size=64,
@@ -198,6 +203,7 @@ class CamDenoiser(BaseDenoiser):
         self.refine = refine
         self.no_pattern = no_pattern
         self.min_probability = min_probability
+        self.min_pattern_probability = min_pattern_probability
         self.false_alarm_rate = false_alarm_rate
         self.cv = cv
         self.batch_size = batch_size
@@ -352,6 +358,8 @@ class CamDenoiser(BaseDenoiser):
 
     def _least_pattern_probability(self, X, y) -> float:
         """Return how likely a pattern must be so that few wafers without one seem to have one."""
+        if self.min_pattern_probability != "auto":
+            return float(self.min_pattern_probability)
         if y is None or BACKGROUND not in self.classes_.tolist():
             return 0.5
         target = np.asarray(y)
