@@ -55,7 +55,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.n_planes = n_planes
         self.stages = nn.ModuleDict(OrderedDict(stages))
-        self.head = head
+        self.head: Any = head
         self.skips = dict(skips)
 
     @property
@@ -117,7 +117,8 @@ class Backbone(nn.Module):
         """Return each stage's output shape without the batch axis, for a square input."""
         device = next(self.parameters()).device
         x = torch.zeros(1, self.n_planes, input_size, input_size, device=device)
-        shapes, outputs = {}, {}
+        shapes: dict[str, tuple[int, ...]] = {}
+        outputs: dict[str, torch.Tensor] = {}
         with torch.no_grad():
             for name in self.stages:
                 x = self.advance(x, outputs, [name])
@@ -238,9 +239,9 @@ class EvidenceHead(nn.Module):
         self.evidence = nn.Conv2d(n_features, n_classes, 1)
         self.weigh = nn.Linear(n_classes + n_features + n_coarse, n_classes)
         # Start from "no pattern anywhere" and "a class's score is the area of its own map".
-        nn.init.constant_(self.evidence.bias, -2.0)
-        nn.init.zeros_(self.weigh.bias)
         with torch.no_grad():
+            self.evidence.bias.fill_(-2.0)  # type: ignore[union-attr]
+            self.weigh.bias.zero_()
             self.weigh.weight[:, :n_classes] = torch.eye(n_classes)
 
     def score(self, evidence: torch.Tensor, x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:

@@ -28,7 +28,7 @@ from camdenoise._augmentation import Augmentation, symmetry
 from camdenoise._backbones import N_PLANES_WITH_COMPONENTS, Backbone, make_backbone
 from camdenoise._component_planes import input_planes, with_component_planes
 from camdenoise._encoding import FITS, encode_dies, encode_maps, shown_sizes
-from camdenoise._evidence_training import EvidenceNet, Lesson, PractisedWafers, with_practice
+from camdenoise._evidence_training import EvidenceNet, PractisedWafers, with_practice
 from camdenoise._inference import inference_net, logits
 from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
 from camdenoise._practice import NOTHING, practice_wafers
@@ -359,11 +359,13 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             module = make_backbone(self.backbone, len(self.classes_), width=self.width)
+            read = self._practised if module.has_evidence else self._labelled
             rows, held_out = self._split(codes, seed)
-            kind, train = self._lesson(module, maps, codes, weights, rows, seed)
+            kind, train = read([maps[row] for row in rows], codes[rows], weights[rows], seed)
             valid = None
             if held_out is not None:
-                _, valid = self._lesson(module, maps, codes, weights, held_out)
+                aside = [maps[row] for row in held_out], codes[held_out], weights[held_out]
+                _, valid = read(*aside, seed=None)
             self.net_ = self._net(module, kind, train, valid, seed).fit(train, None)
         # The moments of the optimizer are three times the size of the net and of no further use.
         self.net_.optimizer_.state.clear()
@@ -386,46 +388,49 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             stratify=codes if common else None,
         )
 
-    def _lesson(self, module, maps, codes, weights, rows, seed=None) -> tuple[partial, Dataset]:
-        """Return what kind of net trains this module, and on what; without a seed, as it is."""
-        maps, codes, weights = [maps[row] for row in rows], codes[rows], weights[rows]
-        if not module.has_evidence:
-            parts = self._by_size(maps, codes.astype(np.int64), weights, seed is not None)
-            wafers = [EncodedWafers(*part) for _, part in parts]
-            return partial(WaferNet), _together(wafers)
+    def _labelled(self, maps, codes, weights, seed: int | None) -> tuple[partial, Dataset]:
+        """Return the kind of net for labelled wafers, and these; as they are without a seed."""
+        parts = self._by_size(maps, codes.astype(np.int64), weights, augment=seed is not None)
+        return partial(WaferNet), _together([EncodedWafers(*encoded) for _, encoded in parts])
+
+    def _practised(self, maps, codes, weights, seed: int | None) -> tuple[partial, Dataset]:
+        """Return the kind of net that learns where patterns are, and labelled wafers for it.
+
+        With a seed, wafers to practise on are put behind them.
+        """
         practice = NOTHING
         if seed is not None:
             n_samples, rng = round(self.practice * len(maps)), np.random.RandomState(seed)
             practice = practice_wafers(maps, self.classes_[codes], n_samples, rng)
         lesson = with_practice(maps, codes, weights, self.classes_, practice)
-        parts = self._by_size(lesson.maps, lesson.labels, lesson.weights, seed is not None)
-        wafers = [
-            PractisedWafers(*part, *self._places(lesson, rows, len(part[0][0])))
-            for rows, part in parts
-        ]
+        parts = self._by_size(lesson.maps, lesson.labels, lesson.weights, augment=seed is not None)
+        wafers = []
+        for rows, encoded in parts:
+            size = encoded[0].shape[-1]
+            pattern = encode_maps([lesson.pattern[row] for row in rows], size, self.fit_to_input)
+            known = torch.from_numpy(lesson.known[rows])
+            wafers.append(PractisedWafers(*encoded, pattern, known))
         return partial(EvidenceNet, columns=lesson.columns), _together(wafers)
 
-    def _by_size(self, maps, labels, weights, augment: bool):
-        """Encode wafers for training, those of one size together."""
+    def _by_size(
+        self, maps, labels, weights, augment: bool
+    ) -> Iterator[tuple[np.ndarray, tuple[Any, Any, Any, Any, Any]]]:
+        """Encode those that are shown at one size together; give their rows and an encoding.
+
+        The encoding is what `EncodedWafers` takes.
+        """
         shapes = [grid.shape for grid in maps]
         shown = shown_sizes(shapes, self.input_size)
         for size in np.unique(shown).tolist():
             rows = np.flatnonzero(shown == size)
-            yield (
-                rows,
-                (
-                    encode_maps([maps[row] for row in rows], size, self.fit_to_input),
-                    encode_dies([shapes[row] for row in rows], size, self.fit_to_input),
-                    torch.from_numpy(labels[rows]),
-                    torch.from_numpy(weights[rows].astype(np.float32)),
-                    self._augmentation(size) if augment else None,
-                ),
+            encoded = (
+                encode_maps([maps[row] for row in rows], size, self.fit_to_input),
+                encode_dies([shapes[row] for row in rows], size, self.fit_to_input),
+                torch.from_numpy(labels[rows]),
+                torch.from_numpy(weights[rows].astype(np.float32)),
+                self._augmentation(size) if augment else None,
             )
-
-    def _places(self, lesson: Lesson, rows, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Encode where the patterns of some wafers are, and whether that is known."""
-        pattern = encode_maps([lesson.pattern[row] for row in rows], size, self.fit_to_input)
-        return pattern, torch.from_numpy(lesson.known[rows])
+            yield rows, encoded
 
     def _augmentation(self, size: int) -> Augmentation:
         background = None

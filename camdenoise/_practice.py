@@ -44,10 +44,6 @@ class Practice(NamedTuple):
     labels: list[tuple[str, ...]]
     truth: list[np.ndarray]
 
-    def __add__(self, other: Practice) -> Practice:  # type: ignore[override]
-        """Put the wafers of both together."""
-        return Practice(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
 
 NOTHING = Practice([], [], [])
 
@@ -84,8 +80,14 @@ def practice_wafers(
     for kind, density, share in _MIXTURE:
         plantable = classes if kind == "diffuse" else real
         if len(plantable) >= (2 if kind == "two" else 1):
-            made += _planted(wafers, round(share * n_samples), kind, plantable, density, rng)
+            made = _joined(
+                made, _planted(wafers, round(share * n_samples), kind, plantable, density, rng)
+            )
     return made
+
+
+def _joined(first: Practice, second: Practice) -> Practice:
+    return Practice(*(one + other for one, other in zip(first, second, strict=True)))
 
 
 def _has_backgrounds(maps, target: np.ndarray) -> bool:
@@ -130,5 +132,5 @@ def _simulated(maps, classes, n_samples: int, rng: np.random.RandomState) -> Pra
     made = make_wafer_maps(
         n_samples, classes=classes, shapes=shapes, density=_THIN, random_state=rng
     )
-    labels = [(label,) for label in made.target.tolist()]
+    labels: list[tuple[str, ...]] = [(label,) for label in made.target.tolist()]
     return Practice(made.maps, labels, [truth[None] for truth in made.truth])

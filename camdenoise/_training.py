@@ -64,11 +64,11 @@ class SizedWafers(Dataset):
 
     Parameters
     ----------
-    parts : sequence of Dataset
+    parts : sequence of EncodedWafers
         The wafers of each size, none of them empty.
     """
 
-    def __init__(self, parts: Sequence[Dataset]):
+    def __init__(self, parts: Sequence[EncodedWafers]):
         self.parts = list(parts)
 
     def __len__(self) -> int:
