@@ -256,7 +256,7 @@ def test_practice_teaches_where_patterns_are():
         kept = [e.kept for e in denoiser.explain(maps, test.target[rows])]
         f1[practice] = die_scores(maps, truth, kept)["f1"].mean()
     raw = die_scores(maps, truth, [grid == 2 for grid in maps])["f1"].mean()
-    assert f1[1.0] > raw + 0.05 and f1[1.0] > f1[0.0] + 0.1
+    assert f1[1.0] > raw + 0.2 and f1[1.0] > f1[0.0] + 0.05
 
 
 # The denoiser
