@@ -87,7 +87,9 @@ def practice_wafers(
 
 
 def _joined(first: Practice, second: Practice) -> Practice:
-    return Practice(*(one + other for one, other in zip(first, second, strict=True)))
+    return Practice(
+        first.maps + second.maps, first.labels + second.labels, first.truth + second.truth
+    )
 
 
 def _has_backgrounds(maps, target: np.ndarray) -> bool:
