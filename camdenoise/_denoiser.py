@@ -23,7 +23,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from camdenoise._backbones import Backbone
+from camdenoise._backbones import WAFER_UNET, Backbone
 from camdenoise._classifier import WaferClassifier
 from camdenoise._component_planes import input_planes
 from camdenoise._decision import REFINEMENTS, pattern_probability, relative_saliency
@@ -44,6 +44,8 @@ from camdenoise.datasets._supply import BACKGROUND
 
 #: Classes whose wafers have no pattern in one place.
 NO_PATTERN_CLASSES = (BACKGROUND, "Random", "Near-full")
+# Sides of the default classifier's input: one for most wafers, one for those of many dies.
+_SIZES = (48, 96)
 # Quantiles of this many wafers are near enough.
 _ENOUGH_TO_CALIBRATE = 2000
 #: The method that reads the maps which a net keeps for each class.
@@ -60,7 +62,8 @@ class CamDenoiser(BaseDenoiser):
     Parameters
     ----------
     estimator : WaferClassifier or FrozenEstimator of a fitted one, default=None
-        Fitted as a clone in `fit`; a frozen one is used as it is. None: ``WaferClassifier()``.
+        Fitted as a clone in `fit`; a frozen one is used as it is. None:
+        ``WaferClassifier("wafer_unet", input_size=(48, 96))``, which keeps evidence die by die.
     method : str, default="auto"
         "evidence", the maps that ``"wafer_unet"`` keeps for each class, or a CAM method, one of
         `camdenoise.cam.METHODS`. "auto" takes evidence from a net that has it for a class named
@@ -310,7 +313,7 @@ class CamDenoiser(BaseDenoiser):
 
     def _estimator(self) -> BaseEstimator:
         if self.estimator is None:
-            return WaferClassifier(random_state=self.random_state)
+            return WaferClassifier(WAFER_UNET, input_size=_SIZES, random_state=self.random_state)
         return self.estimator
 
     def _is_frozen(self) -> bool:
