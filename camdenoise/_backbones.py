@@ -99,13 +99,9 @@ def pooled_linear_head(n_features: int, n_classes: int) -> nn.Module:
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n_features, n_classes))
 
 
-def wafer_resnet(n_classes: int, width: int = 16) -> Backbone:
-    """Build the default network: narrow, with a stem that keeps every die.
-
-    A 64 px input leaves grids of 64, 32, 16 and 8, so that the middle stages still resolve a
-    scratch. Width 16 has 0.3 million parameters.
-    """
-    widths = [width, width, 2 * width, 4 * width, 8 * width]
+def residual_stages(width: int) -> Stages:
+    """Build a stem that keeps every die and four residual stages, of which three halve the grid."""
+    widths = stage_widths(width)
     stages: Stages = {
         "stem": nn.Sequential(
             nn.Conv2d(N_PLANES, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
@@ -113,7 +109,22 @@ def wafer_resnet(n_classes: int, width: int = 16) -> Backbone:
     }
     for index, stride in enumerate((1, 2, 2, 2), start=1):
         stages[f"stage{index}"] = ResidualBlock(widths[index - 1], widths[index], stride)
-    return Backbone(stages, pooled_linear_head(widths[-1], n_classes))
+    return stages
+
+
+def stage_widths(width: int) -> list[int]:
+    """Return the number of channels behind the stem and behind each residual stage."""
+    return [width, width, 2 * width, 4 * width, 8 * width]
+
+
+def wafer_resnet(n_classes: int, width: int = 16) -> Backbone:
+    """Build the default network: narrow, with a stem that keeps every die.
+
+    A 64 px input leaves grids of 64, 32, 16 and 8, so that the middle stages still resolve a
+    scratch. Width 16 has 0.3 million parameters.
+    """
+    stages = residual_stages(width)
+    return Backbone(stages, pooled_linear_head(stage_widths(width)[-1], n_classes))
 
 
 class _TimmFeatures(nn.Module):

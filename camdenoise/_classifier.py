@@ -20,12 +20,11 @@ from sklearn.utils.validation import (
     check_is_fitted,
     column_or_1d,
 )
-from skorch.callbacks import LRScheduler
 from skorch.helper import predefined_split
 
 from camdenoise._augmentation import Augmentation, symmetry
 from camdenoise._backbones import Backbone, make_backbone
-from camdenoise._encoding import FITS, die_of_pixel, encode_maps, fitted_shape, one_hot
+from camdenoise._encoding import FITS, encode_dies, encode_maps, one_hot
 from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
 from camdenoise._training import (
     EncodedWafers,
@@ -33,8 +32,10 @@ from camdenoise._training import (
     TrainingProgress,
     WaferBatches,
     WaferNet,
-    bfloat16_is_faster,
+    epoch_summaries,
+    one_cycle,
     resolve_device,
+    wants_bfloat16,
 )
 
 
@@ -304,7 +305,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         self.net_.optimizer_.state.clear()
         self.net_.set_params(train_split=None)
         self.module_: Backbone = self.net_.module_.eval()
-        self.history_ = [_epoch_summary(row) for row in self.net_.history]
+        self.history_ = epoch_summaries(self.net_.history)
 
     def _datasets(self, maps, codes, weights, seed):
         rows, held_out = np.arange(len(maps)), None
@@ -325,15 +326,10 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
 
     def _encoded(self, maps, codes, weights) -> tuple[torch.Tensor, ...]:
         """Return die codes, die of each pixel row and column, label codes and weights."""
-        dies = np.zeros((len(maps), 2, self.input_size), np.int64)
-        for row, grid in enumerate(maps):
-            pixels = fitted_shape(grid.shape, self.input_size, self.fit_to_input)
-            for axis, (n_dies, n_pixels) in enumerate(zip(grid.shape, pixels, strict=True)):
-                start = (self.input_size - n_pixels) // 2
-                dies[row, axis, start : start + n_pixels] = die_of_pixel(n_dies, n_pixels)
+        shapes = [grid.shape for grid in maps]
         return (
             self.encode(maps),
-            torch.from_numpy(dies),
+            encode_dies(shapes, self.input_size, self.fit_to_input),
             torch.from_numpy(codes.astype(np.int64)),
             torch.from_numpy(weights.astype(np.float32)),
         )
@@ -345,9 +341,6 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         return Augmentation(self.symmetries, self.flip_rate, background)
 
     def _net(self, module, train, valid, device: str, seed: int) -> WaferNet:
-        low_precision = self.precision == "bfloat16" or (
-            self.precision == "auto" and bfloat16_is_faster(module, device)
-        )
         return WaferNet(
             module,
             criterion=torch.nn.CrossEntropyLoss,
@@ -366,21 +359,14 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             callbacks__valid_acc=None,
             callbacks__print_log=None,
             device=device,
-            bfloat16=low_precision,
+            bfloat16=wants_bfloat16(self.precision, module, device),
         )
 
     def _callbacks(self, n_wafers: int) -> list:
         callbacks: list = []
         if self.lr_schedule == "onecycle":
             steps = self.max_epochs * -(-n_wafers // self.batch_size)
-            callbacks.append(
-                LRScheduler(
-                    torch.optim.lr_scheduler.OneCycleLR,
-                    max_lr=self.learning_rate,
-                    total_steps=steps + 1,
-                    step_every="batch",
-                )
-            )
+            callbacks.append(one_cycle(self.learning_rate, steps))
         if self.early_stopping:
             callbacks.append(StopEarly(patience=self.n_iter_no_change, load_best=True, sink=_quiet))
         if self.progress:
@@ -403,13 +389,3 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
 
 def _quiet(message: str) -> None:
     """Swallow skorch's early-stopping message; `history_` has the epochs."""
-
-
-def _epoch_summary(row: dict) -> dict:
-    names = {
-        "epoch": "epoch",
-        "train_loss": "train_loss",
-        "valid_loss": "valid_loss",
-        "dur": "seconds",
-    }
-    return {ours: row[theirs] for theirs, ours in names.items() if theirs in row}

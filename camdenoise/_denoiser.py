@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, get_tags, indexable
+from sklearn.utils import Bunch, check_random_state, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -106,7 +106,7 @@ class CamDenoiser(BaseDenoiser):
     on_error : {"raise", "keep"}, default="raise"
         What to do with a map that cannot be read: raise, or give it back as it came.
     random_state : int, RandomState instance or None, default=None
-        For the classifier when `estimator` is None.
+        For the classifier when `estimator` is None, and for ``method="randomcam"``.
 
     Attributes
     ----------
@@ -366,14 +366,15 @@ class CamDenoiser(BaseDenoiser):
         if codes is None and self.target != "predicted":
             codes = self._codes_of([self.target] * len(maps))
         starts = range(0, len(maps), self.batch_size)
+        random_state = check_random_state(self.random_state)
         explanations: list[Explanation] = []
         for start in tqdm(starts, unit="batch", leave=None, disable=not self.progress):
             rows = slice(start, start + self.batch_size)
             batch_codes = None if codes is None else np.asarray(codes)[rows]
-            explanations += self._explain_batch(maps[rows], batch_codes)
+            explanations += self._explain_batch(maps[rows], batch_codes, random_state)
         return explanations
 
-    def _explain_batch(self, maps, codes) -> list[Explanation]:
+    def _explain_batch(self, maps, codes, random_state) -> list[Explanation]:
         import torch
 
         clf = self.estimator_
@@ -384,6 +385,7 @@ class CamDenoiser(BaseDenoiser):
             self.layers_,
             method=self.method,
             targets=None if codes is None else torch.as_tensor(codes),
+            random_state=random_state,
         )
         probabilities = torch.softmax(result.logits.double(), dim=1)
         probability = probabilities.gather(1, result.targets[:, None])[:, 0].cpu().numpy()

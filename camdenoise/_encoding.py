@@ -71,6 +71,37 @@ def encode_maps(maps: Sequence[np.ndarray], size: int, fit: str = "stretch") -> 
     return torch.from_numpy(square)
 
 
+def encode_dies(shapes: Sequence[tuple[int, int]], size: int, fit: str = "stretch") -> torch.Tensor:
+    """Tell which die each pixel row and column of the encoded maps shows.
+
+    Parameters
+    ----------
+    shapes : sequence of (height, width)
+        Die grid of each wafer.
+    size : int
+        Side of the square in pixels.
+    fit : {"stretch", "pad"}
+        As in `encode_maps`.
+
+    Returns
+    -------
+    Tensor of int64, shape (n_maps, 2, size)
+        Die rows of the pixel rows, die columns of the pixel columns; 0 where padded.
+
+    Examples
+    --------
+    >>> encode_dies([(2, 4)], 4).tolist()
+    [[[0, 0, 1, 1], [0, 1, 2, 3]]]
+    """
+    dies = np.zeros((len(shapes), 2, size), np.int64)
+    for row, shape in enumerate(shapes):
+        pixels = fitted_shape(shape, size, fit)
+        for axis, (n_dies, n_pixels) in enumerate(zip(shape, pixels, strict=True)):
+            start = (size - n_pixels) // 2
+            dies[row, axis, start : start + n_pixels] = die_of_pixel(n_dies, n_pixels)
+    return torch.from_numpy(dies)
+
+
 def one_hot(codes: torch.Tensor) -> torch.Tensor:
     """Turn die codes into one plane per code: float32 (n, 3, size, size), channels last."""
     planes = codes.new_empty((*codes.shape, 3), dtype=torch.float32)
@@ -93,6 +124,50 @@ def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np
     np.add.at(weights, (np.arange(n_dies), low), 1 - (cell - low))
     np.add.at(weights, (np.arange(n_dies), np.minimum(low + 1, grid - 1)), cell - low)
     return weights
+
+
+def averaging_matrix(n_dies: int, n_pixels: int) -> np.ndarray:
+    """Return the weights that average an axis over the pixels of each die.
+
+    A die too small for a pixel of its own gets the one that holds its centre.
+    """
+    shown, near = die_of_pixel(n_dies, n_pixels), die_of_pixel(n_pixels, n_dies)
+    weights = (shown == np.arange(n_dies)[:, None]).astype(np.float32)
+    without = weights.sum(axis=1) == 0
+    weights[without, near[without]] = 1
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def mean_on_dies(values: np.ndarray, shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    """Average the pixels of each die, for wafers that were stretched to the square.
+
+    Unlike `to_die_grid`, which interpolates a coarse map, this reads a map of the input's own
+    resolution, in which a pixel belongs to one die, without mixing neighbours.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_maps, size, size)
+        One value per pixel of the model's input.
+    shapes : sequence of (height, width)
+        Die grid of each wafer.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (height, width)
+        One per wafer, at its own size.
+
+    Examples
+    --------
+    >>> mean_on_dies(np.array([[[1, 3], [5, 7]]], np.float32), [(1, 2)])[0].tolist()
+    [[3.0, 5.0]]
+    """
+    size = values.shape[-1]
+    on_dies: list[Any] = [None] * len(shapes)
+    for (height, width), rows in _rows_by_shape(shapes).items():
+        read_y, read_x = averaging_matrix(height, size), averaging_matrix(width, size)
+        for row, means in zip(rows, read_y @ values[rows] @ read_x.T, strict=True):
+            on_dies[row] = means
+    return on_dies
 
 
 def to_die_grid(

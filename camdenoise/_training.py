@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, EarlyStopping
+from skorch import NeuralNet, NeuralNetClassifier
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
@@ -85,8 +85,8 @@ class WaferBatches:
             yield self.dataset.batch(rows, self.generator)
 
 
-class WaferNet(NeuralNetClassifier):
-    """A skorch classifier with weighted cross-entropy and optional bfloat16 autocast."""
+class WaferMapNet(NeuralNet):
+    """A skorch net on encoded wafers, with optional bfloat16 autocast; a subclass has the loss."""
 
     def __init__(self, *args, bfloat16: bool = False, **kwargs):
         super().__init__(*args, **kwargs)
@@ -111,11 +111,15 @@ class WaferNet(NeuralNetClassifier):
         return self
 
     def infer(self, x, **fit_params):
-        """Return the logits of a batch."""
+        """Return the module's output for a batch, in float32."""
         planes = (x["x"] if isinstance(x, dict) else x).to(self.device)
         planes = planes.contiguous(memory_format=memory_order(self.module_))
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bfloat16):
             return self.module_(planes).float()
+
+
+class WaferNet(WaferMapNet, NeuralNetClassifier):
+    """A skorch classifier with weighted cross-entropy."""
 
     def get_loss(self, y_pred, y_true, X=None, *args, **kwargs):
         """Return the weighted mean cross-entropy."""
@@ -186,6 +190,34 @@ def memory_order(module: nn.Module) -> torch.memory_format:
 def _is_unsafe(layer: nn.Conv2d) -> bool:
     strided_1x1 = max(layer.kernel_size) == 1 < max(layer.stride)
     return strided_1x1 and layer.in_channels // layer.groups < 16
+
+
+def one_cycle(learning_rate: float, n_steps: int) -> LRScheduler:
+    """Warm up to the learning rate and decay over `n_steps` batches (Smith & Topin 2019)."""
+    return LRScheduler(
+        torch.optim.lr_scheduler.OneCycleLR,
+        max_lr=learning_rate,
+        total_steps=n_steps + 1,
+        step_every="batch",
+    )
+
+
+def epoch_summaries(history) -> list[dict]:
+    """Return the losses and seconds of each epoch of a skorch history."""
+    names = {
+        "epoch": "epoch",
+        "train_loss": "train_loss",
+        "valid_loss": "valid_loss",
+        "dur": "seconds",
+    }
+    return [
+        {ours: row[theirs] for theirs, ours in names.items() if theirs in row} for row in history
+    ]
+
+
+def wants_bfloat16(precision: str, module: nn.Module, device: str) -> bool:
+    """Decide on autocast: as `precision` says, or for "auto" where it is faster."""
+    return precision == "bfloat16" or (precision == "auto" and bfloat16_is_faster(module, device))
 
 
 def bfloat16_is_faster(module: nn.Module, device: str) -> bool:

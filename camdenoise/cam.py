@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 from torch import nn
 
 from camdenoise._backbones import Backbone
@@ -136,6 +138,31 @@ def xgradcam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     return (weights * activation).sum(dim=1).relu()
 
 
+def randomcam(
+    activation: torch.Tensor, gradient: torch.Tensor, random_state: Any = None
+) -> torch.Tensor:
+    """RandomCAM: channels weighted at random, the baseline of a method that chooses weights.
+
+    Parameters
+    ----------
+    activation, gradient : Tensor, shape (n, channels, height, width)
+        ``A``, and ``G``, which is not looked at.
+    random_state : int, RandomState instance or None, default=None
+        For the weights.
+
+    Returns
+    -------
+    Tensor, shape (n, height, width)
+        ``relu(sum_k u_k A_k)`` with ``u_k`` uniform in -1..1, drawn anew for each image.
+
+    References
+    ----------
+    .. [1] J. Gildenblat et al., pytorch-grad-cam, https://github.com/jacobgil/pytorch-grad-cam.
+    """
+    drawn = check_random_state(random_state).uniform(-1, 1, (*activation.shape[:2], 1, 1))
+    return (torch.as_tensor(drawn).to(activation) * activation).sum(dim=1).relu()
+
+
 #: The methods computed here, exactly and by one differentiation of the head.
 GRADIENT_METHODS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "gradcam": gradcam,
@@ -151,11 +178,10 @@ PACKAGE_METHODS = {
     "eigencam": "EigenCAM",
     "eigengradcam": "EigenGradCAM",
     "ablationcam": "AblationCAM",
-    "randomcam": "RandomCAM",
     "fullgrad": "FullGrad",
 }
 
-METHODS = (*GRADIENT_METHODS, *PACKAGE_METHODS)
+METHODS = (*GRADIENT_METHODS, "randomcam", *PACKAGE_METHODS)
 
 
 @dataclass(frozen=True)
@@ -184,6 +210,7 @@ def activation_maps(
     *,
     method: str = "layercam",
     targets: torch.Tensor | None = None,
+    random_state: Any = None,
 ) -> ActivationMaps:
     """Explain a batch of images, all target layers in one pass.
 
@@ -199,6 +226,8 @@ def activation_maps(
         One of `METHODS`. Those of pytorch-grad-cam come scaled to 0..1 per image.
     targets : Tensor of int64, shape (n,), default=None
         Class to explain in each image; the predicted one where None.
+    random_state : int, RandomState instance or None, default=None
+        For the weights of ``"randomcam"``; the other methods draw nothing.
 
     Returns
     -------
@@ -211,7 +240,7 @@ def activation_maps(
 
     Notes
     -----
-    The gradient-based methods are safe to call from several threads on one net, which is not
+    The methods computed here are safe to call from several threads on one net, which is not
     modified when it is in eval mode: there are no hooks, and parameters keep their flags. Those of
     pytorch-grad-cam register hooks while they run, so they need the net for themselves.
 
@@ -227,7 +256,14 @@ def activation_maps(
     with _evaluating(net):
         if method in PACKAGE_METHODS:
             return _maps_by_package(net, images, layers, method, targets)
-        return _maps_by_cut(net, images, layers, GRADIENT_METHODS[method], targets)
+        return _maps_by_cut(net, images, layers, _of_layer(method, random_state), targets)
+
+
+def _of_layer(method: str, random_state: Any) -> Callable[..., torch.Tensor]:
+    """Return the function of ``A`` and ``G``; its random numbers go on from layer to layer."""
+    if method == "randomcam":
+        return partial(randomcam, random_state=check_random_state(random_state))
+    return GRADIENT_METHODS[method]
 
 
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:

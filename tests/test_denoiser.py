@@ -147,6 +147,16 @@ def test_methods(method, classifier, wafers):
     assert all(np.isfinite(e.saliency).all() for e in denoiser.explain(wafers.maps[:5]))
 
 
+def test_randomcam_follows_random_state(classifier, wafers):
+    def saliency(seed):
+        options = {"method": "randomcam", "batch_size": 2, "random_state": seed}
+        denoiser = CamDenoiser(FrozenEstimator(classifier), **options).fit(wafers.maps)
+        return np.concatenate([e.saliency.ravel() for e in denoiser.explain(wafers.maps[:5])])
+
+    np.testing.assert_array_equal(saliency(0), saliency(0))
+    assert (saliency(0) != saliency(1)).any()
+
+
 def test_frozen_estimator_is_not_fitted_again(classifier, wafers):
     before = classifier.predict_proba(wafers.maps)
     denoiser = CamDenoiser(FrozenEstimator(classifier))
