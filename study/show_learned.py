@@ -134,7 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", required=True, help="npz file of real wafers, or its folder")
     parser.add_argument("--out", type=Path, required=True, help="folder of results")
     parser.add_argument("--fold", type=int, default=0, help="whose parts make the test wafers")
-    parser.add_argument("--train", type=int, default=800, help="training wafers of each kind")
+    parser.add_argument("--train", type=int, default=1600, help="training wafers of each kind")
     parser.add_argument("--test", type=int, default=300, help="test wafers of each kind")
     options = parser.parse_args(arguments)
     data = load_wafer_maps(options.data)

@@ -29,7 +29,8 @@ def on_every_filter(test):
 
 
 def test_every_filter_is_exported():
-    assert set(CLASSES) == set(StatelessFilter.__subclasses__())
+    ours = {f for f in StatelessFilter.__subclasses__() if f.__module__.startswith("camdenoise.")}
+    assert set(CLASSES) == ours
 
 
 @on_every_filter

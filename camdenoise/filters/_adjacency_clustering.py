@@ -83,9 +83,12 @@ def smoothest(
     die = np.arange(n_dies)
     tails = [first, second, np.full(observed.sum(), source), die[~observed]]
     heads = [second, first, die[observed], np.full((~observed).sum(), sink)]
-    capacity = [coupling, coupling, fidelity[observed], fidelity[~observed]]
-    arcs = np.concatenate(capacity).astype(np.int32), (np.concatenate(tails), np.concatenate(heads))
-    network = sparse.csr_array(arcs, shape=(n_dies + 2, n_dies + 2))
+    capacities = [coupling, coupling, fidelity[observed], fidelity[~observed]]
+    # Older releases of scipy take nothing but 32 bits.
+    tail, head, capacity = (
+        np.concatenate(parts).astype(np.int32) for parts in (tails, heads, capacities)
+    )
+    network = sparse.csr_array((capacity, (tail, head)), shape=(n_dies + 2, n_dies + 2))
     left = network - csgraph.maximum_flow(network, source, sink).flow
     # Zero is what cannot be reached against the arcs that have capacity left, from the sink.
     to_sink = csgraph.breadth_first_order((left > 0).T, sink, return_predecessors=False)
