@@ -61,12 +61,12 @@ def inference_net(net: Backbone, input_size: int) -> Backbone:
     return copy
 
 
-def stage_arithmetic(net: Backbone, precision: str) -> torch.autocast:
-    """Return the context for the stages of a net: bfloat16 where it pays, or is asked for.
+def takes_bfloat16(net: Backbone, precision: str) -> bool:
+    """Tell whether the stages of a net run in bfloat16: where asked for, or where it pays.
 
     "auto" takes it on CPUs with bfloat16 instructions; one that imitates them is slower than in
-    float32. It leaves nets with grouped or depthwise convolutions in float32: those are deep, and
-    bfloat16 changed the class of 4 in 1000 wafers (see docs/performance.md).
+    float32. It leaves nets with grouped or depthwise convolutions in float32: there bfloat16 gains
+    least and changes the class of more wafers than 1 in 1000 (see docs/performance.md).
 
     Raises
     ------
@@ -75,14 +75,17 @@ def stage_arithmetic(net: Backbone, precision: str) -> torch.autocast:
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
-    kind = next(net.parameters()).device.type
-    low = precision == "bfloat16" or (precision == "auto" and kind == "cpu" and _pays(net))
-    return torch.autocast(kind, torch.bfloat16, enabled=low)
-
-
-def _pays(net: Backbone) -> bool:
+    if precision != "auto":
+        return precision == "bfloat16"
     grouped = any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in net.modules())
-    return torch.cpu._is_avx512_bf16_supported() and not grouped
+    on_cpu = next(net.parameters()).device.type == "cpu"
+    return on_cpu and not grouped and torch.cpu._is_avx512_bf16_supported()
+
+
+def stage_arithmetic(net: Backbone, precision: str) -> torch.autocast:
+    """Return the context in which the stages of a net run."""
+    device = next(net.parameters()).device.type
+    return torch.autocast(device, torch.bfloat16, enabled=takes_bfloat16(net, precision))
 
 
 def logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
@@ -94,8 +97,9 @@ def logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
         return net.head(images.float())
 
 
+@torch.inference_mode(False)
 def _folded(net: Backbone, input_size: int) -> Backbone:
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.enable_grad():
         copy = deepcopy(net).eval().requires_grad_(True)
         pairs = _norms_behind_convolutions(copy, input_size)
     copy.requires_grad_(False)
