@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from camdenoise._backbones import N_PLANES, Backbone
 
@@ -104,15 +104,8 @@ def _folded(net: Backbone, input_size: int) -> Backbone:
         pairs = _norms_behind_convolutions(copy, input_size)
     copy.requires_grad_(False)
     for norm, convolution in pairs.items():
-        convolution.weight, convolution.bias = fuse_conv_bn_weights(
-            convolution.weight,
-            convolution.bias,
-            norm.running_mean,
-            norm.running_var,
-            norm.eps,
-            norm.weight,
-            norm.bias,
-        )
+        fused = fuse_conv_bn_eval(convolution, norm)
+        convolution.weight, convolution.bias = fused.weight, fused.bias
     for parent in list(copy.modules()):
         for name, child in parent.named_children():
             if child in pairs:
@@ -122,7 +115,7 @@ def _folded(net: Backbone, input_size: int) -> Backbone:
     return copy.to(memory_format=torch.channels_last)
 
 
-def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.Module, nn.Module]:
+def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.BatchNorm2d, nn.Conv2d]:
     """Find the batch norms that read a convolution which nothing else reads.
 
     The autograd graph of one pass shows that for any code. torch.fx would, too, but while it looks
@@ -147,24 +140,18 @@ def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.Module
     for node, norm in module_of.items():
         before = graph[node][0]
         convolution = module_of.get(before)
+        if not isinstance(norm, nn.BatchNorm2d) or not isinstance(convolution, nn.Conv2d):
+            continue
         used_once = readers[before] == uses[convolution] == uses[norm] == 1
-        if used_once and _folds(convolution, norm):
+        if used_once and norm.running_mean is not None:
             pairs[norm] = convolution
     return pairs
-
-
-def _folds(convolution: nn.Module | None, norm: nn.Module) -> bool:
-    return (
-        isinstance(convolution, nn.Conv2d)
-        and isinstance(norm, nn.BatchNorm2d)
-        and norm.running_mean is not None
-    )
 
 
 def _autograd_graph(output: torch.Tensor) -> dict[Any, list]:
     """Return what each operation behind `output` reads."""
     graph: dict[Any, list] = {}
-    waiting = [output.grad_fn]
+    waiting: list[Any] = [output.grad_fn]
     while waiting:
         node = waiting.pop()
         if node not in graph:
