@@ -87,8 +87,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return a tensor of shape (batch, n_out, height / stride, width / stride)."""
         x = self.pool(x)
-        # In place: for maps this narrow new memory costs more than the arithmetic.
-        return self.body(x).add_(self.shortcut(x)).relu_()
+        # In place, because new memory for maps this narrow costs more than the arithmetic.
+        return (self.body(x) + self.shortcut(x)).relu_()
 
 
 def _projection(n_in: int, n_out: int) -> nn.Module:

@@ -26,7 +26,7 @@ from skorch.helper import predefined_split
 from camdenoise._augmentation import Augmentation, symmetry
 from camdenoise._backbones import Backbone, make_backbone
 from camdenoise._encoding import FITS, die_of_pixel, encode_maps, fitted_shape, one_hot
-from camdenoise._inference import inference_net, logits
+from camdenoise._inference import class_logits, inference_net
 from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
 from camdenoise._training import (
     EncodedWafers,
@@ -87,8 +87,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Patience of `early_stopping`, in epochs.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Arithmetic of training and prediction. "auto" takes bfloat16 where it is faster on this
-        machine. Its rounding moves probabilities, by up to .02 on 10,553 real wafers of which 3
-        changed class; for prediction as exact on every machine, set "float32" after the fit.
+        machine. That moves probabilities, on real wafers by up to .02 (see docs/performance.md);
+        where the class is close, prediction is in float32 all the same.
     device : str, default="cpu"
         A torch device, or "auto" for a GPU where there is one.
     progress : bool, default=False
@@ -394,8 +394,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         device = next(net.parameters()).device
         # In larger batches the feature maps leave the processor's cache.
         batches = (one_hot(batch).to(device) for batch in images.split(64))
-        found = [logits(net, batch, self.precision).double().cpu() for batch in batches]
-        return torch.softmax(torch.cat(found), dim=1).numpy()
+        logits = [class_logits(net, batch, self.precision).double().cpu() for batch in batches]
+        return torch.softmax(torch.cat(logits), dim=1).numpy()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -19,8 +19,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from camdenoise._backbones import N_PLANES, Backbone
 
-#: Arithmetic of the convolutions.
+#: Arithmetic of the stages.
 PRECISIONS = ("auto", "float32", "bfloat16")
+#: Logits no further apart than this are computed in float32: bfloat16 moved none by more than .08
+#: on real wafers (see docs/performance.md), so two of them by less than this.
+CLOSE = 0.2
 
 # Beside the nets and not in them: so no copy is pickled, and each goes when its net goes.
 _COPIES: WeakKeyDictionary[Backbone, tuple[tuple, Backbone]] = WeakKeyDictionary()
@@ -65,8 +68,8 @@ def takes_bfloat16(net: Backbone, precision: str) -> bool:
     """Tell whether the stages of a net run in bfloat16: where asked for, or where it pays.
 
     "auto" takes it on CPUs with bfloat16 instructions; one that imitates them is slower than in
-    float32. It leaves nets with grouped or depthwise convolutions in float32: there bfloat16 gains
-    least and changes the class of more wafers than 1 in 1000 (see docs/performance.md).
+    float32. It leaves nets with grouped or depthwise convolutions in float32, which they are
+    differentiated in up to three times as fast.
 
     Raises
     ------
@@ -82,19 +85,32 @@ def takes_bfloat16(net: Backbone, precision: str) -> bool:
     return on_cpu and not grouped and torch.cpu._is_avx512_bf16_supported()
 
 
-def stage_arithmetic(net: Backbone, precision: str) -> torch.autocast:
+def stage_arithmetic(net: Backbone, bfloat16: bool) -> torch.autocast:
     """Return the context in which the stages of a net run."""
-    device = next(net.parameters()).device.type
-    return torch.autocast(device, torch.bfloat16, enabled=takes_bfloat16(net, precision))
+    return torch.autocast(next(net.parameters()).device.type, torch.bfloat16, enabled=bfloat16)
 
 
-def logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
-    """Return what the net says of a batch, in float32; only the stages run in `precision`."""
+def class_is_close(logits: torch.Tensor) -> torch.Tensor:
+    """Tell in which images rounding to bfloat16 could have chosen another class."""
+    best = logits.topk(min(2, logits.shape[1]), dim=1).values
+    return best[:, 0] - best[:, -1] < CLOSE
+
+
+def class_logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
+    """Return the logits of a batch in float32; where the class is close, exactly."""
+    bfloat16 = takes_bfloat16(net, precision)
     with torch.inference_mode():
-        with stage_arithmetic(net, precision):
-            for stage in net.stages.values():
-                images = stage(images)
-        return net.head(images.float())
+        logits = _logits(net, images, bfloat16)
+        if bfloat16 and (close := class_is_close(logits)).any():
+            logits[close] = _logits(net, images[close], False)
+    return logits
+
+
+def _logits(net: Backbone, images: torch.Tensor, bfloat16: bool) -> torch.Tensor:
+    with stage_arithmetic(net, bfloat16):
+        for stage in net.stages.values():
+            images = stage(images)
+    return net.head(images.float())
 
 
 @torch.inference_mode(False)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ import torch
 from torch import nn
 
 from camdenoise._backbones import Backbone
-from camdenoise._inference import stage_arithmetic
+from camdenoise._inference import class_is_close, stage_arithmetic, takes_bfloat16
 
 # Keep the divisions finite where a channel is silent; the values of pytorch-grad-cam, because
 # silent channels are common behind a ReLU and these then decide the weights.
@@ -205,8 +206,9 @@ def activation_maps(
     targets : Tensor of int64, shape (n,), default=None
         Class to explain in each image; the predicted one where None.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Arithmetic of the stages; "auto" takes bfloat16 on CPUs that have it. The head and the
-        arithmetic of the maps are always in float32, and so are the methods of pytorch-grad-cam.
+        Arithmetic of the stages; "auto" takes bfloat16 on CPUs that have it. In float32 are always
+        the head, the arithmetic of the maps, the methods of pytorch-grad-cam and, where `targets`
+        is None, images whose class is close.
 
     Returns
     -------
@@ -235,7 +237,12 @@ def activation_maps(
     with _evaluating(net):
         if method in PACKAGE_METHODS:
             return _maps_by_package(net, images, layers, method, targets)
-        return _maps_by_cut(net, images, layers, GRADIENT_METHODS[method], targets, precision)
+        explain = partial(_maps_by_cut, net, layers=layers, method=GRADIENT_METHODS[method])
+        bfloat16 = takes_bfloat16(net, precision)
+        maps = explain(images=images, targets=targets, bfloat16=bfloat16)
+        if bfloat16 and targets is None and (close := class_is_close(maps.logits)).any():
+            _set_rows(maps, close, explain(images=images[close], targets=None, bfloat16=False))
+        return maps
 
 
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
@@ -276,11 +283,17 @@ def _fixed_parameters(net: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
-def _maps_by_cut(net, images, layers, method, targets, precision) -> ActivationMaps:
+def _set_rows(maps: ActivationMaps, rows: torch.Tensor, exact: ActivationMaps) -> None:
+    maps.logits[rows], maps.targets[rows] = exact.logits, exact.targets
+    for name, values in exact.layers.items():
+        maps.layers[name][rows] = values
+
+
+def _maps_by_cut(net, images, layers, method, targets, bfloat16) -> ActivationMaps:
     """Run the trunk without autograd, then differentiate the head alone."""
     names = list(net.stages)
     first = min(names.index(name) for name in layers)
-    arithmetic = stage_arithmetic(net, precision)
+    arithmetic = stage_arithmetic(net, bfloat16)
     with torch.no_grad(), arithmetic:
         x = images
         for name in names[: first + 1]:
