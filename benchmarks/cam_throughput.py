@@ -7,6 +7,9 @@ autograd of the net as it was trained. Ours is timed in float32 and in the preci
 whose memory is laid out channels-last as `WaferClassifier` does it, and on a copy as torch builds
 it, which is what its users pass.
 
+The share of the peak is what ours does of the multiplications and additions that a product of two
+large matrices does in the same time and type.
+
 Run as ``python benchmarks/cam_throughput.py``.
 """
 
@@ -21,6 +24,7 @@ import pandas as pd
 import torch
 from pytorch_grad_cam import GradCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch.utils.flop_counter import FlopCounterMode
 
 from camdenoise._backbones import make_backbone
 from camdenoise._encoding import encode_maps, one_hot
@@ -38,14 +42,31 @@ LAYERS = {
 }
 
 
-def seconds(work) -> float:
+def seconds(work, clock) -> float:
     """Time one call."""
-    start = time.perf_counter()
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def compare(name: str, method: str, where: str, images: torch.Tensor, rounds: int) -> dict:
+def operations(work) -> int:
+    """Count the additions and multiplications of one call."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def peak(dtype: torch.dtype, clock) -> float:
+    """Return the operations a second of a matrix product."""
+    matrix = torch.rand(2048, 2048).to(dtype)
+
+    def product():
+        return matrix @ matrix
+
+    return operations(product) / min(seconds(product, clock) for _ in range(7))
+
+
+def compare(name: str, method: str, where: str, images: torch.Tensor, rounds: int, clock) -> dict:
     """Time our engine, the peer and a plain pass in turn."""
     torch.manual_seed(0)
     net = make_backbone(name, 6).eval().to(memory_format=torch.channels_last)
@@ -79,14 +100,17 @@ def compare(name: str, method: str, where: str, images: torch.Tensor, rounds: in
     }
     for work in works.values():
         work()
-    times = pd.DataFrame([{k: seconds(w) for k, w in works.items()} for _ in range(rounds)])
+    times = pd.DataFrame([{k: seconds(w, clock) for k, w in works.items()} for _ in range(rounds)])
     medians = times.median()
     speed = (len(images) / medians).round().astype(int)
+    bfloat16 = takes_bfloat16(net, "auto")
+    done = operations(works["ours"]) / medians["ours"]
     return {
         "net": name,
         "method": method,
         "layers": " ".join(layers),
-        "bfloat16": takes_bfloat16(net, "auto"),
+        "bfloat16": bfloat16,
+        "of the peak": round(done / peak(torch.bfloat16 if bfloat16 else torch.float32, clock), 2),
         **{f"{key} (maps/s)": value for key, value in speed.items()},
         **{
             f"{other} / {one}": round(medians[other] / medians[one], 1)
@@ -106,12 +130,16 @@ def main() -> None:
         "--layers", choices=("last", "auto"), default="last", help="auto: those of CamDenoiser"
     )
     parser.add_argument("--nets", nargs="+", choices=LAYERS, default=list(LAYERS))
+    parser.add_argument(
+        "--processor-time", action="store_true", help="for a busy machine, with one thread"
+    )
     options = parser.parse_args()
+    clock = time.process_time if options.processor_time else time.perf_counter
     wafers = make_wafer_maps(options.batch, random_state=0)
     images = one_hot(encode_maps(wafers.maps, options.size))
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, numpy {np.__version__}")
     rows = [
-        compare(name, method, options.layers, images, options.rounds)
+        compare(name, method, options.layers, images, options.rounds, clock)
         for name in options.nets
         for method in PEERS
     ]
