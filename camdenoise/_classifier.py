@@ -29,7 +29,7 @@ from camdenoise._backbones import N_PLANES_WITH_COMPONENTS, Backbone, make_backb
 from camdenoise._component_planes import input_planes, with_component_planes
 from camdenoise._encoding import FITS, encode_dies, encode_maps, shown_sizes
 from camdenoise._evidence_training import EvidenceNet, PractisedWafers, with_practice
-from camdenoise._inference import inference_net, logits
+from camdenoise._inference import class_logits, inference_net
 from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
 from camdenoise._practice import NOTHING, practice_wafers
 from camdenoise._training import (
@@ -102,8 +102,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Patience of `early_stopping`, in epochs.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Arithmetic of training and prediction. "auto" takes bfloat16 where it is faster on this
-        machine. Its rounding moves probabilities, by up to .02 on 10,553 real wafers of which 3
-        changed class; for prediction as exact on every machine, set "float32" after the fit.
+        machine. That moves probabilities, on real wafers by up to .02 (see docs/performance.md);
+        where the class is close, prediction is in float32 all the same.
     device : str, default="cpu"
         A torch device, or "auto" for a GPU where there is one.
     progress : bool, default=False
@@ -476,7 +476,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     def _probabilities(self, codes: torch.Tensor) -> np.ndarray:
         net = inference_net(self.module_, codes.shape[-1])
         images = input_planes(codes).to(next(net.parameters()).device)
-        found = logits(net, images, self.precision).double().cpu()
+        found = class_logits(net, images, self.precision).double().cpu()
         return torch.softmax(found, dim=1).numpy()
 
     def __sklearn_tags__(self):

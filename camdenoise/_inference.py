@@ -15,12 +15,15 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from camdenoise._backbones import Backbone
 
-#: Arithmetic of the convolutions.
+#: Arithmetic of the stages.
 PRECISIONS = ("auto", "float32", "bfloat16")
+#: Logits no further apart than this are computed in float32: bfloat16 moved none by more than .08
+#: on real wafers (see docs/performance.md), so two of them by less than this.
+CLOSE = 0.2
 
 # Beside the nets and not in them: so no copy is pickled, and each goes when its net goes.
 _COPIES: WeakKeyDictionary[Backbone, tuple[tuple, Backbone]] = WeakKeyDictionary()
@@ -61,12 +64,12 @@ def inference_net(net: Backbone, input_size: int) -> Backbone:
     return copy
 
 
-def stage_arithmetic(net: Backbone, precision: str) -> torch.autocast:
-    """Return the context for the stages of a net: bfloat16 where it pays, or is asked for.
+def takes_bfloat16(net: Backbone, precision: str) -> bool:
+    """Tell whether the stages of a net run in bfloat16: where asked for, or where it pays.
 
     "auto" takes it on CPUs with bfloat16 instructions; one that imitates them is slower than in
-    float32. It leaves nets with grouped or depthwise convolutions in float32: those are deep, and
-    bfloat16 changed the class of 4 in 1000 wafers (see docs/performance.md).
+    float32. It leaves nets with grouped or depthwise convolutions in float32, which they are
+    differentiated in up to three times as fast.
 
     Raises
     ------
@@ -75,40 +78,50 @@ def stage_arithmetic(net: Backbone, precision: str) -> torch.autocast:
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
-    kind = next(net.parameters()).device.type
-    low = precision == "bfloat16" or (precision == "auto" and kind == "cpu" and _pays(net))
-    return torch.autocast(kind, torch.bfloat16, enabled=low)
-
-
-def _pays(net: Backbone) -> bool:
+    if precision != "auto":
+        return precision == "bfloat16"
     grouped = any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in net.modules())
-    return torch.cpu._is_avx512_bf16_supported() and not grouped
+    on_cpu = next(net.parameters()).device.type == "cpu"
+    return on_cpu and not grouped and torch.cpu._is_avx512_bf16_supported()
 
 
-def logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
-    """Return what the net says of a batch, in float32; only the stages run in `precision`."""
-    outputs: dict[str, torch.Tensor] = {}
+def stage_arithmetic(net: Backbone, bfloat16: bool) -> torch.autocast:
+    """Return the context in which the stages of a net run."""
+    return torch.autocast(next(net.parameters()).device.type, torch.bfloat16, enabled=bfloat16)
+
+
+def class_is_close(logits: torch.Tensor) -> torch.Tensor:
+    """Tell in which images rounding to bfloat16 could have chosen another class."""
+    best = logits.topk(min(2, logits.shape[1]), dim=1).values
+    return best[:, 0] - best[:, -1] < CLOSE
+
+
+def class_logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
+    """Return the logits of a batch in float32; where the class is close, exactly."""
+    bfloat16 = takes_bfloat16(net, precision)
     with torch.inference_mode():
-        with stage_arithmetic(net, precision):
-            x = net.advance(images, outputs, net.layer_names)
-        return net.classify(x, outputs)
+        logits = _logits(net, images, bfloat16)
+        if bfloat16 and (close := class_is_close(logits)).any():
+            logits[close] = _logits(net, images[close], False)
+    return logits
 
 
+def _logits(net: Backbone, images: torch.Tensor, bfloat16: bool) -> torch.Tensor:
+    outputs: dict[str, torch.Tensor] = {}
+    with stage_arithmetic(net, bfloat16):
+        x = net.advance(images, outputs, net.layer_names)
+    return net.classify(x, outputs)
+
+
+@torch.inference_mode(False)
 def _folded(net: Backbone, input_size: int) -> Backbone:
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.enable_grad():
         copy = deepcopy(net).eval().requires_grad_(True)
         pairs = _norms_behind_convolutions(copy, input_size)
     copy.requires_grad_(False)
     for norm, convolution in pairs.items():
-        convolution.weight, convolution.bias = fuse_conv_bn_weights(
-            convolution.weight,
-            convolution.bias,
-            norm.running_mean,
-            norm.running_var,
-            norm.eps,
-            norm.weight,
-            norm.bias,
-        )
+        fused = fuse_conv_bn_eval(convolution, norm)
+        convolution.weight, convolution.bias = fused.weight, fused.bias
     for parent in list(copy.modules()):
         for name, child in parent.named_children():
             if child in pairs:
@@ -118,7 +131,7 @@ def _folded(net: Backbone, input_size: int) -> Backbone:
     return copy.to(memory_format=torch.channels_last)
 
 
-def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.Module, nn.Module]:
+def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.BatchNorm2d, nn.Conv2d]:
     """Find the batch norms that read a convolution which nothing else reads.
 
     The autograd graph of one pass shows that for any code. torch.fx would, too, but while it looks
@@ -143,24 +156,18 @@ def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.Module
     for node, norm in module_of.items():
         before = graph[node][0]
         convolution = module_of.get(before)
+        if not isinstance(norm, nn.BatchNorm2d) or not isinstance(convolution, nn.Conv2d):
+            continue
         used_once = readers[before] == uses[convolution] == uses[norm] == 1
-        if used_once and _folds(convolution, norm):
+        if used_once and norm.running_mean is not None:
             pairs[norm] = convolution
     return pairs
-
-
-def _folds(convolution: nn.Module | None, norm: nn.Module) -> bool:
-    return (
-        isinstance(convolution, nn.Conv2d)
-        and isinstance(norm, nn.BatchNorm2d)
-        and norm.running_mean is not None
-    )
 
 
 def _autograd_graph(output: torch.Tensor) -> dict[Any, list]:
     """Return what each operation behind `output` reads."""
     graph: dict[Any, list] = {}
-    waiting = [output.grad_fn]
+    waiting: list[Any] = [output.grad_fn]
     while waiting:
         node = waiting.pop()
         if node not in graph:

@@ -26,7 +26,7 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from camdenoise._backbones import Backbone
-from camdenoise._inference import stage_arithmetic
+from camdenoise._inference import class_is_close, stage_arithmetic, takes_bfloat16
 
 # Keep the divisions finite where a channel is silent; the values of pytorch-grad-cam, because
 # silent channels are common behind a ReLU and these then decide the weights.
@@ -95,7 +95,8 @@ def layercam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     ----------
     .. [1] P.-T. Jiang et al., "LayerCAM", IEEE Trans. Image Process. 30, 2021.
     """
-    return (gradient.relu() * activation).sum(dim=1).relu()
+    # In place, because another array of this size costs more than the arithmetic.
+    return gradient.relu().mul_(activation).sum(dim=1).relu()
 
 
 def gradcam_plus_plus(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
@@ -232,8 +233,9 @@ def activation_maps(
     targets : Tensor of int64, shape (n,), default=None
         Class to explain in each image; the predicted one where None.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Arithmetic of the stages; "auto" takes bfloat16 on CPUs that have it. The head and the
-        arithmetic of the maps are always in float32, and so are the methods of pytorch-grad-cam.
+        Arithmetic of the stages; "auto" takes bfloat16 on CPUs that have it. In float32 are always
+        the head, the arithmetic of the maps, the methods of pytorch-grad-cam and, where `targets`
+        is None, images whose class is close.
     random_state : int, RandomState instance or None, default=None
         For the weights of ``"randomcam"``; the other methods draw nothing.
 
@@ -264,9 +266,12 @@ def activation_maps(
     with _evaluating(net):
         if method in PACKAGE_METHODS:
             return _maps_by_package(net, images, layers, method, targets)
-        return _maps_by_cut(
-            net, images, layers, _of_layer(method, random_state), targets, precision
-        )
+        explain = partial(_maps_by_cut, net, layers=layers, method=_of_layer(method, random_state))
+        bfloat16 = takes_bfloat16(net, precision)
+        maps = explain(images=images, targets=targets, bfloat16=bfloat16)
+        if bfloat16 and targets is None and (close := class_is_close(maps.logits)).any():
+            _set_rows(maps, close, explain(images=images[close], targets=None, bfloat16=False))
+        return maps
 
 
 def _of_layer(method: str, random_state: Any) -> Callable[..., torch.Tensor]:
@@ -322,11 +327,20 @@ def evidence_maps(
     >>> tuple(evidence_maps(net, torch.rand(2, 3, 48, 48)).evidence.shape)
     (2, 6, 48, 48)
     """
-    outputs: dict[str, torch.Tensor] = {}
+    bfloat16 = takes_bfloat16(net, precision)
     with torch.inference_mode():
-        with stage_arithmetic(net, precision):
-            x = net.advance(images, outputs, net.layer_names)
-        return EvidenceMaps(*net.classify_by_evidence(x, outputs))
+        maps = _evidence(net, images, bfloat16)
+        if bfloat16 and (close := class_is_close(maps.logits)).any():
+            exact = _evidence(net, images[close], False)
+            maps.logits[close], maps.evidence[close] = exact.logits, exact.evidence
+    return maps
+
+
+def _evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> EvidenceMaps:
+    outputs: dict[str, torch.Tensor] = {}
+    with stage_arithmetic(net, bfloat16):
+        x = net.advance(images, outputs, net.layer_names)
+    return EvidenceMaps(*net.classify_by_evidence(x, outputs))
 
 
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
@@ -367,11 +381,17 @@ def _fixed_parameters(net: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
-def _maps_by_cut(net, images, layers, method, targets, precision) -> ActivationMaps:
+def _set_rows(maps: ActivationMaps, rows: torch.Tensor, exact: ActivationMaps) -> None:
+    maps.logits[rows], maps.targets[rows] = exact.logits, exact.targets
+    for name, values in exact.layers.items():
+        maps.layers[name][rows] = values
+
+
+def _maps_by_cut(net, images, layers, method, targets, bfloat16) -> ActivationMaps:
     """Run the trunk without autograd, then differentiate the head alone."""
     names = list(net.stages)
     first = min(names.index(name) for name in layers)
-    arithmetic = stage_arithmetic(net, precision)
+    arithmetic = stage_arithmetic(net, bfloat16)
     outputs: dict[str, torch.Tensor] = {}
     with torch.no_grad(), arithmetic:
         x = net.advance(images, outputs, names[: first + 1])

@@ -95,6 +95,33 @@ def test_last_layer_of_a_pooled_linear_head_is_the_original_cam():
     torch.testing.assert_close(result.layers["stage4"], expected, atol=1e-6, rtol=1e-4)
 
 
+class Hidden(torch.nn.Module):
+    """A head whose kind cannot be told, so that it has to be differentiated."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head = head
+
+    def forward(self, x):
+        return self.head(x)
+
+
+def max_pooled_linear(head):
+    return torch.nn.Sequential(torch.nn.AdaptiveMaxPool2d(1), *head[1:])
+
+
+@pytest.mark.parametrize("change", [lambda head: head, max_pooled_linear], ids=["mean", "max"])
+@pytest.mark.parametrize("method", GRADIENT_METHODS)
+def test_last_layer_needs_no_differentiation(method, change):
+    net, images = net_and_images("wafer_resnet")
+    net.head = change(net.head)
+    known = activation_maps(net, images, ["stage4"], method=method)
+    net.head = Hidden(net.head)
+    found = activation_maps(net, images, ["stage4"], method=method)
+    torch.testing.assert_close(known.logits, found.logits)
+    torch.testing.assert_close(known.layers["stage4"], found.layers["stage4"])
+
+
 def test_leaves_the_net_unchanged():
     net, images = net_and_images("resnet18")
     net.train()
