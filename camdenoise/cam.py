@@ -324,7 +324,7 @@ def evidence_maps(
     --------
     >>> from camdenoise._backbones import make_backbone
     >>> net = make_backbone("wafer_unet", 6).eval()
-    >>> tuple(evidence_maps(net, torch.rand(2, 3, 48, 48)).evidence.shape)
+    >>> tuple(evidence_maps(net, torch.rand(2, 5, 48, 48)).evidence.shape)
     (2, 6, 48, 48)
     """
     bfloat16 = takes_bfloat16(net, precision)
