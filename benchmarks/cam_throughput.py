@@ -1,10 +1,14 @@
 """CAM throughput beside pytorch-grad-cam, for the same net, layer, method and images.
 
 Both in one process, in turn, so that a change of the machine's speed meets both. What is printed
-are the median of each and the median of the ratios, pair by pair; "forward" is a plain pass without
-autograd of the same net. The peer is timed twice: on the very net that ours explains, whose memory
-is laid out channels-last as `WaferClassifier` does it, and on a copy as torch builds it, which is
-what its users pass.
+are the median speed of each and ratios of those medians; "forward" is a plain float32 pass without
+autograd of the net as it was trained. Ours is timed in float32 and in the precision that
+`CamDenoiser` chooses on this machine. The peer is timed twice: on the net that ours is made from,
+whose memory is laid out channels-last as `WaferClassifier` does it, and on a copy as torch builds
+it, which is what its users pass.
+
+The share of the peak is what ours does of the multiplications and additions that a product of two
+large matrices does in the same time and type.
 
 Run as ``python benchmarks/cam_throughput.py``.
 """
@@ -20,10 +24,12 @@ import pandas as pd
 import torch
 from pytorch_grad_cam import GradCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch.utils.flop_counter import FlopCounterMode
 
 from camdenoise._backbones import make_backbone
 from camdenoise._encoding import encode_maps, one_hot
-from camdenoise.cam import activation_maps
+from camdenoise._inference import inference_net, takes_bfloat16
+from camdenoise.cam import activation_maps, auto_layers
 from camdenoise.datasets import make_wafer_maps
 
 PEERS = {"gradcam": GradCAM, "layercam": LayerCAM}
@@ -36,18 +42,35 @@ LAYERS = {
 }
 
 
-def seconds(work) -> float:
+def seconds(work, clock) -> float:
     """Time one call."""
-    start = time.perf_counter()
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def compare(name: str, method: str, images: torch.Tensor, rounds: int) -> dict:
+def operations(work) -> int:
+    """Count the additions and multiplications of one call."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def peak(dtype: torch.dtype, clock) -> float:
+    """Return the operations a second of a matrix product."""
+    matrix = torch.rand(2048, 2048).to(dtype)
+
+    def product():
+        return matrix @ matrix
+
+    return operations(product) / min(seconds(product, clock) for _ in range(7))
+
+
+def compare(name: str, method: str, where: str, images: torch.Tensor, rounds: int, clock) -> dict:
     """Time our engine, the peer and a plain pass in turn."""
     torch.manual_seed(0)
     net = make_backbone(name, 6).eval().to(memory_format=torch.channels_last)
-    layer = LAYERS[name]
+    layers = auto_layers(net, images.shape[-1]) if where == "auto" else (LAYERS[name],)
     with torch.no_grad():
         codes = net(images).argmax(dim=1)
     targets = [ClassifierOutputTarget(int(code)) for code in codes]
@@ -56,11 +79,12 @@ def compare(name: str, method: str, images: torch.Tensor, rounds: int) -> dict:
         with torch.inference_mode():
             net(images)
 
-    def ours():
-        activation_maps(net, images, [layer], method=method, targets=codes)
+    def ours(precision):
+        fast = inference_net(net, images.shape[-1])
+        activation_maps(fast, images, layers, method=method, targets=codes, precision=precision)
 
     def peer(of_net, of_images):
-        with PEERS[method](of_net, [of_net.stages[layer]]) as cam:
+        with PEERS[method](of_net, [of_net.stages[layer] for layer in layers]) as cam:
             cam(of_images, targets=targets)
 
     plain, plain_images = (
@@ -69,25 +93,30 @@ def compare(name: str, method: str, images: torch.Tensor, rounds: int) -> dict:
     )
     works = {
         "forward": forward,
-        "camdenoise": ours,
+        "ours, float32": lambda: ours("float32"),
+        "ours": lambda: ours("auto"),
         "peer": lambda: peer(net, images),
         "peer, as built": lambda: peer(plain, plain_images),
     }
     for work in works.values():
         work()
-    times = pd.DataFrame([{k: seconds(w) for k, w in works.items()} for _ in range(rounds)])
-    speed = len(images) / times.median()
-
-    def ratio(one: str, other: str, digits: int) -> float:
-        return round(float((times[one] / times[other]).median()), digits)
-
+    times = pd.DataFrame([{k: seconds(w, clock) for k, w in works.items()} for _ in range(rounds)])
+    medians = times.median()
+    speed = (len(images) / medians).round().astype(int)
+    bfloat16 = takes_bfloat16(net, "auto")
+    done = operations(works["ours"]) / medians["ours"]
     return {
         "net": name,
         "method": method,
-        **{f"{key} (maps/s)": round(value) for key, value in speed.items()},
-        "of a forward": ratio("camdenoise", "forward", 2),
-        "peer / ours": ratio("peer", "camdenoise", 1),
-        "peer, as built / ours": ratio("peer, as built", "camdenoise", 1),
+        "layers": " ".join(layers),
+        "bfloat16": bfloat16,
+        "of the peak": round(done / peak(torch.bfloat16 if bfloat16 else torch.float32, clock), 2),
+        **{f"{key} (maps/s)": value for key, value in speed.items()},
+        **{
+            f"{other} / {one}": round(medians[other] / medians[one], 1)
+            for one in ("ours, float32", "ours")
+            for other in ("forward", "peer", "peer, as built")
+        },
     }
 
 
@@ -97,12 +126,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument(
+        "--layers", choices=("last", "auto"), default="last", help="auto: those of CamDenoiser"
+    )
     parser.add_argument("--nets", nargs="+", choices=LAYERS, default=list(LAYERS))
+    parser.add_argument(
+        "--processor-time", action="store_true", help="for a busy machine, with one thread"
+    )
     options = parser.parse_args()
+    clock = time.process_time if options.processor_time else time.perf_counter
     wafers = make_wafer_maps(options.batch, random_state=0)
     images = one_hot(encode_maps(wafers.maps, options.size))
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, numpy {np.__version__}")
-    rows = [compare(n, m, images, options.rounds) for n in options.nets for m in PEERS]
+    rows = [
+        compare(name, method, options.layers, images, options.rounds, clock)
+        for name in options.nets
+        for method in PEERS
+    ]
     print(pd.DataFrame(rows).to_string(index=False))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,19 @@ def fitted_shape(shape: tuple[int, int], size: int, fit: str) -> tuple[int, int]
         return size, size
     height, width = (max(1, round(side * size / max(shape))) for side in shape)
     return height, width
+
+
+def shown_sizes(shapes: Sequence[tuple[int, int]], sizes: int | Sequence[int]) -> np.ndarray:
+    """Choose for each wafer the smallest square with a pixel for each die, else the largest.
+
+    Examples
+    --------
+    >>> shown_sizes([(25, 27), (60, 40), (146, 146)], (32, 64)).tolist()
+    [32, 64, 64]
+    """
+    ascending = np.unique(sizes)
+    longest = np.array([max(shape) for shape in shapes], dtype=np.intp)
+    return ascending[np.searchsorted(ascending[:-1], longest)]
 
 
 def die_of_pixel(n_dies: int, n_pixels: int) -> np.ndarray:
@@ -86,14 +100,14 @@ def encode_dies(shapes: Sequence[tuple[int, int]], size: int, fit: str = "stretc
     Returns
     -------
     Tensor of int64, shape (n_maps, 2, size)
-        Die rows of the pixel rows, die columns of the pixel columns; 0 where padded.
+        Die rows of the pixel rows, die columns of the pixel columns; -1 where padded.
 
     Examples
     --------
     >>> encode_dies([(2, 4)], 4).tolist()
     [[[0, 0, 1, 1], [0, 1, 2, 3]]]
     """
-    dies = np.zeros((len(shapes), 2, size), np.int64)
+    dies = np.full((len(shapes), 2, size), -1, np.int64)
     for row, shape in enumerate(shapes):
         pixels = fitted_shape(shape, size, fit)
         for axis, (n_dies, n_pixels) in enumerate(zip(shape, pixels, strict=True)):
@@ -110,6 +124,7 @@ def one_hot(codes: torch.Tensor) -> torch.Tensor:
     return planes.permute(0, 3, 1, 2)
 
 
+@lru_cache(maxsize=128)
 def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np.ndarray:
     """Return the bilinear weights that read a `grid`-cell axis at the centres of the dies.
 
@@ -121,25 +136,31 @@ def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np
     cell = np.clip(pixel * grid / size - 0.5, 0, grid - 1)
     low = np.minimum(cell.astype(np.intp), max(grid - 2, 0))
     weights = np.zeros((n_dies, grid), np.float32)
-    np.add.at(weights, (np.arange(n_dies), low), 1 - (cell - low))
-    np.add.at(weights, (np.arange(n_dies), np.minimum(low + 1, grid - 1)), cell - low)
+    weights[np.arange(n_dies), low] += 1 - (cell - low)
+    weights[np.arange(n_dies), np.minimum(low + 1, grid - 1)] += cell - low
+    weights.flags.writeable = False
     return weights
 
 
-def averaging_matrix(n_dies: int, n_pixels: int) -> np.ndarray:
-    """Return the weights that average an axis over the pixels of each die.
+def averaging_matrix(n_dies: int, n_pixels: int, size: int) -> np.ndarray:
+    """Return the weights that average an axis of `size` pixels over the pixels of each die.
 
-    A die too small for a pixel of its own gets the one that holds its centre.
+    The wafer takes `n_pixels` of them, centred. A die too small for a pixel of its own gets the
+    one that holds its centre.
     """
     shown, near = die_of_pixel(n_dies, n_pixels), die_of_pixel(n_pixels, n_dies)
-    weights = (shown == np.arange(n_dies)[:, None]).astype(np.float32)
-    without = weights.sum(axis=1) == 0
-    weights[without, near[without]] = 1
+    weights = np.zeros((n_dies, size), np.float32)
+    own = weights[:, (size - n_pixels) // 2 :][:, :n_pixels]
+    own[shown, np.arange(n_pixels)] = 1
+    without = np.flatnonzero(own.sum(axis=1) == 0)
+    own[without, near[without]] = 1
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def mean_on_dies(values: np.ndarray, shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-    """Average the pixels of each die, for wafers that were stretched to the square.
+def mean_on_dies(
+    values: np.ndarray, shapes: Sequence[tuple[int, int]], fit: str = "stretch"
+) -> list[np.ndarray]:
+    """Average the pixels of each die.
 
     Unlike `to_die_grid`, which interpolates a coarse map, this reads a map of the input's own
     resolution, in which a pixel belongs to one die, without mixing neighbours.
@@ -150,6 +171,8 @@ def mean_on_dies(values: np.ndarray, shapes: Sequence[tuple[int, int]]) -> list[
         One value per pixel of the model's input.
     shapes : sequence of (height, width)
         Die grid of each wafer.
+    fit : {"stretch", "pad"}
+        How the wafers were fitted into it.
 
     Returns
     -------
@@ -163,8 +186,11 @@ def mean_on_dies(values: np.ndarray, shapes: Sequence[tuple[int, int]]) -> list[
     """
     size = values.shape[-1]
     on_dies: list[Any] = [None] * len(shapes)
-    for (height, width), rows in _rows_by_shape(shapes).items():
-        read_y, read_x = averaging_matrix(height, size), averaging_matrix(width, size)
+    for shape, rows in _rows_by_shape(shapes).items():
+        read_y, read_x = (
+            averaging_matrix(n_dies, n_pixels, size)
+            for n_dies, n_pixels in zip(shape, fitted_shape(shape, size, fit), strict=True)
+        )
         for row, means in zip(rows, read_y @ values[rows] @ read_x.T, strict=True):
             on_dies[row] = means
     return on_dies

@@ -7,7 +7,7 @@ way skorch means it; the estimator's contract with scikit-learn lives in ``_clas
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from skorch import NeuralNet, NeuralNetClassifier
@@ -59,30 +59,59 @@ class EncodedWafers(Dataset):
         return {"x": one_hot(codes), "weight": self.weights[rows]}, self.labels[rows]
 
 
+class SizedWafers(Dataset):
+    """Encoded wafers of several sizes; a batch is of one size.
+
+    Parameters
+    ----------
+    parts : sequence of EncodedWafers
+        The wafers of each size, none of them empty.
+    """
+
+    def __init__(self, parts: Sequence[EncodedWafers]):
+        self.parts = list(parts)
+
+    def __len__(self) -> int:
+        """Return the number of wafers."""
+        return sum(map(len, self.parts))
+
+
 class WaferBatches:
-    """Iterate over `EncodedWafers` in batches of nearly equal size.
+    """Iterate over encoded wafers in batches of one size and of nearly equal numbers.
 
     Nearly equal, because batch norm cannot train on a last batch of one; an odd number of wafers
     in pairs leaves a batch of three.
     """
 
     def __init__(self, dataset, batch_size: int, shuffle: bool = False, seed: int = 0):
-        self.dataset = dataset
-        full = -(-len(dataset) // batch_size) if batch_size > 0 else 1
-        self.n_batches = max(1, min(full, len(dataset) // 2))
+        self.parts = getattr(dataset, "parts", [dataset])
+        self.n_batches = [_n_batches(len(part), batch_size) for part in self.parts]
         self.shuffle = shuffle
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return self.n_batches
+        return sum(self.n_batches)
 
     def __iter__(self) -> Iterator:
         """Yield ``({"x": planes, "weight": weights}, labels)``."""
-        n = len(self.dataset)
-        order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
-        for rows in order.tensor_split(self.n_batches):
-            yield self.dataset.batch(rows, self.generator)
+        batches = [
+            (part, rows)
+            for part, n_batches in zip(self.parts, self.n_batches, strict=True)
+            for rows in self._order(len(part)).tensor_split(n_batches)
+        ]
+        # Batches of one part are in random order already.
+        for index in self._order(len(batches)) if len(self.parts) > 1 else range(len(batches)):
+            part, rows = batches[index]
+            yield part.batch(rows, self.generator)
+
+    def _order(self, n: int) -> torch.Tensor:
+        return torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
+
+
+def _n_batches(n_wafers: int, batch_size: int) -> int:
+    full = -(-n_wafers // batch_size) if batch_size > 0 else 1
+    return max(1, min(full, n_wafers // 2))
 
 
 class WaferMapNet(NeuralNet):
@@ -147,7 +176,7 @@ class TrainingProgress(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Open the bar."""
-        total = net.max_epochs * -(-len(X) // net.batch_size)
+        total = net.max_epochs * len(net.get_iterator(X, training=True))
         # leave=None: the bar of a fit inside a longer run goes when the fit is over.
         self.bar_ = tqdm(total=total, unit="batch", leave=None)
 

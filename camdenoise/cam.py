@@ -3,7 +3,9 @@
 Every gradient-based method here is a function of two arrays: the activation ``A`` of a target
 layer and the gradient ``G`` of the class score with respect to it. Only the part of the net behind
 the layer has to be differentiated, so `activation_maps` runs the stages before it without autograd.
-This is exact, and several times faster on a CPU than differentiating the whole net.
+This is exact, and several times faster on a CPU than differentiating the whole net. Behind the last
+stage nothing is left to differentiate where the head is a pooled linear one: its gradient is the
+weights of the class.
 
 The maps are raw: no scaling per image. A map without evidence stays at zero, and the evidence of
 two wafers can be compared.
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,7 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from camdenoise._backbones import Backbone
+from camdenoise._inference import class_is_close, stage_arithmetic, takes_bfloat16
 
 # Keep the divisions finite where a channel is silent; the values of pytorch-grad-cam, because
 # silent channels are common behind a ReLU and these then decide the weights.
@@ -91,7 +95,8 @@ def layercam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     ----------
     .. [1] P.-T. Jiang et al., "LayerCAM", IEEE Trans. Image Process. 30, 2021.
     """
-    return (gradient.relu() * activation).sum(dim=1).relu()
+    # In place, because another array of this size costs more than the arithmetic.
+    return gradient.relu().mul_(activation).sum(dim=1).relu()
 
 
 def gradcam_plus_plus(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
@@ -210,6 +215,7 @@ def activation_maps(
     *,
     method: str = "layercam",
     targets: torch.Tensor | None = None,
+    precision: str = "float32",
     random_state: Any = None,
 ) -> ActivationMaps:
     """Explain a batch of images, all target layers in one pass.
@@ -226,6 +232,10 @@ def activation_maps(
         One of `METHODS`. Those of pytorch-grad-cam come scaled to 0..1 per image.
     targets : Tensor of int64, shape (n,), default=None
         Class to explain in each image; the predicted one where None.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Arithmetic of the stages; "auto" takes bfloat16 on CPUs that have it. In float32 are always
+        the head, the arithmetic of the maps, the methods of pytorch-grad-cam and, where `targets`
+        is None, images whose class is close.
     random_state : int, RandomState instance or None, default=None
         For the weights of ``"randomcam"``; the other methods draw nothing.
 
@@ -236,7 +246,7 @@ def activation_maps(
     Raises
     ------
     ValueError
-        For an unknown method or layer, or a layer whose output has no grid.
+        For an unknown method, layer or precision, or a layer whose output has no grid.
 
     Notes
     -----
@@ -256,7 +266,12 @@ def activation_maps(
     with _evaluating(net):
         if method in PACKAGE_METHODS:
             return _maps_by_package(net, images, layers, method, targets)
-        return _maps_by_cut(net, images, layers, _of_layer(method, random_state), targets)
+        explain = partial(_maps_by_cut, net, layers=layers, method=_of_layer(method, random_state))
+        bfloat16 = takes_bfloat16(net, precision)
+        maps = explain(images=images, targets=targets, bfloat16=bfloat16)
+        if bfloat16 and targets is None and (close := class_is_close(maps.logits)).any():
+            _set_rows(maps, close, explain(images=images[close], targets=None, bfloat16=False))
+        return maps
 
 
 def _of_layer(method: str, random_state: Any) -> Callable[..., torch.Tensor]:
@@ -264,6 +279,68 @@ def _of_layer(method: str, random_state: Any) -> Callable[..., torch.Tensor]:
     if method == "randomcam":
         return partial(randomcam, random_state=check_random_state(random_state))
     return GRADIENT_METHODS[method]
+
+
+@dataclass(frozen=True)
+class EvidenceMaps:
+    """What a net that keeps a map per class says of one batch.
+
+    Attributes
+    ----------
+    logits : Tensor, shape (n, n_classes)
+        The net's output.
+    evidence : Tensor, shape (n, n_classes, height, width)
+        Log-odds that a fail there is of a pattern of the class.
+    """
+
+    logits: torch.Tensor
+    evidence: torch.Tensor
+
+
+def evidence_maps(
+    net: Backbone, images: torch.Tensor, *, precision: str = "float32"
+) -> EvidenceMaps:
+    """Read the class activation maps of all classes at once, from a net that has them.
+
+    Parameters
+    ----------
+    net : Backbone
+        A classifier with an evidence head, such as ``"wafer_unet"``, in eval mode.
+    images : Tensor of float32, shape (n, 3, size, size)
+        One-hot wafers.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Arithmetic of the stages, as in `activation_maps`.
+
+    Returns
+    -------
+    EvidenceMaps
+
+    References
+    ----------
+    .. [1] B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016,
+       arXiv:1512.04150.
+
+    Examples
+    --------
+    >>> from camdenoise._backbones import make_backbone
+    >>> net = make_backbone("wafer_unet", 6).eval()
+    >>> tuple(evidence_maps(net, torch.rand(2, 5, 48, 48)).evidence.shape)
+    (2, 6, 48, 48)
+    """
+    bfloat16 = takes_bfloat16(net, precision)
+    with torch.inference_mode():
+        maps = _evidence(net, images, bfloat16)
+        if bfloat16 and (close := class_is_close(maps.logits)).any():
+            exact = _evidence(net, images[close], False)
+            maps.logits[close], maps.evidence[close] = exact.logits, exact.evidence
+    return maps
+
+
+def _evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> EvidenceMaps:
+    outputs: dict[str, torch.Tensor] = {}
+    with stage_arithmetic(net, bfloat16):
+        x = net.advance(images, outputs, net.layer_names)
+    return EvidenceMaps(*net.classify_by_evidence(x, outputs))
 
 
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
@@ -304,27 +381,39 @@ def _fixed_parameters(net: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
-def _maps_by_cut(net, images, layers, method, targets) -> ActivationMaps:
+def _set_rows(maps: ActivationMaps, rows: torch.Tensor, exact: ActivationMaps) -> None:
+    maps.logits[rows], maps.targets[rows] = exact.logits, exact.targets
+    for name, values in exact.layers.items():
+        maps.layers[name][rows] = values
+
+
+def _maps_by_cut(net, images, layers, method, targets, bfloat16) -> ActivationMaps:
     """Run the trunk without autograd, then differentiate the head alone."""
     names = list(net.stages)
     first = min(names.index(name) for name in layers)
-    with torch.no_grad():
-        x = images
-        for name in names[: first + 1]:
-            x = net.stages[name](x)
+    arithmetic = stage_arithmetic(net, bfloat16)
+    outputs: dict[str, torch.Tensor] = {}
+    with torch.no_grad(), arithmetic:
+        x = net.advance(images, outputs, names[: first + 1])
     _check_grid(x, names[first])
+    if names[first] == names[-1] and _is_pooled_linear(net.head):
+        return _maps_before_pooling(net.head, x.float(), names[first], method, targets)
     with torch.enable_grad():
-        activations = {names[first]: x.detach().requires_grad_()}
-        # A copy, because the next stage may begin with an operation in place.
-        x = activations[names[first]].clone()
-        for name in names[first + 1 :]:
-            x = net.stages[name](x)
-            if name in layers:
-                _check_grid(x, name)
-                activations[name] = x
-                x = x.clone()
-        logits = net.head(x)
-        targets = logits.argmax(dim=1) if targets is None else targets.to(logits.device)
+        activations = {names[first]: x.detach().float().requires_grad_()}
+        with arithmetic:
+            for before, name in pairwise(names[first:]):
+                if before in activations:
+                    # A copy, because the next stage may begin with an operation in place.
+                    x = activations[before].to(x.dtype, copy=True)
+                if before in outputs:
+                    outputs[before] = x
+                x = net.advance(x, outputs, [name])
+                if name in layers:
+                    _check_grid(x, name)
+                    activations[name] = x.float()
+        last = activations.get(names[-1], x.float())
+        logits = net.classify(last, outputs)
+        targets = _targets(logits, targets)
         score = logits.gather(1, targets[:, None]).sum()
         gradients = torch.autograd.grad(score, list(activations.values()))
     with torch.no_grad():
@@ -333,6 +422,33 @@ def _maps_by_cut(net, images, layers, method, targets) -> ActivationMaps:
             for (name, activation), gradient in zip(activations.items(), gradients, strict=True)
         }
     return ActivationMaps(logits.detach(), targets, {name: maps[name].detach() for name in layers})
+
+
+def _is_pooled_linear(head: nn.Module) -> bool:
+    """Tell whether the head averages each channel and then has nothing but one linear layer."""
+    if not isinstance(head, nn.Sequential) or not isinstance(head[-1], nn.Linear):
+        return False
+    pool, probe = head[:-1], torch.arange(12.0).square().reshape(1, 2, 2, 3)
+    if any(True for _ in pool.parameters()):
+        return False
+    pooled, average = pool(probe), probe.mean(dim=(2, 3))
+    return pooled.shape == average.shape and torch.allclose(pooled, average)
+
+
+def _maps_before_pooling(head, activation, name, method, targets) -> ActivationMaps:
+    """Explain the last stage: the gradient of a cell is its share of the average's weight."""
+    with torch.no_grad():
+        logits = head(activation)
+        targets = _targets(logits, targets)
+        n_cells = activation.shape[-2] * activation.shape[-1]
+        gradient = head[-1].weight[targets][:, :, None, None] / n_cells
+        return ActivationMaps(
+            logits, targets, {name: method(activation, gradient.expand_as(activation))}
+        )
+
+
+def _targets(logits: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
+    return logits.argmax(dim=1) if targets is None else targets.to(logits.device)
 
 
 def _check_grid(activation: torch.Tensor, name: str) -> None:
@@ -355,7 +471,7 @@ def _maps_by_package(net, images, layers, method, targets) -> ActivationMaps:
 
     with torch.no_grad():
         logits = net(images)
-    targets = logits.argmax(dim=1) if targets is None else targets.to(logits.device)
+    targets = _targets(logits, targets)
     wanted = [ClassifierOutputTarget(int(code)) for code in targets]
     explainer = getattr(pytorch_grad_cam, PACKAGE_METHODS[method])
     maps = {}

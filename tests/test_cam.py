@@ -28,13 +28,14 @@ NETS = {
     "efficientnet_b0": ["blocks2", "conv_head"],
     "mobilenetv3_small_100": ["blocks1", "blocks3"],
     "wafer_resnet": ["stage2", "stage3", "stage4"],
+    "wafer_unet": ["stage1", "context", "up2", "up1"],
 }
 
 
 def net_and_images(name, seed=0, n=3):
     torch.manual_seed(seed)
     net = make_backbone(name, 4).eval()
-    return net, torch.rand(n, 3, 64, 64)
+    return net, torch.rand(n, net.n_planes, 64, 64)
 
 
 def package_maps(net, images, layer, method, codes):
@@ -92,6 +93,33 @@ def test_last_layer_of_a_pooled_linear_head_is_the_original_cam():
         weights = net.head[-1].weight[result.targets]
         expected = torch.einsum("nk,nkhw->nhw", weights, x).relu() / (x.shape[-1] * x.shape[-2])
     torch.testing.assert_close(result.layers["stage4"], expected, atol=1e-6, rtol=1e-4)
+
+
+class Hidden(torch.nn.Module):
+    """A head whose kind cannot be told, so that it has to be differentiated."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head = head
+
+    def forward(self, x):
+        return self.head(x)
+
+
+def max_pooled_linear(head):
+    return torch.nn.Sequential(torch.nn.AdaptiveMaxPool2d(1), *head[1:])
+
+
+@pytest.mark.parametrize("change", [lambda head: head, max_pooled_linear], ids=["mean", "max"])
+@pytest.mark.parametrize("method", GRADIENT_METHODS)
+def test_last_layer_needs_no_differentiation(method, change):
+    net, images = net_and_images("wafer_resnet")
+    net.head = change(net.head)
+    known = activation_maps(net, images, ["stage4"], method=method)
+    net.head = Hidden(net.head)
+    found = activation_maps(net, images, ["stage4"], method=method)
+    torch.testing.assert_close(known.logits, found.logits)
+    torch.testing.assert_close(known.layers["stage4"], found.layers["stage4"])
 
 
 def test_leaves_the_net_unchanged():

@@ -49,7 +49,9 @@ CAM_OPTIONS = {
     "hirescam": {"method": "hirescam", "refine": None, "threshold": 0.8},
     "gradcam++": {"method": "gradcam++", "threshold": 0.9},
     "xgradcam, fixed class": {"method": "xgradcam", "target": "Scratch"},
-    "one class has no pattern": {"no_pattern": ["Edge-Ring"]},
+    "evidence": {"backbone": "wafer_unet"},
+    "evidence, whole components": {"backbone": "wafer_unet", "refine": "component"},
+    "evidence, fixed class": {"backbone": "wafer_unet", "target": "Scratch", "threshold": 0.1},
     "abstains when unsure": {"min_probability": 0.6},
     "three wafers a batch": {"batch_size": 3},
 }
@@ -60,8 +62,9 @@ DENOISERS = [*FILTERS, *CAM_OPTIONS]
 def denoiser_of(name):
     if name in FILTERS:
         return FILTERS[name]
-    frozen = FrozenEstimator(fitted_classifier())
-    return CamDenoiser(frozen, **CAM_OPTIONS[name]).fit([np.ones((2, 2))])
+    options = dict(CAM_OPTIONS[name])
+    frozen = FrozenEstimator(fitted_classifier(options.pop("backbone", "wafer_resnet")))
+    return CamDenoiser(frozen, **options).fit([np.ones((2, 2))])
 
 
 def lenient(denoiser):

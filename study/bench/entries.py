@@ -32,11 +32,14 @@ from study.denoisers import COMPONENTS, LARGEST, NEIGHBOURS, NOTHING, OURS
 MEDIAN = "median"
 PLAIN = "CAM, thresholded"
 OURS_NONE = "CAM with components, knows none"
+EVIDENCE = "evidence maps"
 
 UNET, AUTOENCODER, BLIND_SPOT = "U-Net", "autoencoder", "blind spot"
 
 #: The classes of a classifier, by which an entry asks for it.
 PATTERNS, WITH_NONE = "patterns", "patterns and none"
+#: A classifier of all classes that keeps a map of evidence for each.
+ALL_CLASSES = "all classes, with evidence"
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,15 @@ ENTRIES = (
         OURS, "cam", _cam(), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
     ),
     Entry(
-        OURS_NONE, "cam", _cam(), _CAM_SPACE, "threshold", _SHARES, WITH_NONE,
+        OURS_NONE, "cam", _cam(no_pattern="remove"), _CAM_SPACE, "threshold", _SHARES, WITH_NONE,
+    ),
+    Entry(
+        EVIDENCE, "cam", _cam(no_pattern="remove"),
+        {
+            "threshold": stats.uniform(0.1, 0.7),
+            "min_pattern_probability": stats.uniform(0, 0.5),
+        },
+        "threshold", _SHARES, ALL_CLASSES,
     ),
 )  # fmt: skip
 

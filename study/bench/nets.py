@@ -13,7 +13,14 @@ from safetensors.torch import load_file, save_file
 from camdenoise import WaferClassifier, load_model, save_model
 from camdenoise._unet import UNet
 from camdenoise.learned import AutoencoderDenoiser, BlindSpotDenoiser, UNetDenoiser
-from study.bench.entries import AUTOENCODER, BLIND_SPOT, UNET, WITH_NONE
+from study.bench.entries import (
+    ALL_CLASSES,
+    AUTOENCODER,
+    BLIND_SPOT,
+    PATTERNS,
+    UNET,
+    WITH_NONE,
+)
 from study.bench.wafers import PATTERNLESS, plants_of
 from study.models import MODEL
 from study.wafers import load, pick
@@ -42,7 +49,7 @@ def train_classifier(
     ----------
     folder, needed
         See `study.graph.Task`.
-    wanted : {"patterns", "patterns and none"}
+    wanted : {"patterns", "patterns and none", "all classes, with evidence"}
         Its classes.
     seed : int
         For the choice of wafers, weights, order and augmentation.
@@ -54,7 +61,7 @@ def train_classifier(
         Of `WaferClassifier`.
     """
     wafers = load(needed["bench-wafers"])
-    left_out = PATTERNLESS[1:] if wanted == WITH_NONE else PATTERNLESS
+    left_out = {PATTERNS: PATTERNLESS, WITH_NONE: PATTERNLESS[1:], ALL_CLASSES: ()}[wanted]
     there = np.isin(wafers.fold, folds) & ~np.isin(wafers.target, left_out)
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(there))
     rank = pd.Series(wafers.target[rows]).groupby(wafers.target[rows]).cumcount().to_numpy()

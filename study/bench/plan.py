@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from study.bench.entries import BY_NAME, ENTRIES, MEDIAN, PATTERNS, WITH_NONE, Entry
+from study.bench.entries import (
+    ALL_CLASSES,
+    BY_NAME,
+    ENTRIES,
+    MEDIAN,
+    PATTERNS,
+    WITH_NONE,
+    Entry,
+)
 from study.bench.nets import train_classifier, train_denoiser
 from study.bench.runs import measure_time, test, tune, vary
 from study.bench.wafers import KINDS, choose, plant, roles
@@ -86,6 +94,9 @@ class _Run:
             options |= {"folds": folds, "per_class": bench["per_class"]}
             options |= {"parameters": self.profile["classifier"]}
             return Task(name, train_classifier, options, ("bench-wafers",), 10)
+        if wanted == ALL_CLASSES:
+            options |= {"folds": folds} | bench["evidence"]
+            return Task(name, train_classifier, options, ("bench-wafers",), 40)
         options |= {"parameters": bench["learned"]}
         return Task(name, train_denoiser, options, self._plants("training"), 15)
 
