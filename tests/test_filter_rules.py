@@ -445,7 +445,7 @@ def test_what_happens_to_scratches_is_as_documented(denoiser, straight, diagonal
         (MorphologyFilter("closing", 3), lambda s: s == 1),
         (MorphologyFilter(), lambda s: s == 1),
     ],
-    ids=str,
+    ids=lambda value: "" if callable(value) else str(value),
 )
 def test_the_saliency_is_what_was_compared(denoiser, decides):
     maps = random_maps(30, seed=1)
