@@ -21,9 +21,9 @@ from camdenoise._backbones import N_PLANES, Backbone
 
 #: Arithmetic of the stages.
 PRECISIONS = ("auto", "float32", "bfloat16")
-#: Logits no further apart than this are computed in float32: bfloat16 moved none by more than .08
-#: on real wafers (see docs/performance.md), so two of them by less than this.
-CLOSE = 0.2
+#: A class is close where the best two logits differ by less than this share of the range of all.
+#: bfloat16 moved that difference by at most .012 on real wafers (see docs/performance.md).
+CLOSE = 0.02
 
 # Beside the nets and not in them: so no copy is pickled, and each goes when its net goes.
 _COPIES: WeakKeyDictionary[Backbone, tuple[tuple, Backbone]] = WeakKeyDictionary()
@@ -93,7 +93,7 @@ def stage_arithmetic(net: Backbone, bfloat16: bool) -> torch.autocast:
 def class_is_close(logits: torch.Tensor) -> torch.Tensor:
     """Tell in which images rounding to bfloat16 could have chosen another class."""
     best = logits.topk(min(2, logits.shape[1]), dim=1).values
-    return best[:, 0] - best[:, -1] < CLOSE
+    return best[:, 0] - best[:, -1] < CLOSE * (best[:, 0] - logits.amin(dim=1))
 
 
 def class_logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
