@@ -22,7 +22,7 @@ from camdenoise._backbones import N_PLANES, Backbone
 #: Arithmetic of the stages.
 PRECISIONS = ("auto", "float32", "bfloat16")
 #: A class is close where the best two logits differ by less than this share of the range of all.
-#: bfloat16 moved that difference by at most .012 on real wafers (see docs/performance.md).
+#: In nets without depthwise convolutions bfloat16 moves that share by less (docs/performance.md).
 CLOSE = 0.02
 
 # Beside the nets and not in them: so no copy is pickled, and each goes when its net goes.
@@ -68,8 +68,8 @@ def takes_bfloat16(net: Backbone, precision: str) -> bool:
     """Tell whether the stages of a net run in bfloat16: where asked for, or where it pays.
 
     "auto" takes it on CPUs with bfloat16 instructions; one that imitates them is slower than in
-    float32. It leaves nets with grouped or depthwise convolutions in float32, which they are
-    differentiated in up to three times as fast.
+    float32. It leaves nets with grouped or depthwise convolutions in float32: differentiating
+    depthwise ones is slower in bfloat16, and it rounds their logits more.
 
     Raises
     ------
