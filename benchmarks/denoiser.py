@@ -18,7 +18,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise._encoding import one_hot
+from camdenoise._component_planes import input_planes
 from camdenoise._inference import inference_net
 from camdenoise.cam import activation_maps
 from camdenoise.datasets import make_wafer_maps
@@ -36,7 +36,7 @@ def seconds(work, clock) -> float:
 def works(clf: WaferClassifier, maps: list) -> dict:
     """Return what is timed, by name."""
     net, fast = clf.module_, inference_net(clf.module_, clf.input_size)
-    batches = [one_hot(codes) for codes in clf.encode(maps).split(64)]
+    batches = [input_planes(codes) for _, codes in clf.batches(maps, 64)]
 
     def forward():
         with torch.inference_mode():

@@ -54,10 +54,20 @@ class Augmentation:
         self, codes: torch.Tensor, dies: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
         """Augment die codes (n, size, size); `dies` gives each axis's die of pixel (n, 2, size)."""
+        return self.turn(self.add_noise(codes, dies, generator), generator)
+
+    def add_noise(
+        self, codes: torch.Tensor, dies: torch.Tensor, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Add backgrounds and flip dies, as far as that is asked for."""
         if self.background is not None:
             codes = self._add_background(codes, dies, generator)
         if self.flip_rate > 0:
             codes = self._flip_dies(codes, dies, generator)
+        return codes
+
+    def turn(self, codes: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Give each wafer a symmetry of its own, if that is asked for."""
         return random_symmetry(codes, generator) if self.symmetries else codes
 
     def _add_background(self, codes, dies, generator):

@@ -8,16 +8,21 @@ convolutional timm model can be cut behind its last stage; the families below at
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import torch
 from torch import nn
+from torch.nn.functional import interpolate
 
-#: Name of our own network.
+#: Names of our own networks.
 WAFER_RESNET = "wafer_resnet"
+WAFER_UNET = "wafer_unet"
 #: Input planes: one each for no die, pass and fail.
 N_PLANES = 3
+#: With the planes of `with_component_planes` beside them.
+N_PLANES_WITH_COMPONENTS = 5
 
 Stages: TypeAlias = dict[str, nn.Module]
 # To torch's types every attribute of a model is a tensor or a module; timm's are more than that.
@@ -33,32 +38,90 @@ class Backbone(nn.Module):
         Applied in order; each output is a candidate target layer for a CAM.
     head : Module
         Turns the last stage's output into logits.
+    skips : dict of str to str, default={}
+        Names a stage, or "head", and the earlier stage whose output it takes beside that of the
+        one before it.
+    n_planes : int, default=3
+        Channels of the input.
     """
 
-    def __init__(self, stages: Stages, head: nn.Module):
+    def __init__(
+        self,
+        stages: Stages,
+        head: nn.Module,
+        skips: Mapping[str, str] = MappingProxyType({}),
+        n_planes: int = N_PLANES,
+    ):
         super().__init__()
+        self.n_planes = n_planes
         self.stages = nn.ModuleDict(OrderedDict(stages))
-        self.head = head
+        self.head: Any = head
+        self.skips = dict(skips)
 
     @property
     def layer_names(self) -> tuple[str, ...]:
         """Names of the stages, input side first."""
         return tuple(self.stages)
 
+    @property
+    def has_evidence(self) -> bool:
+        """Whether the class scores come from maps, which can be read without a gradient."""
+        return isinstance(self.head, EvidenceHead)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits, shape (batch, n_classes)."""
-        for stage in self.stages.values():
-            x = stage(x)
-        return self.head(x)
+        outputs: dict[str, torch.Tensor] = {}
+        return self.classify(self.advance(x, outputs, self.layer_names), outputs)
+
+    def advance(
+        self, x: torch.Tensor, outputs: dict[str, torch.Tensor], names: Sequence[str]
+    ) -> torch.Tensor:
+        """Apply some of the stages and return the output of the last.
+
+        Parameters
+        ----------
+        x : Tensor
+            What the first of them takes: the output of the stage before it, or the images.
+        outputs : dict of str to Tensor
+            Outputs of earlier stages that later ones take, too. Those of `names` are added.
+        names : sequence of str
+            Which stages to apply, in their order.
+        """
+        for name in names:
+            x = self.stages[name](x, *self._beside(name, outputs))
+            if name in self.skips.values():
+                outputs[name] = x
+        return x
+
+    def classify(self, x: torch.Tensor, outputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the logits for the last stage's output, in float32; `outputs` as in `advance`."""
+        return self.head(x.float(), *(y.float() for y in self._beside("head", outputs)))
+
+    def classify_by_evidence(
+        self, x: torch.Tensor, outputs: dict[str, torch.Tensor], *, learn: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits and the maps that they come from, if `has_evidence`.
+
+        With `learn` the maps do not learn from the logits: they are to say where patterns are,
+        and not to bend to what makes a class likely.
+        """
+        evidence = self.head.evidence(x.float())
+        (coarse,) = self._beside("head", outputs)
+        read = evidence.detach() if learn else evidence
+        return self.head.score(read, x.float(), coarse.float()), evidence
+
+    def _beside(self, name: str, outputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        return (outputs[self.skips[name]],) if name in self.skips else ()
 
     def grids(self, input_size: int) -> dict[str, tuple[int, ...]]:
         """Return each stage's output shape without the batch axis, for a square input."""
         device = next(self.parameters()).device
-        x = torch.zeros(1, N_PLANES, input_size, input_size, device=device)
-        shapes = {}
+        x = torch.zeros(1, self.n_planes, input_size, input_size, device=device)
+        shapes: dict[str, tuple[int, ...]] = {}
+        outputs: dict[str, torch.Tensor] = {}
         with torch.no_grad():
-            for name, stage in self.stages.items():
-                x = stage(x)
+            for name in self.stages:
+                x = self.advance(x, outputs, [name])
                 shapes[name] = tuple(x.shape[1:])
         return shapes
 
@@ -100,21 +163,112 @@ def pooled_linear_head(n_features: int, n_classes: int) -> nn.Module:
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n_features, n_classes))
 
 
+def residual_stages(width: int, n_planes: int = N_PLANES) -> Stages:
+    """Build a stem that keeps every die and four residual stages, of which three halve the grid."""
+    widths = stage_widths(width)
+    stages: Stages = {
+        "stem": nn.Sequential(
+            nn.Conv2d(n_planes, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+    }
+    for index, stride in enumerate((1, 2, 2, 2), start=1):
+        stages[f"stage{index}"] = ResidualBlock(widths[index - 1], widths[index], stride)
+    return stages
+
+
+def stage_widths(width: int) -> list[int]:
+    """Return the number of channels behind the stem and behind each residual stage."""
+    return [width, width, 2 * width, 4 * width, 8 * width]
+
+
 def wafer_resnet(n_classes: int, width: int = 16) -> Backbone:
     """Build the default network: narrow, with a stem that keeps every die.
 
     A 64 px input leaves grids of 64, 32, 16 and 8, so that the middle stages still resolve a
     scratch. Width 16 has 0.3 million parameters.
     """
-    widths = [width, width, 2 * width, 4 * width, 8 * width]
-    stages: Stages = {
-        "stem": nn.Sequential(
-            nn.Conv2d(N_PLANES, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-        )
-    }
-    for index, stride in enumerate((1, 2, 2, 2), start=1):
-        stages[f"stage{index}"] = ResidualBlock(widths[index - 1], widths[index], stride)
-    return Backbone(stages, pooled_linear_head(widths[-1], n_classes))
+    stages = residual_stages(width)
+    return Backbone(stages, pooled_linear_head(stage_widths(width)[-1], n_classes))
+
+
+class Context(nn.Module):
+    """Tell every cell what the whole wafer looks like: add a linear map of the channels' means."""
+
+    def __init__(self, n_channels: int):
+        super().__init__()
+        self.of_wafer = nn.Linear(n_channels, n_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a tensor of the same shape."""
+        return x + self.of_wafer(x.mean(dim=(2, 3)))[:, :, None, None]
+
+
+class UpBlock(nn.Module):
+    """Return to the grid of an earlier stage and join its output (Ronneberger 2015, 1505.04597)."""
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.narrow = nn.Conv2d(n_in, n_out, 1, bias=False)
+        self.block = ResidualBlock(2 * n_out, n_out, 1)
+
+    def forward(self, x: torch.Tensor, finer: torch.Tensor) -> torch.Tensor:
+        """Return a tensor on the grid of `finer`, with as many channels."""
+        x = interpolate(self.narrow(x), size=finer.shape[-2:], mode="bilinear")
+        return self.block(torch.cat([x, finer], dim=1))
+
+
+class EvidenceHead(nn.Module):
+    """Class scores from one evidence map per class, and from the wafer as a whole.
+
+    A map is a linear function of a cell's channels, as in CAM (Zhou et al. 2016, 1512.04150), and
+    its sigmoid reads as the probability that a fail there is of a pattern of that class. The class
+    scores weigh the logarithms of the areas that the maps claim, and the means of the channels of
+    the last and of the coarsest stage.
+
+    Parameters
+    ----------
+    n_features, n_coarse : int
+        Channels of the last and of the coarsest stage.
+    n_classes : int
+    """
+
+    # Share of the wafer that counts as nothing: about one die.
+    _NOTHING = 1e-3
+
+    def __init__(self, n_features: int, n_coarse: int, n_classes: int):
+        super().__init__()
+        self.evidence = nn.Conv2d(n_features, n_classes, 1)
+        self.weigh = nn.Linear(n_classes + n_features + n_coarse, n_classes)
+        # Start from "no pattern anywhere" and "a class's score is the area of its own map".
+        with torch.no_grad():
+            self.evidence.bias.fill_(-2.0)  # type: ignore[union-attr]
+            self.weigh.bias.zero_()
+            self.weigh.weight[:, :n_classes] = torch.eye(n_classes)
+
+    def score(self, evidence: torch.Tensor, x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        """Return the logits, shape (batch, n_classes)."""
+        area = torch.log(torch.sigmoid(evidence).mean(dim=(2, 3)) + self._NOTHING)
+        return self.weigh(torch.cat([area, x.mean(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1))
+
+    def forward(self, x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        """Return the logits, shape (batch, n_classes)."""
+        return self.score(self.evidence(x), x, coarse)
+
+
+def wafer_unet(n_classes: int, width: int = 16) -> Backbone:
+    """Build `wafer_resnet` with a way back to the full grid, and evidence for each class there.
+
+    The last stage has a cell for each pixel of the input, so its class activation maps tell
+    neighbouring dies apart. It is told of each fail how large a group of touching fails it is in.
+    Width 16 has 0.5 million parameters.
+    """
+    n_planes = N_PLANES_WITH_COMPONENTS
+    stages = residual_stages(width, n_planes)
+    stages["context"] = Context(8 * width)
+    for level, n_out in ((3, 4 * width), (2, 2 * width), (1, width)):
+        stages[f"up{level}"] = UpBlock(2 * n_out, n_out)
+    skips = {f"up{level}": f"stage{level}" for level in (3, 2, 1)} | {"head": "stage4"}
+    return Backbone(stages, EvidenceHead(width, 8 * width, n_classes), skips, n_planes)
 
 
 class _TimmFeatures(nn.Module):
@@ -186,17 +340,20 @@ _CUTS: dict[str, Callable[[TimmModel], Backbone]] = {
 }
 
 
+_OURS = {WAFER_RESNET: wafer_resnet, WAFER_UNET: wafer_unet}
+
+
 def make_backbone(name: str, n_classes: int, *, width: int = 16) -> Backbone:
     """Build a network with random weights from torch's current random state.
 
     Parameters
     ----------
     name : str
-        ``"wafer_resnet"`` or any model name of timm.
+        ``"wafer_resnet"``, ``"wafer_unet"`` or any model name of timm.
     n_classes : int
         Number of logits.
     width : int, default=16
-        Channels of the first stage of ``"wafer_resnet"``; timm models ignore it.
+        Channels of the first stage of our own networks; timm models ignore it.
 
     Returns
     -------
@@ -212,8 +369,8 @@ def make_backbone(name: str, n_classes: int, *, width: int = 16) -> Backbone:
     >>> make_backbone("wafer_resnet", 6).layer_names
     ('stem', 'stage1', 'stage2', 'stage3', 'stage4')
     """
-    if name == WAFER_RESNET:
-        return wafer_resnet(n_classes, width)
+    if name in _OURS:
+        return _OURS[name](n_classes, width)
     import timm  # half a second, needed only here
 
     if not isinstance(name, str) or not timm.is_model(name):
@@ -225,9 +382,9 @@ def make_backbone(name: str, n_classes: int, *, width: int = 16) -> Backbone:
 def _unknown_backbone(name: object, known: list[str]) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(str(name), [WAFER_RESNET, *known], n=3)
+    near = get_close_matches(str(name), [*_OURS, *known], n=3)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
     return (
         f"Unknown backbone {name!r}.{hint} "
-        f"Use {WAFER_RESNET!r} or a name listed by timm.list_models()."
+        f"Use {' or '.join(map(repr, _OURS))} or a name listed by timm.list_models()."
     )

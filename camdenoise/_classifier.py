@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -20,22 +21,28 @@ from sklearn.utils.validation import (
     check_is_fitted,
     column_or_1d,
 )
-from skorch.callbacks import LRScheduler
 from skorch.helper import predefined_split
+from torch.utils.data import Dataset
 
 from camdenoise._augmentation import Augmentation, symmetry
-from camdenoise._backbones import Backbone, make_backbone
-from camdenoise._encoding import FITS, die_of_pixel, encode_maps, fitted_shape, one_hot
+from camdenoise._backbones import N_PLANES_WITH_COMPONENTS, Backbone, make_backbone
+from camdenoise._component_planes import input_planes, with_component_planes
+from camdenoise._encoding import FITS, encode_dies, encode_maps, shown_sizes
+from camdenoise._evidence_training import EvidenceNet, PractisedWafers, with_practice
 from camdenoise._inference import class_logits, inference_net
 from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
+from camdenoise._practice import NOTHING, practice_wafers
 from camdenoise._training import (
     EncodedWafers,
+    SizedWafers,
     StopEarly,
     TrainingProgress,
     WaferBatches,
     WaferNet,
-    bfloat16_is_faster,
+    epoch_summaries,
+    one_cycle,
     resolve_device,
+    wants_bfloat16,
 )
 
 
@@ -48,12 +55,15 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     backbone : str, default="wafer_resnet"
-        Our narrow residual net, whose stem keeps the full resolution, or any timm model name
-        (random weights, nothing is downloaded). timm's VGG gets a pooled linear head.
+        Our narrow residual net, whose stem keeps the full resolution; ``"wafer_unet"``, the same
+        with a way back to the full grid, where it keeps a map of evidence for each class; or any
+        timm model name (random weights, nothing is downloaded). timm's VGG gets a pooled linear
+        head.
     width : int, default=16
-        Channels of the first stage of ``"wafer_resnet"``.
-    input_size : int, default=64
-        Side of the model input in pixels.
+        Channels of the first stage of our own nets.
+    input_size : int or sequence of int, default=64
+        Side of the model input in pixels. Of several, each wafer is shown at the smallest that has
+        a pixel for each of its dies, or else at the largest.
     fit_to_input : {"stretch", "pad"}, default="stretch"
         Fill the square, which makes every wafer a round disc whatever the shape of its dies, or
         keep the die grid's aspect.
@@ -67,6 +77,11 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Decoupled weight decay of AdamW.
     batch_size : int, default=64
         Wafers per step.
+    practice : float, default=1.0
+        Only for ``"wafer_unet"``: for each training wafer, make this many whose pattern is known
+        die by die, and train the evidence maps on them. Patterns named as in WM-811K are read off
+        the training wafers and planted on those labelled ``none``; without any such, wafers are
+        simulated. No masks are asked for.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's wafers in the loss.
     symmetries : bool, default=True
@@ -133,13 +148,14 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     _parameter_constraints = {
         "backbone": [str],
         "width": [Interval(Integral, 1, None, closed="left")],
-        "input_size": [Interval(Integral, 8, 1024, closed="both")],
+        "input_size": [Interval(Integral, 8, 1024, closed="both"), list, tuple],
         "fit_to_input": [StrOptions(set(FITS))],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions({"onecycle", "constant"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "practice": [Interval(Real, 0, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "symmetries": ["boolean"],
         "flip_rate": [Interval(Real, 0, 1, closed="both")],
@@ -166,6 +182,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         lr_schedule="onecycle",
         weight_decay=1e-2,
         batch_size=64,
+        practice=1.0,
         class_weight=None,
         symmetries=True,
         flip_rate=0.0,
@@ -188,6 +205,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         self.lr_schedule = lr_schedule
         self.weight_decay = weight_decay
         self.batch_size = batch_size
+        self.practice = practice
         self.class_weight = class_weight
         self.symmetries = symmetries
         self.flip_rate = flip_rate
@@ -225,6 +243,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             For labels that do not fit `X`, an unknown backbone or a bad parameter.
         """
         self._validate_params()
+        self._check_sizes()
         maps = self._read_maps(X, reset=True, min_maps=2)
         codes = self._check_labels(maps, y)
         weights = self._weights(codes, sample_weight)
@@ -246,9 +265,13 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self, "module_")
-        images = self.encode(self._read_maps(X, reset=False))
+        maps = self._read_maps(X, reset=False)
         turns = range(8) if self.symmetric_prediction else (0,)
-        return np.mean([self._probabilities(symmetry(images, turn)) for turn in turns], axis=0)
+        found = np.empty((len(maps), len(self.classes_)))
+        # In larger batches the feature maps leave the processor's cache.
+        for rows, codes in self.batches(maps, 64):
+            found[rows] = np.mean([self._probabilities(symmetry(codes, t)) for t in turns], axis=0)
+        return found
 
     def predict(self, X: WaferMaps) -> np.ndarray:
         """Return the most probable class of each wafer.
@@ -266,9 +289,46 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
 
-    def encode(self, maps: Sequence[np.ndarray]) -> torch.Tensor:
-        """Return checked maps as the net sees them: uint8 codes, (n, input_size, input_size)."""
-        return encode_maps(maps, self.input_size, self.fit_to_input)
+    def batches(
+        self, maps: Sequence[np.ndarray], batch_size: int
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Go through checked maps as the net sees them, in batches of one size.
+
+        Parameters
+        ----------
+        maps : sequence of ndarray of uint8, shape (height, width)
+            Checked wafer maps.
+        batch_size : int
+            Wafers per batch at most.
+
+        Yields
+        ------
+        rows : ndarray of int, shape (n,)
+            Which of the maps; their order is kept within a size.
+        codes : Tensor of uint8, shape (n, size, size) or (n, 3, size, size)
+            Die codes; for a net that is told of them, with the planes of their components.
+        """
+        told = self.module_.n_planes == N_PLANES_WITH_COMPONENTS
+        shown = shown_sizes([grid.shape for grid in maps], self.input_size)
+        for size in np.unique(shown).tolist():
+            same = np.flatnonzero(shown == size)
+            for start in range(0, len(same), batch_size):
+                rows = same[start : start + batch_size]
+                some = [maps[row] for row in rows]
+                codes = encode_maps(some, size, self.fit_to_input)
+                if told:
+                    dies = encode_dies([grid.shape for grid in some], size, self.fit_to_input)
+                    codes = with_component_planes(codes, dies)
+                yield rows, codes
+
+    def _check_sizes(self) -> None:
+        sizes = np.atleast_1d(self.input_size)
+        whole = sizes.ndim == 1 and sizes.dtype.kind in "iu"
+        if not whole or not sizes.size or sizes.min() < 8 or sizes.max() > 1024:
+            raise ValueError(
+                "input_size must be a whole number from 8 to 1024, or a non-empty sequence of "
+                f"such; got {self.input_size!r}."
+            )
 
     def _check_labels(self, maps, y) -> np.ndarray:
         if y is None:
@@ -296,61 +356,93 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         return weights / weights.mean()
 
     def _train(self, maps, codes, weights, seed: int) -> None:
-        device = resolve_device(self.device)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             module = make_backbone(self.backbone, len(self.classes_), width=self.width)
-            train, valid = self._datasets(maps, codes, weights, seed)
-            self.net_ = self._net(module, train, valid, device, seed).fit(train, None)
+            read = self._practised if module.has_evidence else self._labelled
+            rows, held_out = self._split(codes, seed)
+            kind, train = read([maps[row] for row in rows], codes[rows], weights[rows], seed)
+            valid = None
+            if held_out is not None:
+                aside = [maps[row] for row in held_out], codes[held_out], weights[held_out]
+                _, valid = read(*aside, seed=None)
+            self.net_ = self._net(module, kind, train, valid, seed).fit(train, None)
         # The moments of the optimizer are three times the size of the net and of no further use.
         self.net_.optimizer_.state.clear()
         self.net_.set_params(train_split=None)
         self.module_: Backbone = self.net_.module_.eval()
-        self.history_ = [_epoch_summary(row) for row in self.net_.history]
+        self.history_ = epoch_summaries(self.net_.history)
 
-    def _datasets(self, maps, codes, weights, seed):
-        rows, held_out = np.arange(len(maps)), None
-        if self.early_stopping:
-            common = np.bincount(codes).min() >= 2 and self.validation_fraction * len(codes) >= len(
-                self.classes_
-            )
-            rows, held_out = train_test_split(
-                rows,
-                test_size=self.validation_fraction,
-                random_state=seed,
-                stratify=codes if common else None,
-            )
-        encoded = self._encoded(maps, codes, weights)
-        train = EncodedWafers(*(part[rows] for part in encoded), augment=self._augmentation())
-        valid = None if held_out is None else EncodedWafers(*(part[held_out] for part in encoded))
-        return train, valid
-
-    def _encoded(self, maps, codes, weights) -> tuple[torch.Tensor, ...]:
-        """Return die codes, die of each pixel row and column, label codes and weights."""
-        dies = np.zeros((len(maps), 2, self.input_size), np.int64)
-        for row, grid in enumerate(maps):
-            pixels = fitted_shape(grid.shape, self.input_size, self.fit_to_input)
-            for axis, (n_dies, n_pixels) in enumerate(zip(grid.shape, pixels, strict=True)):
-                start = (self.input_size - n_pixels) // 2
-                dies[row, axis, start : start + n_pixels] = die_of_pixel(n_dies, n_pixels)
-        return (
-            self.encode(maps),
-            torch.from_numpy(dies),
-            torch.from_numpy(codes.astype(np.int64)),
-            torch.from_numpy(weights.astype(np.float32)),
+    def _split(self, codes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the rows to train on, and those held out for early stopping."""
+        rows = np.arange(len(codes))
+        if not self.early_stopping:
+            return rows, None
+        common = np.bincount(codes).min() >= 2 and self.validation_fraction * len(codes) >= len(
+            self.classes_
+        )
+        return train_test_split(
+            rows,
+            test_size=self.validation_fraction,
+            random_state=seed,
+            stratify=codes if common else None,
         )
 
-    def _augmentation(self) -> Augmentation:
+    def _labelled(self, maps, codes, weights, seed: int | None) -> tuple[partial, Dataset]:
+        """Return the kind of net for labelled wafers, and these; as they are without a seed."""
+        parts = self._by_size(maps, codes.astype(np.int64), weights, augment=seed is not None)
+        return partial(WaferNet), _together([EncodedWafers(*encoded) for _, encoded in parts])
+
+    def _practised(self, maps, codes, weights, seed: int | None) -> tuple[partial, Dataset]:
+        """Return the kind of net that learns where patterns are, and labelled wafers for it.
+
+        With a seed, wafers to practise on are put behind them.
+        """
+        practice = NOTHING
+        if seed is not None:
+            n_samples, rng = round(self.practice * len(maps)), np.random.RandomState(seed)
+            practice = practice_wafers(maps, self.classes_[codes], n_samples, rng)
+        lesson = with_practice(maps, codes, weights, self.classes_, practice)
+        parts = self._by_size(lesson.maps, lesson.labels, lesson.weights, augment=seed is not None)
+        wafers = []
+        for rows, encoded in parts:
+            size = encoded[0].shape[-1]
+            pattern = encode_maps([lesson.pattern[row] for row in rows], size, self.fit_to_input)
+            known = torch.from_numpy(lesson.known[rows])
+            wafers.append(PractisedWafers(*encoded, pattern, known))
+        return partial(EvidenceNet, columns=lesson.columns), _together(wafers)
+
+    def _by_size(
+        self, maps, labels, weights, augment: bool
+    ) -> Iterator[tuple[np.ndarray, tuple[Any, Any, Any, Any, Any]]]:
+        """Encode those that are shown at one size together; give their rows and an encoding.
+
+        The encoding is what `EncodedWafers` takes.
+        """
+        shapes = [grid.shape for grid in maps]
+        shown = shown_sizes(shapes, self.input_size)
+        for size in np.unique(shown).tolist():
+            rows = np.flatnonzero(shown == size)
+            encoded = (
+                encode_maps([maps[row] for row in rows], size, self.fit_to_input),
+                encode_dies([shapes[row] for row in rows], size, self.fit_to_input),
+                torch.from_numpy(labels[rows]),
+                torch.from_numpy(weights[rows].astype(np.float32)),
+                self._augmentation(size) if augment else None,
+            )
+            yield rows, encoded
+
+    def _augmentation(self, size: int) -> Augmentation:
         background = None
         if self.background is not None:
-            background = self.encode(check_wafer_maps(self.background)) == FAIL
+            background = (
+                encode_maps(check_wafer_maps(self.background), size, self.fit_to_input) == FAIL
+            )
         return Augmentation(self.symmetries, self.flip_rate, background)
 
-    def _net(self, module, train, valid, device: str, seed: int) -> WaferNet:
-        low_precision = self.precision == "bfloat16" or (
-            self.precision == "auto" and bfloat16_is_faster(module, device)
-        )
-        return WaferNet(
+    def _net(self, module, kind: partial, train, valid, seed: int) -> WaferNet:
+        device = resolve_device(self.device)
+        return kind(
             module,
             criterion=torch.nn.CrossEntropyLoss,
             classes=list(range(len(self.classes_))),
@@ -364,38 +456,28 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             iterator_train__seed=seed,
             iterator_valid=WaferBatches,
             train_split=None if valid is None else predefined_split(valid),
-            callbacks=self._callbacks(len(train)),
+            callbacks=self._callbacks(len(WaferBatches(train, self.batch_size))),
             callbacks__valid_acc=None,
             callbacks__print_log=None,
             device=device,
-            bfloat16=low_precision,
+            bfloat16=wants_bfloat16(self.precision, module, device),
         )
 
-    def _callbacks(self, n_wafers: int) -> list:
+    def _callbacks(self, n_batches: int) -> list:
         callbacks: list = []
         if self.lr_schedule == "onecycle":
-            steps = self.max_epochs * -(-n_wafers // self.batch_size)
-            callbacks.append(
-                LRScheduler(
-                    torch.optim.lr_scheduler.OneCycleLR,
-                    max_lr=self.learning_rate,
-                    total_steps=steps + 1,
-                    step_every="batch",
-                )
-            )
+            callbacks.append(one_cycle(self.learning_rate, self.max_epochs * n_batches))
         if self.early_stopping:
             callbacks.append(StopEarly(patience=self.n_iter_no_change, load_best=True, sink=_quiet))
         if self.progress:
             callbacks.append(TrainingProgress())
         return callbacks
 
-    def _probabilities(self, images: torch.Tensor) -> np.ndarray:
-        net = inference_net(self.module_, self.input_size)
-        device = next(net.parameters()).device
-        # In larger batches the feature maps leave the processor's cache.
-        batches = (one_hot(batch).to(device) for batch in images.split(64))
-        logits = [class_logits(net, batch, self.precision).double().cpu() for batch in batches]
-        return torch.softmax(torch.cat(logits), dim=1).numpy()
+    def _probabilities(self, codes: torch.Tensor) -> np.ndarray:
+        net = inference_net(self.module_, codes.shape[-1])
+        images = input_planes(codes).to(next(net.parameters()).device)
+        found = class_logits(net, images, self.precision).double().cpu()
+        return torch.softmax(found, dim=1).numpy()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -403,15 +485,9 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         return tags
 
 
+def _together(parts: list) -> Dataset:
+    return parts[0] if len(parts) == 1 else SizedWafers(parts)
+
+
 def _quiet(message: str) -> None:
     """Swallow skorch's early-stopping message; `history_` has the epochs."""
-
-
-def _epoch_summary(row: dict) -> dict:
-    names = {
-        "epoch": "epoch",
-        "train_loss": "train_loss",
-        "valid_loss": "valid_loss",
-        "dur": "seconds",
-    }
-    return {ours: row[theirs] for theirs, ours in names.items() if theirs in row}

@@ -7,10 +7,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, get_tags, indexable
+from sklearn.utils import Bunch, check_random_state, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -22,54 +23,33 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from camdenoise._backbones import Backbone
+from camdenoise._backbones import WAFER_UNET, Backbone
 from camdenoise._classifier import WaferClassifier
-from camdenoise._components import component_sums, fail_components
+from camdenoise._component_planes import input_planes
+from camdenoise._decision import REFINEMENTS, pattern_probability, relative_saliency
 from camdenoise._denoising import BaseDenoiser, Explanation, abstain, explain_by
-from camdenoise._encoding import one_hot, to_die_grid
+from camdenoise._encoding import mean_on_dies, to_die_grid
 from camdenoise._inference import PRECISIONS, inference_net
-from camdenoise._maps import FAIL, NO_DIE, WaferMaps, as_collection, like_input
-from camdenoise.cam import METHODS, PACKAGE_METHODS, activation_maps, auto_layers, check_request
+from camdenoise._maps import FAIL, WaferMaps, as_collection, like_input
+from camdenoise.cam import (
+    METHODS,
+    PACKAGE_METHODS,
+    activation_maps,
+    auto_layers,
+    check_request,
+    evidence_maps,
+)
+from camdenoise.datasets._patterns import PATTERN_CLASSES
+from camdenoise.datasets._supply import BACKGROUND
 
-
-def relative_saliency(grid: np.ndarray, layers: Sequence[np.ndarray]) -> np.ndarray:
-    """Average the layers' maps, each as a share of its largest value on a die of the wafer.
-
-    Parameters
-    ----------
-    grid : ndarray of uint8, shape (height, width)
-        Wafer map.
-    layers : sequence of ndarray of float, shape (height, width)
-        One raw, non-negative map per target layer, on the die grid.
-
-    Returns
-    -------
-    ndarray of float, shape (height, width)
-        Between 0 and 1; all zero where no layer has any evidence; zero where there is no die.
-    """
-    on_dies = np.where(grid != NO_DIE, np.stack(layers), 0)
-    peaks = on_dies.max(axis=(1, 2), keepdims=True)
-    return (on_dies / np.where(peaks > 0, peaks, 1)).sum(axis=0) / len(layers)
-
-
-def keep_dies(grid: np.ndarray, saliency: np.ndarray, threshold: float) -> np.ndarray:
-    """Keep each die by its own saliency: the plain thresholded CAM."""
-    return saliency >= threshold
-
-
-def keep_components(grid: np.ndarray, saliency: np.ndarray, threshold: float) -> np.ndarray:
-    """Keep whole connected components of fails by their summed saliency.
-
-    A component stays when its sum is at least `threshold` times that of the largest sum on the
-    wafer. A coarse CAM says which clump of fails mattered; the clump itself says where it ends.
-    """
-    labels, n_components = fail_components(grid)
-    sums = component_sums(labels, saliency, n_components)
-    return ((sums >= threshold * sums.max()) & (sums > 0))[labels]
-
-
-#: How a saliency becomes a decision about a die.
-REFINEMENTS = {None: keep_dies, "component": keep_components}
+#: Classes whose wafers have no pattern in one place.
+NO_PATTERN_CLASSES = (BACKGROUND, "Random", "Near-full")
+# Sides of the default classifier's input: one for most wafers, one for those of many dies.
+_SIZES = (48, 96)
+# Quantiles of this many wafers are near enough.
+_ENOUGH_TO_CALIBRATE = 2000
+#: The method that reads the maps which a net keeps for each class.
+EVIDENCE = "evidence"
 
 
 class CamDenoiser(BaseDenoiser):
@@ -82,23 +62,39 @@ class CamDenoiser(BaseDenoiser):
     Parameters
     ----------
     estimator : WaferClassifier or FrozenEstimator of a fitted one, default=None
-        Fitted as a clone in `fit`; a frozen one is used as it is. None: ``WaferClassifier()``.
-    method : str, default="layercam"
-        CAM method, one of `camdenoise.cam.METHODS`.
+        Fitted as a clone in `fit`; a frozen one is used as it is. None:
+        ``WaferClassifier("wafer_unet", input_size=(48, 96))``, which keeps evidence die by die.
+    method : str, default="auto"
+        "evidence", the maps that ``"wafer_unet"`` keeps for each class, or a CAM method, one of
+        `camdenoise.cam.METHODS`. "auto" takes evidence from a net that has it for a class named
+        as in WM-811K, else "layercam".
     layers : "auto" or sequence of str, default="auto"
-        Target layers, whose relative maps are averaged. "auto" takes one with a half and one with
-        a quarter of the input's resolution, so that single dies can be told apart.
+        For CAM methods: target layers, whose relative maps are averaged. "auto" takes one with a
+        half and one with a quarter of the input's resolution, so that single dies can be told
+        apart.
     target : "predicted" or a class label, default="predicted"
-        The class whose evidence is kept.
+        The class whose evidence is kept. With "predicted", ``method="evidence"`` counts the
+        evidence of all patterns, so that a second pattern on the wafer stays.
     threshold : float between 0 and 1, default=0.5
-        With ``refine="component"``: share of the strongest component's evidence that a component
-        needs. With ``refine=None``: share of the wafer's largest saliency that a die needs.
-    refine : {"component", None}, default="component"
-        Keep whole connected components by their summed saliency, or each die by its own.
-    no_pattern : sequence of labels, default=("none",)
-        Classes whose wafers have no pattern: all their fails are removed.
+        With ``refine=None``: the saliency that a die needs; for "evidence" that is a probability,
+        for a CAM a share of the wafer's largest. With ``refine="component"``: share of the
+        strongest component's evidence that a component needs.
+    refine : {"auto", "component", None}, default="auto"
+        Keep each die by its own saliency (None), or whole connected components by their summed
+        one. "auto" takes None for "evidence", which tells neighbouring dies apart, else
+        "component".
+    no_pattern : {"abstain", "remove"}, default="abstain"
+        What to do with a wafer that has no pattern in one place (classes `none`, Random,
+        Near-full): abstain, which keeps every fail and says so, or remove all fails of a `none`.
     min_probability : float, default=0.0
-        Below this probability of the explained class the denoiser abstains: nothing is removed.
+        Below this probability of the explained class the denoiser abstains.
+    min_pattern_probability : "auto" or float, default="auto"
+        With ``method="evidence"``: below this probability of all patterns together the wafer has
+        none. "auto" is as high as `false_alarm_rate` asks for, where `fit` is given wafers labelled
+        `none`, else 0.5. CAM methods explain the likeliest class.
+    false_alarm_rate : float between 0 and 1, default=0.05
+        Share of the wafers labelled `none` on which a pattern may be claimed. Measured on those
+        given to `fit`; on new ones it is somewhat higher.
     cv : int, splitter or iterable, default=5
         How `fit_transform` splits the wafers to denoise each out of fold.
     batch_size : int, default=64
@@ -112,7 +108,7 @@ class CamDenoiser(BaseDenoiser):
     on_error : {"raise", "keep"}, default="raise"
         What to do with a map that cannot be read: raise, or give it back as it came.
     random_state : int, RandomState instance or None, default=None
-        For the classifier when `estimator` is None.
+        For the classifier when `estimator` is None, and for ``method="randomcam"``.
 
     Attributes
     ----------
@@ -120,8 +116,12 @@ class CamDenoiser(BaseDenoiser):
         The fitted classifier.
     classes_ : ndarray of shape (n_classes,)
         Its labels.
+    method_, refine_ : str
+        What "auto" stands for.
     layers_ : tuple of str
         The target layers in use.
+    min_pattern_probability_ : float
+        How likely a pattern must be to be claimed.
     n_features_in_ : int
         Columns of `X`, only where that was a 2-D table (rows of 1 x p maps).
 
@@ -137,7 +137,8 @@ class CamDenoiser(BaseDenoiser):
     next step of a pipeline, so `fit_transform` denoises every wafer with a classifier that has not
     seen it. A frozen estimator has seen what it has seen: there the two are the same.
 
-    The denoiser abstains (keeps every fail) where the net shows no positive evidence at all.
+    The denoiser abstains (keeps every fail) on wafers without a pattern, see `no_pattern`, and
+    where no fail has evidence enough. `explain` with targets explains what it is asked for.
 
     References
     ----------
@@ -159,14 +160,16 @@ class CamDenoiser(BaseDenoiser):
     """
 
     _parameter_constraints = {
-        "estimator": [HasMethods(["fit", "predict", "encode"]), None],
-        "method": [StrOptions(set(METHODS))],
+        "estimator": [HasMethods(["fit", "predict", "batches"]), None],
+        "method": [StrOptions({"auto", EVIDENCE, *METHODS})],
         "layers": [StrOptions({"auto"}), list, tuple],
         "target": "no_validation",
         "threshold": [Interval(Real, 0, 1, closed="both")],
-        "refine": [StrOptions({"component"}), None],
-        "no_pattern": [list, tuple, "array-like"],
+        "refine": [StrOptions({"auto", "component"}), None],
+        "no_pattern": [StrOptions({"abstain", "remove"})],
         "min_probability": [Interval(Real, 0, 1, closed="both")],
+        "min_pattern_probability": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "false_alarm_rate": [Interval(Real, 0, 1, closed="both")],
         "cv": ["cv_object"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "precision": [StrOptions(set(PRECISIONS))],
@@ -179,13 +182,15 @@ class CamDenoiser(BaseDenoiser):
         self,
         estimator=None,
         *,
-        method="layercam",
+        method="auto",
         layers="auto",
         target="predicted",
         threshold=0.5,
-        refine="component",
-        no_pattern=("none",),
+        refine="auto",
+        no_pattern="abstain",
         min_probability=0.0,
+        min_pattern_probability="auto",
+        false_alarm_rate=0.05,
         cv=5,
         batch_size=64,
         precision="auto",
@@ -201,6 +206,8 @@ class CamDenoiser(BaseDenoiser):
         self.refine = refine
         self.no_pattern = no_pattern
         self.min_probability = min_probability
+        self.min_pattern_probability = min_pattern_probability
+        self.false_alarm_rate = false_alarm_rate
         self.cv = cv
         self.batch_size = batch_size
         self.precision = precision
@@ -306,7 +313,7 @@ class CamDenoiser(BaseDenoiser):
 
     def _estimator(self) -> BaseEstimator:
         if self.estimator is None:
-            return WaferClassifier(random_state=self.random_state)
+            return WaferClassifier(WAFER_UNET, input_size=_SIZES, random_state=self.random_state)
         return self.estimator
 
     def _is_frozen(self) -> bool:
@@ -333,10 +340,48 @@ class CamDenoiser(BaseDenoiser):
         else:
             self.estimator_ = clone(self._estimator()).fit(X, y, **fit_params)
         self.classes_ = self.estimator_.classes_
-        net, size = self.estimator_.module_, self.estimator_.input_size
+        net, size = self.estimator_.module_, int(np.max(self.estimator_.input_size))
+        reads_evidence = net.has_evidence and bool(
+            set(PATTERN_CLASSES).intersection(self.classes_.tolist())
+        )
+        self.min_pattern_probability_ = self._least_pattern_probability(X, y)
+        self.method_ = self.method
+        if self.method == "auto":
+            self.method_ = EVIDENCE if reads_evidence else "layercam"
+        self.refine_ = self.refine
+        if self.refine == "auto":
+            self.refine_ = None if self.method_ == EVIDENCE else "component"
+        if self.method_ == EVIDENCE:
+            self._check_evidence(net)
+            self.layers_ = net.layer_names[-1:]
+            return self
         self.layers_ = auto_layers(net, size) if self.layers == "auto" else tuple(self.layers)
-        check_request(net, self.layers_, self.method)
+        check_request(net, self.layers_, self.method_)
         return self
+
+    def _least_pattern_probability(self, X, y) -> float:
+        """Return how likely a pattern must be so that few wafers without one seem to have one."""
+        if self.min_pattern_probability != "auto":
+            return float(self.min_pattern_probability)
+        if y is None or BACKGROUND not in self.classes_.tolist():
+            return 0.5
+        target = np.asarray(y)
+        rows = np.flatnonzero(target == BACKGROUND)
+        if not len(rows):
+            return 0.5
+        rows = rows[:: -(-len(rows) // _ENOUGH_TO_CALIBRATE)]
+        without, _ = _safe_split(self, X, None, rows)
+        of_patterns = self.estimator_.predict_proba(without)[:, self._has_pattern()].sum(axis=1)
+        # Ties, as of wafers that are all alike, must not go beyond the rate.
+        return float(np.nextafter(np.quantile(of_patterns, 1 - self.false_alarm_rate), 2))
+
+    def _check_evidence(self, net: Backbone) -> None:
+        if not net.has_evidence:
+            raise ValueError(
+                f"method='evidence' needs a net that keeps evidence for each class, which "
+                f"{self.estimator_.backbone!r} does not. Choose another method, or "
+                "WaferClassifier(backbone='wafer_unet')."
+            )
 
     def _out_of_fold(self, X, y, fit_params: dict, split_params: dict) -> WaferMaps:
         X, y = indexable(X, y)
@@ -374,61 +419,95 @@ class CamDenoiser(BaseDenoiser):
         check_is_fitted(self)
         if codes is None and self.target != "predicted":
             codes = self._codes_of([self.target] * len(maps))
-        net, starts = self._net(), range(0, len(maps), self.batch_size)
-        explanations: list[Explanation] = []
-        for start in tqdm(starts, unit="batch", leave=None, disable=not self.progress):
-            rows = slice(start, start + self.batch_size)
-            batch_codes = None if codes is None else np.asarray(codes)[rows]
-            explanations += self._explain_batch(net, maps[rows], batch_codes)
+        explain_batch = self._by_evidence if self.method_ == EVIDENCE else self._by_cam
+        random_state = check_random_state(self.random_state)
+        explanations: list[Any] = [None] * len(maps)
+        with tqdm(total=len(maps), unit="wafer", leave=None, disable=not self.progress) as bar:
+            for rows, images in self.estimator_.batches(maps, self.batch_size):
+                of_rows = [maps[row] for row in rows]
+                targets = None if codes is None else np.asarray(codes)[rows]
+                explained = explain_batch(of_rows, images, targets, random_state)
+                for row, explanation in zip(rows, explained, strict=True):
+                    explanations[row] = explanation
+                bar.update(len(rows))
         return explanations
 
-    def _explain_batch(self, net, maps, codes) -> list[Explanation]:
-        import torch
+    def _by_evidence(self, maps, images, codes, random_state) -> list[Explanation]:
+        """Explain a batch by what the net keeps for each class."""
+        net = inference_net(self.estimator_.module_, images.shape[-1])
+        planes = input_planes(images).to(next(net.parameters()).device)
+        result = evidence_maps(net, planes, precision=self.precision)
+        probabilities = _probabilities(result.logits)
+        counted = self._has_pattern()[None]
+        if codes is not None:
+            counted = np.arange(len(self.classes_)) == codes[:, None]
+        saliency = pattern_probability(result.evidence, torch.as_tensor(counted))
+        fit = self.estimator_.fit_to_input
+        on_dies = mean_on_dies(saliency.cpu().numpy(), [grid.shape for grid in maps], fit)
+        chosen = self._likeliest(probabilities) if codes is None else codes
+        rows = zip(maps, on_dies, chosen, probabilities, strict=True)
+        return [self._decide(*row, asked=codes is not None) for row in rows]
 
-        clf = self.estimator_
+    def _by_cam(self, maps, images, codes, random_state) -> list[Explanation]:
+        """Explain a batch by the class activation maps of the target layers."""
+        clf, size = self.estimator_, images.shape[-1]
+        net = self._net(size)
         result = activation_maps(
             net,
-            one_hot(clf.encode(maps)).to(next(net.parameters()).device),
+            input_planes(images).to(next(net.parameters()).device),
             self.layers_,
-            method=self.method,
+            method=self.method_,
             targets=None if codes is None else torch.as_tensor(codes),
             precision=self.precision,
+            random_state=random_state,
         )
-        probabilities = torch.softmax(result.logits.double(), dim=1)
-        probability = probabilities.gather(1, result.targets[:, None])[:, 0].cpu().numpy()
         shapes = [grid.shape for grid in maps]
         on_dies = zip(
             *(
-                to_die_grid(values.float().cpu().numpy(), shapes, clf.input_size, clf.fit_to_input)
+                to_die_grid(values.float().cpu().numpy(), shapes, size, clf.fit_to_input)
                 for values in result.layers.values()
             ),
             strict=True,
         )
-        rows = zip(
-            maps, on_dies, self.classes_[result.targets.cpu().numpy()], probability, strict=True
-        )
-        return [self._decide(*row) for row in rows]
+        saliency = map(relative_saliency, maps, on_dies)
+        chosen = result.targets.cpu().numpy()
+        rows = zip(maps, saliency, chosen, _probabilities(result.logits), strict=True)
+        return [self._decide(*row, asked=codes is not None) for row in rows]
 
-    def _net(self) -> Backbone:
+    def _has_pattern(self) -> np.ndarray:
+        """Tell for each class whether its wafers have a pattern in one place."""
+        return np.array([label not in NO_PATTERN_CLASSES for label in self.classes_.tolist()])
+
+    def _likeliest(self, probabilities: np.ndarray) -> np.ndarray:
+        """Choose the likeliest pattern where some pattern is likely enough, else another class."""
+        patterns = self._has_pattern()
+        of_patterns = np.where(patterns, probabilities, 0)
+        claimed = of_patterns.sum(axis=1) >= self.min_pattern_probability_
+        of_others = np.where(patterns, 0, probabilities)
+        return np.where(claimed, of_patterns.argmax(axis=1), of_others.argmax(axis=1))
+
+    def _net(self, size: int) -> Backbone:
         """Return the net to explain: a faster copy, for the methods that are computed here.
 
         FullGrad of pytorch-grad-cam adds up the biases of the norms, which the copy has not.
         """
-        clf = self.estimator_
-        by_package = self.method in PACKAGE_METHODS
-        return clf.module_ if by_package else inference_net(clf.module_, clf.input_size)
+        module = self.estimator_.module_
+        return module if self.method_ in PACKAGE_METHODS else inference_net(module, size)
 
-    def _decide(self, grid, layers, label, probability) -> Explanation:
-        """Turn one wafer's maps of the target layers into kept and removed fails."""
-        about = {"label": label, "probability": float(probability)}
-        saliency = relative_saliency(grid, layers)
-        if probability < self.min_probability:
+    def _decide(self, grid, saliency, code, probabilities, asked: bool) -> Explanation:
+        """Turn one wafer's saliency into kept and removed fails."""
+        label = self.classes_[code]
+        about = {"label": label, "probability": float(probabilities[code])}
+        if not asked and label in NO_PATTERN_CLASSES:
+            if self.no_pattern == "remove" and label == BACKGROUND:
+                return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
             return abstain(grid, saliency, **about)
-        if any(label == other for other in self.no_pattern):
-            return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
-        if not saliency[grid == FAIL].any():
+        if probabilities[code] < self.min_probability:
             return abstain(grid, saliency, **about)
-        keep = REFINEMENTS[self.refine](grid, saliency, self.threshold)
+        fails = grid == FAIL
+        keep = REFINEMENTS[self.refine_](grid, saliency, self.threshold)
+        if not (fails & keep & (saliency > 0)).any():
+            return abstain(grid, saliency, **about)
         return explain_by(grid, keep, saliency, **about)
 
     def __sklearn_tags__(self):
@@ -436,3 +515,7 @@ class CamDenoiser(BaseDenoiser):
         tags.target_tags.required = not self._is_frozen()
         tags.non_deterministic = get_tags(self._estimator()).non_deterministic
         return tags
+
+
+def _probabilities(logits: torch.Tensor) -> np.ndarray:
+    return torch.softmax(logits.double(), dim=1).cpu().numpy()

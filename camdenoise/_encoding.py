@@ -29,6 +29,19 @@ def fitted_shape(shape: tuple[int, int], size: int, fit: str) -> tuple[int, int]
     return height, width
 
 
+def shown_sizes(shapes: Sequence[tuple[int, int]], sizes: int | Sequence[int]) -> np.ndarray:
+    """Choose for each wafer the smallest square with a pixel for each die, else the largest.
+
+    Examples
+    --------
+    >>> shown_sizes([(25, 27), (60, 40), (146, 146)], (32, 64)).tolist()
+    [32, 64, 64]
+    """
+    ascending = np.unique(sizes)
+    longest = np.array([max(shape) for shape in shapes], dtype=np.intp)
+    return ascending[np.searchsorted(ascending[:-1], longest)]
+
+
 def die_of_pixel(n_dies: int, n_pixels: int) -> np.ndarray:
     """Return for each of `n_pixels` along an axis the die whose area holds its centre."""
     return ((np.arange(n_pixels) + 0.5) * n_dies / n_pixels).astype(np.intp)
@@ -72,6 +85,37 @@ def encode_maps(maps: Sequence[np.ndarray], size: int, fit: str = "stretch") -> 
     return torch.from_numpy(square)
 
 
+def encode_dies(shapes: Sequence[tuple[int, int]], size: int, fit: str = "stretch") -> torch.Tensor:
+    """Tell which die each pixel row and column of the encoded maps shows.
+
+    Parameters
+    ----------
+    shapes : sequence of (height, width)
+        Die grid of each wafer.
+    size : int
+        Side of the square in pixels.
+    fit : {"stretch", "pad"}
+        As in `encode_maps`.
+
+    Returns
+    -------
+    Tensor of int64, shape (n_maps, 2, size)
+        Die rows of the pixel rows, die columns of the pixel columns; -1 where padded.
+
+    Examples
+    --------
+    >>> encode_dies([(2, 4)], 4).tolist()
+    [[[0, 0, 1, 1], [0, 1, 2, 3]]]
+    """
+    dies = np.full((len(shapes), 2, size), -1, np.int64)
+    for row, shape in enumerate(shapes):
+        pixels = fitted_shape(shape, size, fit)
+        for axis, (n_dies, n_pixels) in enumerate(zip(shape, pixels, strict=True)):
+            start = (size - n_pixels) // 2
+            dies[row, axis, start : start + n_pixels] = die_of_pixel(n_dies, n_pixels)
+    return torch.from_numpy(dies)
+
+
 def one_hot(codes: torch.Tensor) -> torch.Tensor:
     """Turn die codes into one plane per code: float32 (n, 3, size, size), channels last."""
     planes = codes.new_empty((*codes.shape, 3), dtype=torch.float32)
@@ -96,6 +140,60 @@ def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np
     weights[np.arange(n_dies), np.minimum(low + 1, grid - 1)] += cell - low
     weights.flags.writeable = False
     return weights
+
+
+def averaging_matrix(n_dies: int, n_pixels: int, size: int) -> np.ndarray:
+    """Return the weights that average an axis of `size` pixels over the pixels of each die.
+
+    The wafer takes `n_pixels` of them, centred. A die too small for a pixel of its own gets the
+    one that holds its centre.
+    """
+    shown, near = die_of_pixel(n_dies, n_pixels), die_of_pixel(n_pixels, n_dies)
+    weights = np.zeros((n_dies, size), np.float32)
+    own = weights[:, (size - n_pixels) // 2 :][:, :n_pixels]
+    own[shown, np.arange(n_pixels)] = 1
+    without = np.flatnonzero(own.sum(axis=1) == 0)
+    own[without, near[without]] = 1
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def mean_on_dies(
+    values: np.ndarray, shapes: Sequence[tuple[int, int]], fit: str = "stretch"
+) -> list[np.ndarray]:
+    """Average the pixels of each die.
+
+    Unlike `to_die_grid`, which interpolates a coarse map, this reads a map of the input's own
+    resolution, in which a pixel belongs to one die, without mixing neighbours.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_maps, size, size)
+        One value per pixel of the model's input.
+    shapes : sequence of (height, width)
+        Die grid of each wafer.
+    fit : {"stretch", "pad"}
+        How the wafers were fitted into it.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (height, width)
+        One per wafer, at its own size.
+
+    Examples
+    --------
+    >>> mean_on_dies(np.array([[[1, 3], [5, 7]]], np.float32), [(1, 2)])[0].tolist()
+    [[3.0, 5.0]]
+    """
+    size = values.shape[-1]
+    on_dies: list[Any] = [None] * len(shapes)
+    for shape, rows in _rows_by_shape(shapes).items():
+        read_y, read_x = (
+            averaging_matrix(n_dies, n_pixels, size)
+            for n_dies, n_pixels in zip(shape, fitted_shape(shape, size, fit), strict=True)
+        )
+        for row, means in zip(rows, read_y @ values[rows] @ read_x.T, strict=True):
+            on_dies[row] = means
+    return on_dies
 
 
 def to_die_grid(

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from camdenoise._backbones import N_PLANES, Backbone
+from camdenoise._backbones import Backbone
 
 #: Arithmetic of the stages.
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -107,10 +107,10 @@ def class_logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.T
 
 
 def _logits(net: Backbone, images: torch.Tensor, bfloat16: bool) -> torch.Tensor:
+    outputs: dict[str, torch.Tensor] = {}
     with stage_arithmetic(net, bfloat16):
-        for stage in net.stages.values():
-            images = stage(images)
-    return net.head(images.float())
+        x = net.advance(images, outputs, net.layer_names)
+    return net.classify(x, outputs)
 
 
 @torch.inference_mode(False)
@@ -137,7 +137,7 @@ def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.BatchN
     The autograd graph of one pass shows that for any code. torch.fx would, too, but while it looks
     it replaces methods of `Module` for all threads.
     """
-    x = torch.zeros(1, N_PLANES, input_size, input_size, device=next(net.parameters()).device)
+    x = torch.zeros(1, net.n_planes, input_size, input_size, device=next(net.parameters()).device)
     graph = _autograd_graph(net(x))
     by_weight = {
         id(module.weight): module

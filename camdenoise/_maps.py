@@ -149,6 +149,39 @@ def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> Sequence[np.ndarray]
     return [check_wafer_map(item, row) for row, item in enumerate(items)]
 
 
+def check_lengths(values: Any, n_wafers: int, name: str) -> None:
+    """Refuse what has not one entry per wafer."""
+    if len(values) != n_wafers:
+        raise ValueError(
+            f"{name} has {len(values)} entries for {n_wafers} wafer maps; pass one per wafer."
+        )
+
+
+def check_die_arrays(arrays: Any, grids: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
+    """Read one array per wafer, each of its map's shape."""
+    check_lengths(arrays, len(grids), name)
+    read = [np.asarray(array) for array in arrays]
+    for row, (array, grid) in enumerate(zip(read, grids, strict=True)):
+        if array.shape != grid.shape:
+            raise ValueError(
+                f"wafer map {row}: {name} has shape {array.shape}, the map has {grid.shape}. "
+                "Pass an array on the map's own die grid, and leave out unreadable maps."
+            )
+    return read
+
+
+def check_die_masks(masks: Any, grids: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
+    """Read one boolean mask per wafer, each of its map's shape."""
+    read = check_die_arrays(masks, grids, name)
+    for row, mask in enumerate(read):
+        if mask.dtype != bool:
+            raise ValueError(
+                f"wafer map {row}: {name} must be a boolean mask, got {mask.dtype}. "
+                "From a denoised map take `denoised == 2`."
+            )
+    return read
+
+
 def as_collection(X: Any) -> Any:
     """Return `X` in a form that can be read twice and gives its rows.
 

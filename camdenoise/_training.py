@@ -7,11 +7,11 @@ way skorch means it; the estimator's contract with scikit-learn lives in ``_clas
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
-from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, EarlyStopping
+from skorch import NeuralNet, NeuralNetClassifier
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
@@ -59,34 +59,63 @@ class EncodedWafers(Dataset):
         return {"x": one_hot(codes), "weight": self.weights[rows]}, self.labels[rows]
 
 
+class SizedWafers(Dataset):
+    """Encoded wafers of several sizes; a batch is of one size.
+
+    Parameters
+    ----------
+    parts : sequence of EncodedWafers
+        The wafers of each size, none of them empty.
+    """
+
+    def __init__(self, parts: Sequence[EncodedWafers]):
+        self.parts = list(parts)
+
+    def __len__(self) -> int:
+        """Return the number of wafers."""
+        return sum(map(len, self.parts))
+
+
 class WaferBatches:
-    """Iterate over `EncodedWafers` in batches of nearly equal size.
+    """Iterate over encoded wafers in batches of one size and of nearly equal numbers.
 
     Nearly equal, because batch norm cannot train on a last batch of one; an odd number of wafers
     in pairs leaves a batch of three.
     """
 
     def __init__(self, dataset, batch_size: int, shuffle: bool = False, seed: int = 0):
-        self.dataset = dataset
-        full = -(-len(dataset) // batch_size) if batch_size > 0 else 1
-        self.n_batches = max(1, min(full, len(dataset) // 2))
+        self.parts = getattr(dataset, "parts", [dataset])
+        self.n_batches = [_n_batches(len(part), batch_size) for part in self.parts]
         self.shuffle = shuffle
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         """Return the number of batches."""
-        return self.n_batches
+        return sum(self.n_batches)
 
     def __iter__(self) -> Iterator:
         """Yield ``({"x": planes, "weight": weights}, labels)``."""
-        n = len(self.dataset)
-        order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
-        for rows in order.tensor_split(self.n_batches):
-            yield self.dataset.batch(rows, self.generator)
+        batches = [
+            (part, rows)
+            for part, n_batches in zip(self.parts, self.n_batches, strict=True)
+            for rows in self._order(len(part)).tensor_split(n_batches)
+        ]
+        # Batches of one part are in random order already.
+        for index in self._order(len(batches)) if len(self.parts) > 1 else range(len(batches)):
+            part, rows = batches[index]
+            yield part.batch(rows, self.generator)
+
+    def _order(self, n: int) -> torch.Tensor:
+        return torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
 
 
-class WaferNet(NeuralNetClassifier):
-    """A skorch classifier with weighted cross-entropy and optional bfloat16 autocast."""
+def _n_batches(n_wafers: int, batch_size: int) -> int:
+    full = -(-n_wafers // batch_size) if batch_size > 0 else 1
+    return max(1, min(full, n_wafers // 2))
+
+
+class WaferMapNet(NeuralNet):
+    """A skorch net on encoded wafers, with optional bfloat16 autocast; a subclass has the loss."""
 
     def __init__(self, *args, bfloat16: bool = False, **kwargs):
         super().__init__(*args, **kwargs)
@@ -111,11 +140,15 @@ class WaferNet(NeuralNetClassifier):
         return self
 
     def infer(self, x, **fit_params):
-        """Return the logits of a batch."""
+        """Return the module's output for a batch, in float32."""
         planes = (x["x"] if isinstance(x, dict) else x).to(self.device)
         planes = planes.contiguous(memory_format=memory_order(self.module_))
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bfloat16):
             return self.module_(planes).float()
+
+
+class WaferNet(WaferMapNet, NeuralNetClassifier):
+    """A skorch classifier with weighted cross-entropy."""
 
     def get_loss(self, y_pred, y_true, X=None, *args, **kwargs):
         """Return the weighted mean cross-entropy."""
@@ -143,7 +176,7 @@ class TrainingProgress(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Open the bar."""
-        total = net.max_epochs * -(-len(X) // net.batch_size)
+        total = net.max_epochs * len(net.get_iterator(X, training=True))
         # leave=None: the bar of a fit inside a longer run goes when the fit is over.
         self.bar_ = tqdm(total=total, unit="batch", leave=None)
 
@@ -186,6 +219,34 @@ def memory_order(module: nn.Module) -> torch.memory_format:
 def _is_unsafe(layer: nn.Conv2d) -> bool:
     strided_1x1 = max(layer.kernel_size) == 1 < max(layer.stride)
     return strided_1x1 and layer.in_channels // layer.groups < 16
+
+
+def one_cycle(learning_rate: float, n_steps: int) -> LRScheduler:
+    """Warm up to the learning rate and decay over `n_steps` batches (Smith & Topin 2019)."""
+    return LRScheduler(
+        torch.optim.lr_scheduler.OneCycleLR,
+        max_lr=learning_rate,
+        total_steps=n_steps + 1,
+        step_every="batch",
+    )
+
+
+def epoch_summaries(history) -> list[dict]:
+    """Return the losses and seconds of each epoch of a skorch history."""
+    names = {
+        "epoch": "epoch",
+        "train_loss": "train_loss",
+        "valid_loss": "valid_loss",
+        "dur": "seconds",
+    }
+    return [
+        {ours: row[theirs] for theirs, ours in names.items() if theirs in row} for row in history
+    ]
+
+
+def wants_bfloat16(precision: str, module: nn.Module, device: str) -> bool:
+    """Decide on autocast: as `precision` says, or for "auto" where it is faster."""
+    return precision == "bfloat16" or (precision == "auto" and bfloat16_is_faster(module, device))
 
 
 def bfloat16_is_faster(module: nn.Module, device: str) -> bool:

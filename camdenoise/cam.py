@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 from torch import nn
 
 from camdenoise._backbones import Backbone
@@ -141,6 +143,31 @@ def xgradcam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     return (weights * activation).sum(dim=1).relu()
 
 
+def randomcam(
+    activation: torch.Tensor, gradient: torch.Tensor, random_state: Any = None
+) -> torch.Tensor:
+    """RandomCAM: channels weighted at random, the baseline of a method that chooses weights.
+
+    Parameters
+    ----------
+    activation, gradient : Tensor, shape (n, channels, height, width)
+        ``A``, and ``G``, which is not looked at.
+    random_state : int, RandomState instance or None, default=None
+        For the weights.
+
+    Returns
+    -------
+    Tensor, shape (n, height, width)
+        ``relu(sum_k u_k A_k)`` with ``u_k`` uniform in -1..1, drawn anew for each image.
+
+    References
+    ----------
+    .. [1] J. Gildenblat et al., pytorch-grad-cam, https://github.com/jacobgil/pytorch-grad-cam.
+    """
+    drawn = check_random_state(random_state).uniform(-1, 1, (*activation.shape[:2], 1, 1))
+    return (torch.as_tensor(drawn).to(activation) * activation).sum(dim=1).relu()
+
+
 #: The methods computed here, exactly and by one differentiation of the head.
 GRADIENT_METHODS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "gradcam": gradcam,
@@ -156,11 +183,10 @@ PACKAGE_METHODS = {
     "eigencam": "EigenCAM",
     "eigengradcam": "EigenGradCAM",
     "ablationcam": "AblationCAM",
-    "randomcam": "RandomCAM",
     "fullgrad": "FullGrad",
 }
 
-METHODS = (*GRADIENT_METHODS, *PACKAGE_METHODS)
+METHODS = (*GRADIENT_METHODS, "randomcam", *PACKAGE_METHODS)
 
 
 @dataclass(frozen=True)
@@ -190,6 +216,7 @@ def activation_maps(
     method: str = "layercam",
     targets: torch.Tensor | None = None,
     precision: str = "float32",
+    random_state: Any = None,
 ) -> ActivationMaps:
     """Explain a batch of images, all target layers in one pass.
 
@@ -209,6 +236,8 @@ def activation_maps(
         Arithmetic of the stages; "auto" takes bfloat16 on CPUs that have it. In float32 are always
         the head, the arithmetic of the maps, the methods of pytorch-grad-cam and, where `targets`
         is None, images whose class is close.
+    random_state : int, RandomState instance or None, default=None
+        For the weights of ``"randomcam"``; the other methods draw nothing.
 
     Returns
     -------
@@ -221,7 +250,7 @@ def activation_maps(
 
     Notes
     -----
-    The gradient-based methods are safe to call from several threads on one net, which is not
+    The methods computed here are safe to call from several threads on one net, which is not
     modified when it is in eval mode: there are no hooks, and parameters keep their flags. Those of
     pytorch-grad-cam register hooks while they run, so they need the net for themselves.
 
@@ -237,12 +266,81 @@ def activation_maps(
     with _evaluating(net):
         if method in PACKAGE_METHODS:
             return _maps_by_package(net, images, layers, method, targets)
-        explain = partial(_maps_by_cut, net, layers=layers, method=GRADIENT_METHODS[method])
+        explain = partial(_maps_by_cut, net, layers=layers, method=_of_layer(method, random_state))
         bfloat16 = takes_bfloat16(net, precision)
         maps = explain(images=images, targets=targets, bfloat16=bfloat16)
         if bfloat16 and targets is None and (close := class_is_close(maps.logits)).any():
             _set_rows(maps, close, explain(images=images[close], targets=None, bfloat16=False))
         return maps
+
+
+def _of_layer(method: str, random_state: Any) -> Callable[..., torch.Tensor]:
+    """Return the function of ``A`` and ``G``; its random numbers go on from layer to layer."""
+    if method == "randomcam":
+        return partial(randomcam, random_state=check_random_state(random_state))
+    return GRADIENT_METHODS[method]
+
+
+@dataclass(frozen=True)
+class EvidenceMaps:
+    """What a net that keeps a map per class says of one batch.
+
+    Attributes
+    ----------
+    logits : Tensor, shape (n, n_classes)
+        The net's output.
+    evidence : Tensor, shape (n, n_classes, height, width)
+        Log-odds that a fail there is of a pattern of the class.
+    """
+
+    logits: torch.Tensor
+    evidence: torch.Tensor
+
+
+def evidence_maps(
+    net: Backbone, images: torch.Tensor, *, precision: str = "float32"
+) -> EvidenceMaps:
+    """Read the class activation maps of all classes at once, from a net that has them.
+
+    Parameters
+    ----------
+    net : Backbone
+        A classifier with an evidence head, such as ``"wafer_unet"``, in eval mode.
+    images : Tensor of float32, shape (n, 3, size, size)
+        One-hot wafers.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Arithmetic of the stages, as in `activation_maps`.
+
+    Returns
+    -------
+    EvidenceMaps
+
+    References
+    ----------
+    .. [1] B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016,
+       arXiv:1512.04150.
+
+    Examples
+    --------
+    >>> from camdenoise._backbones import make_backbone
+    >>> net = make_backbone("wafer_unet", 6).eval()
+    >>> tuple(evidence_maps(net, torch.rand(2, 5, 48, 48)).evidence.shape)
+    (2, 6, 48, 48)
+    """
+    bfloat16 = takes_bfloat16(net, precision)
+    with torch.inference_mode():
+        maps = _evidence(net, images, bfloat16)
+        if bfloat16 and (close := class_is_close(maps.logits)).any():
+            exact = _evidence(net, images[close], False)
+            maps.logits[close], maps.evidence[close] = exact.logits, exact.evidence
+    return maps
+
+
+def _evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> EvidenceMaps:
+    outputs: dict[str, torch.Tensor] = {}
+    with stage_arithmetic(net, bfloat16):
+        x = net.advance(images, outputs, net.layer_names)
+    return EvidenceMaps(*net.classify_by_evidence(x, outputs))
 
 
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
@@ -294,25 +392,27 @@ def _maps_by_cut(net, images, layers, method, targets, bfloat16) -> ActivationMa
     names = list(net.stages)
     first = min(names.index(name) for name in layers)
     arithmetic = stage_arithmetic(net, bfloat16)
+    outputs: dict[str, torch.Tensor] = {}
     with torch.no_grad(), arithmetic:
-        x = images
-        for name in names[: first + 1]:
-            x = net.stages[name](x)
+        x = net.advance(images, outputs, names[: first + 1])
     _check_grid(x, names[first])
     if names[first] == names[-1] and _is_pooled_linear(net.head):
         return _maps_before_pooling(net.head, x.float(), names[first], method, targets)
     with torch.enable_grad():
         activations = {names[first]: x.detach().float().requires_grad_()}
-        # A copy, because the next stage may begin with an operation in place.
-        x = activations[names[first]].to(x.dtype, copy=True)
         with arithmetic:
-            for name in names[first + 1 :]:
-                x = net.stages[name](x)
+            for before, name in pairwise(names[first:]):
+                if before in activations:
+                    # A copy, because the next stage may begin with an operation in place.
+                    x = activations[before].to(x.dtype, copy=True)
+                if before in outputs:
+                    outputs[before] = x
+                x = net.advance(x, outputs, [name])
                 if name in layers:
                     _check_grid(x, name)
                     activations[name] = x.float()
-                    x = activations[name].to(x.dtype, copy=True)
-        logits = net.head(x.float())
+        last = activations.get(names[-1], x.float())
+        logits = net.classify(last, outputs)
         targets = _targets(logits, targets)
         score = logits.gather(1, targets[:, None]).sum()
         gradients = torch.autograd.grad(score, list(activations.values()))

@@ -16,9 +16,23 @@ from sklearn import config_context
 from sklearn.metrics import average_precision_score
 from sklearn.utils import check_random_state
 
-from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
+from camdenoise._maps import (
+    FAIL,
+    WaferMaps,
+    check_die_arrays,
+    check_die_masks,
+    check_lengths,
+    check_wafer_maps,
+)
 
-__all__ = ["bootstrap_interval", "die_average_precision", "die_report", "die_scores"]
+__all__ = [
+    "bootstrap_interval",
+    "die_average_precision",
+    "die_report",
+    "die_scores",
+    "holm",
+    "sign_flip_test",
+]
 
 COUNTS = ["n_fail", "n_pattern", "n_kept", "true_positive"]
 RATES = ["precision", "retention", "f1", "iou", "noise_removal"]
@@ -84,7 +98,7 @@ def die_scores(
     noise_removal  0.00
     """
     grids = check_wafer_maps(maps)
-    truth = _check_masks(truth, grids, "truth")
+    truth = check_die_masks(truth, grids, "truth")
     kept = _check_kept(kept, grids)
     counts = [_count(grid == FAIL, t, k) for grid, t, k in zip(grids, truth, kept, strict=True)]
     return _with_rates(pd.DataFrame(counts, columns=COUNTS))
@@ -184,7 +198,7 @@ def die_average_precision(
     array([0.83333333])
     """
     grids = check_wafer_maps(maps)
-    truth = _check_masks(truth, grids, "truth")
+    truth = check_die_masks(truth, grids, "truth")
     saliency = _check_saliency(saliency, grids)
     with config_context(skip_parameter_validation=True, assume_finite=True):
         return np.array(
@@ -257,39 +271,115 @@ def bootstrap_interval(
     return float(interval.low), float(interval.high)
 
 
-def _check_lengths(values: Any, n_wafers: int, name: str) -> None:
-    if len(values) != n_wafers:
-        raise ValueError(
-            f"{name} has {len(values)} entries for {n_wafers} wafer maps; pass one per wafer."
-        )
+def sign_flip_test(
+    differences: Sequence[float],
+    *,
+    groups: Sequence[Any] | None = None,
+    strata: Sequence[Any] | None = None,
+    n_resamples: int = 9999,
+    random_state: Any = None,
+) -> float:
+    """Test whether two denoisers scored on the same wafers differ in the mean.
+
+    Were they alike, each difference could as well have the other sign. So the signs are flipped at
+    random, those of a group together, and the p-value tells how often the mean comes out as far
+    from zero as it is.
+
+    Parameters
+    ----------
+    differences : array-like of float, shape (n_wafers,)
+        One denoiser's score less the other's on each wafer. NaN (a wafer on which a score is
+        undefined) is left out.
+    groups : array-like of shape (n_wafers,), default=None
+        Wafers that are not independent, those of a lot or with the same planted pattern, share a
+        group. None takes all as independent.
+    strata : array-like of shape (n_wafers,), default=None
+        The mean is over the wafers of each stratum, then over the strata: with the wafers'
+        classes it is the difference of macro averages. None: one stratum.
+    n_resamples : int, default=9999
+        Number of random flips; where there are no more than this in all, each is tried once.
+    random_state : int, RandomState instance or None, default=None
+        For the flips.
+
+    Returns
+    -------
+    float
+        The two-sided p-value.
+
+    Raises
+    ------
+    ValueError
+        For lengths that do not match, or fewer than two groups.
+
+    See Also
+    --------
+    holm : For several such tests.
+    scipy.stats.permutation_test : What is computed, on one sum per group.
+
+    Examples
+    --------
+    >>> from camdenoise.metrics import sign_flip_test
+    >>> sign_flip_test([0.1, 0.2, 0.1, 0.3, 0.2])  # 2 of the 32 ways to choose the signs
+    0.0625
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    table = pd.DataFrame({"difference": values, "group": np.arange(len(values)), "stratum": 0})
+    if groups is not None:
+        check_lengths(groups, len(values), "groups")
+        table["group"] = np.asarray(groups)
+    if strata is not None:
+        check_lengths(strata, len(values), "strata")
+        table["stratum"] = np.asarray(strata)
+    table = table.dropna(subset="difference")
+    sizes = table.groupby("stratum")["difference"].transform("size")
+    shares = table["difference"] / (sizes * table["stratum"].nunique())
+    sums = shares.groupby(table["group"]).sum().to_numpy()
+    if len(sums) < 2:
+        raise ValueError(f"A paired test needs wafers of at least two groups, got {len(sums)}.")
+    tested = stats.permutation_test(
+        (sums,),
+        np.sum,
+        permutation_type="samples",
+        n_resamples=n_resamples,
+        batch=max(1, _BATCH_VALUES // len(sums)),
+        random_state=check_random_state(random_state),
+    )
+    return float(tested.pvalue)
 
 
-def _check_arrays(arrays: Any, grids: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
-    """Read one array per wafer, each of its map's shape."""
-    _check_lengths(arrays, len(grids), name)
-    read = [np.asarray(array) for array in arrays]
-    for row, (array, grid) in enumerate(zip(read, grids, strict=True)):
-        if array.shape != grid.shape:
-            raise ValueError(
-                f"wafer map {row}: {name} has shape {array.shape}, the map has {grid.shape}. "
-                "Pass an array on the map's own die grid, and leave out unreadable maps."
-            )
-    return read
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Adjust the p-values of several tests, so that one false alarm among all is as rare as asked.
 
+    Parameters
+    ----------
+    p_values : array-like of float, shape (n_tests,)
 
-def _check_masks(masks: Any, grids: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
-    read = _check_arrays(masks, grids, name)
-    for row, mask in enumerate(read):
-        if mask.dtype != bool:
-            raise ValueError(
-                f"wafer map {row}: {name} must be a boolean mask, got {mask.dtype}. "
-                "From a denoised map take `denoised == 2`."
-            )
-    return read
+    Returns
+    -------
+    ndarray of float, shape (n_tests,)
+        To be compared with the level wanted for all tests together.
+
+    References
+    ----------
+    .. [1] S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian
+       Journal of Statistics 6(2), 1979.
+
+    Examples
+    --------
+    >>> from camdenoise.metrics import holm
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values)
+    factors = np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1)
+    return adjusted
 
 
 def _check_kept(kept: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:
-    read = _check_masks(kept, grids, "kept")
+    read = check_die_masks(kept, grids, "kept")
     for row, (mask, grid) in enumerate(zip(read, grids, strict=True)):
         wrong = mask & (grid != FAIL)
         if wrong.any():
@@ -302,7 +392,7 @@ def _check_kept(kept: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _check_saliency(saliency: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:
-    read = _check_arrays(saliency, grids, "saliency")
+    read = check_die_arrays(saliency, grids, "saliency")
     for row, (score, grid) in enumerate(zip(read, grids, strict=True)):
         if not np.isfinite(score[grid == FAIL]).all():
             raise ValueError(
@@ -314,7 +404,7 @@ def _check_saliency(saliency: Any, grids: Sequence[np.ndarray]) -> list[np.ndarr
 
 def _check_target(target: Any, n_wafers: int) -> np.ndarray:
     target = np.asarray(target)
-    _check_lengths(target, n_wafers, "target")
+    check_lengths(target, n_wafers, "target")
     missing = np.flatnonzero(pd.isna(target))
     if len(missing):
         raise ValueError(

@@ -1,5 +1,7 @@
 """Pictures of wafer maps: the map itself, what was kept and removed of it, many of them stacked.
 
+Beside them the curves that tell how faithful a saliency is.
+
 Every function draws into the Axes it is given, or into new ones, and returns them; none shows a
 figure or changes matplotlib's settings. A removed fail has a colour of its own: it is not part of
 the pattern, but it is no good die either.
@@ -7,7 +9,8 @@ the pattern, but it is no good die either.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -18,6 +21,7 @@ from matplotlib.colors import ListedColormap, to_rgba
 from camdenoise._denoising import Explanation
 from camdenoise._encoding import die_of_pixel
 from camdenoise._maps import FAIL, NO_DIE, check_wafer_map
+from camdenoise.faithfulness import area_under_curve
 
 #: Colours of a passing die, a failing one, and a fail that is not part of the pattern.
 PALETTES = {
@@ -28,6 +32,17 @@ PALETTES = {
 SCALE = "magma_r"
 
 _REMOVED = FAIL + 1
+
+# Told apart by their colour (Okabe & Ito 2008) and, in grey print, by their dashes.
+_LINES = [
+    ("#0072b2", "-"),
+    ("#d55e00", "--"),
+    ("#009e73", "-."),
+    ("#cc79a7", ":"),
+    ("#e69f00", (0, (5, 1, 1, 1, 1, 1))),
+    ("#56b4e9", (0, (8, 2))),
+]
+_BASELINE = ("#b5bac0", "-")
 
 
 def _colours(palette: str) -> ListedColormap:
@@ -214,4 +229,56 @@ def plot_frequency(
     """
     ax = plt.subplots()[1] if ax is None else ax
     _show(ax, np.ma.masked_invalid(mean), cmap=scale, vmin=0, vmax=vmax)
+    return ax
+
+
+def plot_faithfulness_curves(
+    curves: Mapping[str, np.ndarray],
+    *,
+    fractions: np.ndarray | None = None,
+    baseline: str = "random",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the mean curve of each method over wafers, with a band.
+
+    Parameters
+    ----------
+    curves : dict of str to ndarray of float, shape (n_wafers, n_points)
+        By method, as `camdenoise.faithfulness.faithfulness_curves` gives them for one kind of
+        curve. Wafers whose curve is NaN are left out.
+    fractions : ndarray of float, shape (n_points,), default=None
+        Share of the dies changed at each point; equal steps from 0 to 1 where None.
+    baseline : str, default="random"
+        Method to draw as a broad grey line.
+    ax : Axes, default=None
+        Where to draw; a new figure where None.
+
+    Returns
+    -------
+    Axes
+        The band is the mean plus and minus 1.96 standard errors; the legend gives the mean area.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.plotting import plot_faithfulness_curves
+    >>> curves = {"gradcam": np.array([[1, 0.2, 0], [1, 0.6, 0]]), "random": np.eye(3)}
+    >>> ax = plot_faithfulness_curves(curves)
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['gradcam (0.45)', 'random (0.33)']
+    """
+    ax = plt.subplots()[1] if ax is None else ax
+    lines = cycle(_LINES)
+    for name, values in curves.items():
+        known = values[np.isfinite(values).all(axis=1)]
+        x = np.linspace(0, 1, values.shape[1]) if fractions is None else fractions
+        mean, error = known.mean(axis=0), known.std(axis=0) / np.sqrt(len(known))
+        colour, dashes = _BASELINE if name == baseline else next(lines)
+        label = f"{name} ({area_under_curve(known).mean():.2f})"
+        width = 4 if name == baseline else 1.8
+        ax.plot(x, mean, color=colour, linestyle=dashes, lw=width, label=label)
+        ax.fill_between(x, mean - 1.96 * error, mean + 1.96 * error, color=colour, alpha=0.15, lw=0)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of the dies changed")
+    ax.set_ylabel("probability of the class")
+    ax.legend(frameon=False)
     return ax

@@ -15,18 +15,23 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from camdenoise import Explanation
-from camdenoise.plotting import plot_explanation, plot_frequency, unit_wafer_mean
+from camdenoise.plotting import (
+    plot_explanation,
+    plot_faithfulness_curves,
+    plot_frequency,
+    unit_wafer_mean,
+)
 from study.denoisers import CONTROLS, DENOISERS, NOTHING, OURS
 from study.summary import RAW
 
-_INK = "#27313b"
-_STYLE = {
+INK = "#27313b"
+STYLE = {
     "font.size": 9,
     "axes.edgecolor": "#9aa5b1",
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
@@ -41,7 +46,7 @@ def _colour(name: str) -> str:
 
 def examples(wafers: Sequence[tuple[str, np.ndarray, Explanation]]) -> Figure:
     """Draw a wafer a row: raw, saliency, kept, removed; the verdict at the left."""
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(wafers), 4, figsize=(7.6, 1.85 * len(wafers)), layout="constrained", squeeze=False
         )
@@ -64,7 +69,7 @@ def frequency(
     """Draw for each class where its wafers fail, before and after, and where the CAM looks."""
     names = sorted(set(target))
     titles = ("all fails", "mean saliency", "kept fails", "removed fails")
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             len(names), 4, figsize=(7.6, 1.75 * len(names)), layout="constrained", squeeze=False
         )
@@ -95,7 +100,7 @@ def confusion(predictions: pd.DataFrame) -> Figure:
     names = sorted(set(counts.index) | set(counts.columns))
     counts = counts.reindex(index=names, columns=names, fill_value=0)
     share = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(5.2, 4.2), layout="constrained")
         sns.heatmap(
             share, annot=counts, fmt="d", cmap="Blues", vmin=0, vmax=1, ax=ax, linewidths=0.5,
@@ -112,7 +117,7 @@ def die_f1(table: pd.DataFrame) -> Figure:
     single = {name for name in table["class"] if "+" not in name} - {"macro"}
     names = [*sorted(single), "macro"]
     there = [name for name in DENOISERS if name in set(table["denoiser"])]
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         width = 1.25 * len(names) + 1.6 + (2 if len(names) == 1 else 0)
         figure, axes = plt.subplots(
             1, len(names), figsize=(width, 2.5), sharey=True, layout="constrained", squeeze=False
@@ -128,7 +133,7 @@ def die_f1(table: pd.DataFrame) -> Figure:
 def before_after(table: pd.DataFrame) -> Figure:
     """Draw the accuracy after each denoising with its interval, controls in their own colour."""
     names = table["denoiser"].tolist()
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(6.6, 0.3 * len(names) + 1), layout="constrained")
         part = table.set_index("denoiser")
         ax.axvspan(part.loc[RAW, "low"], part.loc[RAW, "high"], color="#e8ecf0", zorder=0)
@@ -150,3 +155,30 @@ def _dots(ax, part: pd.DataFrame, names: list[str]) -> None:
     ax.set_ylim(-0.6, len(names) - 0.4)
     ax.grid(axis="x", color="#e3e7eb", lw=0.7)
     ax.set_axisbelow(True)
+
+
+_CURVE_TITLES = {
+    "deletion": "deletion: most salient fails turned into passes first",
+    "insertion": "insertion: most salient fails put back first",
+    "road_morf": "ROAD: most salient dies removed and guessed first",
+    "road_lerf": "ROAD: least salient dies removed and guessed first",
+}
+
+
+def faithfulness(curves: dict[str, dict[str, np.ndarray]], methods: Sequence[str]) -> Figure:
+    """Draw the curves of these methods, a panel a kind."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(2, 2, figsize=(8.4, 6.6), sharey=True, layout="constrained")
+        for ax, (kind, by_method) in zip(axes.flat, curves.items(), strict=True):
+            shown = {name: by_method[name] for name in methods}
+            n_points = shown[methods[0]].shape[1]
+            road = kind.startswith("road")
+            fractions = np.linspace(0, 1, n_points + road)[:n_points]
+            plot_faithfulness_curves(shown, fractions=fractions, ax=ax)
+            ax.set_title(_CURVE_TITLES[kind], fontsize=9)
+            ax.set_xlabel(f"share of the {'dies' if road else 'fails'} changed")
+            ax.get_legend().remove()
+        for ax in axes[:, 1]:
+            ax.set_ylabel("")
+        figure.legend(axes[0, 0].lines, methods, ncols=len(methods), loc="outside lower center")
+    return figure

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from camdenoise.faithfulness import BETTER
 from study.denoisers import NOTHING, OURS, PLAIN, RANDOM_NET, REGION, TRUE_CLASS, WRONG_CLASS
-from study.summary import RAW, accuracy_gain, compare_with_best
+from study.faithfulness import DEFAULT, USUAL
+from study.summary import RAW, REFERENCES, accuracy_gain, compare_with_best
 
 
 def _percent(row: dict | pd.Series) -> str:
@@ -109,3 +111,26 @@ def _leak(rows: pd.DataFrame, gain: dict) -> str:
 
 def _reaches(rows: pd.DataFrame, name: str) -> bool:
     return rows.loc[name, "mean"] >= rows.loc[OURS, "mean"]
+
+
+def of_faithfulness(table: pd.DataFrame) -> list[str]:
+    """Say whether deletion and insertion by the usual and by our CAM beat random saliencies."""
+    rows = table.set_index(["metric", "method"])
+    said = []
+    for metric in ("deletion", "insertion"):
+        both = [_against_random(rows.loc[(metric, name)]) for name in (USUAL, DEFAULT)]
+        said.append(f"Faithfulness by {metric} ({BETTER[metric]} is better): {'; '.join(both)}.")
+    return said
+
+
+def _against_random(row: pd.Series) -> str:
+    metric, method = row.name
+    verdicts = []
+    for reference in REFERENCES:
+        gain = {part: row[f"{part} to {reference}"] for part in ("mean", "low", "high")}
+        verdict = "not shown to differ from"
+        if gain["low"] > 0 or gain["high"] < 0:
+            good = (gain["mean"] < 0) == (BETTER[metric] == "lower")
+            verdict = "better than" if good else "worse than"
+        verdicts.append(f"{verdict} {reference}: {_points(gain)}")
+    return f"{method} {row['mean']:.3f}, {' and '.join(verdicts)}"

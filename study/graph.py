@@ -61,6 +61,11 @@ class Task:
         return self.name.split("-")[0]
 
 
+def slug(name: str) -> str:
+    """Turn a name into part of a task's."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
 @cache
 def _source_of_package() -> str:
     """Digest the library's code: a result may depend on all of it."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
-from study import before_after, denoise, models, plants, truth, wafers
+from study import before_after, denoise, faithfulness, models, plants, truth, wafers
+from study.bench.plan import bench_tasks
 from study.denoisers import COMPONENTS, CONTROLS, MEDIAN, OURS, PLAIN
-from study.graph import Task
+from study.graph import Task, slug
 
 #: What a classifier is trained on after denoising. Raw wafers are those of the models stage.
 BEFORE_AFTER = (MEDIAN, COMPONENTS, PLAIN, OURS, *CONTROLS)
@@ -19,11 +19,6 @@ def digest(file: Path) -> str:
     """Hash a file's content."""
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def slug(name: str) -> str:
-    """Turn a denoiser's name into part of a folder's."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:
@@ -38,9 +33,12 @@ def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:
     """
     source = {"data": None if data is None else str(data), "digest": data and digest(data)}
     chosen = profile["wafers"] | source
+    if set(profile["stages"]) == {"bench"}:
+        return bench_tasks(profile, chosen)
     tasks = [Task("wafers", wafers.choose, chosen, cost=2)]
     for fold in profile["test_folds"]:
-        planted = _plants(profile, chosen, fold) if "truth" in profile["stages"] else []
+        with_truth = {"truth", "faithfulness"} & set(profile["stages"])
+        planted = _plants(profile, chosen, fold) if with_truth else []
         tasks += planted
         for seed in profile["seeds"]:
             tasks += _tasks_of_fold(profile, planted, fold, seed)
@@ -79,6 +77,8 @@ def _tasks_of_fold(
             task = f"before_after-{key}-{slug(name)}"
             needs = ("wafers", f"denoise-{key}")
             tasks.append(Task(task, before_after.train, training | {"name": name}, needs, 10))
+    if "faithfulness" in wanted:
+        tasks += _faithfulness(profile["faithfulness"], planted, key, which, parts[0])
     return tasks
 
 
@@ -93,4 +93,21 @@ def _truth(planted: list[Task], key: str, which: dict[str, int], model: str) -> 
             3,
         )
         for source, kind in sources.items()
+    ]
+
+
+def _faithfulness(
+    sizes: dict[str, int], planted: list[Task], key: str, which: dict[str, int], model: str
+) -> list[Task]:
+    source = planted[0].name if planted else "wafers"
+    stage = f"faithfulness-{key}"
+    curves = which | {name: sizes[name] for name in ("n_wafers", "n_steps")}
+    forgetting = which | {"n_wafers": sizes["n_forgetting"]}
+    needs = ("wafers", model)
+    return [
+        Task(f"{stage}-curves", faithfulness.draw_curves, curves, needs, 60),
+        Task(
+            f"{stage}-pointing", faithfulness.point, which | {"source": source}, (source, model), 5
+        ),
+        Task(f"{stage}-weights", faithfulness.forget, forgetting, needs, 10),
     ]

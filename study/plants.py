@@ -44,7 +44,7 @@ def plant(
     """
     wafers = load_with_folds(data, [*classes, "none"], folds)
     options = {"kind": kind, "rows": np.flatnonzero(wafers.fold == fold), "random_state": 0}
-    reasons = _unusable(wafers, classes, options)
+    reasons = unusable(wafers, classes, options)
     (folder / LEFT_OUT).write_text(json.dumps(reasons, indent=1))
     left = [name for name in classes if name not in reasons]
     if len(left) < (2 if kind == "two" else 1):
@@ -62,7 +62,7 @@ def plant(
     )
 
 
-def _unusable(wafers, classes: list[str], options: dict) -> dict[str, str]:
+def unusable(wafers, classes: list[str], options: dict) -> dict[str, str]:
     """Tell for each class that cannot be planted why not."""
     alone = options | {"kind": "planted" if options["kind"] == "two" else options["kind"]}
     reasons = {}

@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader
-from matplotlib.figure import Figure
 
 from camdenoise import load_model
 from camdenoise._files import write_whole
+from camdenoise.faithfulness import BETTER
 from study import figures, findings, summary
+from study.bench.report import bench_section
 from study.denoise import load_masks, load_saliency
-from study.denoisers import CONTROLS, OURS, denoiser
+from study.denoisers import COMPONENTS, CONTROLS, OURS, denoiser
+from study.faithfulness import DEFAULT, USUAL
 from study.graph import Task, about
 from study.models import MODEL
 from study.plants import LEFT_OUT
+from study.section import Section
 from study.wafers import load, pick
-
-_DPI = 130
-
-
-@dataclass
-class Section:
-    """A part of the page."""
-
-    title: str
-    texts: list[str] = field(default_factory=list)
-    items: list[dict[str, Any]] = field(default_factory=list)
-
-    def add_figure(self, name: str, figure: Figure, alt: str) -> None:
-        """Put a picture into the page itself."""
-        stream = io.BytesIO()
-        figure.savefig(stream, dpi=_DPI, format="png")
-        width = round(100 * figure.get_figwidth())
-        plt.close(figure)
-        png = base64.b64encode(stream.getvalue()).decode()
-        self.items.append({"name": name, "png": png, "alt": alt, "width": width})
-
-    def add_table(self, table: pd.DataFrame) -> None:
-        """Show a table, rates with three digits."""
-        rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-        self.items.append({"columns": list(table.columns), "rows": rows})
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "–" if np.isnan(value) else f"{value:.3f}"
-    return str(value)
 
 
 def write_report(
@@ -82,7 +50,7 @@ def write_report(
     """
     tables: dict[str, pd.DataFrame] = {}
     sections, sentences = [], []
-    for make in (_classifier, _dies, _before_after, _pictures):
+    for make in (_classifier, _dies, _before_after, _faithfulness, _pictures, bench_section):
         section, said = make(folders, tables)
         if section is not None:
             sections.append(section)
@@ -125,6 +93,8 @@ def _facts(tasks: list[Task], folders: dict[str, Path], data: Path | None) -> di
 
 def _classifier(folders, tables) -> tuple[Section | None, list[str]]:
     raw = summary.raw_predictions(folders)
+    if raw.empty:
+        return None, []
     accuracy = summary.accuracy_table(raw.assign(denoiser=summary.RAW))
     tables["raw_predictions"], tables["classes"] = raw, summary.class_table(raw)
     section = Section(
@@ -218,6 +188,64 @@ def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
     )
     section.add_table(tables["before_after"])
     return section, findings.of_before_after(predictions, tables["before_after"])
+
+
+def _faithfulness(folders, tables) -> tuple[Section | None, list[str]]:
+    scores = summary.faithfulness_scores(folders, "curves", "pointing")
+    if scores.empty:
+        return None, []
+    table = summary.faithfulness_table(scores)
+    similarity = summary.similarity_table(summary.faithfulness_scores(folders, "weights"))
+    tables |= {"faithfulness_scores": scores, "faithfulness": table, "similarity": similarity}
+    section = Section(
+        "Is the saliency faithful?",
+        [
+            "Dies are changed in the order of a saliency and the net is asked again. Deletion "
+            "turns fails into passes, insertion puts them back, ROAD removes dies and guesses them "
+            "from their neighbours (morf: most salient first, lerf: least). Figures are areas "
+            "under the curves. The pointing game (energy) is the share of the saliency on the "
+            "dies of a known pattern, fail_energy the same among fails only.",
+            "Each figure counts only beside those of random saliencies: dies in random order, and "
+            "RandomCAM, which weights a layer's channels at random and so has regions, like any "
+            "CAM. CAMs are named by method and target layer.",
+            "First table: means. Second and third: paired difference to each random saliency, with "
+            "its 95 % interval over lots. Last: rank correlation of each CAM with that of a net "
+            "whose stages, from the head to the one named, have random weights.",
+        ],
+    )
+    section.add_figure(
+        "faithfulness",
+        figures.faithfulness(
+            summary.faithfulness_curves(folders),
+            (USUAL, DEFAULT, COMPONENTS, *reversed(summary.REFERENCES)),
+        ),
+        "Mean probability of the predicted class; bands: 95 % interval over wafers.",
+    )
+    section.add_table(_metrics_wide(table, "mean"))
+    for reference in summary.REFERENCES:
+        section.add_table(_differences(table, reference))
+    section.add_table(similarity)
+    return section, findings.of_faithfulness(table)
+
+
+def _metrics_wide(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """One row a method, one column a metric with an arrow where it improves."""
+    wide = table.pivot(index="method", columns="metric", values=column)
+    wide = wide.loc[table["method"].unique(), table["metric"].unique()]
+    arrows = {"lower": "↓", "higher": "↑"}
+    return wide.rename(columns=lambda name: f"{name} {arrows[BETTER[name]]}").reset_index()
+
+
+def _differences(table: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """As `_metrics_wide`: the difference to the reference, with its interval."""
+    parts = [table[f"{part} to {reference}"] for part in ("mean", "low", "high")]
+    said = [
+        f"{mean:+.3f}" + (f" ({low:+.3f} to {high:+.3f})" if low == low else "")
+        for mean, low, high in zip(*parts, strict=True)
+    ]
+    others = table.assign(said=said)[table["method"] != reference]
+    wide = _metrics_wide(others, "said")
+    return wide.rename(columns={"method": f"less {reference}"})
 
 
 def _pictures(folders, tables) -> tuple[Section | None, list[str]]:

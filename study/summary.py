@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, f1_score
 
+from camdenoise.faithfulness import RANDOM
+from study import faithfulness
 from study.denoisers import DENOISERS, NOTHING, OURS
 from study.models import PREDICTIONS
 from study.truth import SCORES
 
 RAW = "raw wafers"
+#: What a saliency has to beat: dies in random order, and regions of a CAM with random weights.
+REFERENCES = (RANDOM, faithfulness.RANDOM_CAM)
 
 
 def _gather(folders: dict[str, Path], stage: str, file: str, suffix: str = "") -> pd.DataFrame:
@@ -147,3 +151,50 @@ def accuracy_gain(predictions: pd.DataFrame, name: str) -> dict[str, float]:
     by_wafer = right.pivot_table(index=keys, columns="denoiser", values="right")
     gain = (by_wafer[name] - by_wafer[RAW]).dropna().rename("gain").reset_index()
     return interval([gain], "gain")
+
+
+def faithfulness_scores(folders: dict[str, Path], *parts: str) -> pd.DataFrame:
+    """Scores of the parts of the faithfulness stage, one row per metric, method and wafer."""
+    tables = [_gather(folders, "faithfulness", faithfulness.SCORES, f"-{part}") for part in parts]
+    return pd.concat(tables, ignore_index=True)
+
+
+def faithfulness_curves(folders: dict[str, Path]) -> dict[str, dict[str, np.ndarray]]:
+    """Curves by kind and method, one row per wafer of any fold and seed."""
+    curves: dict[str, dict[str, list]] = {}
+    for name, folder in folders.items():
+        if name.startswith("faithfulness-") and name.endswith("-curves"):
+            with np.load(folder / faithfulness.CURVES, allow_pickle=False) as file:
+                for key in file.files:
+                    kind, method = key.split("/")
+                    curves.setdefault(kind, {}).setdefault(method, []).append(file[key])
+    return {
+        kind: {method: np.concatenate(parts) for method, parts in by_method.items()}
+        for kind, by_method in curves.items()
+    }
+
+
+def faithfulness_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean of each metric and method, and its paired difference to both random saliencies."""
+    keys = ["fold", "seed", "group", "wafer"]
+    rows = []
+    for metric, of_metric in scores.groupby("metric", sort=False):
+        by_wafer = of_metric.set_index([*keys, "method"])["value"].unstack()
+        for method in of_metric["method"].unique():
+            row = {"metric": metric, "method": method, "wafers": int(by_wafer[method].count())}
+            row |= _interval_of(by_wafer[method])
+            for reference in REFERENCES:
+                gain = _interval_of(by_wafer[method] - by_wafer[reference])
+                row |= {f"{part} to {reference}": value for part, value in gain.items()}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _interval_of(values: pd.Series) -> dict[str, float]:
+    return interval([values.dropna().rename("value").reset_index()], "value")
+
+
+def similarity_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean rank correlation of each CAM with itself, by the last stage that still remembers."""
+    means = scores.groupby(["method", "metric"], sort=False)["value"].mean().unstack()
+    return means[scores["metric"].unique()].reset_index()

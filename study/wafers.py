@@ -43,7 +43,7 @@ def choose(
     """
     if data is None:
         wafers = make_wafer_maps(n_simulated, classes=classes, random_state=0)
-        wafers.fold = _folds(wafers, folds)
+        wafers.fold = folds_of(wafers, folds)
         rows = np.arange(len(wafers.maps))
     else:
         # With `none`, so that folds mean the same where patterns are planted on such wafers.
@@ -63,11 +63,12 @@ def load_with_folds(data: str, classes: list[str], folds: int) -> Bunch:
     """Load the wafers of these classes, those of them that the file has, and their folds."""
     there = set(load_wafer_maps(data).target.tolist())
     wafers = load_wafer_maps(data, classes=[name for name in classes if name in there])
-    wafers.fold = _folds(wafers, folds)
+    wafers.fold = folds_of(wafers, folds)
     return wafers
 
 
-def _folds(wafers: Bunch, n_folds: int) -> np.ndarray:
+def folds_of(wafers: Bunch, n_folds: int) -> np.ndarray:
+    """Return the fold that tests each wafer: the file's own, or groups spread over `n_folds`."""
     if "fold" in wafers.frame:
         return wafers.frame["fold"].to_numpy()
     fold = np.zeros(len(wafers.maps), int)

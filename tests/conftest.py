@@ -44,9 +44,9 @@ def three_class_wafers():
 
 
 @cache
-def fitted_classifier():
+def fitted_classifier(backbone="wafer_resnet"):
     wafers = three_class_wafers()
-    return WaferClassifier(**TINY).fit(wafers.maps, wafers.target)
+    return WaferClassifier(backbone, **TINY).fit(wafers.maps, wafers.target)
 
 
 @pytest.fixture

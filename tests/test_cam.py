@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from camdenoise._backbones import make_backbone
-from camdenoise.cam import GRADIENT_METHODS, PACKAGE_METHODS, activation_maps, auto_layers
+from camdenoise.cam import (
+    GRADIENT_METHODS,
+    PACKAGE_METHODS,
+    activation_maps,
+    auto_layers,
+    randomcam,
+)
 
 PACKAGE_CLASS = {
     "gradcam": "GradCAM",
@@ -22,13 +28,14 @@ NETS = {
     "efficientnet_b0": ["blocks2", "conv_head"],
     "mobilenetv3_small_100": ["blocks1", "blocks3"],
     "wafer_resnet": ["stage2", "stage3", "stage4"],
+    "wafer_unet": ["stage1", "context", "up2", "up1"],
 }
 
 
 def net_and_images(name, seed=0, n=3):
     torch.manual_seed(seed)
     net = make_backbone(name, 4).eval()
-    return net, torch.rand(n, 3, 64, 64)
+    return net, torch.rand(n, net.n_planes, 64, 64)
 
 
 def package_maps(net, images, layer, method, codes):
@@ -190,6 +197,25 @@ def test_slow_methods_of_the_package(method):
     net = make_backbone("wafer_resnet", 3, width=4).eval()
     values = activation_maps(net, torch.rand(2, 3, 32, 32), ["stage4"], method=method)
     assert values.layers["stage4"].shape == (2, 32, 32)
+
+
+def test_randomcam_weighs_each_image_s_channels_at_random():
+    activation = torch.zeros(500, 2, 2, 2)
+    activation[:, 0, 0, 0] = activation[:, 1, 1, 1] = 1  # so the map shows the positive weights
+    values = randomcam(activation, torch.zeros_like(activation), random_state=0)
+    weights = np.random.RandomState(0).uniform(-1, 1, (500, 2)).astype(np.float32)
+    np.testing.assert_array_equal(values[:, [0, 1], [0, 1]], np.maximum(weights, 0))
+
+
+def test_randomcam_is_repeatable():
+    net, images = net_and_images("wafer_resnet")
+
+    def maps(seed):
+        layers = ["stage2", "stage4"]
+        result = activation_maps(net, images, layers, method="randomcam", random_state=seed)
+        return torch.cat([values.flatten() for values in result.layers.values()])
+
+    assert torch.equal(maps(0), maps(0)) and not torch.equal(maps(0), maps(1))
 
 
 def test_auto_layers():

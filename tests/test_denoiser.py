@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedKFold
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise._denoiser import keep_components, keep_dies, relative_saliency
+from camdenoise._decision import keep_components, keep_dies, relative_saliency
 from camdenoise.datasets import make_wafer_maps
 
 
@@ -126,12 +126,33 @@ def test_threshold_zero_keeps_all_evidence_and_one_the_strongest_component(class
         assert not (few.kept & ~many.kept).any()
 
 
-def test_no_pattern_class_keeps_nothing():
+@pytest.mark.parametrize("backbone", ["wafer_resnet", "wafer_unet"])
+def test_a_wafer_without_a_pattern_is_left_alone_or_cleared(backbone):
     wafers = make_wafer_maps(80, classes=["none", "Edge-Ring"], random_state=0)
-    clf = WaferClassifier(**TINY).fit(wafers.maps, wafers.target)
-    explained = CamDenoiser(FrozenEstimator(clf)).fit(wafers.maps).explain(wafers.maps)
-    none = [e for e in explained if e.label == "none"]
-    assert len(none) > 20 and not any(e.kept.any() or e.abstained for e in none)
+    clf = WaferClassifier(backbone, **TINY).fit(wafers.maps, wafers.target)
+    careful = CamDenoiser(FrozenEstimator(clf)).fit(wafers.maps, wafers.target)
+    ruthless = CamDenoiser(FrozenEstimator(clf), no_pattern="remove").fit(
+        wafers.maps, wafers.target
+    )
+    left, cleared = careful.explain(wafers.maps), ruthless.explain(wafers.maps)
+    none = [(a, b) for a, b in zip(left, cleared, strict=True) if a.label == "none"]
+    assert len(none) > 20
+    assert all(a.abstained and not a.removed.any() for a, _ in none)
+    assert not any(b.abstained or b.kept.any() for _, b in none)
+
+
+def test_claims_patterns_on_no_more_wafers_than_the_false_alarm_rate():
+    wafers = make_wafer_maps(120, classes=["none", "Edge-Loc"], random_state=1)
+    clf = WaferClassifier("wafer_unet", **TINY | {"max_epochs": 2})
+    clf.fit(wafers.maps, wafers.target)
+    none = [grid for grid, label in zip(wafers.maps, wafers.target, strict=True) if label == "none"]
+    claims = []
+    for rate in (0.0, 0.1, 0.5, 1.0):
+        denoiser = CamDenoiser(FrozenEstimator(clf), false_alarm_rate=rate)
+        denoiser.fit(wafers.maps, wafers.target)
+        claims.append(np.mean([e.label != "none" for e in denoiser.explain(none)]))
+        assert claims[-1] <= rate
+    assert claims == sorted(claims) and claims[0] == 0 and claims[2] > 0.3
 
 
 def test_abstains_when_unsure(classifier, wafers):
@@ -145,6 +166,16 @@ def test_abstains_when_unsure(classifier, wafers):
 def test_methods(method, classifier, wafers):
     denoiser = CamDenoiser(FrozenEstimator(classifier), method=method).fit(wafers.maps)
     assert all(np.isfinite(e.saliency).all() for e in denoiser.explain(wafers.maps[:5]))
+
+
+def test_randomcam_follows_random_state(classifier, wafers):
+    def saliency(seed):
+        options = {"method": "randomcam", "batch_size": 2, "random_state": seed}
+        denoiser = CamDenoiser(FrozenEstimator(classifier), **options).fit(wafers.maps)
+        return np.concatenate([e.saliency.ravel() for e in denoiser.explain(wafers.maps[:5])])
+
+    np.testing.assert_array_equal(saliency(0), saliency(0))
+    assert (saliency(0) != saliency(1)).any()
 
 
 def test_frozen_estimator_is_not_fitted_again(classifier, wafers):
@@ -166,9 +197,9 @@ class RecordingClassifier(WaferClassifier):
         self.trained.append({id(grid) for grid in X})
         return super().fit(X, y, sample_weight)
 
-    def encode(self, maps):
+    def batches(self, maps, batch_size):
         self.asked.append({id(grid) for grid in maps})
-        return super().encode(maps)
+        return super().batches(maps, batch_size)
 
 
 def test_fit_transform_denoises_each_wafer_by_a_net_that_has_not_seen_it(wafers):
@@ -177,10 +208,8 @@ def test_fit_transform_denoises_each_wafer_by_a_net_that_has_not_seen_it(wafers)
     CamDenoiser(clf, cv=3, batch_size=1000).fit_transform(wafers.maps, wafers.target)
     trained, asked = RecordingClassifier.trained, RecordingClassifier.asked
     assert len(trained) == 4  # all wafers for transform, and three folds
-    # Each fold encodes its training wafers, then the wafers that it denoises.
-    denoised = [ids for ids in asked if ids not in trained]
-    assert len(denoised) == 3 and set().union(*denoised) == {id(grid) for grid in wafers.maps}
-    for seen, explained in zip(trained[1:], denoised, strict=True):
+    assert len(asked) == 3 and set().union(*asked) == {id(grid) for grid in wafers.maps}
+    for seen, explained in zip(trained[1:], asked, strict=True):
         assert not seen & explained
 
 
@@ -251,7 +280,7 @@ def test_bad_input(wafers):
         CamDenoiser().fit([], [])
     with pytest.raises(NotFittedError, match="This WaferClassifier instance is not fitted"):
         CamDenoiser(FrozenEstimator(WaferClassifier())).fit(wafers.maps)
-    with pytest.raises(ValueError, match="The 'estimator' parameter .* implementing .*'encode'"):
+    with pytest.raises(ValueError, match="The 'estimator' parameter .* implementing .*'batches'"):
         CamDenoiser(LogisticRegression()).fit(wafers.maps, wafers.target)
     with pytest.raises(ValueError, match="The 'method' parameter"):
         CamDenoiser(method="cam").fit(wafers.maps[:5], wafers.target[:5])

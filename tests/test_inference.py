@@ -15,7 +15,7 @@ from torch import nn
 
 from camdenoise import CamDenoiser, WaferClassifier, _inference
 from camdenoise._backbones import Backbone, make_backbone, pooled_linear_head
-from camdenoise._encoding import one_hot
+from camdenoise._encoding import encode_maps, one_hot
 from camdenoise._inference import class_is_close, class_logits, inference_net, takes_bfloat16
 from camdenoise.cam import GRADIENT_METHODS, activation_maps
 
@@ -214,7 +214,7 @@ def test_a_class_is_close_where_the_best_two_differ_little_for_their_range():
 
 
 def test_where_the_class_is_close_float32_decides(classifier, wafers, monkeypatch):
-    net, images = classifier.module_, one_hot(classifier.encode(wafers.maps[:16]))
+    net, images = classifier.module_, one_hot(encode_maps(wafers.maps[:16], classifier.input_size))
     best = class_logits(net, images, "float32").sort(dim=1).values
     shares = ((best[:, -1] - best[:, -2]) / (best[:, -1] - best[:, 0])).sort().values
     middle = 4 + (shares[5:12] / shares[4:11]).argmax()  # the widest gap: none is at the edge
@@ -242,7 +242,7 @@ def test_a_given_class_is_not_close(net):
 
 @pytest.mark.parametrize("method", GRADIENT_METHODS)
 def test_maps_in_bfloat16_are_near_those_in_float32(method, classifier, wafers):
-    net, images = classifier.module_, one_hot(classifier.encode(wafers.maps[:8]))
+    net, images = classifier.module_, one_hot(encode_maps(wafers.maps[:8], classifier.input_size))
     one, other = (
         activation_maps(net, images, ["stage2", "stage4"], method=method, precision=precision)
         for precision in ("float32", "bfloat16")
@@ -301,7 +301,7 @@ def test_precision_changes_few_decisions(wafers):
 def test_prediction_in_float32_is_the_net_s_own(wafers):
     clf = WaferClassifier(**TINY, precision="float32").fit(wafers.maps, wafers.target)
     with torch.no_grad():
-        expected = clf.module_(one_hot(clf.encode(wafers.maps))).softmax(dim=1)
+        expected = clf.module_(one_hot(encode_maps(wafers.maps, clf.input_size))).softmax(dim=1)
     np.testing.assert_allclose(clf.predict_proba(wafers.maps), expected, atol=1e-6)
     rounded = clf.set_params(precision="bfloat16").predict_proba(wafers.maps)
     np.testing.assert_allclose(rounded, expected, atol=0.03)

@@ -1,5 +1,7 @@
 """Die-level metrics: values computed by hand, what 0 / 0 means, and errors that name the wafer."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,8 @@ from camdenoise.metrics import (
     die_average_precision,
     die_report,
     die_scores,
+    holm,
+    sign_flip_test,
 )
 
 NAN = float("nan")
@@ -283,3 +287,54 @@ def test_a_large_bootstrap_is_done_in_batches(values_at_a_time, monkeypatch):
 def test_errors_of_the_bootstrap(values, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(values)
+
+
+def test_sign_flips_of_whole_groups_by_brute_force():
+    rng = np.random.default_rng(0)
+    values, strata = rng.normal(0.3, 1, 30), np.repeat(["a", "b", "b"], 10)
+    groups = np.repeat(np.arange(10), 3)  # the fourth one lies in both strata
+    values[4] = NAN
+
+    def macro(signs):
+        flipped = values * np.asarray(signs)[groups]
+        return np.mean([np.nanmean(flipped[strata == name]) for name in ("a", "b")])
+
+    observed = abs(macro(np.ones(10)))
+    as_far = [abs(macro(signs)) >= observed - 1e-12 for signs in product((-1, 1), repeat=10)]
+    found = sign_flip_test(values, groups=groups, strata=strata)
+    assert 0.05 < found < 0.95 and found == pytest.approx(np.mean(as_far))
+    alone = sign_flip_test(values, strata=strata, random_state=0)
+    assert abs(found - alone) > 0.01
+
+
+def test_sign_flips_find_no_more_false_alarms_than_promised():
+    rng = np.random.default_rng(0)
+    alarms, careless = 0, 0
+    for seed in range(200):
+        values = np.repeat(rng.normal(size=12), 5) + 0.1 * rng.normal(size=60)
+        groups = np.repeat(np.arange(12), 5)
+        alarms += sign_flip_test(values, groups=groups, n_resamples=200, random_state=seed) < 0.05
+        careless += sign_flip_test(values, n_resamples=200, random_state=seed) < 0.05
+    assert alarms <= 18 and careless > 40
+
+
+def test_sign_flips_need_two_groups_and_labels_for_all():
+    with pytest.raises(ValueError, match="at least two groups, got 1"):
+        sign_flip_test([0.1, 0.2], groups=[3, 3])
+    with pytest.raises(ValueError, match="groups has 1 entries for 2 wafer maps"):
+        sign_flip_test([0.1, 0.2], groups=[3])
+    with pytest.raises(ValueError, match="strata has 3 entries for 2 wafer maps"):
+        sign_flip_test([0.1, 0.2], strata=[3, 3, 3])
+
+
+def test_holm_rejects_what_the_step_down_procedure_rejects():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        p_values, level = rng.random(6) ** 3, 0.05
+        rejected = np.zeros(6, bool)
+        for step, number in enumerate(np.argsort(p_values)):
+            if p_values[number] > level / (6 - step):
+                break
+            rejected[number] = True
+        np.testing.assert_array_equal(holm(p_values) <= level, rejected)
+    assert holm([0.9, 0.8]).max() <= 1 and len(holm([])) == 0

@@ -13,6 +13,7 @@ from camdenoise.filters import MedianFilter
 from camdenoise.plotting import (
     PALETTES,
     plot_explanation,
+    plot_faithfulness_curves,
     plot_frequency,
     plot_wafer_map,
     unit_wafer_mean,
@@ -84,6 +85,22 @@ def test_mean_leaves_out_places_without_dies():
     mean = unit_wafer_mean([m == 2 for m in maps], maps, size=2)
     assert np.isnan(mean[0, 0])  # one wafer of three has a die there
     np.testing.assert_allclose(mean[0, 1], 2 / 3)
+
+
+def test_curves_show_the_mean_over_wafers_and_its_area():
+    falling = np.array([[1, 0.5, 0], [1, 0.1, 0], [np.nan] * 3])
+    ax = plot_faithfulness_curves({"cam": falling, "random": falling[:1]})
+    cam, random = ax.lines
+    np.testing.assert_allclose(cam.get_ydata(), [1, 0.3, 0])
+    np.testing.assert_allclose(cam.get_xdata(), [0, 0.5, 1])
+    assert cam.get_color() != random.get_color() and cam.get_linewidth() < random.get_linewidth()
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["cam (0.40)", "random (0.50)"]
+    edge = ax.collections[0].get_paths()[0].vertices[:, 1]
+    error = 1.96 * 0.2 / np.sqrt(2)  # of the middle point
+    assert {round(0.3 - error, 6), round(0.3 + error, 6)} <= set(edge.round(6))
+    road = plot_faithfulness_curves({"cam": falling[:, :2]}, fractions=[0, 0.25])
+    assert road.lines[0].get_xdata()[-1] == 0.25
 
 
 def test_into_given_axes_and_without_side_effects():

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import sklearn
 from conftest import TINY, OnlyAnArray
+from filter_cases import CLASSES
 from numbers_as_maps import NumbersAsMaps
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -25,8 +26,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.filters import (
+    ComponentPermutationFilter,
     ComponentSizeFilter,
-    LargestComponentFilter,
+    ConnectedPathFilter,
+    DBSCANFilter,
+    HDBSCANFilter,
     MedianFilter,
     NeighborCountFilter,
 )
@@ -48,20 +52,24 @@ class NumberDenoiser(NumbersAsMaps, CamDenoiser):
     """A CamDenoiser that reads the checks' arbitrary numbers as die codes."""
 
 
-class NumberMedianFilter(NumbersAsMaps, MedianFilter):
-    """A MedianFilter that reads the checks' arbitrary numbers as die codes."""
+def number_filter(kind):
+    """Make a filter read the checks' arbitrary numbers as die codes."""
+    return type(f"Number{kind.__name__}", (NumbersAsMaps, kind), {"__doc__": kind.__doc__})
 
 
-class NumberLargestComponentFilter(NumbersAsMaps, LargestComponentFilter):
-    """A LargestComponentFilter that reads the checks' arbitrary numbers as die codes."""
+NUMBER_FILTERS = {kind: number_filter(kind) for kind in CLASSES}
+# Pickle looks a class up by its name.
+globals().update({made.__name__: made for made in NUMBER_FILTERS.values()})
 
-
-class NumberComponentSizeFilter(NumbersAsMaps, ComponentSizeFilter):
-    """A ComponentSizeFilter that reads the checks' arbitrary numbers as die codes."""
-
-
-class NumberNeighborCountFilter(NumbersAsMaps, NeighborCountFilter):
-    """A NeighborCountFilter that reads the checks' arbitrary numbers as die codes."""
+#: With their defaults these would keep nothing of the checks' short rows.
+SMALL = {
+    ComponentSizeFilter: {"min_size": 2},
+    ComponentPermutationFilter: {"alpha": 0.5, "n_permutations": 9},
+    ConnectedPathFilter: {"min_length": 2},
+    DBSCANFilter: {"min_samples": 2},
+    HDBSCANFilter: {"min_cluster_size": 2},
+    NeighborCountFilter: {"min_neighbors": 1},
+}
 
 
 WEIGHTS = "repeating a wafer changes the batches and their norm, weighting it only scales its loss"
@@ -80,10 +88,7 @@ EXPECTED_FAILURES = {
         NumberClassifier(**FAST),
         # Component by component it would keep nearly all of the checks' short rows.
         NumberDenoiser(NumberClassifier(**FAST), cv=2, refine=None, threshold=0.9),
-        NumberMedianFilter(),
-        NumberComponentSizeFilter(2),
-        NumberLargestComponentFilter(),
-        NumberNeighborCountFilter(1),
+        *(made(**SMALL.get(kind, {})) for kind, made in NUMBER_FILTERS.items()),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),
 )

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from camdenoise import save_model
+from camdenoise.faithfulness import BETTER, RANDOM
 from study import __main__ as command
 from study import before_after, findings, plan, summary
 from study.denoisers import (
@@ -20,6 +21,7 @@ from study.denoisers import (
     WRONG_CLASS,
     explain,
 )
+from study.faithfulness import DEFAULT, USUAL
 from study.graph import Task, about, fingerprints, required, run_all
 from study.profiles import load_profile, profile_names
 from study.report import write_report
@@ -100,6 +102,54 @@ def test_real_wafers(data_folder, tmp_path):
     scores = pd.read_csv(tmp_path / "tables" / "die_scores.csv")
     assert set(scores["kind"]) <= {"planted", "two"} and len(scores)
     assert tasks[0].parameters["digest"] in html
+
+
+def test_faithfulness_is_reported_beside_random(tmp_path):
+    profile = reduced_profile() | {"stages": ["models", "faithfulness"]}
+    profile["faithfulness"] = {"n_wafers": 12, "n_forgetting": 6, "n_steps": 2}
+    _, folders, page = run_study(profile, tmp_path)
+    table = pd.read_csv(tmp_path / "tables" / "faithfulness.csv")
+    assert set(table["metric"]) == set(BETTER)
+    assert (table.groupby("metric")["method"].last() == RANDOM).all()
+    assert (table[table["method"] == RANDOM]["mean to random"] == 0).all()
+    scores = pd.read_csv(folders["faithfulness-0-0-curves"] / "scores.csv")
+    tested = load(folders["wafers"])
+    assert (tested.fold[scores["wafer"]] == 0).all()
+    assert (scores.drop_duplicates("wafer")["label"].value_counts() == 2).all()
+    part = scores[scores["metric"] == "deletion"].set_index(["method", "wafer"])["value"].unstack(0)
+    row = table.set_index(["metric", "method"]).loc[("deletion", DEFAULT)]
+    assert row["mean"] == pytest.approx(part[DEFAULT].mean())
+    for reference in summary.REFERENCES:
+        gain = (part[DEFAULT] - part[reference]).mean()
+        assert row[f"mean to {reference}"] == pytest.approx(gain)
+    similarity = pd.read_csv(tmp_path / "tables" / "similarity.csv")
+    assert similarity.columns[1:].tolist() == [
+        "head", "stage4", "stage3", "stage2", "stage1", "stem"
+    ]  # fmt: skip
+    html = page.read_text()
+    assert "Faithfulness by deletion" in html and "energy ↑" in html
+    assert (tmp_path / "figures" / "faithfulness.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("metric", "low", "verdict"),
+    [
+        ("deletion", -0.3, "better than"),
+        ("deletion", 0.1, "worse than"),
+        ("insertion", 0.1, "better than"),
+        ("insertion", -0.05, "not shown to differ from"),
+    ],
+)
+def test_faithfulness_verdict(metric, low, verdict):
+    parts = {"mean": low + 0.1, "low": low, "high": low + 0.2}
+    gain = {f"{part} to {name}": v for part, v in parts.items() for name in summary.REFERENCES}
+    rows = [
+        {"metric": kind, "method": method, "mean": 0.5} | gain
+        for kind in ("deletion", "insertion")
+        for method in (USUAL, DEFAULT, RANDOM)
+    ]
+    said = findings.of_faithfulness(pd.DataFrame(rows))
+    assert sum(said[metric == "insertion"].count(f"{verdict} {n}") for n in summary.REFERENCES) == 4
 
 
 def write_number(folder, needed, *, number):

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from camdenoise._maps import FAIL, NO_DIE
-from camdenoise.filters._stateless import StatelessFilter, window_counts
+from camdenoise.filters._stateless import StatelessFilter, check_odd, window_counts
 
 
 def fail_share(grid: np.ndarray, size: int) -> np.ndarray:
@@ -73,11 +73,7 @@ class MedianFilter(StatelessFilter):
 
     def _validate_params(self):
         super()._validate_params()
-        if self.size % 2 == 0:
-            raise ValueError(
-                f"The 'size' parameter of MedianFilter must be odd, so that the window has a "
-                f"middle die. Got {self.size} instead; try {self.size + 1}."
-            )
+        check_odd(self, "size")
 
     def _decide(self, grid):
         share = fail_share(grid, self.size)

@@ -28,6 +28,16 @@ def window_counts(mask: np.ndarray, size: int) -> np.ndarray:
     return ndimage.correlate1d(rows, ones, axis=0, mode="constant")
 
 
+def check_odd(denoiser: BaseDenoiser, name: str) -> None:
+    """Refuse a window without a middle die."""
+    value = getattr(denoiser, name)
+    if value % 2 == 0:
+        raise ValueError(
+            f"The {name!r} parameter of {type(denoiser).__name__} must be odd, so that the window "
+            f"has a middle die. Got {value} instead; try {value + 1}."
+        )
+
+
 class StatelessFilter(BaseDenoiser):
     """A denoiser with nothing to learn.
 

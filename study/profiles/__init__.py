@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 #: What a profile can ask for, in order.
-STAGES = ("models", "denoise", "truth", "before_after")
+STAGES = ("models", "denoise", "truth", "before_after", "faithfulness", "bench")
 
 
 def load_profile(name: str) -> dict[str, Any]:

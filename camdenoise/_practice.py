@@ -1,0 +1,138 @@
+"""Wafers to practise on: planted, so that it is known die by die what a net should find.
+
+Labels say what is on a wafer, not where. Patterns that are read off labelled wafers and planted on
+wafers without one say both, and nobody has to draw a mask.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from camdenoise.datasets import make_planted_wafers, make_wafer_maps
+from camdenoise.datasets._options import SMALLEST_SIDE
+from camdenoise.datasets._patterns import PATTERN_CLASSES
+from camdenoise.datasets._supply import BACKGROUND, find_backgrounds, find_patterns
+
+_RATES = (0.0, 0.2)
+_THIN = (0.5, 1.0)
+# Kind of planted wafers, density of their patterns, share of them. The rest is bare backgrounds.
+_MIXTURE = (
+    ("planted", None, 0.30),
+    ("planted", _THIN, 0.12),
+    ("diffuse", _THIN, 0.28),
+    ("two", None, 0.20),
+)
+
+
+class Practice(NamedTuple):
+    """Wafers whose patterns are known.
+
+    Attributes
+    ----------
+    maps : list of ndarray of uint8, shape (height, width)
+    labels : list of tuple of str
+        The patterns on each wafer; none, one or two.
+    truth : list of ndarray of bool, shape (n_patterns, height, width)
+        The fails of each of them.
+    """
+
+    maps: list[np.ndarray]
+    labels: list[tuple[str, ...]]
+    truth: list[np.ndarray]
+
+
+NOTHING = Practice([], [], [])
+
+
+def practice_wafers(
+    maps: Sequence[np.ndarray], target: np.ndarray, n_samples: int, rng: np.random.RandomState
+) -> Practice:
+    """Make wafers to practise on out of labelled ones.
+
+    Parameters
+    ----------
+    maps : sequence of ndarray of uint8, shape (height, width)
+        The training wafers.
+    target : ndarray of shape (n_wafers,)
+        Their labels. Those of `PATTERN_CLASSES` are planted, on wafers labelled `none`; where
+        there are no such wafers, all is simulated, on the grids of the training wafers.
+    n_samples : int
+        About how many to make.
+    rng : RandomState
+
+    Returns
+    -------
+    Practice
+        Empty where no label is one of `PATTERN_CLASSES`.
+    """
+    classes = tuple(name for name in PATTERN_CLASSES if name in set(target.tolist()))
+    if not classes or n_samples == 0:
+        return NOTHING
+    if not _has_backgrounds(maps, target):
+        return _simulated(maps, classes, n_samples, rng)
+    wafers = {"maps": maps, "target": target.astype(str), "groups": np.arange(len(maps))}
+    real = tuple(name for name in classes if _can_be_read(maps, target, name))
+    made = _bare(maps, target, n_samples, rng)
+    for kind, density, share in _MIXTURE:
+        plantable = classes if kind == "diffuse" else real
+        if len(plantable) >= (2 if kind == "two" else 1):
+            made = _joined(
+                made, _planted(wafers, round(share * n_samples), kind, plantable, density, rng)
+            )
+    return made
+
+
+def _joined(first: Practice, second: Practice) -> Practice:
+    return Practice(
+        first.maps + second.maps, first.labels + second.labels, first.truth + second.truth
+    )
+
+
+def _has_backgrounds(maps, target: np.ndarray) -> bool:
+    """Tell whether there are wafers without a pattern to plant on."""
+    try:
+        find_backgrounds(maps, target, np.arange(len(maps)), _RATES)
+    except ValueError:
+        return False
+    return True
+
+
+def _can_be_read(maps, target: np.ndarray, name: str) -> bool:
+    """Tell whether enough patterns of a class can be told from the rest of their wafers."""
+    try:
+        find_patterns(maps, target, np.arange(len(maps)), name)
+    except ValueError:
+        return False
+    return True
+
+
+def _bare(maps, target: np.ndarray, n_samples: int, rng: np.random.RandomState) -> Practice:
+    share = 1 - sum(share for _, _, share in _MIXTURE)
+    rows = rng.choice(np.flatnonzero(target == BACKGROUND), round(share * n_samples))
+    nothing = [np.zeros((0, *maps[row].shape), bool) for row in rows]
+    return Practice([maps[row] for row in rows], [()] * len(rows), nothing)
+
+
+def _planted(wafers, n_samples: int, kind: str, classes, density, rng) -> Practice:
+    options = {"density": density, "background_rate": _RATES, "random_state": rng}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of pairs of classes left out
+        try:
+            made = make_planted_wafers(wafers, n_samples, kind=kind, classes=classes, **options)
+        except ValueError:  # of few wafers, none may have grids that fit
+            return NOTHING
+    labels = [tuple(label.split("+")) for label in made.target.tolist()]
+    return Practice(made.maps, labels, list(made.pattern_truth))
+
+
+def _simulated(maps, classes, n_samples: int, rng: np.random.RandomState) -> Practice:
+    shapes = sorted({grid.shape for grid in maps if min(grid.shape) >= SMALLEST_SIDE}) or None
+    made = make_wafer_maps(
+        n_samples, classes=classes, shapes=shapes, density=_THIN, random_state=rng
+    )
+    labels: list[tuple[str, ...]] = [(label,) for label in made.target.tolist()]
+    return Practice(made.maps, labels, [truth[None] for truth in made.truth])

@@ -1,0 +1,120 @@
+"""Whether a saliency depends on what the net has learnt."""
+
+from __future__ import annotations
+
+from copy import copy, deepcopy
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import rankdata
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from camdenoise._backbones import Backbone, make_backbone
+from camdenoise._classifier import WaferClassifier
+from camdenoise._denoiser import CamDenoiser
+from camdenoise._maps import NO_DIE, WaferMaps, check_wafer_maps
+
+
+def randomised_weights(
+    denoiser: CamDenoiser, maps: WaferMaps, *, random_state: Any = None, progress: bool = False
+) -> pd.DataFrame:
+    """Compare the saliency with that of nets that forget, from the head down.
+
+    The head gets new random weights, then the last stage as well, and so on to the first. A
+    saliency that stays as it was does not show what the net has learnt, however good it looks.
+
+    Parameters
+    ----------
+    denoiser : CamDenoiser
+        Fitted; it is left as it is.
+    maps : collection of wafer maps
+        The wafers.
+    random_state : int, RandomState instance or None, default=None
+        For the weights.
+    progress : bool, default=False
+        Show a progress bar over the stages.
+
+    Returns
+    -------
+    DataFrame, one row per wafer, one column per stage from "head" to the first
+        Spearman's rank correlation over the wafer's dies, between the saliency of the trained net
+        and that of the net in which this stage and all behind it are random, for the class that
+        the trained net predicts. 0 where the random net's saliency has no order, NaN where the
+        trained one's has none.
+
+    Raises
+    ------
+    WaferMapError
+        For a map that cannot be read.
+    sklearn.exceptions.NotFittedError
+        For a denoiser that is not fitted.
+
+    Notes
+    -----
+    Random weights and batch statistics are those that a new net starts with. A CAM is made of
+    activations, which show the wafer even where weights are random, so similarity does not drop
+    to 0; set it beside that of ``CamDenoiser(method="randomcam")``.
+
+    References
+    ----------
+    .. [1] J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, arXiv:1810.03292.
+
+    Examples
+    --------
+    >>> from camdenoise import CamDenoiser, WaferClassifier
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.faithfulness import randomised_weights
+    >>> wafers = make_wafer_maps(40, classes=["Center", "Edge-Ring"], random_state=0)
+    >>> clf = WaferClassifier(width=4, input_size=32, batch_size=8, random_state=0)
+    >>> denoiser = CamDenoiser(clf).fit(wafers.maps, wafers.target)
+    >>> randomised_weights(denoiser, wafers.maps, random_state=0).columns.tolist()
+    ['head', 'stage4', 'stage3', 'stage2', 'stage1', 'stem']
+    """
+    check_is_fitted(denoiser)
+    grids = check_wafer_maps(maps)
+    trained = denoiser.explain(grids)
+    classes = [why.label for why in trained]
+    net = deepcopy(denoiser.estimator_.module_)
+    fresh = _fresh_net(denoiser.estimator_, random_state)
+    similarity = {}
+    stages = ("head", *reversed(net.layer_names))
+    for name in tqdm(stages, unit="stage", leave=None, disable=not progress):
+        _stage(net, name).load_state_dict(_stage(fresh, name).state_dict())
+        forgetful = _with_net(denoiser, net).explain(grids, classes)
+        similarity[name] = [
+            _rank_correlation(a.saliency[grid != NO_DIE], b.saliency[grid != NO_DIE])
+            for a, b, grid in zip(trained, forgetful, grids, strict=True)
+        ]
+    return pd.DataFrame(similarity)
+
+
+def _fresh_net(clf: WaferClassifier, random_state: Any) -> Backbone:
+    # The classifier took the first number for its own initial weights, which training stays near.
+    # With the same random_state the net would hardly forget.
+    seed = check_random_state(random_state).randint(2**31 - 1, size=2)[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(seed))
+        return make_backbone(clf.backbone, len(clf.classes_), width=clf.width)
+
+
+def _stage(net: Backbone, name: str) -> torch.nn.Module:
+    return net.head if name == "head" else net.stages[name]
+
+
+def _with_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:
+    other = copy(denoiser)
+    other.estimator_ = copy(denoiser.estimator_)
+    other.estimator_.module_ = net
+    return other
+
+
+def _rank_correlation(trained: np.ndarray, forgetful: np.ndarray) -> float:
+    if np.ptp(trained) == 0:
+        return np.nan
+    if np.ptp(forgetful) == 0:
+        return 0.0
+    return float(np.corrcoef(rankdata(trained), rankdata(forgetful))[0, 1])

@@ -1,0 +1,301 @@
+"""Nets that keep a map of evidence per class: what they see, practise on, learn and say."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, fitted_classifier
+from sklearn.frozen import FrozenEstimator
+
+import camdenoise._evidence_training as evidence_training
+from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
+from camdenoise._augmentation import Augmentation
+from camdenoise._backbones import make_backbone
+from camdenoise._component_planes import input_planes, with_component_planes
+from camdenoise._decision import pattern_probability
+from camdenoise._encoding import FITS, encode_dies, encode_maps, mean_on_dies, shown_sizes
+from camdenoise._evidence_training import PractisedWafers, pattern_loss, with_practice
+from camdenoise._inference import inference_net
+from camdenoise._practice import Practice, practice_wafers
+from camdenoise._training import EncodedWafers, SizedWafers, WaferBatches
+from camdenoise.cam import evidence_maps
+from camdenoise.datasets import load_wafer_maps, make_wafer_maps
+from camdenoise.filters._component_size import component_size
+from camdenoise.metrics import die_scores
+
+SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
+
+
+def some_maps(shapes=SHAPES, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
+
+
+# What the net sees
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_planes_tell_the_size_of_the_component_in_dies(fit):
+    maps = some_maps()
+    dies = encode_dies(SHAPES, 40, fit)
+    planes = with_component_planes(encode_maps(maps, 40, fit), dies)
+    sizes = [component_size(grid, 8) for grid in maps]
+    doublings = [np.round(20 * np.log2(1 + size)).astype(np.uint8) for size in sizes]
+    shares = [np.round(255 * size / size.max()).astype(np.uint8) for size in sizes]
+    for plane, wanted in zip(planes.unbind(1), (maps, doublings, shares), strict=True):
+        assert torch.equal(plane, encode_maps(wanted, 40, fit))
+
+
+def test_planes_of_a_wafer_without_fails_are_zero():
+    codes = torch.ones(1, 8, 8, dtype=torch.uint8)
+    assert with_component_planes(codes, encode_dies([(8, 8)], 8))[:, 1:].sum() == 0
+
+
+def test_input_planes_are_between_zero_and_one():
+    codes = encode_maps(some_maps(), 32)
+    planes = input_planes(with_component_planes(codes, encode_dies(SHAPES, 32)))
+    assert planes.shape == (4, 5, 32, 32) and planes.min() == 0 and planes.max() == 1
+    assert torch.equal(planes[:, :3], input_planes(codes))
+
+
+def test_a_wafer_is_shown_at_the_smallest_size_with_a_pixel_for_each_die():
+    shapes = [(3, 32), (33, 5), (64, 64), (65, 1), (500, 500)]
+    assert shown_sizes(shapes, (64, 32, 96)).tolist() == [32, 64, 64, 96, 96]
+    assert shown_sizes(shapes, 48).tolist() == [48] * 5
+    assert shown_sizes([], (32, 64)).tolist() == []
+
+
+def test_mean_on_dies_undoes_the_encoding():
+    maps = some_maps()
+    for fit in FITS:
+        codes = encode_maps(maps, 64, fit).numpy().astype(np.float32)
+        for grid, again in zip(maps, mean_on_dies(codes, SHAPES, fit), strict=True):
+            np.testing.assert_allclose(again, grid, atol=1e-6)
+
+
+# Several sizes
+
+
+def test_batches_are_of_one_size_and_hold_every_wafer_once():
+    parts = [
+        EncodedWafers(
+            torch.full((n, size, size), n), torch.zeros(n, 2, size), *[torch.arange(n)] * 2
+        )
+        for n, size in ((5, 8), (9, 16), (1, 32))
+    ]
+    batches = WaferBatches(SizedWafers(parts), 4, shuffle=True, seed=0)
+    seen = [(tuple(inputs["x"].shape[2:]), labels.tolist()) for inputs, labels in batches]
+    assert len(seen) == len(batches) == 2 + 3 + 1
+    for size, n in ((8, 5), (16, 9), (32, 1)):
+        assert sorted(sum((rows for s, rows in seen if s == (size, size)), [])) == list(range(n))
+    assert [size for size, _ in seen] != sorted(size for size, _ in seen)
+
+
+def test_several_sizes_predict_like_the_one_that_fits():
+    clf = fitted_classifier()
+    maps = some_maps([(20, 20), (60, 60), (10, 12)])
+    single = clf.predict_proba(maps)
+    both = WaferClassifier(**clf.get_params() | {"input_size": (32, 64)})
+    both.module_, both.classes_ = clf.module_, clf.classes_
+    np.testing.assert_allclose(both.predict_proba(maps)[[0, 2]], single[[0, 2]], atol=1e-6)
+    assert abs(both.predict_proba(maps)[1] - single[1]).max() > 1e-6
+
+
+@pytest.mark.parametrize("backbone", ["wafer_resnet", "wafer_unet"])
+def test_trains_on_several_sizes_and_comes_back_from_disk(backbone, wafers, tmp_path):
+    clf = WaferClassifier(backbone, **TINY | {"input_size": (32, 48), "max_epochs": 1})
+    clf.fit(wafers.maps, wafers.target)
+    save_model(clf, tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(wafers.maps), clf.predict_proba(wafers.maps))
+
+
+@pytest.mark.parametrize("sizes", [(), (4,), (32, 2000), ("a",), (32.5,)])
+def test_unusable_sizes_are_refused(sizes, wafers):
+    with pytest.raises(ValueError, match="input_size"):
+        WaferClassifier(**TINY | {"input_size": sizes}).fit(wafers.maps, wafers.target)
+
+
+# The net
+
+
+def test_the_way_back_sees_the_earlier_stage():
+    net = make_backbone("wafer_unet", 3, width=4).eval()
+    x = torch.rand(2, 5, 32, 32)
+    stage = net.stages
+    with torch.no_grad():
+        s1 = stage["stage1"](stage["stem"](x))
+        s2 = stage["stage2"](s1)
+        s3 = stage["stage3"](s2)
+        s4 = stage["stage4"](s3)
+        up = stage["up2"](stage["up3"](stage["context"](s4), s3), s2)
+        wanted = net.head(stage["up1"](up, s1), s4)
+        torch.testing.assert_close(net(x), wanted)
+
+
+def test_evidence_has_a_cell_for_each_pixel_and_the_logits_are_the_net_s():
+    net = make_backbone("wafer_unet", 3, width=4).eval()
+    x = torch.rand(2, 5, 48, 48)
+    result = evidence_maps(inference_net(net, 48), x)
+    assert result.evidence.shape == (2, 3, 48, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(result.logits, net(x), atol=1e-4, rtol=1e-4)
+
+
+def test_a_fail_is_kept_unless_every_pattern_disowns_it():
+    claims = torch.tensor([[-30.0, 30.0, -30.0], [-30.0, -30.0, 30.0], [0.0, 0.0, 0.0]])
+    counted = torch.tensor([[True, True, False]])
+    probability = pattern_probability(claims[:, :, None, None], counted)
+    assert probability.flatten().tolist() == pytest.approx([1, 0, 0.75], abs=1e-6)
+
+
+# Practice
+
+
+def test_practice_on_real_wafers(data_folder):
+    wafers = load_wafer_maps(data_folder / "wm811k_mini.npz")
+    before = [grid.copy() for grid in wafers.maps]
+    made = practice_wafers(wafers.maps, wafers.target, 200, np.random.RandomState(0))
+    assert 150 <= len(made.maps) == len(made.labels) == len(made.truth) <= 201
+    numbers = np.bincount([len(labels) for labels in made.labels], minlength=3)
+    assert numbers[0] == 20 and numbers[1] > 80 and numbers[2] > 10
+    for grid, labels, truth in zip(*made, strict=True):
+        assert truth.shape == (len(labels), *grid.shape) and (grid[truth.any(0)] == 2).all()
+    for grid, same in zip(wafers.maps, before, strict=True):
+        np.testing.assert_array_equal(grid, same)
+
+
+def test_without_patternless_wafers_practice_is_simulated_on_the_same_grids():
+    maps, target = some_maps([(12, 14), (20, 20), (2, 2)]), np.array(["Loc", "Center", "x"])
+    made = practice_wafers(maps, target, 30, np.random.RandomState(0))
+    assert len(made.maps) == 30 and {grid.shape for grid in made.maps} == {(12, 14), (20, 20)}
+    assert {label for labels in made.labels for label in labels} == {"Loc", "Center"}
+
+
+def test_unknown_classes_have_no_practice():
+    maps, target = some_maps(), np.arange(4)
+    assert practice_wafers(maps, target, 30, np.random.RandomState(0)) == Practice([], [], [])
+
+
+def lesson_of(maps, seed=0):
+    """Two labelled wafers, and practice with one pattern, two and none on the others."""
+    rng = np.random.default_rng(seed)
+    truth = [
+        rng.random((n, *grid.shape)) < 0.3 for n, grid in zip((1, 2, 0), maps[2:], strict=True)
+    ]
+    practice = Practice(list(maps[2:]), [("Loc",), ("Scratch", "Loc"), ()], truth)
+    classes = np.array(["Loc", "Scratch", "none"])
+    return with_practice(maps[:2], np.array([2, 0]), np.ones(2), classes, practice), truth
+
+
+def test_practice_comes_behind_the_labelled_wafers():
+    maps = some_maps([(8, 8)] * 5)
+    lesson, truth = lesson_of(maps)
+    assert lesson.labels.tolist() == [[0, 0, 1], [1, 0, 0], [1, 0, 0], [0.5, 0.5, 0], [0, 0, 1]]
+    assert lesson.known.tolist() == [False, False, True, True, True]
+    names = [("Loc", "Scratch", "none")[column] for column in lesson.columns]
+    for bit, name in enumerate(names):
+        there = [(pattern >> bit & 1).astype(bool) for pattern in lesson.pattern]
+        loc = {"Loc": (truth[0][0], truth[1][1]), "Scratch": (np.zeros((8, 8), bool), truth[1][0])}
+        np.testing.assert_array_equal(there[2], loc[name][0])
+        np.testing.assert_array_equal(there[3], loc[name][1])
+        assert not there[0].any() and not there[1].any() and not there[4].any()
+
+
+def test_truth_turns_with_the_wafer():
+    # The pattern is where the map fails, so it has to be there after any symmetry, too.
+    maps = some_maps([(8, 8)] * 40)
+    truth = [(grid == 2)[None] for grid in maps]
+    practice = Practice(maps, [("Loc",)] * 40, truth)
+    lesson = with_practice([], np.array([], int), np.array([]), np.array(["Loc"]), practice)
+    wafers = PractisedWafers(
+        encode_maps(lesson.maps, 16),
+        encode_dies([(8, 8)] * 40, 16),
+        torch.from_numpy(lesson.labels),
+        torch.from_numpy(lesson.weights),
+        Augmentation(symmetries=True),
+        encode_maps(lesson.pattern, 16),
+        torch.from_numpy(lesson.known),
+    )
+    inputs, _ = wafers.batch(torch.arange(40), torch.Generator().manual_seed(0))
+    assert torch.equal(inputs["x"][:, 2], inputs["pattern"].float())
+    plain = input_planes(with_component_planes(wafers.codes, wafers.dies))
+    assert not torch.equal(inputs["x"], plain)
+    torch.testing.assert_close(inputs["x"].sum((2, 3)), plain.sum((2, 3)))
+
+
+def test_the_loss_looks_at_fails_only_and_is_least_for_the_truth():
+    generator = torch.Generator().manual_seed(0)
+    truth = (torch.rand(3, 2, 8, 8, generator=generator) < 0.3).float()
+    fails = torch.maximum(truth.amax(1), (torch.rand(3, 8, 8, generator=generator) < 0.2).float())
+    right = torch.where(truth > 0, 9.0, -9.0)
+    elsewhere = torch.where(fails[:, None] > 0, right, 5.0)
+    assert pattern_loss(right, truth, fails) == pattern_loss(elsewhere, truth, fails) < 0.01
+    assert pattern_loss(-right, truth, fails) > 5
+    assert pattern_loss(torch.zeros_like(right), truth, fails) > 0.5
+
+
+def test_norms_are_fixed_in_the_second_half(monkeypatch, wafers):
+    fixed, fix = [], evidence_training._fix_norms
+    monkeypatch.setattr(evidence_training, "_fix_norms", lambda net: (fixed.append(net), fix(net)))
+    clf = WaferClassifier("wafer_unet", **TINY | {"max_epochs": 3, "practice": 0.0})
+    clf.fit(wafers.maps, wafers.target)
+    assert len(fixed) == -(-len(wafers.maps) // TINY["batch_size"])  # one epoch of three
+
+
+def test_practice_teaches_where_patterns_are():
+    kind = {"classes": ["none", "Center", "Scratch"], "shapes": [(24, 24)]}
+    train = make_wafer_maps(240, random_state=1, **kind)
+    test = make_wafer_maps(90, random_state=2, noise_rate=(0.05, 0.1), **kind)
+    f1 = {}
+    for practice in (0.0, 1.0):
+        options = TINY | {"width": 8, "input_size": 24, "practice": practice}
+        clf = WaferClassifier("wafer_unet", **options).fit(train.maps, train.target)
+        denoiser = CamDenoiser(FrozenEstimator(clf)).fit(train.maps, train.target)
+        rows = np.flatnonzero(test.target != "none")
+        maps, truth = ([part[row] for row in rows] for part in (test.maps, test.truth))
+        kept = [e.kept for e in denoiser.explain(maps, test.target[rows])]
+        f1[practice] = die_scores(maps, truth, kept)["f1"].mean()
+    raw = die_scores(maps, truth, [grid == 2 for grid in maps])["f1"].mean()
+    assert f1[1.0] > raw + 0.2 and f1[1.0] > f1[0.0] + 0.05
+
+
+# The denoiser
+
+
+def test_evidence_is_the_default_of_a_net_that_has_it(wafers):
+    denoiser = CamDenoiser(FrozenEstimator(fitted_classifier("wafer_unet"))).fit(wafers.maps)
+    assert (denoiser.method_, denoiser.refine_) == ("evidence", None)
+    other = CamDenoiser(FrozenEstimator(fitted_classifier())).fit(wafers.maps)
+    assert (other.method_, other.refine_) == ("layercam", "component")
+
+
+def test_evidence_of_a_net_without_it_is_refused(wafers):
+    denoiser = CamDenoiser(FrozenEstimator(fitted_classifier()), method="evidence")
+    with pytest.raises(ValueError, match="wafer_resnet.* does not.*wafer_unet"):
+        denoiser.fit(wafers.maps)
+
+
+def test_saliency_is_the_probability_that_some_pattern_claims_the_die(wafers):
+    clf = fitted_classifier("wafer_unet")
+    denoiser = CamDenoiser(FrozenEstimator(clf), precision="float32").fit(wafers.maps)
+    why = denoiser.explain(wafers.maps[:3])
+    for (rows, codes), _ in zip(clf.batches(wafers.maps[:3], 3), [0], strict=True):
+        with torch.no_grad():
+            evidence = evidence_maps(clf.module_, input_planes(codes)).evidence
+        wanted = 1 - (1 - torch.sigmoid(evidence)).prod(1).numpy()
+        on_dies = mean_on_dies(wanted, [wafers.maps[row].shape for row in rows])
+        for row, values in zip(rows, on_dies, strict=True):
+            grid = wafers.maps[row]
+            np.testing.assert_allclose(why[row].saliency, np.where(grid > 0, values, 0), atol=1e-5)
+            kept = (grid == 2) & (values >= 0.5)
+            assert why[row].abstained or (why[row].kept == kept).mean() > 0.999
+
+
+def test_asked_for_a_class_it_explains_that_class(wafers):
+    denoiser = CamDenoiser(FrozenEstimator(fitted_classifier("wafer_unet"))).fit(wafers.maps)
+    everything = denoiser.explain(wafers.maps[:8])
+    for label in denoiser.classes_:
+        asked = denoiser.explain(wafers.maps[:8], [label] * 8)
+        assert {e.label for e in asked} == {label}
+        for one, every in zip(asked, everything, strict=True):
+            assert (one.saliency <= every.saliency + 1e-6).all()
