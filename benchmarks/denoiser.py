@@ -66,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     clock = time.process_time if options.processor_time else time.perf_counter
     wafers = make_wafer_maps(options.wafers, random_state=0)
-    clf = WaferClassifier(max_epochs=1, random_state=0).fit(wafers.maps, wafers.target)
+    clf = WaferClassifier(random_state=0).fit(wafers.maps, wafers.target)
     timed = works(clf, wafers.maps)
     for work in timed.values():
         work()

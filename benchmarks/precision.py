@@ -3,7 +3,8 @@
 Trained on three of the folds, compared on wafers of the fourth that have a pattern, which has more
 decisions to get wrong than the usual mixture. For each net, CAM method and refinement: the share of
 dies that both keep, or neither does; of fails; of wafers with the same mask; and of wafers with the
-same class, for which also the whole mixture of the fold counts.
+same class. Then, for wafers of all classes as they come, what `predict_proba` says; "close" are
+those that are computed in float32 after all.
 
 Run as ``python benchmarks/precision.py --data wm811k_dev.npz``.
 """
@@ -18,6 +19,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier
+from camdenoise._inference import CLOSE
 from camdenoise.datasets import load_wafer_maps
 
 #: Net -> target layers of Grad-CAM, as its users choose them; LayerCAM gets those of the default.
@@ -65,13 +67,21 @@ def same_masks(clf: WaferClassifier, maps: list, **parameters) -> dict:
     }
 
 
+def lead(probabilities: np.ndarray) -> np.ndarray:
+    """Return by how much of the range of its logits the best class of each wafer leads."""
+    logits = np.sort(np.log(probabilities), axis=1)
+    return (logits[:, -1] - logits[:, -2]) / (logits[:, -1] - logits[:, 0])
+
+
 def same_classes(clf: WaferClassifier, maps: list) -> dict:
     """Compare what the two precisions predict."""
     one, other = (clf.set_params(precision=p).predict_proba(maps) for p in PRECISIONS)
     return {
         "wafers": len(maps),
         "other class": (one.argmax(axis=1) != other.argmax(axis=1)).sum(),
-        "largest change of a probability": np.abs(one - other).max(),
+        "probability moved by up to": np.abs(one - other).max(),
+        "lead moved by up to": np.abs(lead(one) - lead(other)).max(),
+        "close": (lead(other) < CLOSE).mean(),
     }
 
 

@@ -21,9 +21,9 @@ from camdenoise._backbones import Backbone
 
 #: Arithmetic of the stages.
 PRECISIONS = ("auto", "float32", "bfloat16")
-#: Logits no further apart than this are computed in float32: bfloat16 moved none by more than .08
-#: on real wafers (see docs/performance.md), so two of them by less than this.
-CLOSE = 0.2
+#: A class is close where the best two logits differ by less than this share of the range of all.
+#: In nets without depthwise convolutions bfloat16 moves that share by less (docs/performance.md).
+CLOSE = 0.02
 
 # Beside the nets and not in them: so no copy is pickled, and each goes when its net goes.
 _COPIES: WeakKeyDictionary[Backbone, tuple[tuple, Backbone]] = WeakKeyDictionary()
@@ -68,8 +68,8 @@ def takes_bfloat16(net: Backbone, precision: str) -> bool:
     """Tell whether the stages of a net run in bfloat16: where asked for, or where it pays.
 
     "auto" takes it on CPUs with bfloat16 instructions; one that imitates them is slower than in
-    float32. It leaves nets with grouped or depthwise convolutions in float32, which they are
-    differentiated in up to three times as fast.
+    float32. It leaves nets with grouped or depthwise convolutions in float32: differentiating
+    depthwise ones is slower in bfloat16, and it rounds their logits more.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def stage_arithmetic(net: Backbone, bfloat16: bool) -> torch.autocast:
 def class_is_close(logits: torch.Tensor) -> torch.Tensor:
     """Tell in which images rounding to bfloat16 could have chosen another class."""
     best = logits.topk(min(2, logits.shape[1]), dim=1).values
-    return best[:, 0] - best[:, -1] < CLOSE
+    return best[:, 0] - best[:, -1] < CLOSE * (best[:, 0] - logits.amin(dim=1))
 
 
 def class_logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:

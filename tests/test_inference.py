@@ -13,16 +13,10 @@ from conftest import TINY, fitted_classifier
 from sklearn.frozen import FrozenEstimator
 from torch import nn
 
-from camdenoise import CamDenoiser, WaferClassifier
+from camdenoise import CamDenoiser, WaferClassifier, _inference
 from camdenoise._backbones import Backbone, make_backbone, pooled_linear_head
 from camdenoise._encoding import encode_maps, one_hot
-from camdenoise._inference import (
-    CLOSE,
-    class_is_close,
-    class_logits,
-    inference_net,
-    takes_bfloat16,
-)
+from camdenoise._inference import class_is_close, class_logits, inference_net, takes_bfloat16
 from camdenoise.cam import GRADIENT_METHODS, activation_maps
 
 
@@ -189,12 +183,6 @@ def test_auto_takes_bfloat16_where_the_cpu_has_it(net, has_it, monkeypatch):
         takes_bfloat16(net, "float16")
 
 
-def with_clear_classes(net):
-    with torch.no_grad():
-        net.head[-1].weight *= 1000
-    return net
-
-
 def stages_in_bfloat16(net):
     """Record, for each pass through the last stage, how many images it had in bfloat16."""
     seen = []
@@ -207,8 +195,9 @@ def stages_in_bfloat16(net):
 
 
 @pytest.mark.parametrize(("precision", "n_images"), [("float32", 0), ("bfloat16", 2)])
-def test_only_the_stages_run_in_bfloat16(net, precision, n_images):
-    seen, images = stages_in_bfloat16(with_clear_classes(net)), torch.rand(2, 3, 32, 32)
+def test_only_the_stages_run_in_bfloat16(net, precision, n_images, monkeypatch):
+    monkeypatch.setattr(_inference, "CLOSE", 0)
+    seen, images = stages_in_bfloat16(net), torch.rand(2, 3, 32, 32)
     heads = []
     net.head.register_forward_hook(lambda module, inputs, output: heads.append(output.dtype))
     class_logits(net, images, precision)
@@ -217,15 +206,19 @@ def test_only_the_stages_run_in_bfloat16(net, precision, n_images):
     assert {values.dtype for values in maps.layers.values()} == {torch.float32}
 
 
-def test_where_the_class_is_close_float32_decides(classifier, wafers):
-    net = copy.deepcopy(classifier.module_)
-    images = one_hot(encode_maps(wafers.maps[:16], classifier.input_size))
+def test_a_class_is_close_where_the_best_two_differ_little_for_their_range():
+    logits = torch.tensor([[0.0, 9.9, 10.0], [0.0, 9.7, 10.0], [9.9, 0.0, 9.8], [5.0, 5.0, 5.1]])
+    assert class_is_close(logits).tolist() == [True, False, True, False]
+    assert class_is_close(logits * 0.01).tolist() == [True, False, True, False]
+    assert class_is_close(torch.zeros(2, 1)).tolist() == [False, False]
+
+
+def test_where_the_class_is_close_float32_decides(classifier, wafers, monkeypatch):
+    net, images = classifier.module_, one_hot(encode_maps(wafers.maps[:16], classifier.input_size))
     best = class_logits(net, images, "float32").sort(dim=1).values
-    margins = (best[:, -1] - best[:, -2]).sort().values
-    middle = 4 + (margins[5:12] / margins[4:11]).argmax()
-    with torch.no_grad():  # some images come to lie on either side, and none at the edge
-        for parameter in net.head[-1].parameters():
-            parameter *= CLOSE / margins[middle : middle + 2].mean()
+    shares = ((best[:, -1] - best[:, -2]) / (best[:, -1] - best[:, 0])).sort().values
+    middle = 4 + (shares[5:12] / shares[4:11]).argmax()  # the widest gap: none is at the edge
+    monkeypatch.setattr(_inference, "CLOSE", shares[middle : middle + 2].mean())
     exact = activation_maps(net, images, ["stage3", "stage4"])
     rounded = activation_maps(net, images, ["stage3", "stage4"], precision="bfloat16")
     close = class_is_close(exact.logits)
