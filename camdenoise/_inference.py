@@ -82,7 +82,9 @@ def takes_bfloat16(net: Backbone, precision: str) -> bool:
         return precision == "bfloat16"
     grouped = any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in net.modules())
     on_cpu = next(net.parameters()).device.type == "cpu"
-    return on_cpu and not grouped and torch.cpu._is_avx512_bf16_supported()
+    # Older releases of torch cannot tell; `bool` answers no.
+    has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
+    return on_cpu and not grouped and has_instructions
 
 
 def stage_arithmetic(net: Backbone, bfloat16: bool) -> torch.autocast:
