@@ -379,6 +379,11 @@ def make_backbone(name: str, n_classes: int, *, width: int = 16) -> Backbone:
     return _CUTS.get(type(model).__name__, _cut_behind_features)(model)
 
 
+def has_grouped_convolutions(net: nn.Module) -> bool:
+    """Tell whether a net has grouped or depthwise convolutions, which do not suit bfloat16."""
+    return any(isinstance(layer, nn.Conv2d) and layer.groups > 1 for layer in net.modules())
+
+
 def _unknown_backbone(name: object, known: list[str]) -> str:
     from difflib import get_close_matches
 

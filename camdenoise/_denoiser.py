@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -419,20 +420,22 @@ class CamDenoiser(BaseDenoiser):
         check_is_fitted(self)
         if codes is None and self.target != "predicted":
             codes = self._codes_of([self.target] * len(maps))
-        explain_batch = self._by_evidence if self.method_ == EVIDENCE else self._by_cam
-        random_state = check_random_state(self.random_state)
+        explain_batch: Callable[..., list[Explanation]] = self._by_evidence
+        if self.method_ != EVIDENCE:
+            random_state = check_random_state(self.random_state)
+            explain_batch = partial(self._by_cam, random_state=random_state)
         explanations: list[Any] = [None] * len(maps)
         with tqdm(total=len(maps), unit="wafer", leave=None, disable=not self.progress) as bar:
             for rows, images in self.estimator_.batches(maps, self.batch_size):
                 of_rows = [maps[row] for row in rows]
                 targets = None if codes is None else np.asarray(codes)[rows]
-                explained = explain_batch(of_rows, images, targets, random_state)
+                explained = explain_batch(of_rows, images, targets)
                 for row, explanation in zip(rows, explained, strict=True):
                     explanations[row] = explanation
                 bar.update(len(rows))
         return explanations
 
-    def _by_evidence(self, maps, images, codes, random_state) -> list[Explanation]:
+    def _by_evidence(self, maps, images, codes) -> list[Explanation]:
         """Explain a batch by what the net keeps for each class."""
         net = inference_net(self.estimator_.module_, images.shape[-1])
         planes = input_planes(images).to(next(net.parameters()).device)

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from camdenoise._backbones import Backbone
+from camdenoise._backbones import Backbone, has_grouped_convolutions
 
 #: Arithmetic of the stages.
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -80,11 +80,10 @@ def takes_bfloat16(net: Backbone, precision: str) -> bool:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
     if precision != "auto":
         return precision == "bfloat16"
-    grouped = any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in net.modules())
     on_cpu = next(net.parameters()).device.type == "cpu"
     # Older releases of torch cannot tell; `bool` answers no.
     has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
-    return on_cpu and not grouped and has_instructions
+    return on_cpu and has_instructions and not has_grouped_convolutions(net)
 
 
 def stage_arithmetic(net: Backbone, bfloat16: bool) -> torch.autocast:

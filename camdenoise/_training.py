@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from camdenoise._augmentation import Augmentation
+from camdenoise._backbones import has_grouped_convolutions
 from camdenoise._encoding import one_hot
 
 
@@ -257,5 +258,5 @@ def bfloat16_is_faster(module: nn.Module, device: str) -> bool:
     """
     if torch.device(device).type != "cpu":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    grouped = any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in module.modules())
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported() and not grouped
+    has_instructions = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return has_instructions and not has_grouped_convolutions(module)
