@@ -14,6 +14,7 @@ from camdenoise import load_model
 from camdenoise._files import write_whole
 from camdenoise.faithfulness import BETTER
 from study import figures, findings, summary
+from study.bench.entries import EVIDENCE
 from study.bench.report import bench_section
 from study.denoise import load_masks, load_saliency
 from study.denoisers import COMPONENTS, CONTROLS, OURS, denoiser
@@ -64,7 +65,7 @@ def write_report(
         findings=sentences,
         sections=sections,
         facts=_facts(tasks, folders, data),
-        ours=OURS,
+        ours=(OURS, EVIDENCE),
     )
     for name, table in tables.items():
         _write(out / "tables" / f"{name}.csv", table.to_csv(index=False).encode())
