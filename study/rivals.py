@@ -157,15 +157,22 @@ def score(table: pd.DataFrame) -> pd.DataFrame:
     confusions = confusions_by_group(table)
     rows = []
     for name, statistic in _statistics().items():
-        low, high = bootstrap_interval(
-            np.arange(len(confusions)),
-            lambda groups, of=statistic: of(confusions[groups.astype(int)].sum(axis=0)),
-            n_resamples=1000,
-            random_state=0,
-        )
-        rows.append({"score": name, "value": statistic(confusions.sum(axis=0))})
-        rows[-1] |= {"low": low, "high": high}
+        low, high = _interval(confusions, statistic)
+        value = statistic(confusions.sum(axis=0))
+        rows.append({"score": name, "value": value, "low": low, "high": high})
     return pd.DataFrame(rows).assign(n_wafers=len(table), n_groups=len(confusions))
+
+
+def _interval(confusions: np.ndarray, statistic: Callable) -> tuple[float, float]:
+    """Resample the groups; of a single one nothing can be told."""
+    if len(confusions) < 2:
+        return np.nan, np.nan
+
+    def of_groups(groups: np.ndarray) -> float:
+        return statistic(confusions[groups.astype(int)].sum(axis=0))
+
+    rows = np.arange(len(confusions))
+    return bootstrap_interval(rows, of_groups, n_resamples=1000, random_state=0)
 
 
 def confusions_by_group(table: pd.DataFrame) -> np.ndarray:
@@ -188,9 +195,9 @@ def _statistics() -> dict[str, Callable[[np.ndarray], float]]:
 
 
 def f1(confusion: np.ndarray) -> np.ndarray:
-    """Return the F1 score of each class; 0 of one that neither is there nor was predicted."""
+    """Return the F1 score of each class; 1 of one that neither is there nor was predicted."""
     found = confusion.sum(axis=0) + confusion.sum(axis=1)
-    return 2 * np.diag(confusion) / np.maximum(found, 1)
+    return np.where(found > 0, 2 * np.diag(confusion) / np.maximum(found, 1), 1.0)
 
 
 def score_all(tables: list[pd.DataFrame]) -> pd.DataFrame:
