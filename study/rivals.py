@@ -179,10 +179,10 @@ def confusions_by_group(table: pd.DataFrame) -> np.ndarray:
     """Count the wafers of each group by class (rows) and predicted class (columns)."""
     codes, groups = pd.factorize(table["group"])
     counts = np.zeros((len(groups), len(PATTERN_CLASSES), len(PATTERN_CLASSES)), int)
-    place = pd.Index(PATTERN_CLASSES)
-    np.add.at(
-        counts, (codes, place.get_indexer(table["label"]), place.get_indexer(table["predicted"])), 1
+    row, column = (
+        pd.Index(PATTERN_CLASSES).get_indexer(table[name]) for name in ("label", "predicted")
     )
+    np.add.at(counts, (codes, row, column), 1)
     return counts
 
 
@@ -203,17 +203,17 @@ def f1(confusion: np.ndarray) -> np.ndarray:
 def score_all(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Score each fold, and all together where none is missing."""
     every = pd.concat(tables)
-    pooled = every[every["protocol"] != "later"].assign(fold="all")
-    complete = every.groupby(["protocol", "classifier"])["fold"].nunique() == N_FOLDS
-    keep = pd.MultiIndex.from_frame(pooled[["protocol", "classifier"]]).isin(
-        complete.index[complete]
-    )
-    parts = []
+    parts = [every]
+    for _, some in every.groupby(["protocol", "classifier"]):
+        if some["fold"].nunique() == N_FOLDS:
+            parts.append(some.assign(fold="all"))
     keys = ["protocol", "fold", "classifier"]
-    for key, some in pd.concat([every, pooled[keep]]).groupby(keys, sort=False):
-        parts.append(score(some).assign(**dict(zip(keys, key, strict=True))))
-    table = pd.concat(parts)
-    return table[[*keys, "score", "value", "low", "high", "n_wafers", "n_groups"]]
+    scored = [
+        score(some).assign(**dict(zip(keys, key, strict=True)))
+        for key, some in pd.concat(parts).groupby(keys, sort=False)
+    ]
+    columns = [*keys, "score", "value", "low", "high", "n_wafers", "n_groups"]
+    return pd.concat(scored)[columns]
 
 
 def shown(scores: pd.DataFrame) -> pd.DataFrame:
@@ -235,6 +235,15 @@ def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
         stream.write(json.dumps(settings).encode())
 
 
+def _predict_missing(rivals: Rivals, names: list[str], split: Split, folder: Path) -> None:
+    for name in names:
+        file = folder / f"{split.protocol}-{split.fold}-{slug(name)}.csv"
+        if not file.exists():
+            table = predictions(rivals, name, split)
+            with write_whole(file) as stream:
+                table.to_csv(stream, index=False)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Predict what is missing, then score all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -254,14 +263,8 @@ def main(arguments: list[str] | None = None) -> None:
     wafers = load_wafer_maps(options.data)
     rivals = Rivals(wafers, options.epochs, options.seed)
     for split in splits(wafers):
-        if split.protocol not in options.protocols or split.fold not in options.folds:
-            continue
-        for name in options.classifiers:
-            file = folder / f"{split.protocol}-{split.fold}-{slug(name)}.csv"
-            if not file.exists():
-                table = predictions(rivals, name, split)
-                with write_whole(file) as stream:
-                    table.to_csv(stream, index=False)
+        if split.protocol in options.protocols and split.fold in options.folds:
+            _predict_missing(rivals, options.classifiers, split, folder)
     done = [pd.read_csv(file, dtype={"fold": str}) for file in sorted(folder.glob("*.csv"))]
     scores = score_all(done)
     scores.to_csv(options.out / "scores.csv", index=False, float_format="%.6f")
