@@ -48,8 +48,9 @@ def save_model(classifier: WaferClassifier, path: str | os.PathLike) -> None:
 
     Notes
     -----
-    Kept are the weights, the labels and the parameters, but for `background`, `class_weight` and
-    an unfixed `random_state`, which matter in training only. Not kept is the skorch net.
+    Kept are the weights, the labels, the temperature and the parameters, but for `background`,
+    `class_weight` and an unfixed `random_state`, which matter in training only. Not kept is the
+    skorch net.
 
     Examples
     --------
@@ -123,6 +124,7 @@ def _about(classifier: WaferClassifier) -> dict[str, str]:
         "classes": json.dumps(labels.tolist()),
         "dtype": "object" if texts else labels.dtype.str,
         "history": json.dumps(classifier.history_),
+        "temperature": json.dumps(classifier.temperature_),
     }
 
 
@@ -147,6 +149,7 @@ def _rebuild(about: dict[str, str], weights: dict, device: str) -> WaferClassifi
         raise ValueError(f"its labels are of type {about['dtype']!r}.")
     classifier.classes_ = np.array(labels, dtype=about["dtype"])
     classifier.history_ = json.loads(about["history"])
+    classifier.temperature_ = _temperature(about)
     _check_weights(classifier, len(labels), weights)
     with torch.random.fork_rng(devices=[]):
         module = make_backbone(classifier.backbone, len(labels), width=classifier.width)
@@ -154,6 +157,14 @@ def _rebuild(about: dict[str, str], weights: dict, device: str) -> WaferClassifi
     module.to(resolve_device(device)).to(memory_format=memory_order(module))
     classifier.module_ = module.eval()
     return classifier
+
+
+def _temperature(about: dict[str, str]) -> float:
+    """Read the temperature; files from before there was one have none."""
+    value = json.loads(about.get("temperature", "1.0"))
+    if not isinstance(value, float) or not 0 < value < float("inf"):
+        raise ValueError(f"its temperature is {value!r}, no number above 0.")
+    return value
 
 
 def _check_weights(classifier: WaferClassifier, n_classes: int, weights: dict) -> None:

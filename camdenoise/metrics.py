@@ -101,7 +101,7 @@ def die_scores(
     truth = check_die_masks(truth, grids, "truth")
     kept = _check_kept(kept, grids)
     counts = [_count(grid == FAIL, t, k) for grid, t, k in zip(grids, truth, kept, strict=True)]
-    return _with_rates(pd.DataFrame(counts, columns=COUNTS))
+    return with_rates(pd.DataFrame(counts, columns=COUNTS))
 
 
 def die_report(
@@ -152,7 +152,7 @@ def die_report(
     by_class = scores.groupby(_check_target(target, len(scores)), sort=True)
     report = by_class[COUNTS].sum()
     if average == "die":
-        report = _with_rates(report)
+        report = with_rates(report)
     else:
         report = report.join(by_class[RATES].mean())
     report.insert(0, "n_wafers", by_class.size())
@@ -420,7 +420,7 @@ def _count(fails: np.ndarray, truth: np.ndarray, kept: np.ndarray) -> list[int]:
     return [int(np.count_nonzero(m)) for m in (fails, pattern, kept, pattern & kept)]
 
 
-def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
+def with_rates(counts: pd.DataFrame) -> pd.DataFrame:
     """Add the rates to counts of failing dies, as `die_scores` defines them."""
     n_fail, n_pattern, n_kept, hits = (counts[name].to_numpy(float) for name in COUNTS)
     noise = n_fail - n_pattern
