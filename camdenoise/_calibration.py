@@ -1,7 +1,7 @@
 """Probabilities that mean what they say: two calibrations by few numbers, fitted on unseen data.
 
-A net that was trained until it was right is surer than it should be. What is fitted here changes how
-sure it is and never what is the likelier of two, so it needs little data.
+A net that was trained until it was right is surer than it should be. What is fitted here changes
+how sure it is and never which of two is the likelier, so it needs little data.
 """
 
 from __future__ import annotations

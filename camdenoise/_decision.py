@@ -122,7 +122,9 @@ def trade_off(
 
 
 def best_threshold(
-    table: pd.DataFrame, target_retention: float | None, target_removal: float | None
+    table: pd.DataFrame,
+    target_retention: float | None = None,
+    target_removal: float | None = None,
 ) -> float:
     """Choose a threshold from a table that `trade_off` made.
 

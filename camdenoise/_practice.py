@@ -131,7 +131,7 @@ def wafers_to_calibrate(
         plantable = classes if kind == "diffuse" else real
         planted = _planted(wafers, n_samples, kind, plantable, _RATES_TO_CALIBRATE, rng)
         made.maps.extend(planted.maps)
-        made.truth.extend(masks.any(axis=0) for masks in planted.truth)
+        made.truth.extend(np.any(masks, axis=0) for masks in planted.truth)
         made.strata.extend((kind, "+".join(labels)) for labels in planted.labels)
     return made
 

@@ -103,4 +103,5 @@ def _with_random_weights(clf: WaferClassifier, seed: int) -> WaferClassifier:
         torch.manual_seed(seed)
         net = make_backbone(clf.backbone, len(clf.classes_), width=clf.width)
     untrained.module_ = net.eval()
+    untrained.temperature_ = clf.temperature_
     return untrained

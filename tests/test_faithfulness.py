@@ -326,7 +326,7 @@ def test_randomised_weights_equal_those_of_a_net_made_anew(denoiser, classifier,
     headless.head.load_state_dict(fresh.head.state_dict())
     for net, column in ((fresh, "stem"), (headless, "head")):
         clf = WaferClassifier(**classifier.get_params())
-        clf.classes_, clf.module_ = classifier.classes_, net
+        clf.classes_, clf.module_, clf.temperature_ = classifier.classes_, net, 1.0
         other = CamDenoiser(FrozenEstimator(clf), method="hirescam", layers=["stage3"]).fit(maps)
         again = other.explain(maps, [e.label for e in trained])
         for row, (a, b, grid) in enumerate(zip(trained, again, maps, strict=True)):
