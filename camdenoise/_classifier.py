@@ -78,8 +78,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     batch_size : int, default=64
         Wafers per step.
     practice : float, default=1.0
-        Only for ``"wafer_unet"``: for each training wafer, make this many whose pattern is known
-        die by die, and train the evidence maps on them. Patterns named as in WM-811K are read off
+        Only for ``"wafer_unet"``: for each training wafer and epoch, make this many whose pattern
+        is known die by die, and train the evidence maps on them. Patterns named as in WM-811K are read off
         the training wafers and planted on those labelled ``none``; without any such, wafers are
         simulated. No masks are asked for.
     class_weight : dict, "balanced" or None, default=None
@@ -400,16 +400,17 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         """
         practice = NOTHING
         if seed is not None:
-            n_samples, rng = round(self.practice * len(maps)), np.random.RandomState(seed)
+            n_samples = round(self.practice * len(maps)) * self.max_epochs
+            rng = np.random.RandomState(seed)
             practice = practice_wafers(maps, self.classes_[codes], n_samples, rng)
-        lesson = with_practice(maps, codes, weights, self.classes_, practice)
+        lesson = with_practice(maps, codes, weights, self.classes_, practice, self.max_epochs)
         parts = self._by_size(lesson.maps, lesson.labels, lesson.weights, augment=seed is not None)
         wafers = []
         for rows, encoded in parts:
             size = encoded[0].shape[-1]
             pattern = encode_maps([lesson.pattern[row] for row in rows], size, self.fit_to_input)
-            known = torch.from_numpy(lesson.known[rows])
-            wafers.append(PractisedWafers(*encoded, pattern, known))
+            known, every = (torch.from_numpy(of[rows]) for of in (lesson.known, lesson.every))
+            wafers.append(PractisedWafers(*encoded, pattern, known, every))
         return partial(EvidenceNet, columns=lesson.columns), _together(wafers)
 
     def _by_size(
