@@ -79,9 +79,9 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Wafers per step.
     practice : float, default=1.0
         Only for ``"wafer_unet"``: for each training wafer and epoch, make this many whose pattern
-        is known die by die, and train the evidence maps on them. Patterns named as in WM-811K are read off
-        the training wafers and planted on those labelled ``none``; without any such, wafers are
-        simulated. No masks are asked for.
+        is known die by die, and train the evidence maps on them. Patterns named as in WM-811K are
+        read off the training wafers and planted on those labelled ``none``; without any such,
+        wafers are simulated. No masks are asked for.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's wafers in the loss.
     symmetries : bool, default=True
@@ -398,12 +398,13 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
 
         With a seed, wafers to practise on are put behind them.
         """
-        practice = NOTHING
+        practice, n_epochs = NOTHING, 1
         if seed is not None:
-            n_samples = round(self.practice * len(maps)) * self.max_epochs
+            n_epochs = self.max_epochs
+            n_samples = round(self.practice * len(maps)) * n_epochs
             rng = np.random.RandomState(seed)
             practice = practice_wafers(maps, self.classes_[codes], n_samples, rng)
-        lesson = with_practice(maps, codes, weights, self.classes_, practice, self.max_epochs)
+        lesson = with_practice(maps, codes, weights, self.classes_, practice, n_epochs)
         parts = self._by_size(lesson.maps, lesson.labels, lesson.weights, augment=seed is not None)
         wafers = []
         for rows, encoded in parts:

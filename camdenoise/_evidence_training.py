@@ -78,7 +78,7 @@ def with_practice(
     practice : Practice
         A wafer without a pattern counts as one of the class `none`.
     n_epochs : int
-        Over how many epochs the practice is spread.
+        Over how many epochs the practice is spread, and wafers without a pattern at most.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def with_practice(
     shares = np.zeros((len(practice.maps), len(classes)), np.float32)
     for row, labels in enumerate(practice.labels):
         shares[row, [code_of[label] for label in labels or (BACKGROUND,)]] = 1 / max(1, len(labels))
-    every = _epochs_to_show(classes[codes])
+    every = _epochs_to_show(classes[codes], n_epochs)
     return Lesson(
         [*maps, *practice.maps],
         np.concatenate([np.eye(len(classes), dtype=np.float32)[codes], shares]),
@@ -109,14 +109,15 @@ def with_practice(
     )
 
 
-def _epochs_to_show(target: np.ndarray) -> np.ndarray:
+def _epochs_to_show(target: np.ndarray, n_epochs: int) -> np.ndarray:
     """Return in how many epochs each labelled wafer is shown once.
 
     Wafers without a pattern are many and alike: an epoch needs no more of them than of others.
     """
     without = target == BACKGROUND
-    n_others = np.count_nonzero(~without)
-    return np.where(without, max(1, np.count_nonzero(without) // max(1, n_others)), 1)
+    n_without = int(without.sum())
+    times_as_many = n_without // max(1, len(target) - n_without)
+    return np.where(without, np.clip(times_as_many, 1, n_epochs), 1)
 
 
 def _pattern_bits(truth: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
