@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
 from skorch.helper import predefined_split
 from torch.utils.data import Dataset
 
-from camdenoise._augmentation import Augmentation, symmetry
+from camdenoise._augmentation import N_SYMMETRIES, Augmentation, symmetry
 from camdenoise._backbones import N_PLANES_WITH_COMPONENTS, Backbone, make_backbone
 from camdenoise._component_planes import input_planes, with_component_planes
 from camdenoise._encoding import FITS, encode_dies, encode_maps, shown_sizes
@@ -92,7 +92,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Noise augmentation: fails of these wafers (real ``none`` wafers, say), turned and shifted,
         are added to half of the training wafers.
     symmetric_prediction : bool, default=False
-        Average the probabilities over the eight symmetries; eight times the time.
+        Average the probabilities over the eight symmetries, and so the evidence that a
+        `CamDenoiser` reads; eight times the time.
     early_stopping : bool, default=False
         Hold out `validation_fraction` of the wafers, stop after `n_iter_no_change` epochs without
         a lower validation loss, and keep the best epoch.
@@ -266,7 +267,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "module_")
         maps = self._read_maps(X, reset=False)
-        turns = range(8) if self.symmetric_prediction else (0,)
+        turns = range(N_SYMMETRIES) if self.symmetric_prediction else (0,)
         found = np.empty((len(maps), len(self.classes_)))
         # In larger batches the feature maps leave the processor's cache.
         for rows, codes in self.batches(maps, 64):

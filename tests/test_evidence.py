@@ -1,5 +1,7 @@
 """Nets that keep a map of evidence per class: what they see, practise on, learn and say."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 import camdenoise._evidence_training as evidence_training
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
-from camdenoise._augmentation import Augmentation
+from camdenoise._augmentation import Augmentation, symmetry, undo_symmetry
 from camdenoise._backbones import make_backbone
 from camdenoise._component_planes import input_planes, with_component_planes
 from camdenoise._decision import pattern_probability
@@ -139,6 +141,24 @@ def test_evidence_has_a_cell_for_each_pixel_and_the_logits_are_the_net_s():
     assert result.evidence.shape == (2, 3, 48, 48)
     with torch.no_grad():
         torch.testing.assert_close(result.logits, net(x), atol=1e-4, rtol=1e-4)
+
+
+def test_symmetric_evidence_turns_with_the_wafer_and_averages_the_probabilities():
+    clf = copy(fitted_classifier("wafer_unet")).set_params(
+        symmetric_prediction=True, precision="float32"
+    )
+    ((_, codes),) = clf.batches(some_maps([(20, 20)] * 3), 3)
+    x = input_planes(codes)
+    result = evidence_maps(clf.module_, x, symmetric=True)
+    for index in range(8):
+        turned = evidence_maps(clf.module_, symmetry(x, index), symmetric=True)
+        torch.testing.assert_close(turned.evidence, symmetry(result.evidence, index))
+    plain = [
+        undo_symmetry(evidence_maps(clf.module_, symmetry(x, i)).evidence, i) for i in range(8)
+    ]
+    torch.testing.assert_close(result.evidence, torch.stack(plain).mean(0))
+    probabilities = clf.predict_proba(some_maps([(20, 20)] * 3))
+    np.testing.assert_allclose(result.logits.softmax(1), probabilities, atol=1e-5)
 
 
 def test_a_fail_is_kept_unless_every_pattern_disowns_it():
