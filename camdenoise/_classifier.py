@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
 from skorch.helper import predefined_split
 from torch.utils.data import Dataset
 
-from camdenoise._augmentation import Augmentation, symmetry
+from camdenoise._augmentation import N_SYMMETRIES, Augmentation, symmetry
 from camdenoise._backbones import N_PLANES_WITH_COMPONENTS, Backbone, make_backbone
 from camdenoise._calibration import fit_temperature, tempered_softmax
 from camdenoise._component_planes import input_planes, with_component_planes
@@ -79,10 +79,10 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     batch_size : int, default=64
         Wafers per step.
     practice : float, default=1.0
-        Only for ``"wafer_unet"``: for each training wafer, make this many whose pattern is known
-        die by die, and train the evidence maps on them. Patterns named as in WM-811K are read off
-        the training wafers and planted on those labelled ``none``; without any such, wafers are
-        simulated. No masks are asked for.
+        Only for ``"wafer_unet"``: for each training wafer and epoch, make this many whose pattern
+        is known die by die, and train the evidence maps on them. Patterns named as in WM-811K are
+        read off the training wafers and planted on those labelled ``none``; without any such,
+        wafers are simulated. No masks are asked for.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's wafers in the loss.
     symmetries : bool, default=True
@@ -93,7 +93,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Noise augmentation: fails of these wafers (real ``none`` wafers, say), turned and shifted,
         are added to half of the training wafers.
     symmetric_prediction : bool, default=False
-        Average the probabilities over the eight symmetries; eight times the time.
+        Average the probabilities over the eight symmetries, and so the evidence that a
+        `CamDenoiser` reads; eight times the time.
     early_stopping : bool, default=False
         Hold out `validation_fraction` of the wafers, stop after `n_iter_no_change` epochs without
         a lower validation loss, and keep the best epoch.
@@ -446,18 +447,20 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
 
         With a seed, wafers to practise on are put behind them.
         """
-        practice = NOTHING
+        practice, n_epochs = NOTHING, 1
         if seed is not None:
-            n_samples, rng = round(self.practice * len(maps)), np.random.RandomState(seed)
+            n_epochs = self.max_epochs
+            n_samples = round(self.practice * len(maps)) * n_epochs
+            rng = np.random.RandomState(seed)
             practice = practice_wafers(maps, self.classes_[codes], n_samples, rng)
-        lesson = with_practice(maps, codes, weights, self.classes_, practice)
+        lesson = with_practice(maps, codes, weights, self.classes_, practice, n_epochs)
         parts = self._by_size(lesson.maps, lesson.labels, lesson.weights, augment=seed is not None)
         wafers = []
         for rows, encoded in parts:
             size = encoded[0].shape[-1]
             pattern = encode_maps([lesson.pattern[row] for row in rows], size, self.fit_to_input)
-            known = torch.from_numpy(lesson.known[rows])
-            wafers.append(PractisedWafers(*encoded, pattern, known))
+            known, every = (torch.from_numpy(of[rows]) for of in (lesson.known, lesson.every))
+            wafers.append(PractisedWafers(*encoded, pattern, known, every))
         return partial(EvidenceNet, columns=lesson.columns), _together(wafers)
 
     def _by_size(
@@ -523,7 +526,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
 
     def _logits(self, maps: Sequence[np.ndarray]) -> np.ndarray:
         """Return the logits of each view of each wafer: all symmetries of it, or itself alone."""
-        turns = range(8) if self.symmetric_prediction else (0,)
+        turns = range(N_SYMMETRIES) if self.symmetric_prediction else (0,)
         found = np.empty((len(turns), len(maps), len(self.classes_)))
         # In larger batches the feature maps leave the processor's cache.
         for rows, codes in self.batches(maps, 64):

@@ -583,7 +583,12 @@ class CamDenoiser(BaseDenoiser):
         """Read a batch by what the net keeps for each class."""
         net = inference_net(self.estimator_.module_, images.shape[-1])
         planes = input_planes(images).to(next(net.parameters()).device)
-        result = evidence_maps(net, planes, precision=self.precision)
+        result = evidence_maps(
+            net,
+            planes,
+            precision=self.precision,
+            symmetric=self.estimator_.symmetric_prediction,
+        )
         probabilities = self._probabilities(result.logits)
         counted = self._has_pattern()[None]
         if codes is not None:

@@ -23,6 +23,7 @@ from camdenoise.datasets._supply import BACKGROUND
 
 # Of a byte, the lowest bits that the die code takes; six are left for patterns.
 _CODE_BITS = 2
+_CODE = 2**_CODE_BITS - 1
 # Keeps the few fails of a clean wafer from weighing more than the many of another.
 _FEW_FAILS = 10
 _LABEL_SMOOTHING = 0.02
@@ -44,6 +45,8 @@ class Lesson(NamedTuple):
         Bit k of a die says whether pattern k is there.
     known : ndarray of bool, shape (n,)
         Whether anybody knows where the patterns are.
+    every : ndarray of int, shape (n,)
+        In how many epochs a wafer is shown once.
     columns : list of int
         Class code of each pattern bit; empty where nothing is known of any wafer.
     """
@@ -53,10 +56,13 @@ class Lesson(NamedTuple):
     weights: np.ndarray
     pattern: list[np.ndarray]
     known: np.ndarray
+    every: np.ndarray
     columns: list[int]
 
 
-def with_practice(maps, codes, weights, classes: np.ndarray, practice: Practice) -> Lesson:
+def with_practice(
+    maps, codes, weights, classes: np.ndarray, practice: Practice, n_epochs: int
+) -> Lesson:
     """Put wafers with known patterns behind labelled ones.
 
     Parameters
@@ -71,6 +77,8 @@ def with_practice(maps, codes, weights, classes: np.ndarray, practice: Practice)
         The label of each code.
     practice : Practice
         A wafer without a pattern counts as one of the class `none`.
+    n_epochs : int
+        Over how many epochs the practice is spread, and wafers without a pattern at most.
 
     Returns
     -------
@@ -86,14 +94,30 @@ def with_practice(maps, codes, weights, classes: np.ndarray, practice: Practice)
     shares = np.zeros((len(practice.maps), len(classes)), np.float32)
     for row, labels in enumerate(practice.labels):
         shares[row, [code_of[label] for label in labels or (BACKGROUND,)]] = 1 / max(1, len(labels))
+    every = _epochs_to_show(classes[codes], n_epochs)
     return Lesson(
         [*maps, *practice.maps],
         np.concatenate([np.eye(len(classes), dtype=np.float32)[codes], shares]),
-        np.concatenate([weights, np.full(len(practice.maps), _PRACTICE_WEIGHT)]).astype(np.float32),
+        # What is shown less often counts the more.
+        np.concatenate([weights * every, np.full(len(practice.maps), _PRACTICE_WEIGHT)]).astype(
+            np.float32
+        ),
         nowhere + there,
         np.arange(len(maps) + len(practice.maps)) >= len(maps),
+        np.concatenate([every, np.full(len(practice.maps), n_epochs)]),
         [code_of[name] for name in names] if practice.maps else [],
     )
+
+
+def _epochs_to_show(target: np.ndarray, n_epochs: int) -> np.ndarray:
+    """Return in how many epochs each labelled wafer is shown once.
+
+    Wafers without a pattern are many and alike: an epoch needs no more of them than of others.
+    """
+    without = target == BACKGROUND
+    n_without = int(without.sum())
+    times_as_many = n_without // max(1, len(target) - n_without)
+    return np.where(without, np.clip(times_as_many, 1, n_epochs), 1)
 
 
 def _pattern_bits(truth: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
@@ -117,23 +141,34 @@ class PractisedWafers(EncodedWafers):
         Bit k of a pixel says whether pattern k is there.
     known : Tensor of bool, shape (n,)
         Whether anybody knows.
+    every : Tensor of int64, shape (n,)
+        In how many epochs a wafer is shown once.
     """
 
-    def __init__(self, codes, dies, labels, weights, augment, pattern, known):
-        super().__init__(codes, dies, labels, weights, augment)
-        self.pattern, self.known = pattern, known
+    def __init__(self, codes, dies, labels, weights, augment, pattern, known, every):
+        super().__init__(codes | pattern << _CODE_BITS, dies, labels, weights, augment)
+        self.known, self.every = known, every
+        # Those of one rhythm take turns.
+        self.turn = torch.zeros_like(every)
+        for rhythm in every.unique().tolist():
+            same = every == rhythm
+            self.turn[same] = torch.arange(int(same.sum())) % rhythm
+
+    def rows(self, epoch: int) -> torch.Tensor:
+        """Return the wafers that are shown in an epoch, counted from 0."""
+        return torch.nonzero(self.turn == epoch % self.every).flatten()
 
     def batch(self, rows: torch.Tensor, generator: torch.Generator):
         """Encode and augment the wafers of these rows."""
-        codes = self.codes[rows]
+        codes, pattern = self.codes[rows] & _CODE, self.codes[rows] & 255 - _CODE
         if self.augment is not None:
             codes = self.augment.add_noise(codes, self.dies[rows], generator)
         planes = with_component_planes(codes, self.dies[rows])
-        planes[:, 0] += self.pattern[rows] << _CODE_BITS
+        planes[:, 0] |= pattern
         if self.augment is not None:
             planes = self.augment.turn(planes, generator)
         pattern = planes[:, 0] >> _CODE_BITS
-        planes[:, 0] &= 2**_CODE_BITS - 1
+        planes[:, 0] &= _CODE
         inputs = {"x": input_planes(planes), "pattern": pattern, "known": self.known[rows]}
         return inputs | {"weight": self.weights[rows]}, self.labels[rows]
 

@@ -22,12 +22,17 @@ _RATES = (0.0, 0.2)
 _RATES_TO_CALIBRATE = (0.02, 0.2)
 _KINDS_TO_CALIBRATE = ("planted", "diffuse", "two")
 _THIN = (0.5, 1.0)
-# Kind of planted wafers, density of their patterns, share of them. The rest is bare backgrounds.
+# Those whose fails are hardest to tell from the background's.
+_HARD = ("Edge-Loc", "Loc", "Scratch")
+# Kind of planted wafers, density of their patterns, their classes, share of them. The rest is bare
+# backgrounds.
 _MIXTURE = (
-    ("planted", None, 0.30),
-    ("planted", _THIN, 0.12),
-    ("diffuse", _THIN, 0.28),
-    ("two", None, 0.20),
+    ("planted", None, PATTERN_CLASSES, 0.24),
+    ("planted", _THIN, PATTERN_CLASSES, 0.08),
+    ("planted", None, ("Scratch",), 0.08),
+    ("diffuse", _THIN, PATTERN_CLASSES, 0.24),
+    ("diffuse", _THIN, _HARD, 0.09),
+    ("two", None, PATTERN_CLASSES, 0.19),
 )
 
 
@@ -96,8 +101,9 @@ def practice_wafers(
     wafers = {"maps": maps, "target": target.astype(str), "groups": np.arange(len(maps))}
     real = tuple(name for name in classes if _can_be_read(maps, target, name))
     made = _bare(maps, target, n_samples, rng)
-    for kind, density, share in _MIXTURE:
-        plantable = classes if kind == "diffuse" else real
+    for kind, density, wanted, share in _MIXTURE:
+        there = classes if kind == "diffuse" else real
+        plantable = tuple(name for name in there if name in wanted)
         n_planted = round(share * n_samples)
         made = _joined(made, _planted(wafers, n_planted, kind, plantable, _RATES, rng, density))
     return made
@@ -161,7 +167,7 @@ def _can_be_read(maps, target: np.ndarray, name: str) -> bool:
 
 
 def _bare(maps, target: np.ndarray, n_samples: int, rng: np.random.RandomState) -> Practice:
-    share = 1 - sum(share for _, _, share in _MIXTURE)
+    share = 1 - sum(share for *_, share in _MIXTURE)
     rows = rng.choice(np.flatnonzero(target == BACKGROUND), round(share * n_samples))
     nothing = [np.zeros((0, *maps[row].shape), bool) for row in rows]
     return Practice([maps[row] for row in rows], [()] * len(rows), nothing)

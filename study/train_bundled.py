@@ -36,7 +36,7 @@ def recipe(target: np.ndarray, epochs: int, seed: int) -> WaferClassifier:
     weights = (counts.mean() / counts) ** RARITY
     return WaferClassifier(
         "wafer_unet",
-        input_size=(48, 96),
+        input_size=(48, 64, 96),
         max_epochs=epochs,
         learning_rate=4e-3,
         batch_size=64,
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--hold-out", type=int, default=None)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--planted", type=int, default=480)
     options = parser.parse_args()
