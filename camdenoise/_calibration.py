@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, logit, logsumexp, softmax
+from scipy.special import expit, log_softmax, logit, softmax
 from sklearn.linear_model import LogisticRegression
 
 # Where every wafer is classified rightly, no temperature is too low; it ends here.
@@ -45,8 +45,8 @@ def fit_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
 
     Parameters
     ----------
-    logits : ndarray of float64, shape (n_views, n_wafers, n_classes)
-        Of wafers that the net has not seen. The probabilities of several views are averaged.
+    logits : ndarray of float64, shape (n_wafers, n_classes)
+        Of wafers that the net has not seen.
     codes : ndarray of int, shape (n_wafers,)
         Their true classes.
 
@@ -62,8 +62,7 @@ def fit_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
     wafers = np.arange(len(codes))
 
     def loss(log_temperature: float) -> float:
-        of_views = log_softmax(logits / np.exp(log_temperature), axis=-1)[:, wafers, codes]
-        return -logsumexp(of_views, axis=0).mean()
+        return -log_softmax(logits / np.exp(log_temperature), axis=-1)[wafers, codes].mean()
 
     found = minimize_scalar(loss, bounds=np.log([_LOWEST, _HIGHEST]), method="bounded")
     return float(np.exp(found.x))

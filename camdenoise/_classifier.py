@@ -93,8 +93,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Noise augmentation: fails of these wafers (real ``none`` wafers, say), turned and shifted,
         are added to half of the training wafers.
     symmetric_prediction : bool, default=False
-        Average the probabilities over the eight symmetries, and so the evidence that a
-        `CamDenoiser` reads; eight times the time.
+        Average the logits over the eight symmetries, and so the evidence that a `CamDenoiser`
+        reads; eight times the time.
     early_stopping : bool, default=False
         Hold out `validation_fraction` of the wafers, stop after `n_iter_no_change` epochs without
         a lower validation loss, and keep the best epoch.
@@ -259,8 +259,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     def calibrate(self, X: WaferMaps, y: Any) -> WaferClassifier:
         """Make the probabilities as sure as the classifier is right, on wafers it has not seen.
 
-        The logits are divided by the temperature that makes the true classes likeliest. Without
-        `symmetric_prediction` the predicted classes stay as they are.
+        The logits are divided by the temperature that makes the true classes likeliest; the
+        predicted classes stay as they are.
 
         Parameters
         ----------
@@ -320,7 +320,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "module_")
         logits = self._logits(self._read_maps(X, reset=False))
-        return tempered_softmax(logits, self.temperature_).mean(axis=0)
+        return tempered_softmax(logits, self.temperature_)
 
     def predict(self, X: WaferMaps) -> np.ndarray:
         """Return the most probable class of each wafer.
@@ -525,16 +525,16 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         return callbacks
 
     def _logits(self, maps: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the logits of each view of each wafer: all symmetries of it, or itself alone."""
+        """Return the logits of each wafer, averaged over its symmetries if that is asked for."""
         turns = range(N_SYMMETRIES) if self.symmetric_prediction else (0,)
-        found = np.empty((len(turns), len(maps), len(self.classes_)))
+        found = np.empty((len(maps), len(self.classes_)))
         # In larger batches the feature maps leave the processor's cache.
         for rows, codes in self.batches(maps, 64):
             net = inference_net(self.module_, codes.shape[-1])
             device = next(net.parameters()).device
-            for view, turn in enumerate(turns):
-                images = input_planes(symmetry(codes, turn)).to(device)
-                found[view, rows] = class_logits(net, images, self.precision).double().cpu()
+            views = (input_planes(symmetry(codes, turn)).to(device) for turn in turns)
+            logits = [class_logits(net, view, self.precision).double().cpu() for view in views]
+            found[rows] = torch.stack(logits).mean(0)
         return found
 
     def __sklearn_tags__(self):

@@ -316,7 +316,7 @@ def evidence_maps(
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Arithmetic of the stages, as in `activation_maps`.
     symmetric : bool, default=False
-        Average the log-odds and the class probabilities over the eight symmetries of the square.
+        Average over the eight symmetries of the square.
 
     Returns
     -------
@@ -337,12 +337,12 @@ def evidence_maps(
     bfloat16 = takes_bfloat16(net, precision)
     if not symmetric:
         return _sure_evidence(net, images, bfloat16)
-    log_probabilities, evidence = [], torch.zeros((), device=images.device)
+    logits = evidence = torch.zeros((), device=images.device)
     for index in range(N_SYMMETRIES):
         maps = _sure_evidence(net, symmetry(images, index), bfloat16)
-        log_probabilities.append(maps.logits.log_softmax(1))
+        logits = logits + maps.logits / N_SYMMETRIES
         evidence = evidence + undo_symmetry(maps.evidence, index) / N_SYMMETRIES
-    return EvidenceMaps(torch.stack(log_probabilities).logsumexp(0), evidence)
+    return EvidenceMaps(logits, evidence)
 
 
 def _sure_evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> EvidenceMaps:

@@ -143,7 +143,7 @@ def test_evidence_has_a_cell_for_each_pixel_and_the_logits_are_the_net_s():
         torch.testing.assert_close(result.logits, net(x), atol=1e-4, rtol=1e-4)
 
 
-def test_symmetric_evidence_turns_with_the_wafer_and_averages_the_probabilities():
+def test_symmetric_evidence_turns_with_the_wafer_and_goes_with_the_probabilities():
     clf = copy(fitted_classifier("wafer_unet")).set_params(
         symmetric_prediction=True, precision="float32"
     )
