@@ -8,12 +8,15 @@ from warnings import warn
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import expit
+from scipy.special import expit, logit
 from torch.nn.functional import logsigmoid
 
 from camdenoise._components import component_sums, fail_components
-from camdenoise._maps import NO_DIE
+from camdenoise._maps import FAIL, NO_DIE
 from camdenoise.metrics import COUNTS, with_rates
+
+# What a probability and an expected number at least are, so that they have a logarithm.
+_SMALLEST = 1e-9
 
 
 def pattern_probability(evidence: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
@@ -42,6 +45,40 @@ def pattern_probability(evidence: torch.Tensor, counted: torch.Tensor) -> torch.
         "nchw,nc->nhw", logsigmoid(-evidence), counted.float().expand(len(evidence), -1)
     )
     return 1 - torch.exp(disowned)
+
+
+def strength_of_claim(grid: np.ndarray, saliency: np.ndarray, probability: float) -> float:
+    """Return how strongly a wafer is claimed to have a pattern.
+
+    Class scores see the wafer as a whole and miss faint patterns; evidence on fails finds those,
+    and too many of them. Together they tell wafers with and without a pattern apart better than
+    either does.
+
+    Parameters
+    ----------
+    grid : ndarray of uint8, shape (height, width)
+        Wafer map.
+    saliency : ndarray of float, shape (height, width)
+        Probability of each die to belong to a pattern, were it to fail.
+    probability : float
+        Of a pattern on the wafer.
+
+    Returns
+    -------
+    float
+        Logarithm of the odds of a pattern times the expected number of its fails; large and
+        negative where there is no fail.
+
+    Examples
+    --------
+    >>> grid, saliency = np.array([[2, 2, 1]]), np.array([[0.9, 0.1, 0.9]])
+    >>> round(strength_of_claim(grid, saliency, 0.5), 3)  # one fail expected, at even odds
+    0.0
+    """
+    n_expected = float(saliency[grid == FAIL].sum())
+    return float(
+        logit(np.clip(probability, _SMALLEST, 1 - _SMALLEST)) + np.log(n_expected + _SMALLEST)
+    )
 
 
 def relative_saliency(grid: np.ndarray, layers: Sequence[np.ndarray]) -> np.ndarray:
@@ -132,8 +169,7 @@ def best_threshold(
     ----------
     table : DataFrame
     target_retention, target_removal : float or None
-        With one of them: the threshold that does best by the other rate among those that reach
-        it. With neither: the one of the best F1.
+        One of them: the threshold that does best by the other rate among those that reach it.
 
     Returns
     -------
@@ -144,12 +180,9 @@ def best_threshold(
     UserWarning
         Where no threshold reaches the target; the nearest to it is taken.
     """
-    if target_retention is not None:
-        asked, other, target = "retention", "removal", target_retention
-    elif target_removal is not None:
+    asked, other, target = "retention", "removal", target_retention
+    if target is None:
         asked, other, target = "removal", "retention", target_removal
-    else:
-        return float(table["threshold"][table["f1"].idxmax()])
     reached = table[table[asked] >= target]
     if reached.empty:
         warn(

@@ -34,13 +34,15 @@ from camdenoise._decision import (
     best_threshold,
     pattern_probability,
     relative_saliency,
+    strength_of_claim,
     trade_off,
 )
 from camdenoise._denoising import BaseDenoiser, Explanation, abstain, explain_by
 from camdenoise._encoding import mean_on_dies, to_die_grid
+from camdenoise._expected_f1 import best_expected_f1
 from camdenoise._inference import PRECISIONS, inference_net
 from camdenoise._maps import FAIL, WaferMaps, as_collection, like_input
-from camdenoise._practice import KnownWafers, wafers_to_calibrate
+from camdenoise._practice import wafers_to_calibrate
 from camdenoise.cam import (
     METHODS,
     PACKAGE_METHODS,
@@ -78,11 +80,14 @@ class Reading(NamedTuple):
     code : int
         The class that is explained.
     probabilities : ndarray of float64, shape (n_classes,)
+    claim : float
+        How strongly a pattern is claimed; NaN for CAM methods, which claim one always.
     """
 
     saliency: np.ndarray
     code: int
     probabilities: np.ndarray
+    claim: float = float("nan")
 
 
 class CamDenoiser(BaseDenoiser):
@@ -111,11 +116,11 @@ class CamDenoiser(BaseDenoiser):
     threshold : "auto" or float between 0 and 1, default="auto"
         With ``refine=None``: the saliency that a die needs; for "evidence" that is a probability,
         for a CAM a share of the wafer's largest. With ``refine="component"``: share of the
-        strongest component's evidence that a component needs. "auto" takes for "evidence" the
-        threshold of the best mean F1 on wafers planted in `fit`, else 0.5.
+        strongest component's evidence that a component needs. "auto" takes for "evidence" on each
+        wafer the threshold of the greatest expected F1 (Lipton et al. [4]_), else 0.5.
     target_retention, target_removal : float between 0 and 1 or None, default=None
         Instead of `threshold`, one of them: the mean share of a pattern's fails that is to be
-        kept, or of the other fails that is to be removed, on the planted wafers. Of the
+        kept, or of the other fails that is to be removed, on wafers planted in `fit`. Of the
         thresholds that reach it the one that does best by the other share is taken.
     calibration_fraction : float, 0 or more and below 1, default=0.15
         Share of each class's wafers that `fit` keeps from the classifier to calibrate on. Where
@@ -134,8 +139,9 @@ class CamDenoiser(BaseDenoiser):
         Below this probability of the explained class the denoiser abstains.
     min_pattern_probability : "auto" or float, default="auto"
         With ``method="evidence"``: below this probability of all patterns together the wafer has
-        none. "auto" is as high as `false_alarm_rate` asks for, where `fit` is given wafers labelled
-        `none`, else 0.5. CAM methods explain the likeliest class.
+        none. "auto" asks for more: that the odds of a pattern times the expected number of its
+        fails is as high as `false_alarm_rate` wants it, where `fit` is given wafers labelled
+        `none`; else it is 0.5. CAM methods explain the likeliest class.
     false_alarm_rate : float between 0 and 1, default=0.05
         Share of the wafers labelled `none` on which a pattern may be claimed. Measured on those
         that `fit` calibrates on; where it calibrates on none, on those it trained on, and then the
@@ -166,17 +172,20 @@ class CamDenoiser(BaseDenoiser):
         What "auto" stands for.
     layers_ : tuple of str
         The target layers in use.
-    min_pattern_probability_ : float
-        How likely a pattern must be to be claimed.
+    min_claim_ : float or None
+        How strongly a pattern must be claimed: logarithm of the odds of a pattern times the
+        expected number of its fails. None: `min_pattern_probability`, or 0.5, counts instead.
+    threshold_ : float or None
+        The threshold in use; None where each wafer has its own.
     platt_ : PlattScaling or None
         Slope and intercept of the logistic curve that turns a die's evidence into its saliency;
         None where it was not calibrated.
-    threshold_ : float
-        The threshold in use.
     calibration_ : DataFrame or None
         For each ``threshold`` the mean ``retention``, ``removal`` and ``f1`` on the planted
         wafers in which a pattern is claimed: over the wafers of a class, then over classes, then
         over the kinds "planted", "diffuse" and "two" of `make_planted_wafers`.
+    background_claims_ : ndarray of float, shape (n_wafers,)
+        How strongly a pattern is claimed on wafers labelled `none`, in rising order.
     n_features_in_ : int
         Columns of `X`, only where that was a 2-D table (rows of 1 x p maps).
 
@@ -201,6 +210,8 @@ class CamDenoiser(BaseDenoiser):
     .. [2] P.-T. Jiang et al., "LayerCAM", IEEE Trans. Image Process. 30, 2021.
     .. [3] Nie et al., CAM with region growing on wafer maps, IEEE ATS 2023,
        doi:10.1109/ATS59501.2023.10317989.
+    .. [4] Z. C. Lipton, C. Elkan, B. Naryanaswamy, "Thresholding Classifiers to Maximize F1
+       Score", ECML PKDD 2014, arXiv:1402.1892.
 
     Examples
     --------
@@ -428,8 +439,10 @@ class CamDenoiser(BaseDenoiser):
         self.classes_ = self.estimator_.classes_
         self._choose_method()
         measured = (unseen, labels) if unseen else (maps, np.ravel(y))
-        self.min_pattern_probability_ = self._least_pattern_probability(*measured)
+        self.background_claims_ = self._claims_without_pattern(*measured)
+        self.min_claim_ = self._least_claim()
         self._calibrate(unseen, labels)
+        self.threshold_ = self._chosen_threshold()
         return self
 
     def _trained(self, X, y, aside: np.ndarray, fit_params: dict) -> WaferClassifier:
@@ -473,41 +486,32 @@ class CamDenoiser(BaseDenoiser):
         n_fewest = min(np.isin(labels[rows], kind).sum() for kind in (BACKGROUND, PATTERN_CLASSES))
         return rows if n_fewest >= _FEWEST_TO_CALIBRATE else nothing
 
-    def _least_pattern_probability(self, maps, labels: np.ndarray) -> float:
-        """Return how likely a pattern must be so that few wafers without one seem to have one."""
-        if self.min_pattern_probability != "auto":
-            return float(self.min_pattern_probability)
+    def _claims_without_pattern(self, maps, labels: np.ndarray) -> np.ndarray:
+        """Return how strongly a pattern is claimed on wafers that have none, sorted."""
         rows = np.flatnonzero(labels == BACKGROUND)
-        if not len(rows) or BACKGROUND not in self.classes_.tolist():
-            return 0.5
-        probabilities = self.estimator_.predict_proba([maps[row] for row in _thinned(rows)])
-        of_patterns = probabilities[:, self._has_pattern()].sum(axis=1)
+        if not len(rows) or self.method_ != EVIDENCE or BACKGROUND not in self.classes_.tolist():
+            return np.array([])
+        readings = self._read([maps[row] for row in _thinned(rows)])
+        return np.sort(np.array([reading.claim for reading in readings], float))
+
+    def _least_claim(self) -> float | None:
+        """Return how strong a claim must be so that few wafers without a pattern reach it."""
+        if self.min_pattern_probability != "auto" or not len(self.background_claims_):
+            return None
         # Ties, as of wafers that are all alike, must not go beyond the rate.
-        return float(np.nextafter(np.quantile(of_patterns, 1 - self.false_alarm_rate), 2))
+        least = np.quantile(self.background_claims_, 1 - self.false_alarm_rate)
+        return float(np.nextafter(least, np.inf))
 
     def _calibrate(self, maps: list[np.ndarray], labels: np.ndarray) -> None:
-        """Fit what a die's evidence means and how much of it is enough, on planted wafers."""
+        """Fit what a die's evidence means, and see what thresholds keep, on planted wafers."""
         self.platt_: PlattScaling | None = None
         self.calibration_: pd.DataFrame | None = None
-        self.threshold_ = 0.5 if self.threshold == "auto" else float(self.threshold)
-        targets = self._targets()
-        if maps and (self.method_ == EVIDENCE or targets):
-            rng = check_random_state(self.random_state)
-            known = np.isin(labels, [*self.classes_.tolist(), BACKGROUND])
-            of_known = [grid for grid, is_known in zip(maps, known, strict=True) if is_known]
-            self._calibrate_on(wafers_to_calibrate(of_known, labels[known], _N_PLANTED, rng))
-        if self.calibration_ is not None and self.threshold == "auto":
-            self.threshold_ = best_threshold(self.calibration_, **targets)
-        elif targets:
-            name, value = next(iter(targets.items()))
-            raise ValueError(
-                f"{name}={value} needs wafers to calibrate on, at least "
-                f"{_FEWEST_TO_CALIBRATE} labelled {BACKGROUND!r} and as many with a pattern of "
-                f"{', '.join(PATTERN_CLASSES)}. Give more wafers or a larger calibration_fraction, "
-                "or choose the threshold yourself."
-            )
-
-    def _calibrate_on(self, planted: KnownWafers) -> None:
+        if not maps or not (self.method_ == EVIDENCE or self._targets()):
+            return
+        rng = check_random_state(self.random_state)
+        known = np.isin(labels, [*self.classes_.tolist(), BACKGROUND])
+        of_known = [grid for grid, is_known in zip(maps, known, strict=True) if is_known]
+        planted = wafers_to_calibrate(of_known, labels[known], _N_PLANTED, rng)
         readings = self._read(planted.maps)
         fails = [grid == FAIL for grid in planted.maps]
         truth = [mask[fail] for mask, fail in zip(planted.truth, fails, strict=True)]
@@ -521,6 +525,16 @@ class CamDenoiser(BaseDenoiser):
                 [truth[row] for row in rows],
                 [planted.strata[row] for row in rows],
             )
+
+    def _chosen_threshold(self) -> float | None:
+        """Settle the threshold; None where each wafer gets its own."""
+        if targets := self._targets():
+            if self.calibration_ is None:
+                raise ValueError(_nothing_to_calibrate_on(targets))
+            return best_threshold(self.calibration_, **targets)
+        if self.threshold != "auto":
+            return float(self.threshold)
+        return None if self.method_ == EVIDENCE and self.refine_ is None else 0.5
 
     def _check_evidence(self, net: Backbone) -> None:
         if not net.has_evidence:
@@ -596,8 +610,11 @@ class CamDenoiser(BaseDenoiser):
         saliency = pattern_probability(result.evidence, torch.as_tensor(counted))
         fit = self.estimator_.fit_to_input
         on_dies = mean_on_dies(saliency.cpu().numpy(), [grid.shape for grid in maps], fit)
-        chosen = self._likeliest(probabilities) if codes is None else codes
-        return list(map(Reading, on_dies, chosen, probabilities))
+        of_patterns = probabilities[:, self._has_pattern()].sum(axis=1)
+        claims = list(map(strength_of_claim, maps, on_dies, of_patterns))
+        claimed = self._is_claimed(of_patterns, np.array(claims))
+        chosen = self._likeliest(probabilities, claimed) if codes is None else codes
+        return list(map(Reading, on_dies, chosen, probabilities, claims))
 
     def _by_cam(self, maps, images, codes, random_state) -> list[Reading]:
         """Read a batch by the class activation maps of the target layers."""
@@ -628,11 +645,17 @@ class CamDenoiser(BaseDenoiser):
         """Tell for each class whether its wafers have a pattern in one place."""
         return np.array([label not in NO_PATTERN_CLASSES for label in self.classes_.tolist()])
 
-    def _likeliest(self, probabilities: np.ndarray) -> np.ndarray:
-        """Choose the likeliest pattern where some pattern is likely enough, else another class."""
+    def _is_claimed(self, of_patterns: np.ndarray, claims: np.ndarray) -> np.ndarray:
+        """Tell whether a pattern is claimed, by the strengths or by the probabilities of claims."""
+        if getattr(self, "min_claim_", None) is not None:
+            return claims >= self.min_claim_
+        least = self.min_pattern_probability
+        return of_patterns >= (0.5 if least == "auto" else least)
+
+    def _likeliest(self, probabilities: np.ndarray, claimed: np.ndarray) -> np.ndarray:
+        """Choose the likeliest pattern where one is claimed, else the likeliest other class."""
         patterns = self._has_pattern()
         of_patterns = np.where(patterns, probabilities, 0)
-        claimed = of_patterns.sum(axis=1) >= self.min_pattern_probability_
         of_others = np.where(patterns, 0, probabilities)
         return np.where(claimed, of_patterns.argmax(axis=1), of_others.argmax(axis=1))
 
@@ -653,6 +676,13 @@ class CamDenoiser(BaseDenoiser):
     def _evidence(self, grid: np.ndarray, reading: Reading) -> np.ndarray:
         """Return what is compared with the threshold."""
         return REFINEMENTS[self.refine_](grid, self._saliency(reading))
+
+    def _keep(self, grid: np.ndarray, reading: Reading) -> np.ndarray:
+        """Tell for each die whether it has evidence enough."""
+        evidence, threshold = self._evidence(grid, reading), self.threshold_
+        if threshold is None:
+            threshold, _ = best_expected_f1(evidence[grid == FAIL])
+        return evidence >= threshold
 
     def _is_decided(self, reading: Reading, asked: bool = False) -> bool:
         """Tell whether a pattern is claimed, so that each fail of the wafer is decided about."""
@@ -677,7 +707,7 @@ class CamDenoiser(BaseDenoiser):
         }
         if not asked and self._is_cleared(reading):
             return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
-        keep = self._evidence(grid, reading) >= self.threshold_
+        keep = self._keep(grid, reading)
         has_evidence = ((grid == FAIL) & keep & (saliency > 0)).any()
         if not has_evidence or not self._is_decided(reading, asked):
             return abstain(grid, saliency, **about)
@@ -702,6 +732,15 @@ def _held_out(labels: np.ndarray, groups: Any, share: float, rng) -> np.ndarray:
     # A class that is in no other group has to be trained on.
     lost = aside & ~np.isin(labels, labels[~aside])
     return np.flatnonzero(aside & ~np.isin(groups, groups[lost]))
+
+
+def _nothing_to_calibrate_on(targets: dict[str, float]) -> str:
+    name, value = next(iter(targets.items()))
+    return (
+        f"{name}={value} needs wafers to calibrate on, at least {_FEWEST_TO_CALIBRATE} labelled "
+        f"{BACKGROUND!r} and as many with a pattern of {', '.join(PATTERN_CLASSES)}. Give more "
+        "wafers or a larger calibration_fraction, or choose the threshold yourself."
+    )
 
 
 def _thinned(rows: np.ndarray) -> np.ndarray:

@@ -323,8 +323,8 @@ def test_evidence_of_a_net_without_it_is_refused(wafers):
 
 def test_saliency_is_the_probability_that_some_pattern_claims_the_die(wafers):
     clf = fitted_classifier("wafer_unet")
-    denoiser = CamDenoiser(FrozenEstimator(clf), precision="float32").fit(wafers.maps)
-    why = denoiser.explain(wafers.maps[:3])
+    denoiser = CamDenoiser(FrozenEstimator(clf), precision="float32", threshold=0.5)
+    why = denoiser.fit(wafers.maps).explain(wafers.maps[:3])
     for (rows, codes), _ in zip(clf.batches(wafers.maps[:3], 3), [0], strict=True):
         with torch.no_grad():
             evidence = evidence_maps(clf.module_, input_planes(codes)).evidence
