@@ -223,6 +223,41 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         self.progress = progress
         self.random_state = random_state
 
+    @classmethod
+    def from_pretrained(cls, name: str = "wm811k", *, device: str = "cpu") -> WaferClassifier:
+        """Return a classifier that is trained already and comes with the package.
+
+        Parameters
+        ----------
+        name : {"wm811k"}, default="wm811k"
+            What it was trained on. The model card beside the weights tells how, and what it
+            reaches: ``camdenoise/pretrained/README.md``.
+        device : str, default="cpu"
+            A torch device.
+
+        Returns
+        -------
+        WaferClassifier
+            Fitted, for the classes Center, Donut, Edge-Loc, Edge-Ring, Loc, Near-full, Random,
+            Scratch and `none`.
+
+        Raises
+        ------
+        ValueError
+            For a name that no model has.
+
+        Examples
+        --------
+        >>> from camdenoise import WaferClassifier
+        >>> from camdenoise.datasets import make_wafer_maps
+        >>> wafers = make_wafer_maps(3, classes=["Edge-Ring"], random_state=0)
+        >>> WaferClassifier.from_pretrained("wm811k").predict(wafers.maps).tolist()
+        ['Edge-Ring', 'Edge-Ring', 'Edge-Ring']
+        """
+        from camdenoise._pretrained import pretrained_classifier  # which imports this module
+
+        return pretrained_classifier(name, device)
+
     def fit(self, X: WaferMaps, y: Any, sample_weight: Any = None) -> WaferClassifier:
         """Train the net from scratch.
 

@@ -290,6 +290,44 @@ class CamDenoiser(BaseDenoiser):
         self.on_error = on_error
         self.random_state = random_state
 
+    @classmethod
+    def from_pretrained(cls, name: str = "wm811k", *, device: str = "cpu", **params) -> CamDenoiser:
+        """Return a denoiser that is trained and calibrated already and comes with the package.
+
+        Parameters
+        ----------
+        name : {"wm811k"}, default="wm811k"
+            What it was trained on. The model card beside the weights tells how, and what it
+            reaches: ``camdenoise/pretrained/README.md``.
+        device : str, default="cpu"
+            A torch device.
+        **params
+            Parameters of this class to have instead of the model's own, such as
+            ``no_pattern="remove"`` or ``false_alarm_rate=0.01``.
+
+        Returns
+        -------
+        CamDenoiser
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            For a name that no model has, or a bad parameter.
+
+        Examples
+        --------
+        >>> from camdenoise import CamDenoiser
+        >>> from camdenoise.datasets import make_wafer_maps
+        >>> wafers = make_wafer_maps(5, classes=["Edge-Ring"], random_state=0)
+        >>> fewer = CamDenoiser.from_pretrained("wm811k").transform(wafers.maps)
+        >>> [bool((new == 2).sum() < (old == 2).sum()) for new, old in zip(fewer, wafers.maps)]
+        [True, True, True, True, True]
+        """
+        from camdenoise._pretrained import pretrained_denoiser  # which imports this module
+
+        return pretrained_denoiser(name, device, **params)
+
     def fit(self, X: WaferMaps, y: Any = None, **params) -> CamDenoiser:
         """Fit a clone of the classifier, or take a frozen one as it is, and calibrate it.
 
@@ -445,6 +483,19 @@ class CamDenoiser(BaseDenoiser):
         self.threshold_ = self._chosen_threshold()
         return self
 
+    def _take_over(
+        self, platt: PlattScaling | None, calibration: pd.DataFrame | None, claims: np.ndarray
+    ) -> CamDenoiser:
+        """Become fitted around a frozen classifier by a calibration that was made before."""
+        self._check_parameters()
+        self.estimator_ = self.estimator.estimator
+        self.classes_ = self.estimator_.classes_
+        self._choose_method()
+        self.platt_, self.calibration_, self.background_claims_ = platt, calibration, claims
+        self.min_claim_ = self._least_claim()
+        self.threshold_ = self._chosen_threshold()
+        return self
+
     def _trained(self, X, y, aside: np.ndarray, fit_params: dict) -> WaferClassifier:
         """Train the classifier on all wafers but those set aside."""
         if len(aside):
@@ -504,8 +555,7 @@ class CamDenoiser(BaseDenoiser):
 
     def _calibrate(self, maps: list[np.ndarray], labels: np.ndarray) -> None:
         """Fit what a die's evidence means, and see what thresholds keep, on planted wafers."""
-        self.platt_: PlattScaling | None = None
-        self.calibration_: pd.DataFrame | None = None
+        self.platt_ = self.calibration_ = None
         if not maps or not (self.method_ == EVIDENCE or self._targets()):
             return
         rng = check_random_state(self.random_state)

@@ -8,8 +8,10 @@ import pytest
 from conftest import TINY
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 
-from camdenoise import WaferClassifier, load_model, save_model
+from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
+from camdenoise.datasets import make_wafer_maps
 
 
 @pytest.fixture
@@ -114,4 +116,83 @@ def test_a_file_that_contradicts_itself_is_refused(file, name, value, message, t
         weights = {key: old.get_tensor(key) for key in old.keys()}
     save_file(weights, tmp_path / "changed", metadata=about)
     with pytest.raises(ValueError, match=message):
+        load_model(tmp_path / "changed")
+
+
+# Denoisers
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    wafers = make_wafer_maps(160, classes=["none", "Center", "Edge-Ring"], random_state=0)
+    options = TINY | {"max_epochs": 2, "practice": 1.0}
+    clf = WaferClassifier("wafer_unet", **options).fit(wafers.maps, wafers.target)
+    denoiser = CamDenoiser(FrozenEstimator(clf), false_alarm_rate=0.1, random_state=0)
+    return denoiser.fit(wafers.maps, wafers.target), wafers.maps
+
+
+@pytest.fixture
+def denoiser_file(calibrated, tmp_path):
+    save_model(calibrated[0], tmp_path / "denoiser.safetensors")
+    return tmp_path / "denoiser.safetensors"
+
+
+def test_a_denoiser_decides_the_same_after_a_while_on_disk(calibrated, denoiser_file):
+    denoiser, maps = calibrated
+    assert denoiser.platt_ is not None and denoiser.min_claim_ is not None
+    again = load_model(denoiser_file)
+    assert again.platt_ == denoiser.platt_ and again.min_claim_ == denoiser.min_claim_
+    kept = {
+        name: value for name, value in denoiser.get_params(False).items() if name != "estimator"
+    }
+    assert {name: again.get_params(False)[name] for name in kept} == kept
+    for one, other in zip(denoiser.explain(maps), again.explain(maps), strict=True):
+        assert (one.label, one.abstained) == (other.label, other.abstained)
+        np.testing.assert_array_equal(one.saliency, other.saliency)
+        np.testing.assert_array_equal(one.kept, other.kept)
+
+
+def test_a_denoiser_takes_other_parameters_from_its_calibration(calibrated, denoiser_file):
+    denoiser, _ = calibrated
+    careful = load_model(denoiser_file, false_alarm_rate=0.01, target_retention=0.9)
+    assert careful.min_claim_ > denoiser.min_claim_
+    table = careful.calibration_
+    chosen = table[table["threshold"] == careful.threshold_]
+    assert chosen["retention"].item() >= 0.9
+    share = np.mean(denoiser.background_claims_ >= careful.min_claim_)
+    assert share <= 0.01
+
+
+def test_parameters_that_do_not_fit_are_named(denoiser_file, file):
+    with pytest.raises(ValueError, match="false_alarm_rate"):
+        load_model(denoiser_file, false_alarm_rate=7)
+    with pytest.raises(ValueError, match="no_pattern: .* holds a classifier"):
+        load_model(file, no_pattern="remove")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"platt": [-1.0, 0.0]},
+        {"platt": [1.0]},
+        {"calibration": {"threshold": [2.0], "retention": [1], "removal": [1], "f1": [1]}},
+        {"calibration": {}},
+        {"background_claims": [2.0, 1.0]},
+        {"background_claims": ["a"]},
+        {"parameters": {"threshold": 3}},
+        {"parameters": {"unheard_of": 3}},
+        {"parameters": {"estimator": 3}},
+        {"parameters": None},
+    ],
+)
+def test_a_changed_record_is_refused(change, denoiser_file, tmp_path):
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    with safe_open(denoiser_file, "np") as opened:
+        about = opened.metadata()
+        weights = {name: opened.get_tensor(name) for name in opened.keys()}
+    about["denoiser"] = json.dumps(json.loads(about["denoiser"]) | change)
+    save_file(weights, tmp_path / "changed", metadata=about)
+    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
         load_model(tmp_path / "changed")
