@@ -550,7 +550,7 @@ class CamDenoiser(BaseDenoiser):
         if self.min_pattern_probability != "auto" or not len(self.background_claims_):
             return None
         # Ties, as of wafers that are all alike, must not go beyond the rate.
-        least = np.quantile(self.background_claims_, 1 - self.false_alarm_rate)
+        least = np.quantile(self.background_claims_, 1 - self.false_alarm_rate, method="higher")
         return float(np.nextafter(least, np.inf))
 
     def _calibrate(self, maps: list[np.ndarray], labels: np.ndarray) -> None:
