@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, logit, softmax
 from sklearn.linear_model import LogisticRegression
 
-# Where every wafer is classified rightly, no temperature is too low; it ends here.
+# Beyond these a temperature tells of too few wafers.
 _LOWEST, _HIGHEST = 0.05, 20.0
 # Evidence is computed in float32, which cannot tell probabilities nearer to 0 or 1 than this.
 _NEAREST = 1e-7
@@ -55,6 +55,11 @@ def fit_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
     float
         Between 0.05 and 20.
 
+    Notes
+    -----
+    Where all wafers are classified rightly, no temperature is too low. So it is fitted as if there
+    were one wafer more, like the others on average, whose class was drawn at random.
+
     References
     ----------
     .. [1] C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, arXiv:1706.04599.
@@ -62,7 +67,8 @@ def fit_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
     wafers = np.arange(len(codes))
 
     def loss(log_temperature: float) -> float:
-        return -log_softmax(logits / np.exp(log_temperature), axis=-1)[wafers, codes].mean()
+        of_classes = log_softmax(logits / np.exp(log_temperature), axis=-1)
+        return -(of_classes[wafers, codes].sum() + of_classes.mean())
 
     found = minimize_scalar(loss, bounds=np.log([_LOWEST, _HIGHEST]), method="bounded")
     return float(np.exp(found.x))

@@ -1,6 +1,7 @@
 """Pictures of wafer maps: the map itself, what was kept and removed of it, many of them stacked.
 
-Beside them the curves that tell how faithful a saliency is.
+Beside them the curves that tell how faithful a saliency is, and how far its numbers can be taken at
+their word.
 
 Every function draws into the Axes it is given, or into new ones, and returns them; none shows a
 figure or changes matplotlib's settings. A removed fail has a colour of its own: it is not part of
@@ -9,12 +10,13 @@ the pattern, but it is no good die either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba
 
@@ -22,6 +24,7 @@ from camdenoise._denoising import Explanation
 from camdenoise._encoding import die_of_pixel
 from camdenoise._maps import FAIL, NO_DIE, check_wafer_map
 from camdenoise.faithfulness import area_under_curve
+from camdenoise.metrics import calibration_error
 
 #: Colours of a passing die, a failing one, and a fail that is not part of the pattern.
 PALETTES = {
@@ -280,5 +283,45 @@ def plot_faithfulness_curves(
         ax.fill_between(x, mean - 1.96 * error, mean + 1.96 * error, color=colour, alpha=0.15, lw=0)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of the dies changed")
     ax.set_ylabel("probability of the class")
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_reliability(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
+    """Draw how often fails belong to the pattern, by the probability that they were given.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        By name, as `camdenoise.metrics.die_reliability` gives them.
+    ax : Axes, default=None
+        Where to draw; a new figure where None.
+
+    Returns
+    -------
+    Axes
+        On the grey diagonal probabilities are right. A marker's area grows with the share of the
+        fails in its bin; the legend gives the expected calibration error.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from camdenoise.plotting import plot_reliability
+    >>> table = pd.DataFrame({"n_dies": [3, 1], "predicted": [0.1, 0.8], "observed": [0, 1]})
+    >>> ax = plot_reliability({"evidence": table})
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['evidence (0.125)']
+    """
+    ax = plt.subplots()[1] if ax is None else ax
+    ax.plot([0, 1], [0, 1], color=_BASELINE[0], linestyle=_BASELINE[1], lw=4)
+    lines: Iterator[Any] = cycle(_LINES)
+    for name, table in tables.items():
+        colour, dashes = next(lines)
+        x, y = table["predicted"], table["observed"]
+        label = f"{name} ({calibration_error(table):.3f})"
+        ax.plot(x, y, color=colour, linestyle=dashes, lw=1.8, label=label)
+        ax.scatter(x, y, 200 * table["n_dies"] / table["n_dies"].sum() + 8, color=colour)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of belonging to the pattern")
+    ax.set_ylabel("share that belongs to it")
     ax.legend(frameon=False)
     return ax
