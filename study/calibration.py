@@ -98,7 +98,7 @@ def score_claims(denoiser: CamDenoiser, half: Half) -> dict[str, float]:
     of_none, of_patterns = denoiser.explain(none), denoiser.explain(patterns)
     n_fails = sum((grid == FAIL).sum() for grid in none)
     return {
-        "min_pattern_probability_": denoiser.min_pattern_probability_,
+        "min_claim_": denoiser.min_claim_,
         "claims on none": np.mean([e.label in PATTERN_CLASSES for e in of_none]),
         "fails of none kept": sum(e.kept.sum() for e in of_none) / n_fails,
         "none not cleared and not claimed": np.mean([e.abstained for e in of_none]),
