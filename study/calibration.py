@@ -32,6 +32,8 @@ from camdenoise.plotting import plot_reliability
 from study.show_planted import to_markdown
 
 KINDS = ("planted", "diffuse", "two")
+BEFORE, AFTER = "before", "after"
+UNCALIBRATED, OURS = "uncalibrated, 0.5", "calibrated, auto"
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,11 @@ def halves(data: Bunch, fold: int) -> tuple[Half, Half]:
 def denoisers(clf: WaferClassifier, half: Half) -> dict[str, CamDenoiser]:
     """Fit denoisers on the half that calibrates; the first calibrates only when to claim."""
     variants = {
-        "uncalibrated, 0.5": {"calibration_fraction": 0},
+        UNCALIBRATED: {"calibration_fraction": 0},
         "calibrated, 0.5": {"threshold": 0.5},
-        "calibrated, auto": {},
+        OURS: {},
         "target_retention=0.95": {"target_retention": 0.95},
-        "target_removal=0.95": {"target_removal": 0.95},
+        "target_removal=0.9": {"target_removal": 0.9},
     }
     return {
         name: CamDenoiser(FrozenEstimator(clf), random_state=0, **options).fit(
@@ -107,18 +109,49 @@ def score_claims(denoiser: CamDenoiser, half: Half) -> dict[str, float]:
     }
 
 
-def score_dies(planted: Bunch, why: list[Explanation]) -> dict[str, float]:
-    """Score one denoiser on planted wafers: means over classes, or pairs of classes."""
-    kept = [e.kept for e in why]
-    macro = die_report(planted.maps, planted.truth, kept, planted.target).loc["macro"]
-    return {"f1": macro["f1"], "retention": macro["retention"], "removal": macro["noise_removal"]}
-
-
 def reliability(planted: dict[str, Bunch], why: dict[str, list[Explanation]]) -> pd.DataFrame:
-    """Tabulate the dies of some kinds of planted wafers together."""
+    """Tabulate the dies of all kinds of planted wafers in `why` together."""
     maps = [grid for kind in why for grid in planted[kind].maps]
     truth = [mask for kind in why for mask in planted[kind].truth]
     return die_reliability(maps, truth, [e.saliency for kind in why for e in why[kind]])
+
+
+def score_dies(planted: dict[str, Bunch], why: dict[str, list[Explanation]]) -> dict[str, float]:
+    """Score a denoiser on planted wafers: means over classes, or pairs of classes, of a kind."""
+    found = {"all, calibration error": calibration_error(reliability(planted, why))}
+    for kind, wafers in planted.items():
+        kept = [e.kept for e in why[kind]]
+        macro = die_report(wafers.maps, wafers.truth, kept, wafers.target).loc["macro"]
+        found |= {f"{kind}, {rate}": macro[rate] for rate in ("f1", "retention", "noise_removal")}
+        error = calibration_error(reliability(planted, {kind: why[kind]}))
+        found[f"{kind}, calibration error"] = error
+    return found
+
+
+def measure(
+    classifiers: dict[str, WaferClassifier], data: Bunch, first: Half, second: Half, n_planted: int
+) -> dict[str, pd.DataFrame]:
+    """Make all tables."""
+    fitted = denoisers(classifiers[AFTER], first)
+    planted = {
+        kind: make_planted_wafers(data, n_planted, kind=kind, rows=second.rows, random_state=1)
+        for kind in KINDS
+    }
+    why = {
+        name: {kind: denoiser.explain(planted[kind].maps) for kind in KINDS}
+        for name, denoiser in fitted.items()
+    }
+    of_dies = {
+        name: {"threshold": fitted[name].threshold_} | score_dies(planted, why[name])
+        for name in fitted
+    }
+    return {
+        "classes": score_classes(classifiers, second),
+        "claims": pd.DataFrame({OURS: score_claims(fitted[OURS], second)}),
+        "dies": pd.DataFrame(of_dies),
+        BEFORE: reliability(planted, why[UNCALIBRATED]),
+        AFTER: reliability(planted, why[OURS]),
+    }
 
 
 def draw(tables: dict[str, pd.DataFrame], file: Path) -> None:
@@ -141,51 +174,14 @@ def main(arguments: list[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     data = load_wafer_maps(options.data)
     first, second = halves(data, options.fold)
-    raw, clf = load_model(options.model), load_model(options.model)
-    clf.calibrate(first.maps, first.target)
-    fitted = denoisers(clf, first)
-    planted = {
-        kind: make_planted_wafers(
-            data, options.planted, kind=kind, rows=second.rows, random_state=1
-        )
-        for kind in KINDS
-    }
-    why = {
-        name: {kind: denoiser.explain(planted[kind].maps) for kind in KINDS}
-        for name, denoiser in fitted.items()
-    }
-    dies = pd.DataFrame(
-        {
-            name: {
-                "threshold": fitted[name].threshold_,
-                **{
-                    f"{kind} {rate}": score
-                    for kind in KINDS
-                    for rate, score in score_dies(planted[kind], why[name][kind]).items()
-                },
-                **{
-                    f"{' '.join(kinds)} calibration error": calibration_error(
-                        reliability(planted, {kind: why[name][kind] for kind in kinds})
-                    )
-                    for kinds in (*((kind,) for kind in KINDS), KINDS)
-                },
-            }
-            for name in fitted
-        }
-    )
-    before, after = "uncalibrated, 0.5", "calibrated, auto"
-    tables = {name: reliability(planted, why[name]) for name in (before, after)}
-    draw(tables, options.out / "reliability.png")
-    results = {
-        "classes": score_classes({"before": raw, "after": clf}, second),
-        "claims": pd.DataFrame({after: score_claims(fitted[after], second)}),
-        "dies": dies,
-        **{f"reliability, {name}": table for name, table in tables.items()},
-    }
-    for name, table in results.items():
+    classifiers = {name: load_model(options.model) for name in (BEFORE, AFTER)}
+    classifiers[AFTER].calibrate(first.maps, first.target)
+    tables = measure(classifiers, data, first, second, options.planted)
+    draw({name: tables[name] for name in (BEFORE, AFTER)}, options.out / "reliability.png")
+    print(f"{len(first.rows)} wafers calibrate, {len(second.rows)} test\n")
+    for name, table in tables.items():
         table.to_csv(options.out / f"{name}.csv")
         print(f"{name}\n\n{to_markdown(table, 3)}\n")
-    print(f"{len(first.rows)} wafers calibrate, {len(second.rows)} test; {fitted[after].platt_}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ CLASSES = ["none", "Center", "Edge-Ring"]
 #: A net that has learnt little, so that its probabilities leave something to calibrate.
 BRIEF = TINY | {"max_epochs": 2, "practice": 0.5}
 
+#: Columns of the table of thresholds, and of `die_scores`.
+RATES = {"f1": "f1", "retention": "retention", "removal": "noise_removal"}
+
 
 @cache
 def labelled_wafers():
@@ -156,24 +159,19 @@ def test_platt_scaling_of_worthless_evidence_is_none():
 def test_trade_off_is_what_keeping_by_each_threshold_scores():
     rng = np.random.default_rng(0)
     grids = [rng.choice([1, 2], (6, 7)).astype(np.uint8) for _ in range(12)]
-    truth = [(rng.random(g.shape) < 0.4) & (g == 2) for g in grids]
-    evidence = [rng.random(g.shape).round(2) * 0.9 + 0.05 * t for g, t in zip(grids, truth)]
+    fails = [grid == 2 for grid in grids]
+    truth = [(rng.random(fail.shape) < 0.4) & fail for fail in fails]
+    evidence = [rng.random(mask.shape).round(2) * 0.9 + 0.05 * mask for mask in truth]
     strata = [("a", "x"), ("a", "y"), ("b", "x"), ("a", "x")] * 3
-    fails = [g == 2 for g in grids]
-    table = trade_off(
-        [e[f] for e, f in zip(evidence, fails)], [t[f] for t, f in zip(truth, fails)], strata
-    )
+    on_fails = ([part[f] for part, f in zip(of, fails, strict=True)] for of in (evidence, truth))
+    table = trade_off(*on_fails, strata)
     assert table["threshold"].tolist() == THRESHOLDS.tolist()
     for row in table.iloc[::7].to_dict("records"):
-        kept = [f & (e >= row["threshold"]) for e, f in zip(evidence, fails)]
-        kept = [k if k.any() else f for k, f in zip(kept, fails)]
+        kept = [f & (e >= row["threshold"]) for e, f in zip(evidence, fails, strict=True)]
+        kept = [k if k.any() else f for k, f in zip(kept, fails, strict=True)]
         scores = die_scores(grids, truth, kept)
         sort = pd.Series(["".join(s) for s in strata])
-        for name, column in {
-            "f1": "f1",
-            "retention": "retention",
-            "removal": "noise_removal",
-        }.items():
+        for name, column in RATES.items():
             ax, ay, bx = (scores[column][sort == s].mean() for s in ("ax", "ay", "bx"))
             assert row[name] == pytest.approx(((ax + ay) / 2 + bx) / 2)
 
@@ -235,11 +233,7 @@ def test_the_table_is_what_explain_does_on_the_planted_wafers(refine):
         )
         scores = die_scores(maps, truth, kept)
         means = scores.groupby(pd.MultiIndex.from_tuples(strata)).mean().groupby(level=0).mean()
-        for name, column in {
-            "f1": "f1",
-            "retention": "retention",
-            "removal": "noise_removal",
-        }.items():
+        for name, column in RATES.items():
             assert row[name] == pytest.approx(means[column].mean())
 
 
@@ -468,5 +462,6 @@ def test_where_no_fail_has_evidence_the_wafer_comes_back_flagged(threshold):
     for e in denoiser.explain(nothing, ["Center"] * 3):
         assert e.abstained and not e.kept.any() and not e.removed.any()
     if threshold == 1.0:
-        for grid, e in zip(labelled_wafers().maps, denoiser.explain(labelled_wafers().maps)):
+        maps = labelled_wafers().maps
+        for grid, e in zip(maps, denoiser.explain(maps), strict=True):
             assert e.abstained and (e.kept == (grid == 2)).all()
