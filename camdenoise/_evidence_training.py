@@ -116,7 +116,7 @@ def _epochs_to_show(target: np.ndarray, n_epochs: int) -> np.ndarray:
     """
     without = target == BACKGROUND
     n_without = int(without.sum())
-    times_as_many = n_without // max(1, len(target) - n_without)
+    times_as_many = round(n_without / max(1, len(target) - n_without))
     return np.where(without, np.clip(times_as_many, 1, n_epochs), 1)
 
 

@@ -267,7 +267,7 @@ def die_reliability(
     fails = [grid == FAIL for grid in grids]
     predicted = np.concatenate([s[fail] for s, fail in zip(saliency, fails, strict=True)])
     observed = np.concatenate([t[fail] for t, fail in zip(truth, fails, strict=True)])
-    edges = np.linspace(0, 1, n_bins + 1)
+    edges = np.arange(n_bins + 1) / n_bins
     of_bin = np.searchsorted(edges[1:-1], predicted, side="right")
     dies = pd.DataFrame({"predicted": predicted.astype(float), "observed": observed.astype(float)})
     means = dies.groupby(of_bin).mean().reindex(range(n_bins))

@@ -2,10 +2,12 @@
 
 import json
 import pickle
+from copy import copy
 
 import numpy as np
 import pytest
 from conftest import TINY
+from safetensors import safe_open
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -28,6 +30,36 @@ def test_predictions_labels_and_parameters_come_back(file, classifier, wafers):
     assert again.classes_.dtype == classifier.classes_.dtype
     assert again.get_params() == classifier.get_params()
     assert again.history_ == classifier.history_
+
+
+def with_metadata(file, target, **changes):
+    """Copy a model with other texts beside the weights; None takes one away."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(file, "pt") as old:
+        about = old.metadata() | changes
+        weights = {key: old.get_tensor(key) for key in old.keys()}
+    about = {name: text for name, text in about.items() if text is not None}
+    save_file(weights, target, metadata=about)
+    return target
+
+
+def test_the_temperature_comes_back(classifier, wafers, tmp_path):
+    clf = copy(classifier).calibrate(wafers.maps, np.roll(wafers.target, 7))
+    assert clf.temperature_ != classifier.temperature_ == 1
+    save_model(clf, tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    assert again.temperature_ == clf.temperature_
+    np.testing.assert_array_equal(again.predict_proba(wafers.maps), clf.predict_proba(wafers.maps))
+
+
+def test_a_file_from_before_there_was_a_temperature_has_none(file, classifier, wafers, tmp_path):
+    again = load_model(with_metadata(file, tmp_path / "earlier", temperature=None))
+    assert again.temperature_ == 1
+    np.testing.assert_array_equal(
+        again.predict_proba(wafers.maps), classifier.predict_proba(wafers.maps)
+    )
 
 
 def test_a_loaded_model_can_be_cloned_and_fitted_anew(file, classifier, wafers):
@@ -105,18 +137,17 @@ def test_a_cut_off_file_is_refused(file, share):
         ),
         ("parameters", json.dumps({"width": 10**7}), "the net needs"),
         ("dtype", "V8", "labels are of type"),
+        ("temperature", "0.0", "its temperature is 0.0"),
+        ("temperature", "-1.5", "its temperature is -1.5"),
+        ("temperature", "Infinity", "its temperature is inf"),
+        ("temperature", "NaN", "its temperature is nan"),
+        ("temperature", '"warm"', "its temperature is 'warm'"),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(file, name, value, message, tmp_path):
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    with safe_open(file, "pt") as old:
-        about = old.metadata() | {name: value}
-        weights = {key: old.get_tensor(key) for key in old.keys()}
-    save_file(weights, tmp_path / "changed", metadata=about)
+    changed = with_metadata(file, tmp_path / "changed", **{name: value})
     with pytest.raises(ValueError, match=message):
-        load_model(tmp_path / "changed")
+        load_model(changed)
 
 
 # Denoisers
@@ -186,13 +217,8 @@ def test_parameters_that_do_not_fit_are_named(denoiser_file, file):
     ],
 )
 def test_a_changed_record_is_refused(change, denoiser_file, tmp_path):
-    from safetensors import safe_open
-    from safetensors.numpy import save_file
-
     with safe_open(denoiser_file, "np") as opened:
-        about = opened.metadata()
-        weights = {name: opened.get_tensor(name) for name in opened.keys()}
-    about["denoiser"] = json.dumps(json.loads(about["denoiser"]) | change)
-    save_file(weights, tmp_path / "changed", metadata=about)
+        record = json.loads(opened.metadata()["denoiser"]) | change
+    changed = with_metadata(denoiser_file, tmp_path / "changed", denoiser=json.dumps(record))
     with pytest.raises(ValueError, match="is no model that camdenoise saved"):
-        load_model(tmp_path / "changed")
+        load_model(changed)
