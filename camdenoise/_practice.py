@@ -27,12 +27,12 @@ _HARD = ("Edge-Loc", "Loc", "Scratch")
 # Kind of planted wafers, density of their patterns, their classes, share of them. The rest is bare
 # backgrounds.
 _MIXTURE = (
-    ("planted", None, PATTERN_CLASSES, 0.24),
-    ("planted", _THIN, PATTERN_CLASSES, 0.08),
-    ("planted", None, ("Scratch",), 0.08),
-    ("diffuse", _THIN, PATTERN_CLASSES, 0.24),
-    ("diffuse", _THIN, _HARD, 0.09),
-    ("two", None, PATTERN_CLASSES, 0.19),
+    ("planted", None, PATTERN_CLASSES, 0.30),
+    ("planted", _THIN, PATTERN_CLASSES, 0.10),
+    ("planted", None, ("Scratch",), 0.04),
+    ("diffuse", _THIN, PATTERN_CLASSES, 0.22),
+    ("diffuse", _THIN, _HARD, 0.06),
+    ("two", None, PATTERN_CLASSES, 0.22),
 )
 
 
