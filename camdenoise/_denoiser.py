@@ -502,9 +502,9 @@ class CamDenoiser(BaseDenoiser):
             name, value = next(iter(targets.items()))
             raise ValueError(
                 f"{name}={value} needs wafers to calibrate on, at least "
-                f"{_FEWEST_TO_CALIBRATE} labelled {BACKGROUND!r} and as many with a pattern of "
-                f"{', '.join(PATTERN_CLASSES)}. Give more wafers or a larger calibration_fraction, "
-                "or choose the threshold yourself."
+                f"{_FEWEST_TO_CALIBRATE} labelled {BACKGROUND!r} and as many with a pattern that "
+                f"the classifier finds, of {', '.join(PATTERN_CLASSES)}. Give more wafers or a "
+                "larger calibration_fraction, or choose the threshold yourself."
             )
 
     def _calibrate_on(self, planted: KnownWafers) -> None:
