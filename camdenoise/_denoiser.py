@@ -112,7 +112,8 @@ class CamDenoiser(BaseDenoiser):
         apart.
     target : "predicted" or a class label, default="predicted"
         The class whose evidence is kept. With "predicted", ``method="evidence"`` counts the
-        evidence of all patterns, so that a second pattern on the wafer stays.
+        evidence of all patterns, so that a second pattern on the wafer stays. Calibration is for
+        "predicted", whatever is asked for.
     threshold : "auto" or float between 0 and 1, default="auto"
         With ``refine=None``: the saliency that a die needs; for "evidence" that is a probability,
         for a CAM a share of the wafer's largest. With ``refine="component"``: share of the
@@ -569,9 +570,13 @@ class CamDenoiser(BaseDenoiser):
             saliency = [r.saliency[fail] for r, fail in zip(readings, fails, strict=True)]
             self.platt_ = fit_platt(np.concatenate(saliency), np.concatenate(truth))
         rows = [row for row, reading in enumerate(readings) if self._is_decided(reading)]
+        refine = REFINEMENTS[self.refine_]
         if rows:
             self.calibration_ = trade_off(
-                [self._evidence(planted.maps[row], readings[row])[fails[row]] for row in rows],
+                [
+                    refine(planted.maps[row], self._saliency(readings[row]))[fails[row]]
+                    for row in rows
+                ],
                 [truth[row] for row in rows],
                 [planted.strata[row] for row in rows],
             )
@@ -723,16 +728,9 @@ class CamDenoiser(BaseDenoiser):
     def _saliency(self, reading: Reading) -> np.ndarray:
         return reading.saliency if self.platt_ is None else self.platt_(reading.saliency)
 
-    def _evidence(self, grid: np.ndarray, reading: Reading) -> np.ndarray:
-        """Return what is compared with the threshold."""
-        return REFINEMENTS[self.refine_](grid, self._saliency(reading))
-
-    def _keep(self, grid: np.ndarray, reading: Reading) -> np.ndarray:
-        """Tell for each die whether it has evidence enough."""
-        evidence, threshold = self._evidence(grid, reading), self.threshold_
-        if threshold is None:
-            threshold, _ = best_expected_f1(evidence[grid == FAIL])
-        return evidence >= threshold
+    def _threshold_on(self, evidence: np.ndarray) -> float:
+        """Return the threshold for a wafer whose fails have this evidence."""
+        return best_expected_f1(evidence)[0] if self.threshold_ is None else self.threshold_
 
     def _is_decided(self, reading: Reading, asked: bool = False) -> bool:
         """Tell whether a pattern is claimed, so that each fail of the wafer is decided about."""
@@ -757,9 +755,11 @@ class CamDenoiser(BaseDenoiser):
         }
         if not asked and self._is_cleared(reading):
             return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
-        keep = self._keep(grid, reading)
-        has_evidence = ((grid == FAIL) & keep & (saliency > 0)).any()
-        if not has_evidence or not self._is_decided(reading, asked):
+        if not self._is_decided(reading, asked):
+            return abstain(grid, saliency, **about)
+        fails, evidence = grid == FAIL, REFINEMENTS[self.refine_](grid, saliency)
+        keep = evidence >= self._threshold_on(evidence[fails])
+        if not (fails & keep & (saliency > 0)).any():
             return abstain(grid, saliency, **about)
         return explain_by(grid, keep, saliency, **about)
 
@@ -788,8 +788,9 @@ def _nothing_to_calibrate_on(targets: dict[str, float]) -> str:
     name, value = next(iter(targets.items()))
     return (
         f"{name}={value} needs wafers to calibrate on, at least {_FEWEST_TO_CALIBRATE} labelled "
-        f"{BACKGROUND!r} and as many with a pattern of {', '.join(PATTERN_CLASSES)}. Give more "
-        "wafers or a larger calibration_fraction, or choose the threshold yourself."
+        f"{BACKGROUND!r} and as many with a pattern that the classifier finds, of "
+        f"{', '.join(PATTERN_CLASSES)}. Give more wafers or a larger calibration_fraction, or "
+        "choose the threshold yourself."
     )
 
 

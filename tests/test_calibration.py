@@ -16,13 +16,14 @@ import camdenoise._denoiser as denoiser_module
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise._calibration import PlattScaling, fit_platt, fit_temperature, tempered_softmax
 from camdenoise._decision import THRESHOLDS, best_threshold, trade_off
+from camdenoise._expected_f1 import best_expected_f1
 from camdenoise._practice import wafers_to_calibrate
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.metrics import die_scores
 
 CLASSES = ["none", "Center", "Edge-Ring"]
-#: A net that has learnt little, so that its probabilities leave something to calibrate.
-BRIEF = TINY | {"max_epochs": 2, "practice": 0.5}
+#: A net that has learnt little of where patterns are, so that something is left to calibrate.
+BRIEF = TINY | {"practice": 0.2}
 
 #: Columns of the table of thresholds, and of `die_scores`.
 RATES = {"f1": "f1", "retention": "retention", "removal": "noise_removal"}
@@ -53,25 +54,25 @@ def calibrated():
 # Temperature
 
 
-@pytest.mark.parametrize("n_views", [1, 3])
-def test_no_other_temperature_makes_the_true_classes_likelier(n_views):
+def test_no_other_temperature_makes_the_true_classes_likelier():
     rng = np.random.default_rng(0)
-    logits = rng.normal(scale=4, size=(n_views, 400, 5))
-    shares = softmax(logits / 2.5, axis=-1).mean(0).cumsum(1)
+    logits = rng.normal(scale=4, size=(400, 5))
+    shares = softmax(logits / 2.5, axis=-1).cumsum(1)
     codes = (rng.random((400, 1)) > shares).sum(1)
 
     def loss(temperature):
-        return log_loss(codes, softmax(logits / temperature, axis=-1).mean(0), labels=range(5))
+        probabilities = softmax(logits / temperature, axis=-1)
+        return -np.log(probabilities[np.arange(400), codes]).mean()
 
     found = fit_temperature(logits, codes)
-    best = min(np.geomspace(0.05, 20, 2000), key=loss)
-    assert found == pytest.approx(best, rel=0.02) and loss(found) < loss(1.0) - 0.1
+    best = min(np.geomspace(0.05, 20, 600), key=loss)
+    assert found == pytest.approx(best, rel=0.03) and loss(found) < loss(1.0)
 
 
 def test_few_wafers_that_are_all_right_do_not_make_it_certain():
-    logits = np.zeros((1, 30, 3))
-    logits[0, :, 1] = 5
-    probability = tempered_softmax(logits, fit_temperature(logits, np.ones(30, int)))[0, 0]
+    logits = np.zeros((30, 3))
+    logits[:, 1] = 5
+    probability = tempered_softmax(logits, fit_temperature(logits, np.ones(30, int)))[0]
     # One wafer in 31 with a class at random: two times in three it is another one.
     assert probability[1] == pytest.approx(1 - (2 / 3) / 31, abs=1e-3)
 
@@ -86,9 +87,8 @@ def test_calibration_lowers_the_loss_and_takes_logits_apart(symmetric):
     assert clf.calibrate(maps, target) is clf and clf.temperature_ != 1
     after = clf.predict_proba(maps)
     assert log_loss(target, after) < log_loss(target, before)
-    if not symmetric:
-        np.testing.assert_allclose(after, softmax(np.log(before) / clf.temperature_, axis=1))
-        assert (clf.predict(maps) == clf.classes_[before.argmax(1)]).all()
+    np.testing.assert_allclose(after, softmax(np.log(before) / clf.temperature_, axis=1))
+    assert (clf.predict(maps) == clf.classes_[before.argmax(1)]).all()
     np.testing.assert_allclose(after.sum(1), 1)
 
 
@@ -189,7 +189,6 @@ TABLE = pd.DataFrame(
 @pytest.mark.parametrize(
     ("targets", "wanted"),
     [
-        ({}, 0.5),
         ({"target_retention": 0.95}, 0.2),
         ({"target_retention": 0.9}, 0.5),
         ({"target_retention": 1.0}, 0.0),
@@ -221,7 +220,7 @@ def planted_for(denoiser):
 def test_the_table_is_what_explain_does_on_the_planted_wafers(refine):
     denoiser = frozen(refine=refine)
     planted = planted_for(denoiser)
-    assert {kind for kind, _ in planted.strata} == {"planted", "diffuse"}
+    assert {kind for kind, _ in planted.strata} == {"planted", "diffuse", "two"}
     for position in (20, 60, 80, 125):
         row = denoiser.calibration_.iloc[position]
         why = frozen(refine=refine, threshold=row["threshold"]).explain(planted.maps)
@@ -232,14 +231,14 @@ def test_the_table_is_what_explain_does_on_the_planted_wafers(refine):
             for part in (planted.maps, planted.truth, [e.kept for e in why], planted.strata)
         )
         scores = die_scores(maps, truth, kept)
-        means = scores.groupby(pd.MultiIndex.from_tuples(strata)).mean().groupby(level=0).mean()
+        kind, label = map(list, zip(*strata, strict=True))
+        means = scores.groupby([kind, label]).mean().groupby(level=0).mean()
         for name, column in RATES.items():
             assert row[name] == pytest.approx(means[column].mean())
 
 
-def test_auto_is_the_best_of_the_table_and_targets_are_reached_on_it(calibrated):
+def test_targets_are_reached_on_the_table(calibrated):
     table = calibrated.calibration_.set_index("threshold")
-    assert table["f1"][calibrated.threshold_] == table["f1"].max() > table["f1"][0.0]
     for name, other in (("retention", "removal"), ("removal", "retention")):
         for target in (0.3, 0.6):
             chosen = frozen(**{f"target_{name}": target})
@@ -256,7 +255,7 @@ def test_saliency_is_right_on_average_on_the_planted_wafers_and_ranks_as_before(
     truth = np.concatenate([t[f] for t, f in zip(planted.truth, fails, strict=True)])
     assert saliency.mean() == pytest.approx(truth.mean(), abs=1e-3)
     raw = frozen(calibration_fraction=0)
-    assert raw.platt_ is None and raw.calibration_ is None and raw.threshold_ == 0.5
+    assert raw.platt_ is None and raw.calibration_ is None
     before = np.concatenate(
         [e.saliency[f] for e, f in zip(raw.explain(planted.maps), fails, strict=True)]
     )
@@ -265,9 +264,23 @@ def test_saliency_is_right_on_average_on_the_planted_wafers_and_ranks_as_before(
     assert (np.diff(saliency[np.argsort(before, kind="stable")]) >= -1e-6).all()
 
 
+def test_each_wafer_has_the_threshold_of_its_greatest_expected_f1(calibrated):
+    assert calibrated.threshold_ is None
+    planted = planted_for(calibrated)
+    fixed = frozen(threshold=0.5).explain(planted.maps)
+    n_other = 0
+    for grid, e, other in zip(planted.maps, calibrated.explain(planted.maps), fixed, strict=True):
+        if not e.abstained:
+            threshold, _ = best_expected_f1(e.saliency[grid == 2])
+            np.testing.assert_array_equal(e.kept, (grid == 2) & (e.saliency >= threshold))
+            n_other += (e.kept != other.kept).any()
+    assert n_other > 50
+
+
 def test_calibration_repeats_and_leaves_a_frozen_classifier_alone(calibrated):
     again = frozen()
-    assert again.platt_ == calibrated.platt_ and again.threshold_ == calibrated.threshold_
+    assert again.platt_ == calibrated.platt_ and again.min_claim_ == calibrated.min_claim_
+    pd.testing.assert_frame_equal(again.calibration_, calibrated.calibration_)
     assert brief_classifier().temperature_ == 1
 
 
@@ -336,9 +349,12 @@ def test_the_false_alarm_rate_is_that_of_held_out_wafers():
     clf = denoiser.estimator_
     aside = rows_of(clf.calibrated_, wafers)
     none = [wafers.maps[row] for row in aside if wafers.target[row] == "none"]
-    of_patterns = 1 - clf.predict_proba(none)[:, clf.classes_.tolist().index("none")]
+    claims = denoiser.background_claims_
+    assert len(claims) == 21 and (np.diff(claims) >= 0).all()
     # 5 % of 21 wafers: one of them may be above.
-    assert np.sort(of_patterns)[-2] < denoiser.min_pattern_probability_ <= of_patterns.max()
+    assert claims[-2] < denoiser.min_claim_ <= claims[-1]
+    claimed = [e.label != "none" for e in denoiser.explain(none)]
+    assert sum(claimed) == 1
 
 
 def test_groups_are_held_out_whole():
@@ -363,9 +379,9 @@ def test_groups_reach_every_fold_of_fit_transform():
 
     groups = np.arange(210) % 10
     clf = Watching("wafer_unet", **TINY | {"max_epochs": 1, "practice": 0.0})
-    denoiser = CamDenoiser(clf, calibration_fraction=0.5, cv=GroupKFold(2), random_state=0)
+    denoiser = CamDenoiser(clf, calibration_fraction=0.5, cv=GroupKFold(3), random_state=0)
     denoiser.fit_transform(wafers.maps, wafers.target, groups=groups)
-    assert len(seen) == 3
+    assert len(seen) >= 3  # in one fold at most they are too few
     for trained, aside in seen:
         of_both = [set(groups[rows_of(ids, wafers)]) for ids in (trained, aside)]
         assert not of_both[0] & of_both[1]
@@ -393,7 +409,9 @@ def test_with_too_little_to_calibrate_on_all_wafers_train(case):
     assert len(denoiser.estimator_.trained_) == len(rows)
     assert not hasattr(denoiser.estimator_, "calibrated_")
     assert denoiser.estimator_.temperature_ == 1
-    assert (denoiser.platt_, denoiser.calibration_, denoiser.threshold_) == (None, None, 0.5)
+    assert denoiser.platt_ is denoiser.calibration_ is None
+    wants_evidence = case in ("few wafers", "no none", "fraction 0")
+    assert denoiser.threshold_ == (None if wants_evidence else 0.5)
     assert len(denoiser.transform(wafers.maps[:5])) == 5
 
 
@@ -449,7 +467,8 @@ def test_a_none_is_cleared_only_where_it_is_sure():
     maps = labelled_wafers().maps
     options = {"no_pattern": "remove", "method": "evidence"}
     unsure = CamDenoiser(renamed("wafer_unet", 20.0), **options).fit(maps[:2]).explain(maps)
-    assert {e.label for e in unsure} > {"none"} and max(e.probability for e in unsure) < 0.5
+    assert {e.label for e in unsure} > {"none"}
+    assert {e.probability >= 0.5 for e in unsure if e.label == "none"} == {False}
     assert all(e.abstained for e in unsure)
     picky = CamDenoiser(renamed("wafer_unet"), min_probability=1.0, **options).fit(maps[:2])
     assert all(e.abstained for e in picky.explain(maps))
@@ -465,3 +484,34 @@ def test_where_no_fail_has_evidence_the_wafer_comes_back_flagged(threshold):
         maps = labelled_wafers().maps
         for grid, e in zip(maps, denoiser.explain(maps), strict=True):
             assert e.abstained and (e.kept == (grid == 2)).all()
+
+
+# Claims
+
+
+def test_a_claim_is_the_odds_of_a_pattern_times_the_fails_it_would_have():
+    wafers = labelled_wafers()
+    clf = copy.copy(brief_classifier()).set_params(precision="float32")
+    denoiser = CamDenoiser(
+        FrozenEstimator(clf), precision="float32", calibration_fraction=0, min_pattern_probability=0
+    ).fit(wafers.maps, wafers.target)
+    none = np.flatnonzero(wafers.target == "none")
+    of_none = 1 - clf.predict_proba(wafers.maps)[:, clf.classes_.tolist().index("none")]
+    claims = []
+    for row in none:
+        e = denoiser.explain([wafers.maps[row]])[0]
+        n_expected = e.saliency[wafers.maps[row] == 2].sum()
+        claims.append(np.log(of_none[row] / (1 - of_none[row]) * n_expected))
+    np.testing.assert_allclose(denoiser.background_claims_, np.sort(claims), atol=1e-3)
+
+
+def test_a_claim_by_probability_is_just_that():
+    wafers = labelled_wafers()
+    none = brief_classifier().classes_.tolist().index("none")
+    probability = 1 - brief_classifier().predict_proba(wafers.maps)[:, none]
+    for least in (0.2, 0.9):
+        denoiser = frozen(min_pattern_probability=least)
+        assert denoiser.min_claim_ is None
+        claimed = [e.label != "none" for e in denoiser.explain(wafers.maps)]
+        assert 0 < sum(claimed) < len(claimed)
+        np.testing.assert_array_equal(claimed, probability >= least)
