@@ -25,6 +25,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from camdenoise import CamDenoiser, WaferClassifier
+from camdenoise.features import WaferFeatures
 from camdenoise.filters import (
     ComponentPermutationFilter,
     ComponentSizeFilter,
@@ -50,6 +51,10 @@ class NumberClassifier(NumbersAsMaps, WaferClassifier):
 
 class NumberDenoiser(NumbersAsMaps, CamDenoiser):
     """A CamDenoiser that reads the checks' arbitrary numbers as die codes."""
+
+
+class NumberFeatures(NumbersAsMaps, WaferFeatures):
+    """A WaferFeatures that reads the checks' arbitrary numbers as die codes."""
 
 
 def number_filter(kind):
@@ -88,6 +93,7 @@ EXPECTED_FAILURES = {
         NumberClassifier(**FAST),
         # Component by component it would keep nearly all of the checks' short rows.
         NumberDenoiser(NumberClassifier(**FAST), cv=2, refine=None, threshold=0.9),
+        NumberFeatures(),
         *(made(**SMALL.get(kind, {})) for kind, made in NUMBER_FILTERS.items()),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),

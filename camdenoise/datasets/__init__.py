@@ -4,6 +4,7 @@ from camdenoise.datasets._mixed_wm38 import MIXED_CLASSES, MIXED_PATTERNS, load_
 from camdenoise.datasets._npz import load_wafer_maps, save_wafer_maps
 from camdenoise.datasets._patterns import CLASSES, PATTERN_CLASSES
 from camdenoise.datasets._planted import make_planted_wafers
+from camdenoise.datasets._products import product_groups
 from camdenoise.datasets._simulate import make_wafer_maps
 from camdenoise.datasets._wm811k import load_wm811k
 
@@ -17,5 +18,6 @@ __all__ = [
     "load_wm811k",
     "make_planted_wafers",
     "make_wafer_maps",
+    "product_groups",
     "save_wafer_maps",
 ]
