@@ -17,14 +17,13 @@ from camdenoise.faithfulness import BETTER
 from study import figures, findings, summary
 from study.bench.entries import EVIDENCE
 from study.bench.report import bench_section
-from study.comparison.report import (
-    backbones_section,
-    cams_section,
+from study.comparison.experiments import (
     discovery_section,
     learning_section,
     noise_section,
     resolution_section,
 )
+from study.comparison.report import backbones_section, cams_section
 from study.denoise import load_masks, load_saliency
 from study.denoisers import COMPONENTS, CONTROLS, OURS, denoiser
 from study.faithfulness import DEFAULT, USUAL

@@ -6,7 +6,7 @@ import base64
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -60,6 +60,10 @@ class Section:
     def _add(self, name: str, png: bytes, svg: bytes, alt: str, width: int) -> None:
         shown = {"name": name, "png": base64.b64encode(png).decode(), "alt": alt, "width": width}
         self.items.append(shown | {"svg": svg})
+
+
+#: What makes a part of the report gives: the part, where there is any, and its sentences.
+Made: TypeAlias = tuple[Section | None, list[str]]
 
 
 def save_figure(figure: Figure, stem: Path) -> None:

@@ -34,7 +34,7 @@ def reduced_profile():
     profile["classifier"] = TINY
     nets = {"test_resnet": 1, "wafer_unet": 1}
     profile["backbones"] |= {"nets": nets, "one_seed": ["wafer_unet"], "image_size": 16}
-    profile["backbones"]["classifier"] = TINY
+    profile["backbones"] |= {"classifier": TINY, "nets_on_products": ["test_resnet"]}
     profile["cams"] = {"methods": ["gradcam++"], "n_wafers": 12}
     profile["stages"] = ["backbones", "cams"]
     return profile
@@ -93,10 +93,11 @@ def test_every_net_is_tested_under_every_protocol(finished):
     there = set(zip(nets["protocol"], nets["backbone"], strict=True))
     every = {MAJORITY, "test_resnet", "wafer_unet"}
     expected = {(protocol, name) for protocol in (STRICT, PRODUCTS, LITERAL) for name in every}
-    assert there == expected - {(LITERAL, "wafer_unet")}
+    assert there == expected - {(LITERAL, "wafer_unet"), (PRODUCTS, "wafer_unet")}
     sizes = table(finished, "backbone_sizes").set_index(["protocol", "backbone"])
     assert sizes.loc[(STRICT, "wafer_unet"), "seeds"] == 1
     assert sizes.loc[(STRICT, "test_resnet"), "seeds"] == 2
+    assert sizes.loc[(PRODUCTS, "test_resnet"), "seeds"] == 1
     net = load_model(finished[0]["backbones-strict-0-0-test_resnet"] / MODEL).module_
     n_parameters = sum(p.numel() for p in net.parameters())
     assert sizes.loc[(STRICT, "test_resnet"), "parameters"] == n_parameters
@@ -140,8 +141,15 @@ def test_page_shows_the_tables_numbers(finished):
     )
     sizes = table(finished, "backbone_sizes").set_index(["protocol", "backbone"])
     by_metric = scores.set_index(["protocol", "backbone", "metric"])
+    predictions = table(finished, "backbone_predictions")
     for _, row in nets.iterrows():
         key = (row["protocol"], row["backbone"])
+        own = predictions[(predictions[["protocol", "backbone"]] == key).all(axis=1)]
+        by_seed = [
+            f1_score(part["label"], part["predicted"], average="macro", zero_division=0)
+            for _, part in own.groupby("seed")
+        ]
+        assert row["by seed"] == ", ".join(f"{score:.3f}" for score in by_seed)
         for metric in ("accuracy", "macro F1"):
             cell = by_metric.loc[(*key, metric)]
             numbers = f"{cell['mean']:.3f} ({cell['low']:.3f} to {cell['high']:.3f})"

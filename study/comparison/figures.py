@@ -17,6 +17,8 @@ from study.figures import STYLE
 # Told apart by their colour (Okabe & Ito 2008) and, in grey print, by marker and lightness.
 _COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 _MARKERS = ["o", "s", "^", "D", "v", "P"]
+# Abscissae whose values are chosen by ratios.
+_GEOMETRIC = ("share", "grid")
 _DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2))]
 
 
@@ -93,10 +95,17 @@ def curves(panels: dict[str, pd.DataFrame], x: Sequence[str], kind: str, y: str)
                 )  # fmt: skip
                 ax.fill_between(part[column], part["low"], part["high"], color=colour, alpha=0.1)
             ax.set(title=title, xlabel=column, ylabel=y)
-            ax.set_xticks(sorted(table[column].unique()))
+            ticks = sorted(table[column].unique())
+            if column in _GEOMETRIC:
+                ax.set_xscale("log")
+            ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            ax.minorticks_off()
             ax.grid(color="#e3e7eb", lw=0.7)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, ncols=len(labels), loc="outside upper center", frameon=False)
+        figure.legend(
+            handles, labels, ncols=len(labels), handlelength=3.5, loc="outside upper center",
+            frameon=False,
+        )  # fmt: skip
     return figure
 
 

@@ -57,18 +57,25 @@ def _backbones(profile: dict[str, Any], wafers: Task) -> list[Task]:
         tasks.append(Task(source[LITERAL], wafers.run, wafers.parameters | {"unique": False}))
     for protocol in protocols:
         for name, cost in ({MAJORITY: 0.1} | profile["backbones"]["nets"]).items():
-            if protocol != LITERAL or name not in _NOT_FOR_PICTURES:
+            if _is_compared(profile, protocol, name):
                 tasks += _trainings(profile, protocol, source[protocol], name, cost)
     return tasks
+
+
+def _is_compared(profile: dict[str, Any], protocol: str, name: str) -> bool:
+    if protocol == PRODUCTS:
+        return name in (MAJORITY, *profile["backbones"]["nets_on_products"])
+    return protocol != LITERAL or name not in _NOT_FOR_PICTURES
 
 
 def _trainings(profile, protocol: str, source: str, name: str, cost: float) -> list[Task]:
     asked = profile["backbones"]
     given = {"protocol": protocol, "backbone": name, "folds": profile["wafers"]["folds"]}
     given |= {"classifier": asked["classifier"], "image_size": asked["image_size"]}
-    # Products are a third view, and the seed draws the literal protocol's test wafers.
+    # Products are a third view only, and the seed draws the literal protocol's test wafers.
     folds = profile["test_folds"] if protocol == STRICT else profile["test_folds"][:1]
-    seeds = profile["seeds"][:1] if name in asked["one_seed"] else profile["seeds"]
+    once = protocol == PRODUCTS or name in asked["one_seed"]
+    seeds = profile["seeds"][:1] if once else profile["seeds"]
     tasks = []
     for fold in folds:
         for seed in seeds:

@@ -105,6 +105,17 @@ def classification_table(predictions: pd.DataFrame, by: list[str]) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
+def seed_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy and macro F1 of every net by seed: what an interval over lots does not hold."""
+    rows = []
+    keys = ["protocol", "backbone", "seed"]
+    for names, part in predictions.groupby(keys, sort=False):
+        totals = counts_by_group(part)[1].sum(axis=0)
+        scores = {ACCURACY: float(_accuracy(totals)), MACRO: float(_f1(totals).mean())}
+        rows.append(dict(zip(keys, names, strict=True)) | scores)
+    return pd.DataFrame(rows)
+
+
 def backbone_predictions(folders: dict[str, Path]) -> pd.DataFrame:
     """Predictions of every net under every protocol."""
     return gather(folders, "backbones", PREDICTIONS)
