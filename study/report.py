@@ -127,7 +127,8 @@ def _left_out(folders: dict[str, Path]) -> list[str]:
 
 def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
     predictions = summary.after_predictions(folders)
-    if predictions.empty:
+    # A later stage alone needs some of its nets only.
+    if predictions.empty or not set(CONTROLS).issubset(predictions["denoiser"]):
         return None, []
     tables["before_after"] = summary.accuracy_table(predictions)
     explained = "; ".join(
@@ -267,8 +268,8 @@ _LIMITS = (
     "answered here.",
     "Lots decide what may be split. Where the file names none, chunk stands in: up to about 250 "
     "consecutive wafers with the same die grid.",
-    "Wafers of one file and of few products: how nets do on later lots and other products is known "
-    "only as far as the protocol products tells.",
+    "All wafers are of one file. How nets do on other products is asked only by the protocol "
+    "products of the profiles paper and full, and how they do on later lots not at all.",
     "Figures are of few seeds, small pictures and few epochs, as the profile says; a net that is "
     "last here may be first when trained for longer.",
 )

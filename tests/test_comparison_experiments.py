@@ -10,7 +10,7 @@ from study.comparison import discovery, learning, noise
 from study.comparison.plan import DISCOVERY, LEARNING, NOISE
 from study.comparison.resolution import RANDOM_CAM
 from study.denoisers import OURS, RANDOM_NET
-from study.graph import run_all
+from study.graph import required, run_all
 from study.profiles import load_profile
 from study.report import write_report
 from study.summary import RAW
@@ -67,6 +67,15 @@ def test_every_experiment_has_its_part_of_the_page(finished):
     for stage in EXPERIMENTS:
         assert f"--only {stage}" in html
         assert {f"{stage}.png", f"{stage}.svg"} <= figures
+
+
+@pytest.mark.parametrize("stage", EXPERIMENTS)
+def test_one_stage_alone_makes_a_page(finished, tmp_path, stage):
+    tasks = required(plan.make_plan(reduced_profile(), None), [stage])
+    folders = {task.name: finished[0][task.name] for task in tasks}
+    html = write_report(tmp_path, tasks, folders, profile="paper", data=None).read_text()
+    assert f"--only {stage}" in html
+    assert not any(f"--only {other}<" in html for other in EXPERIMENTS if other != stage)
 
 
 def test_learning_curves(finished):
