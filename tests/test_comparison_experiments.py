@@ -29,7 +29,7 @@ def reduced_profile():
     profile["wafers"] |= {"n_simulated": 90, "folds": 2, "classes": CLASSES}
     profile["seeds"] = [0]
     profile["classifier"] = TINY
-    profile["learning"] = {"shares": [0.3, 1.0], "epochs": [1]}
+    profile["learning"] = {"shares": [0.3, 1.0], "epochs": [1], "n_seeds": 1}
     profile["discovery"] = {"n_wafers": 30}
     profile["noise"] = {"rates": [0.0, 0.2]}
     profile["resolution"] = {"classifier": TINY, "n_wafers": 6, "n_steps": 2}
@@ -80,7 +80,7 @@ def test_one_stage_alone_makes_a_page(finished, tmp_path, stage):
 
 def test_learning_curves(finished):
     curve = table(finished, "learning")
-    points = {(0.3, 2), (1.0, 2), (1.0, 1)}
+    points = {(0.3, 7), (1.0, 2), (1.0, 1)}
     assert set(zip(curve["share"], curve["epochs"], strict=True)) == points
     assert set(curve["denoiser"]) == set(LEARNING)
     of = curve[curve["metric"] == "accuracy"].set_index(["denoiser", "share", "epochs"])

@@ -27,9 +27,10 @@ def learning_section(folders: dict[str, Path], found: dict[str, pd.DataFrame]) -
         "Learning curves",
         [
             "The original claims that a classifier learns more efficiently from denoised wafers. "
-            "Here it is trained on shares of the training wafers, and for fewer epochs on all of "
-            "them, each time from scratch with a whole learning-rate cycle, and tested on wafers "
-            "denoised in the same way.",
+            "Here it is trained on shares of the training wafers, for the same number of steps "
+            "(so for more epochs on fewer wafers), and for fewer epochs on all of them; each time "
+            "from scratch with a whole learning-rate cycle, and tested on wafers denoised in the "
+            "same way.",
             "The nets that explain were trained on half of all training wafers, whatever the "
             "share: at small shares denoised wafers bring with them what those nets have learnt "
             "from other labels. A gain counts only where random weights do not reach it, and even "
@@ -37,19 +38,17 @@ def learning_section(folders: dict[str, Path], found: dict[str, pd.DataFrame]) -
         ],
     )
     accuracy = curve[curve["metric"] == ACCURACY]
-    most = accuracy["epochs"].max()
-    panels = {
-        "by share of the training wafers": accuracy[accuracy["epochs"] == most],
-        "by epochs": accuracy[accuracy["share"] == 1],
-    }
+    of_all = accuracy[accuracy["share"] == 1]
+    whole = (accuracy["share"] < 1) | (accuracy["epochs"] == of_all["epochs"].max())
+    panels = {"the same number of steps": accuracy[whole], "all training wafers": of_all}
     section.add_figure(
         "learning",
         figures.curves(panels, ["share", "epochs"], "denoiser", ACCURACY),
-        f"Accuracy by training wafers ({most} epochs) and by epochs; bands: {_BARS}.",
+        f"Accuracy by the share of the training wafers, and by epochs; bars: {_BARS}.",
     )
     section.add_table(_curve_shown(accuracy, ["share", "epochs"]), _GAIN)
     smallest = accuracy[accuracy["share"] == accuracy["share"].min()]
-    shortest = accuracy[(accuracy["share"] == 1) & (accuracy["epochs"] == accuracy["epochs"].min())]
+    shortest = of_all[of_all["epochs"] == of_all["epochs"].min()]
     said = [
         _gain_said(f"Learning from {smallest['share'].iloc[0]:.0%} of the wafers", smallest),
         _gain_said(f"Learning for {shortest['epochs'].iloc[0]} epoch(s)", shortest),
@@ -110,7 +109,7 @@ def noise_section(folders: dict[str, Path], found: dict[str, pd.DataFrame]) -> M
     section.add_figure(
         "noise",
         figures.curves(panels, ["rate", "rate"], "denoiser", "on the test wafers"),
-        f"Accuracy and macro F1 by the share of dies flipped; bands: {_BARS}.",
+        f"Accuracy and macro F1 by the share of dies flipped; bars: {_BARS}.",
     )
     accuracy = panels[ACCURACY]
     section.add_table(_curve_shown(accuracy, ["rate"]), _GAIN)
@@ -191,7 +190,7 @@ def resolution_section(folders: dict[str, Path], found: dict[str, pd.DataFrame])
     section.add_figure(
         "resolution",
         figures.curves(panels, ["grid"] * len(panels), "method", "area under the curve"),
-        f"Faithfulness by cells along a side of the CAM's grid; bands: {_BARS}.",
+        f"Faithfulness by cells along a side of the CAM's grid; bars: {_BARS}.",
     )
     shown = table[["metric", "method", "grid"]].assign(
         area=[with_interval(*row) for row in table[["mean", "low", "high"]].to_numpy()],

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from camdenoise import Explanation
 from camdenoise.plotting import plot_frequency, unit_wafer_mean
@@ -17,6 +18,11 @@ from study.figures import STYLE
 # Told apart by their colour (Okabe & Ito 2008) and, in grey print, by marker and lightness.
 _COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 _MARKERS = ["o", "s", "^", "D", "v", "P"]
+_AXES = {
+    "share": "share of the training wafers",
+    "rate": "share of the dies flipped",
+    "grid": "cells along a side of the CAM's grid",
+}
 # Abscissae whose values are chosen by ratios.
 _GEOMETRIC = ("share", "grid")
 _DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2))]
@@ -86,27 +92,39 @@ def curves(panels: dict[str, pd.DataFrame], x: Sequence[str], kind: str, y: str)
             1, len(panels), figsize=(8.4, 3.6), layout="constrained", squeeze=False
         )
         for ax, (title, table), column in zip(axes[0], panels.items(), x, strict=True):
-            for number, name in enumerate(table[kind].drop_duplicates()):
+            names = table[kind].drop_duplicates().tolist()
+            for number, name in enumerate(names):
                 part = table[table[kind] == name].sort_values(column)
-                colour, dashes = _COLOURS[number], _DASHES[number]
+                # Beside each other, by some points, so that every bar can be seen.
+                points = 5 * (number - (len(names) - 1) / 2)
+                aside = ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)
+                style = {"color": _COLOURS[number], "transform": ax.transData + aside}
+                ax.vlines(part[column], part["low"], part["high"], lw=1, **style)
                 ax.plot(
-                    part[column], part["mean"], _MARKERS[number], ls=dashes, ms=5, color=colour,
-                    label=name,
+                    part[column], part["mean"], marker=_MARKERS[number], ms=5,
+                    ls=_DASHES[number], label=name, **style,
                 )  # fmt: skip
-                ax.fill_between(part[column], part["low"], part["high"], color=colour, alpha=0.1)
-            ax.set(title=title, xlabel=column, ylabel=y)
+            ax.set_ylim(*_with_margin(table["low"].min(), table["high"].max()))
+            ax.set(title=title, xlabel=_AXES.get(column, column), ylabel=y)
             ticks = sorted(table[column].unique())
             if column in _GEOMETRIC:
                 ax.set_xscale("log")
+                ax.set_xlim(ticks[0] / 1.3, ticks[-1] * 1.3)
+            else:
+                ax.set_xlim(*_with_margin(ticks[0], ticks[-1]))
             ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             ax.minorticks_off()
             ax.grid(color="#e3e7eb", lw=0.7)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
+        lines = axes[0, 0].lines
         figure.legend(
-            handles, labels, ncols=len(labels), handlelength=3.5, loc="outside upper center",
-            frameon=False,
-        )  # fmt: skip
+            handles=lines, ncols=3, handlelength=4, loc="outside upper center", frameon=False
+        )
     return figure
+
+
+def _with_margin(low: float, high: float) -> tuple[float, float]:
+    margin = 0.08 * (high - low)
+    return low - margin, high + margin
 
 
 def class_f1(table: pd.DataFrame) -> Figure:
