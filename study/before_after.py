@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from camdenoise import WaferClassifier
+from camdenoise import WaferClassifier, save_model
 from study.denoise import load_masks
 from study.denoisers import REGION
-from study.models import PREDICTIONS, predictions
+from study.models import MODEL, PREDICTIONS, predictions
 from study.wafers import load, pick
 
 
@@ -67,3 +67,4 @@ def train(
     table = predictions(clf, wafers, test, pick(maps, test))
     table.insert(0, "denoiser", name)
     table.to_csv(folder / PREDICTIONS, index=False)
+    save_model(clf.set_params(progress=False), folder / MODEL)

@@ -8,6 +8,7 @@ from typing import Any
 
 from study import before_after, denoise, faithfulness, models, plants, truth, wafers
 from study.bench.plan import bench_tasks
+from study.comparison.plan import comparison_tasks
 from study.denoisers import COMPONENTS, CONTROLS, MEDIAN, OURS, PLAIN
 from study.graph import Task, slug
 
@@ -42,7 +43,7 @@ def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:
         tasks += planted
         for seed in profile["seeds"]:
             tasks += _tasks_of_fold(profile, planted, fold, seed)
-    return tasks
+    return tasks + comparison_tasks(profile, tasks[0])
 
 
 def _plants(profile: dict[str, Any], chosen: dict[str, Any], fold: int) -> list[Task]:
