@@ -164,5 +164,5 @@ def _verdict_on_gain(rows: pd.DataFrame) -> str:
         )
     said = "a gain larger than that of every mask that cannot tell pattern from noise"
     if "mask alone" in rows.index and not rows.loc["mask alone", "short_low"] > 0:
-        said += "; but the mask alone does as well, so its shape may be what tells"
+        said += "; the mask alone, without the fails, does as well"
     return said
