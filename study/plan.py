@@ -88,9 +88,7 @@ def _after(stage: str, name: str, source: str, training: dict[str, Any]) -> Task
     return Task(task, before_after.train, parameters, ("wafers", source), 10)
 
 
-def _controls(
-    profile: dict[str, Any], which: dict[str, int], parts: list[str]
-) -> list[Task]:
+def _controls(profile: dict[str, Any], which: dict[str, int], parts: list[str]) -> list[Task]:
     """Make the masks of the controls and train on each; with another backbone if one is named."""
     key, names = f"{which['fold']}-{which['seed']}", list(CONTROLS)
     training = which | {"classifier": profile["classifier"]}

@@ -259,6 +259,11 @@ def leak():
 
 
 @pytest.fixture(scope="module")
+def summary_of_leak(leak):
+    return leak.summary().set_index("condition")
+
+
+@pytest.fixture(scope="module")
 def honest():
     maps, target = two_sided_wafers()
     return leakage_report(
@@ -266,8 +271,8 @@ def honest():
     )
 
 
-def test_a_leak_is_called_out(leak):
-    summary = leak.summary().set_index("condition")
+def test_a_leak_is_called_out(summary_of_leak):
+    summary = summary_of_leak
     assert summary.loc[DENOISED, "gain_low"] > 0.05
     verdict = summary.loc[DENOISED, "verdict"]
     assert "class mean" in verdict and verdict.endswith("It may be leakage")
@@ -306,11 +311,10 @@ def test_rows_of_the_report(leak):
     assert (marked[DENOISED] < marked[RAW]).any()
 
 
-def test_differences_are_paired(leak):
-    summary = leak.summary().set_index("condition")
+def test_differences_are_paired(leak, summary_of_leak):
     right = leak.predictions.assign(right=lambda p: p["label"] == p["predicted"])
     by_wafer = right.pivot(index="wafer", columns="condition", values="right").astype(float)
-    for name, row in summary.drop(RAW).iterrows():
+    for name, row in summary_of_leak.drop(RAW).iterrows():
         gain = by_wafer[name] - by_wafer[RAW]
         assert row["gain"] == pytest.approx(gain.mean())
         standard_error = gain.std() / np.sqrt(len(gain))

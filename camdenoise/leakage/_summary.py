@@ -15,6 +15,9 @@ from camdenoise.metrics import bootstrap_interval, holm, sign_flip_test
 #: Names of the conditions that are no controls.
 RAW, DENOISED = "raw", "denoised"
 
+_COLUMNS = ["condition", "accuracy", "macro_f1", "gain", "gain_low", "gain_high", "p"]
+_COLUMNS += ["short", "short_low", "short_high"]
+
 
 def fold_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     """Score the predictions of each fold and condition, see `LeakageReport.folds`."""
@@ -85,23 +88,21 @@ def leakage_summary(predictions: pd.DataFrame, *, random_state: Any = 0) -> pd.D
     right, groups = _by_wafer(predictions)
     rng = check_random_state(random_state)
     rows = []
-    for condition in right:
-        of_condition = predictions[predictions["condition"] == condition]
-        macro = f1_score(
-            of_condition["label"], of_condition["predicted"], average="macro", zero_division=0
-        )
+    for condition, part in predictions.groupby("condition", sort=False):
+        macro = f1_score(part["label"], part["predicted"], average="macro", zero_division=0)
         row = {"condition": condition, "accuracy": right[condition].mean(), "macro_f1": macro}
-        row |= _difference("gain", right[condition] - right[RAW], groups, rng)
-        row["p"] = sign_flip_test(right[condition] - right[RAW], groups=groups, random_state=rng)
-        row |= _difference("short", right[DENOISED] - right[condition], groups, rng)
+        if condition != RAW:
+            gain = right[condition] - right[RAW]
+            row |= _difference("gain", gain, groups, rng)
+            row["p"] = sign_flip_test(gain.tolist(), groups=groups, random_state=rng)
+        if condition not in (RAW, DENOISED):
+            row |= _difference("short", right[DENOISED] - right[condition], groups, rng)
         rows.append(row)
-    table = pd.DataFrame(rows)
-    others = table["condition"] != RAW
-    table.loc[~others, ["gain", "gain_low", "gain_high", "p"]] = np.nan
-    table.loc[others, "p"] = holm(table.loc[others, "p"].tolist())
-    compared = ~table["condition"].isin([RAW, DENOISED])
-    table.loc[~compared, ["short", "short_low", "short_high"]] = np.nan
-    table["verdict"] = ["" if row["condition"] == RAW else _verdict(row, table) for row in rows]
+    table = pd.DataFrame(rows).reindex(columns=_COLUMNS)
+    tested = table["p"].notna()
+    table.loc[tested, "p"] = holm(table.loc[tested, "p"].tolist())
+    by_condition = table.set_index("condition")
+    table["verdict"] = [_verdict(name, row, by_condition) for name, row in by_condition.iterrows()]
     return table
 
 
@@ -133,19 +134,21 @@ def _difference(name: str, values: pd.Series, groups: list, rng) -> dict[str, fl
     return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
 
 
-def _verdict(row: dict, table: pd.DataFrame) -> str:
+def _verdict(condition: str, row: pd.Series, rows: pd.DataFrame) -> str:
+    if condition == RAW:
+        return ""
     gain = _gain(row)
-    if row["condition"] == DENOISED:
-        return gain if gain != "a gain" else _verdict_on_gain(table.set_index("condition"))
+    if condition == DENOISED:
+        return _verdict_on_gain(rows) if gain == "a gain" else gain
     if row["short_low"] > 0:
         return f"{gain}; less than denoised"
     said = "more than denoised" if row["short_high"] < 0 else "not told apart from denoised"
-    if gain == "a gain" and row["condition"] in CONTROLS:
-        said += f": {CONTROLS[row['condition']].gain_means}"
+    if gain == "a gain" and condition in CONTROLS:
+        said += f": {CONTROLS[condition].gain_means}"
     return f"{gain}; {said}"
 
 
-def _gain(row: dict) -> str:
+def _gain(row: pd.Series) -> str:
     if row["gain_low"] > 0:
         return "a gain"
     return "a loss" if row["gain_high"] < 0 else "no gain shown"
