@@ -1,6 +1,6 @@
 """Pictures of wafer maps: the map itself, what was kept and removed of it, many of them stacked.
 
-Beside them the curves that tell how faithful a saliency is.
+Beside them the curves that tell how faithful a saliency is, and what is gained under each control.
 
 Every function draws into the Axes it is given, or into new ones, and returns them; none shows a
 figure or changes matplotlib's settings. A removed fail has a colour of its own: it is not part of
@@ -15,6 +15,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba
 
@@ -22,6 +23,7 @@ from camdenoise._denoising import Explanation
 from camdenoise._maps import FAIL, NO_DIE, check_wafer_map
 from camdenoise._unit_wafer import unit_wafer_mean
 from camdenoise.faithfulness import area_under_curve
+from camdenoise.leakage import BLIND, DENOISED, RAW
 
 __all__ = [
     "PALETTES",
@@ -29,6 +31,7 @@ __all__ = [
     "plot_explanation",
     "plot_faithfulness_curves",
     "plot_frequency",
+    "plot_leakage",
     "plot_wafer_map",
     "unit_wafer_mean",
 ]
@@ -53,6 +56,11 @@ _LINES = [
     ("#56b4e9", (0, (8, 2))),
 ]
 _BASELINE = ("#b5bac0", "-")
+
+# Bars: what is judged, masks that cannot tell pattern from noise, other controls.
+_DENOISED_BAR = {"color": "#b3364b", "label": "denoised"}
+_BLIND_BAR = {"color": "#e6c667", "hatch": "///", "label": "cannot tell pattern from noise"}
+_OTHER_BAR = {"color": "#dfe3e8", "label": "other controls"}
 
 
 def _colours(palette: str) -> ListedColormap:
@@ -253,4 +261,53 @@ def plot_faithfulness_curves(
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of the dies changed")
     ax.set_ylabel("probability of the class")
     ax.legend(frameon=False)
+    return ax
+
+
+def plot_leakage(summary: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the gain in accuracy by denoising and under each control, with its interval.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As `camdenoise.leakage.LeakageReport.summary` gives it.
+    ax : Axes, default=None
+        Where to draw; a new figure where None.
+
+    Returns
+    -------
+    Axes
+        The band is the interval of the gain by denoising: a hatched bar that ends in it or beyond
+        is a control that may explain the gain.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from camdenoise.plotting import plot_leakage
+    >>> summary = pd.DataFrame({
+    ...     "condition": ["raw", "denoised", "equal area"], "accuracy": [0.8, 0.9, 0.7],
+    ...     "gain": [float("nan"), 0.1, -0.1], "gain_low": [float("nan"), 0.05, -0.15],
+    ...     "gain_high": [float("nan"), 0.15, -0.05],
+    ... })
+    >>> [text.get_text() for text in plot_leakage(summary).get_yticklabels()]
+    ['denoised', 'equal area']
+    """
+    if ax is None:
+        ax = plt.subplots(figsize=(6.4, 0.32 * len(summary) + 1.2), layout="constrained")[1]
+    rows = summary.set_index("condition")
+    names = [name for name in rows.index if name != RAW]
+    for place, name in enumerate(names):
+        row = rows.loc[name]
+        style = _BLIND_BAR if name in BLIND else _OTHER_BAR
+        style = _DENOISED_BAR if name == DENOISED else style
+        ax.barh(place, row["gain"], height=0.68, edgecolor="#6b7681", lw=0.5, **style)
+        ax.plot([row["gain_low"], row["gain_high"]], [place] * 2, color="#27313b", lw=1.4)
+    low, high = rows.loc[DENOISED, ["gain_low", "gain_high"]]
+    ax.axvspan(low, high, color=_DENOISED_BAR["color"], alpha=0.12, lw=0, zorder=0)
+    ax.axvline(0, color="#27313b", lw=0.8)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set_xlabel(f"accuracy less that on raw wafers ({rows.loc[RAW, 'accuracy']:.3f})")
+    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    ax.legend(handles.values(), handles.keys(), frameon=False, fontsize="small")
     return ax
