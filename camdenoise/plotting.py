@@ -58,9 +58,13 @@ _LINES = [
 _BASELINE = ("#b5bac0", "-")
 
 # Bars: what is judged, masks that cannot tell pattern from noise, other controls.
-_DENOISED_BAR = {"color": "#b3364b", "label": "denoised"}
-_BLIND_BAR = {"color": "#e6c667", "hatch": "///", "label": "cannot tell pattern from noise"}
-_OTHER_BAR = {"color": "#dfe3e8", "label": "other controls"}
+_DENOISED_BAR: dict[str, Any] = {"color": "#b3364b", "label": "denoised"}
+_BLIND_BAR: dict[str, Any] = {
+    "color": "#e6c667",
+    "hatch": "///",
+    "label": "cannot tell pattern from noise",
+}
+_OTHER_BAR: dict[str, Any] = {"color": "#dfe3e8", "label": "other controls"}
 
 
 def _colours(palette: str) -> ListedColormap:

@@ -27,26 +27,15 @@ def make_masks(
         Whether there are nets of an independent architecture.
     """
     wafers = load(needed["wafers"])
-    fit = CrossFit(
-        wafers.maps,
-        wafers.target,
-        train=np.flatnonzero(wafers.fold != fold),
-        models=_denoisers(needed, wafers, fold, f"models-{fold}-{seed}"),
-        independent=_denoisers(needed, wafers, fold, f"independent-{fold}-{seed}")
-        if independent
-        else (),
-    )
-    names = {name: f"control: {name}" for name in CONTROLS}
-    if not independent:
-        names = {name: shown for name, shown in names.items() if shown != INDEPENDENT}
-    rngs = np.random.default_rng(seed).spawn(len(names))
-    save_masks(
-        folder,
-        {
-            shown: CONTROLS[name].masks(fit, rng)
-            for (name, shown), rng in zip(names.items(), rngs, strict=True)
-        },
-    )
+    stages = ("models", "independent") if independent else ("models",)
+    models = [_denoisers(needed, wafers, fold, f"{stage}-{fold}-{seed}") for stage in stages]
+    fit = CrossFit(wafers.maps, wafers.target, np.flatnonzero(wafers.fold != fold), *models)
+    masks = {}
+    for number, (name, control) in enumerate(CONTROLS.items()):
+        shown = f"control: {name}"
+        if shown != INDEPENDENT or independent:
+            masks[shown] = control.masks(fit, np.random.default_rng([seed, number]))
+    save_masks(folder, masks)
 
 
 def _denoisers(needed: dict[str, Path], wafers, fold: int, models: str) -> list:

@@ -26,10 +26,11 @@ def run(folder: Path, needed: dict[str, Path], *, fold: int, seed: int) -> None:
         Which nets to use.
     """
     wafers = load(needed["wafers"])
+    nets = unseen_by(needed, wafers, fold, f"models-{fold}-{seed}")
     masks, summaries = {}, []
     for name in DENOISERS[1:]:
         marked: list[np.ndarray] = [np.empty(0)] * len(wafers.maps)
-        for part, (clf, rows) in unseen_by(needed, wafers, fold, f"models-{fold}-{seed}").items():
+        for part, (clf, rows) in nets.items():
             why = dict(zip(rows.tolist(), explain(name, clf, pick(wafers.maps, rows)), strict=True))
             for row, explanation in why.items():
                 marked[row] = explanation.kept

@@ -78,12 +78,13 @@ def _plain_cam(table: pd.DataFrame) -> str:
 def of_before_after(predictions: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     """Say what denoising does to the accuracy, beside the controls."""
     rows = table.set_index("denoiser")
-    gain = accuracy_gain(predictions, OURS)
-    accuracies = (
-        f"Accuracy on raw wafers {_percent(rows.loc[RAW])}, on wafers denoised by {OURS} "
-        f"{_percent(rows.loc[OURS])}: {_points(gain)}."
-    )
-    said = [f"{accuracies} {_verdict(gain, rows)}"]
+    said = []
+    if OURS in rows.index:
+        gain = accuracy_gain(predictions, OURS)
+        said.append(
+            f"Accuracy on raw wafers {_percent(rows.loc[RAW])}, on wafers denoised by {OURS} "
+            f"{_percent(rows.loc[OURS])}: {_points(gain)}. {_verdict(gain, rows)}"
+        )
     if TRUE_CLASS in rows.index:
         said.append(_leak(rows, accuracy_gain(predictions, TRUE_CLASS)))
     return said

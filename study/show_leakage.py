@@ -59,9 +59,12 @@ def main(arguments: list[str] | None = None) -> None:
     ax = plot_leakage(summary)
     ax.figure.savefig(options.out, dpi=100, pil_kwargs={"optimize": True})
     plt.close(ax.figure)
-    print(to_markdown(summary.set_index("condition"), 3))
-    marked = report.folds().groupby("condition", sort=False)["marked"].mean()
-    print(f"\nFailing dies of a wafer, on average:\n\n{marked.round(1).to_string()}")
+    table = summary.set_index("condition")
+    verdicts = table.pop("verdict")
+    table["marked"] = report.predictions.groupby("condition")["marked"].mean()
+    print(to_markdown(table, 3), "\n")
+    for condition, verdict in verdicts.iloc[1:].items():
+        print(f"- {condition}: {verdict}")
 
 
 if __name__ == "__main__":

@@ -436,6 +436,12 @@ def test_what_cannot_be_done_is_refused_before_any_training(wafers, monkeypatch)
         report(CamDenoiser(), groups=[1, 2, 3])
     with pytest.raises(ValueError, match="in no test fold; use a splitter that tests every wafer"):
         report(CamDenoiser(cv=ShuffleSplit(1, random_state=0)))
+    with pytest.raises(ValueError, match="y has one class only, 'Center'"):
+        leakage_report(PixelClassifier(), StampingDenoiser(), wafers.maps[:9], ["Center"] * 9, cv=3)
+    rare = np.array(["Center"] * 110 + ["Loc"] * 5 + ["Scratch"] * 5)
+    lots = np.arange(120) // 5  # all of Loc are in one lot
+    with pytest.raises(ValueError, match="Class 'Loc' is missing from the training wafers of a"):
+        leakage_report(WaferClassifier(), CamDenoiser(), wafers.maps, rare, groups=lots, cv=2)
     with pytest.raises(ValueError, match="the conditions are raw, equal area"):
         leakage_summary(predictions(raw=60, equal_area=90))
 

@@ -247,6 +247,17 @@ def test_every_control_has_masks_and_accuracies(finished):
     assert set(CONTROLS) < set(table["denoiser"])
 
 
+@pytest.mark.parametrize("stage", ["before_after", "controls"])
+def test_a_report_of_one_of_both_stages(finished, tmp_path, stage):
+    tasks, folders, _ = finished
+    chosen = required(tasks, [stage])
+    some = {task.name: folders[task.name] for task in chosen}
+    page = write_report(tmp_path, chosen, some, profile="quick", data=None)
+    html = page.read_text()
+    assert ("masks made for the true class" in html) == (stage == "controls")
+    assert ("on wafers denoised by" in html) == (stage == "before_after")
+
+
 def test_the_independent_architecture_is_trained_where_one_is_named():
     profile = load_profile("quick")
     without = {task.name for task in plan.make_plan(profile | {"controls": {}}, None)}

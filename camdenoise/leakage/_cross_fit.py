@@ -19,7 +19,7 @@ from camdenoise._denoising import Explanation
 Models: TypeAlias = Sequence[tuple[Any, np.ndarray]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CrossFit:
     """The wafers of one fold, and denoisers that have not seen those that they explain.
 

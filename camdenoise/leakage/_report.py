@@ -26,7 +26,7 @@ _INDEPENDENT = "independent architecture"
 _COLUMNS = ["fold", "wafer", "group", "condition", "label", "predicted", "marked"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LeakageReport:
     """Predictions of a classifier on raw, denoised and control wafers, and what follows from them.
 
@@ -173,6 +173,11 @@ def leakage_report(
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     folds = splits(cv, target, groups)
     inner = [inner_splits(denoiser, *_taken(train, target, groups)) for train, _ in folds]
+    _check_classes(
+        names,
+        target,
+        [train[part] for (train, _), parts in zip(folds, inner, strict=True) for part, _ in parts],
+    )
     n_fits = len(denoisers) * sum(len(parts) + 1 for parts in inner)
     tables = []
     with tqdm(
@@ -215,6 +220,23 @@ def _chosen(controls: str | Sequence[str], denoiser: Any) -> list[str]:
                 f"choose from {', '.join(possible)}, or pass controls='all'."
             )
     return asked
+
+
+def _check_classes(names: list[str], target: np.ndarray, trainings: list[np.ndarray]) -> None:
+    """Refuse folds in which a class could not be explained, because no net would know it."""
+    classes = np.unique(target).tolist()
+    if len(classes) < 2:
+        raise ValueError(f"y has one class only, {classes[0]!r}; at least two are needed.")
+    if not any(CONTROLS[name].needs == "classes" for name in names):
+        return
+    for rows in trainings:
+        missing = set(classes) - set(target[rows].tolist())
+        if missing:
+            raise ValueError(
+                f"Class {min(missing)!r} is missing from the training wafers of a fold, so no mask "
+                "can be made for it there. Use fewer folds, here or in the denoiser's cv, or leave "
+                "out classes of few groups."
+            )
 
 
 def _check_independent(backbone: str, classifier: Any, denoiser: CamDenoiser) -> None:
