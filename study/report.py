@@ -140,7 +140,8 @@ def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
             "A new classifier is trained on denoised wafers and tested on denoised wafers. Every "
             "wafer is denoised by a net that was not trained on it, for the class that the net "
             "predicts.",
-            f"Controls: {explained}.",
+            "Controls, and what it would mean if one of them gained as much: "
+            f"{explained} (docs/leakage.md).",
         ],
     )
     section.add_figure(

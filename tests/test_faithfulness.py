@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier, WaferMapError
 from camdenoise._backbones import make_backbone
+from camdenoise._untrained import untrained_net
 from camdenoise.faithfulness import (
     CURVES,
     RANDOM,
@@ -29,7 +30,7 @@ from camdenoise.faithfulness import (
 )
 from camdenoise.faithfulness._imputation import fail_probability, impute
 from camdenoise.faithfulness._perturbation import die_order, variants
-from camdenoise.faithfulness._weights import _fresh_net, _rank_correlation
+from camdenoise.faithfulness._weights import _rank_correlation
 
 
 class FirstColumn(ClassifierMixin, BaseEstimator):
@@ -346,7 +347,7 @@ def test_random_weights_are_not_those_that_training_began_with(classifier):
         initial = make_backbone("wafer_resnet", 3, width=classifier.width)
     before, drawn = (
         torch.cat([values.flatten() for values in net.parameters() if values.ndim > 1])
-        for net in (initial, _fresh_net(classifier, 0))
+        for net in (initial, untrained_net(classifier, 0))
     )
     trained = torch.cat([v.flatten() for v in classifier.module_.parameters() if v.ndim > 1])
     assert torch.corrcoef(torch.stack([before, trained]))[0, 1] > 0.3
