@@ -6,7 +6,8 @@ maps to find all of it and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ _LABEL_SMOOTHING = 0.02
 # Practice wafers are noisier than others and of all classes alike: a label there says less of how
 # likely a class is.
 _PRACTICE_WEIGHT = 0.3
+_BATCHES_TO_SETTLE = 200
 
 
 class Lesson(NamedTuple):
@@ -116,7 +118,7 @@ def _epochs_to_show(target: np.ndarray, n_epochs: int) -> np.ndarray:
     """
     without = target == BACKGROUND
     n_without = int(without.sum())
-    times_as_many = round(n_without / max(1, len(target) - n_without))
+    times_as_many = n_without // max(1, len(target) - n_without)
     return np.where(without, np.clip(times_as_many, 1, n_epochs), 1)
 
 
@@ -186,15 +188,30 @@ class EvidenceNet(WaferNet):
         super().__init__(*args, **kwargs)
         self.columns = columns
 
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        """Halfway through, settle what the batch norms subtract and divide by."""
+        super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
+        if self.history[-1, "epoch"] == self._first_half + 1:
+            settle_norms(self, self.get_iterator(dataset_train, training=True))
+
+    @property
+    def _first_half(self) -> int:
+        return -(-self.max_epochs // 2)
+
     def infer(self, x, **fit_params):
         """Return the logits of a batch, and the evidence maps behind them."""
         module, outputs = self.module_, {}
-        if module.training and self.history[-1, "epoch"] > -(-self.max_epochs // 2):
+        if module.training and self.history[-1, "epoch"] > self._first_half:
             _fix_norms(module)
+        features = self.infer_stages(x, outputs)
+        return module.classify_by_evidence(features, outputs, learn=bool(self.columns))
+
+    def infer_stages(self, x, outputs: dict | None = None) -> torch.Tensor:
+        """Return the output of the last stage; put those that are needed later into `outputs`."""
+        module, outputs = self.module_, {} if outputs is None else outputs
         planes = x["x"].to(self.device).contiguous(memory_format=memory_order(module))
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bfloat16):
-            features = module.advance(planes, outputs, module.layer_names)
-        return module.classify_by_evidence(features, outputs, learn=bool(self.columns))
+            return module.advance(planes, outputs, module.layer_names)
 
     def get_loss(self, y_pred, y_true, X=None, *args, **kwargs):
         """Return the weighted cross-entropy of the labels plus the loss of the known patterns."""
@@ -212,6 +229,35 @@ class EvidenceNet(WaferNet):
         fails = X["x"][known][:, FAIL].to(device)
         of_patterns = pattern_loss(evidence[known][:, list(self.columns)], truth, fails)
         return of_labels + of_patterns * known.float().mean().to(device)
+
+
+def settle_norms(net: EvidenceNet, batches: Iterable) -> None:
+    """Average the statistics of all batch norms over many batches.
+
+    Running averages follow the last few batches, which may be of one size by chance.
+
+    Parameters
+    ----------
+    net : EvidenceNet
+    batches : iterable of (inputs, labels)
+        The first few hundred are used.
+
+    References
+    ----------
+    .. [1] Y. Wu, J. Johnson, "Rethinking 'Batch' in BatchNorm", 2021, arXiv:2105.07576 (precise
+       batch norm).
+    """
+    net.module_.train()
+    norms = [layer for layer in net.module_.modules() if isinstance(layer, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average of all batches
+    with torch.no_grad():
+        for inputs, _ in islice(batches, _BATCHES_TO_SETTLE):
+            net.infer_stages(inputs)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _fix_norms(module: nn.Module) -> None:
