@@ -14,6 +14,7 @@ from camdenoise.filters import (
 )
 from camdenoise.leakage import BLIND as BLIND_CONTROLS
 from camdenoise.leakage import CONTROLS as LEAKAGE_CONTROLS
+from camdenoise.leakage import CrossFit
 
 NOTHING = "nothing removed"
 MEDIAN = "median 3x3"
@@ -29,7 +30,7 @@ DENOISERS = (NOTHING, MEDIAN, NEIGHBOURS, COMPONENTS, LARGEST, PLAIN, OURS)
 #: What a gain under each control would mean, by its name in tables.
 CONTROLS = {f"control: {name}": c.gain_means for name, c in LEAKAGE_CONTROLS.items()}
 TRUE_CLASS, REGION = "control: true class", "control: mask alone"
-INDEPENDENT = "control: independent architecture"
+RANDOM_NET, INDEPENDENT = "control: random weights", "control: independent architecture"
 #: Controls that a gain must be larger than.
 RIVALS = (*(f"control: {name}" for name in BLIND_CONTROLS), REGION)
 
@@ -60,3 +61,21 @@ def explain(name: str, clf: WaferClassifier, maps: list[np.ndarray]) -> list[Exp
         The wafers.
     """
     return denoiser(name, clf, maps).explain(maps)
+
+
+def kept_by(name: str, clf: WaferClassifier, maps: list[np.ndarray], seed: int) -> list[np.ndarray]:
+    """Return the fails that a denoiser keeps of each wafer, or the control with random weights.
+
+    Parameters
+    ----------
+    name, clf, maps
+        As in `explain`; `RANDOM_NET`, too.
+    seed : int
+        For random weights.
+    """
+    if name != RANDOM_NET:
+        return [why.kept for why in explain(name, clf, maps)]
+    every = np.arange(len(maps))
+    fit = CrossFit(maps, np.array([]), every[:0], [(denoiser(OURS, clf, maps), every)])
+    control = LEAKAGE_CONTROLS[name.removeprefix("control: ")]
+    return control.masks(fit, np.random.default_rng(seed))

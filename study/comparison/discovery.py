@@ -20,7 +20,7 @@ from camdenoise._component_planes import input_planes
 from camdenoise._encoding import encode_maps
 from camdenoise._maps import FAIL
 from study.before_after import denoised
-from study.denoisers import NOTHING, explain
+from study.denoisers import kept_by
 from study.faithfulness import balanced
 from study.summary import RAW
 from study.wafers import load, pick
@@ -78,9 +78,7 @@ def cluster(
 
 
 def _denoise(name: str, clf, maps: list[np.ndarray], seed: int) -> list[np.ndarray]:
-    # No labels here: none of these methods looks at them.
-    found = explain(name, clf, maps, np.array([NOTHING] * len(maps)), seed)
-    return [denoised(grid, why.kept) for grid, why in zip(maps, found, strict=True)]
+    return [denoised(*pair) for pair in zip(maps, kept_by(name, clf, maps, seed), strict=True)]
 
 
 def of_dies(maps: list[np.ndarray]) -> np.ndarray:

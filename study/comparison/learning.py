@@ -49,6 +49,7 @@ def train(
     fold: int,
     seed: int,
     name: str,
+    source: str,
     share: float,
     epochs: int,
     classifier: dict[str, Any],
@@ -63,6 +64,8 @@ def train(
         As in `study.models`.
     name : str
         What the wafers were denoised by, a control among them, or raw ones.
+    source : str
+        The task that made its masks.
     share : float
         Of the training wafers.
     epochs : int
@@ -72,7 +75,7 @@ def train(
     """
     wafers = load(needed["wafers"])
     method = NOTHING if name == RAW else name
-    masks = load_masks(needed[f"denoise-{fold}-{seed}"], method, wafers.maps)
+    masks = load_masks(needed[source], method, wafers.maps)
     maps = [denoised(*pair) for pair in zip(wafers.maps, masks, strict=True)]
     rows = share_of(wafers.target, np.flatnonzero(wafers.fold != fold), share, seed)
     test = np.flatnonzero(wafers.fold == fold)

@@ -9,8 +9,7 @@ import pandas as pd
 
 from camdenoise import load_model
 from study.before_after import denoised
-from study.denoisers import REGION, explain, mask
-from study.graph import slug
+from study.denoisers import kept_by
 from study.models import MODEL, PREDICTIONS, predictions
 from study.summary import RAW
 from study.wafers import load, pick
@@ -42,7 +41,7 @@ def predict_flipped(
     fold: int,
     seed: int,
     rates: list[float],
-    names: list[str],
+    nets: dict[str, str],
 ) -> None:
     """Write the predictions of nets trained on wafers as they are, for flipped test wafers.
 
@@ -57,27 +56,20 @@ def predict_flipped(
         Which nets to use; the wafers are those of the test fold.
     rates : list of float
         Shares of the dies to flip. All methods see the same flips.
-    names : list of str
-        Denoisers and controls of the stage before_after.
+    nets : dict of str to str
+        For denoisers and controls, the tasks that trained a net on wafers denoised by them.
     """
     wafers = load(needed["wafers"])
     rows = np.flatnonzero(wafers.fold == fold)
     raw = load_model(needed[f"models-{fold}-{seed}-all"] / MODEL)
-    nets = {
-        name: load_model(needed[f"before_after-{fold}-{seed}-{slug(name)}"] / MODEL)
-        for name in names
-    }
+    classifiers = {name: load_model(needed[task] / MODEL) for name, task in nets.items()}
     tables = []
     for rate in rates:
         rng = np.random.default_rng(seed)
         maps = [flipped(grid, rate, rng) for grid in pick(wafers.maps, rows)]
         tables.append(predictions(raw, wafers, rows, maps).assign(denoiser=RAW, rate=rate))
-        for name, clf in nets.items():
-            why = explain(name, raw, maps, wafers.target[rows], seed)
-            marked = [mask(name, *pair) for pair in zip(why, maps, strict=True)]
-            seen = [
-                denoised(grid, fails, on_blank=name == REGION)
-                for grid, fails in zip(maps, marked, strict=True)
-            ]
+        for name, clf in classifiers.items():
+            kept = kept_by(name, raw, maps, seed)
+            seen = [denoised(*pair) for pair in zip(maps, kept, strict=True)]
             tables.append(predictions(clf, wafers, rows, seen).assign(denoiser=name, rate=rate))
     pd.concat(tables).assign(fold=fold, seed=seed).to_csv(folder / PREDICTIONS, index=False)

@@ -106,11 +106,12 @@ def _learning(profile: dict[str, Any], which: dict[str, int], key: str) -> list[
     points += [(1.0, fewer) for fewer in asked["epochs"]]
     tasks = []
     for name in LEARNING:
+        source = f"control_masks-{key}" if name == RANDOM_NET else f"denoise-{key}"
         for share, epochs in points:
-            options = {"name": name, "share": share, "epochs": epochs}
+            options = {"name": name, "source": source, "share": share, "epochs": epochs}
             options |= which | {"classifier": profile["classifier"]}
             task = f"learning-{key}-{slug(name)}-{share:.0%}-{epochs}".replace("%", "")
-            needs = ("wafers", f"denoise-{key}")
+            needs = ("wafers", source)
             cost = 10 * share * epochs / most
             tasks.append(Task(task, learning.train, options, needs, cost))
     return tasks
@@ -132,9 +133,11 @@ def _discovery(profile: dict[str, Any], which: dict[str, int], key: str) -> list
 
 
 def _noise(profile: dict[str, Any], which: dict[str, int], key: str) -> list[Task]:
-    options = which | profile["noise"] | {"names": list(NOISE)}
-    nets = [f"models-{key}-all", *(f"before_after-{key}-{slug(name)}" for name in NOISE)]
-    return [Task(f"noise-{key}", noise.predict_flipped, options, ("wafers", *nets), 10)]
+    stages = {name: "controls" if name == RANDOM_NET else "before_after" for name in NOISE}
+    nets = {name: f"{stage}-{key}-{slug(name)}" for name, stage in stages.items()}
+    needs = ("wafers", f"models-{key}-all", *nets.values())
+    options = which | profile["noise"] | {"nets": nets}
+    return [Task(f"noise-{key}", noise.predict_flipped, options, needs, 10)]
 
 
 def _resolution(profile: dict[str, Any], which: dict[str, int], key: str) -> list[Task]:
