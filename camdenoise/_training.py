@@ -21,7 +21,15 @@ from camdenoise._backbones import has_grouped_convolutions
 from camdenoise._encoding import one_hot
 
 
-class EncodedWafers(Dataset):
+class BatchedWafers(Dataset):
+    """Wafers that are put together by the batch; a subclass implements ``batch``."""
+
+    def rows(self, epoch: int) -> torch.Tensor:
+        """Return the wafers that are shown in an epoch, counted from 0: all of them."""
+        return torch.arange(len(self))  # type: ignore[arg-type]
+
+
+class EncodedWafers(BatchedWafers):
     """Encoded wafers with their label codes and sample weights.
 
     Parameters
@@ -46,10 +54,6 @@ class EncodedWafers(Dataset):
     def __len__(self) -> int:
         """Return the number of wafers."""
         return len(self.codes)
-
-    def rows(self, epoch: int) -> torch.Tensor:
-        """Return the wafers that are shown in an epoch: all of them."""
-        return torch.arange(len(self))
 
     def __getitem__(self, index):
         """Return one wafer the way a batch of one would look, without its batch axis."""

@@ -26,6 +26,8 @@ OURS = "CAM with components"
 
 #: In the order of every table. The first is no denoiser.
 DENOISERS = (NOTHING, MEDIAN, NEIGHBOURS, COMPONENTS, LARGEST, PLAIN, OURS)
+#: What a classifier is trained on after denoising. Raw wafers are those of the models stage.
+BEFORE_AFTER = (MEDIAN, COMPONENTS, PLAIN, OURS)
 
 #: What a gain under each control would mean, by its name in tables.
 CONTROLS = {f"control: {name}": c.gain_means for name, c in LEAKAGE_CONTROLS.items()}

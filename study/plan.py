@@ -9,11 +9,8 @@ from typing import Any
 from study import before_after, controls, denoise, faithfulness, models, plants, truth, wafers
 from study.bench.plan import bench_tasks
 from study.comparison.plan import comparison_tasks
-from study.denoisers import COMPONENTS, CONTROLS, INDEPENDENT, MEDIAN, OURS, PLAIN
+from study.denoisers import BEFORE_AFTER, CONTROLS, INDEPENDENT
 from study.graph import Task, slug
-
-#: What a classifier is trained on after denoising. Raw wafers are those of the models stage.
-BEFORE_AFTER = (MEDIAN, COMPONENTS, PLAIN, OURS)
 
 
 def digest(file: Path) -> str:

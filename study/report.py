@@ -25,7 +25,7 @@ from study.comparison.experiments import (
 )
 from study.comparison.report import backbones_section, cams_section
 from study.denoise import load_masks, load_saliency
-from study.denoisers import COMPONENTS, CONTROLS, OURS, denoiser
+from study.denoisers import BEFORE_AFTER, COMPONENTS, CONTROLS, INDEPENDENT, OURS, denoiser
 from study.faithfulness import DEFAULT, USUAL
 from study.graph import Task, about
 from study.models import MODEL
@@ -127,8 +127,9 @@ def _left_out(folders: dict[str, Path]) -> list[str]:
 
 def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
     predictions = summary.after_predictions(folders)
-    # A later stage alone needs some of its nets only.
-    if predictions.empty or not set(CONTROLS).issubset(predictions["denoiser"]):
+    # A later stage alone needs some of these nets only.
+    complete = (BEFORE_AFTER, CONTROLS.keys() - {INDEPENDENT})
+    if predictions.empty or not any(map(set(predictions["denoiser"]).issuperset, complete)):
         return None, []
     tables["before_after"] = summary.accuracy_table(predictions)
     explained = "; ".join(

@@ -33,7 +33,7 @@ def reduced_profile():
     profile["discovery"] = {"n_wafers": 30}
     profile["noise"] = {"rates": [0.0, 0.2]}
     profile["resolution"] = {"classifier": TINY, "n_wafers": 6, "n_steps": 2}
-    profile["stages"] = ["models", "denoise", "before_after", *EXPERIMENTS]
+    profile["stages"] = ["models", "denoise", "before_after", "controls", *EXPERIMENTS]
     return profile
 
 
