@@ -220,6 +220,11 @@ def test_absent_data_is_an_error_without_a_traceback(capsys, tmp_path):
     assert "no wafers at" in said and "leave out --data" in said
 
 
+def test_stage_that_the_profile_does_not_have_is_an_error(capsys, tmp_path):
+    assert command.main(["--profile", "folds", "--only", "cams", "--out", str(tmp_path)]) == 2
+    assert "profile folds has no stage cams; it has models." in capsys.readouterr().err
+
+
 def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(command, "run", lambda options: interrupt(tmp_path, {}))
     assert command.main([]) == 130
