@@ -79,7 +79,7 @@ def leakage_report(
     random_state: Any = None,
     progress: bool = False,
 ) -> LeakageReport:
-    """Measure what a classifier gains by denoising, beside what it gains by masks that only leak.
+    """Measure what a classifier gains by denoising, beside what it gains by masks that know less.
 
     Under each condition a clone of the classifier is trained and tested on maps masked in one way.
     Masks are cross-fitted as `CamDenoiser.fit_transform` does: those of training wafers come from
