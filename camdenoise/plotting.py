@@ -60,12 +60,12 @@ _LINES = [
 ]
 _BASELINE = ("#b5bac0", "-")
 
-# Bars: what is judged, masks that cannot tell pattern from noise, other controls.
+# Bars: what is judged, masks made without evidence for the class, other controls.
 _DENOISED_BAR: dict[str, Any] = {"color": "#b3364b", "label": "denoised"}
 _BLIND_BAR: dict[str, Any] = {
     "color": "#e6c667",
     "hatch": "///",
-    "label": "cannot tell pattern from noise",
+    "label": "without evidence for the class",
 }
 _OTHER_BAR: dict[str, Any] = {"color": "#dfe3e8", "label": "other controls"}
 

@@ -284,7 +284,7 @@ def test_a_leak_is_called_out(summary_of_leak):
 def test_honest_denoising_is_not(honest):
     summary = honest.summary().set_index("condition")
     verdict = summary.loc[DENOISED, "verdict"]
-    assert verdict.startswith("a gain larger than that of every mask that cannot tell")
+    assert verdict.startswith("a gain larger than that of every mask made without")
     assert "leak" not in verdict
     # What needs classes or a net is left out for a filter.
     assert summary.index.tolist() == [
@@ -385,7 +385,8 @@ def predictions(**right):
     ("right", "verdict"),
     [
         ({"denoised": 90, "equal_area": 70}, "a gain larger than that of every mask"),
-        ({"denoised": 90, "equal_area": 92}, "not shown to be larger than that of: equal area"),
+        ({"denoised": 90, "equal_area": 92}, "larger than that of: equal area. It may be leakage"),
+        ({"denoised": 90, "wrong_class": 92}, "of: wrong class. It may not need the evidence"),
         ({"denoised": 90, "true_class": 95}, "beside no control that could explain it"),
         ({"denoised": 61, "equal_area": 60}, "no gain shown"),
         ({"denoised": 40, "equal_area": 60}, "a loss"),

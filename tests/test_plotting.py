@@ -119,7 +119,7 @@ def test_bars_of_gains_and_what_they_can_explain():
     np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.05, 0.13])
     assert "raw wafers (0.800)" in ax.get_xlabel()
     shown = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert shown == ["denoised", "other controls", "cannot tell pattern from noise"]
+    assert shown == ["denoised", "other controls", "without evidence for the class"]
 
 
 def test_into_given_axes_and_without_side_effects():

@@ -3,7 +3,7 @@
 A mask made for a class tells which class it was made for, whether or not there is a pattern. A
 classifier that is trained and tested on masked wafers can read that (Jethani et al., AISTATS 2023,
 arXiv:2302.12893; Rong et al., ICML 2022, arXiv:2202.00449). So no gain counts before it is seen
-beside those of masks that cannot have removed noise.
+beside those of masks that know less.
 """
 
 from camdenoise.leakage._controls import BLIND, CONTROLS, Control

@@ -1,4 +1,4 @@
-"""Masks that cannot have removed noise, or know more than a user has: what a gain is set beside.
+"""Masks that know less than the denoiser's, or more: what its gain is set beside.
 
 A control changes which dies the next classifier sees as failing and nothing else. Where it makes
 its own choice it keeps as many fails of a wafer as the denoiser does, since their number alone
@@ -134,9 +134,10 @@ CONTROLS = {
         independent_architecture, "it does not hang on the denoiser's architecture", "net"
     ),
 }
-#: Those whose masks do not know which of the wafer's fails are noise. A gain that one of them
-#: reaches is no denoising.
+#: Those made without the wafer's evidence for its class: a gain that one reaches is not due to it.
 BLIND = ("wrong class", "class mean", "random weights", "equal area", "random disc")
+#: Those of them that do not see how the wafer's fails lie either: such a gain is no denoising.
+STAMPS = ("class mean", "equal area", "random disc")
 
 
 def other_classes(labels: np.ndarray, classes: np.ndarray, rng: Generator) -> np.ndarray:

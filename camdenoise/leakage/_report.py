@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -79,7 +79,7 @@ def leakage_report(
     random_state: Any = None,
     progress: bool = False,
 ) -> LeakageReport:
-    """Measure what a classifier gains by denoising, beside what it gains by masks that only leak.
+    """Measure what a classifier gains by denoising, beside what it gains by masks that know less.
 
     Under each condition a clone of the classifier is trained and tested on maps masked in one way.
     Masks are cross-fitted as `CamDenoiser.fit_transform` does: those of training wafers come from
@@ -170,34 +170,47 @@ def leakage_report(
     if _INDEPENDENT in names:
         _check_independent(independent_backbone, classifier, denoiser)
         denoisers.append(_with_backbone(denoiser, independent_backbone))
+    folds = [
+        _Fold(train, test, inner_splits(denoiser, target[train], _taken(groups, train)))
+        for train, test in splits(cv, target, groups)
+    ]
+    _check_classes(names, target, folds)
     seed = int(check_random_state(random_state).randint(2**31 - 1))
-    folds = splits(cv, target, groups)
-    inner = [inner_splits(denoiser, *_taken(train, target, groups)) for train, _ in folds]
-    _check_classes(
-        names,
-        target,
-        [train[part] for (train, _), parts in zip(folds, inner, strict=True) for part, _ in parts],
-    )
-    n_fits = len(denoisers) * sum(len(parts) + 1 for parts in inner)
+    n_trainings = sum(len(denoisers) * (len(fold.inner) + 1) + 2 + len(names) for fold in folds)
     tables = []
-    with tqdm(
-        total=n_fits + len(folds) * (2 + len(names)), unit="training", disable=not progress
-    ) as bar:
-        for fold, ((train, test), parts) in enumerate(zip(folds, inner, strict=True)):
-            rows = np.concatenate([train, test])
-            there, (labels, lots) = [maps[row] for row in rows], _taken(rows, target, groups)
-            models = [
-                cross_fit(method, there, labels, lots, parts, bar.update) for method in denoisers
-            ]
-            fit = CrossFit(there, labels, np.arange(len(train)), *models)
-            for condition, shown in _conditions(fit, names, [seed, fold]):
+    with tqdm(total=n_trainings, unit="training", disable=not progress) as bar:
+        for number, fold in enumerate(folds):
+            fit = fold.cross_fit(denoisers, maps, target, groups, bar.update)
+            for condition, shown in _conditions(fit, names, [seed, number]):
                 table = _predictions(classifier, fit, shown)
-                tables.append(table.assign(fold=fold, condition=condition, wafer=test))
+                tables.append(table.assign(fold=number, condition=condition, wafer=fold.test))
                 bar.update()
     predictions = pd.concat(tables, ignore_index=True)
     tested = predictions["wafer"].to_numpy()
     predictions["group"] = tested if groups is None else groups[tested]
     return LeakageReport(predictions[_COLUMNS])
+
+
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """Rows that train and test, and how a denoiser splits the training wafers in turn."""
+
+    train: np.ndarray
+    test: np.ndarray
+    inner: list[tuple[np.ndarray, np.ndarray]]
+
+    def cross_fit(
+        self, denoisers: list, maps, target: np.ndarray, groups: Any, trained: Callable
+    ) -> CrossFit:
+        """Train the denoisers; the training wafers come before the test wafers."""
+        rows = np.concatenate([self.train, self.test])
+        there, labels, lots = [maps[row] for row in rows], target[rows], _taken(groups, rows)
+        models = [cross_fit(d, there, labels, lots, self.inner, trained) for d in denoisers]
+        return CrossFit(there, labels, np.arange(len(self.train)), *models)
+
+
+def _taken(values: np.ndarray | None, rows: np.ndarray) -> Any:
+    return None if values is None else values[rows]
 
 
 def _chosen(controls: str | Sequence[str], denoiser: Any) -> list[str]:
@@ -222,15 +235,15 @@ def _chosen(controls: str | Sequence[str], denoiser: Any) -> list[str]:
     return asked
 
 
-def _check_classes(names: list[str], target: np.ndarray, trainings: list[np.ndarray]) -> None:
+def _check_classes(names: list[str], target: np.ndarray, folds: list[_Fold]) -> None:
     """Refuse folds in which a class could not be explained, because no net would know it."""
     classes = np.unique(target).tolist()
     if len(classes) < 2:
         raise ValueError(f"y has one class only, {classes[0]!r}; at least two are needed.")
     if not any(CONTROLS[name].needs == "classes" for name in names):
         return
-    for rows in trainings:
-        missing = set(classes) - set(target[rows].tolist())
+    for labels in (target[fold.train][rows] for fold in folds for rows, _ in fold.inner):
+        missing = set(classes) - set(labels.tolist())
         if missing:
             raise ValueError(
                 f"Class {min(missing)!r} is missing from the training wafers of a fold, so no mask "
@@ -257,12 +270,6 @@ def _with_backbone(denoiser: CamDenoiser, backbone: str) -> CamDenoiser:
     clf = clone(_inner_classifier(denoiser)).set_params(backbone=backbone)
     method = "auto" if denoiser.method == EVIDENCE else denoiser.method
     return clone(denoiser).set_params(estimator=clf, method=method, layers="auto")
-
-
-def _taken(
-    rows: np.ndarray, target: np.ndarray, groups: np.ndarray | None
-) -> tuple[np.ndarray, Any]:
-    return target[rows], None if groups is None else groups[rows]
 
 
 def _conditions(

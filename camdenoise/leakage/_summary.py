@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 from sklearn.utils import check_random_state
 
-from camdenoise.leakage._controls import BLIND, CONTROLS
+from camdenoise.leakage._controls import BLIND, CONTROLS, STAMPS
 from camdenoise.metrics import bootstrap_interval, holm, sign_flip_test
 
 #: Names of the conditions that are no controls.
@@ -161,11 +161,10 @@ def _verdict_on_gain(rows: pd.DataFrame) -> str:
         return "a gain, but beside no control that could explain it"
     reached = blind.index[~(blind["short_low"] > 0)]
     if len(reached):
-        return (
-            f"a gain, but not shown to be larger than that of: {', '.join(reached)}. "
-            "It may be leakage"
-        )
-    said = "a gain larger than that of every mask that cannot tell pattern from noise"
+        leaks = reached.isin(STAMPS).any()
+        doubt = "It may be leakage" if leaks else "It may not need the evidence for the class"
+        return f"a gain, but not shown to be larger than that of: {', '.join(reached)}. {doubt}"
+    said = "a gain larger than that of every mask made without evidence for the class"
     if "mask alone" in rows.index and not rows.loc["mask alone", "short_low"] > 0:
         said += "; the mask alone, without the fails, does as well"
     return said
