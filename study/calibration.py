@@ -103,7 +103,7 @@ def score_claims(denoiser: CamDenoiser, half: Half) -> dict[str, float]:
         "min_claim_": denoiser.min_claim_,
         "claims on none": np.mean([e.label in PATTERN_CLASSES for e in of_none]),
         "fails of none kept": sum(e.kept.sum() for e in of_none) / n_fails,
-        "none not cleared and not claimed": np.mean([e.abstained for e in of_none]),
+        "none left alone": np.mean([e.abstained for e in of_none]),
         "patterns not claimed": np.mean([e.label not in PATTERN_CLASSES for e in of_patterns]),
         "patterns cleared": np.mean([not e.kept.any() for e in of_patterns]),
     }
