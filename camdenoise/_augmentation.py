@@ -13,6 +13,9 @@ import torch
 
 from camdenoise._maps import FAIL, NO_DIE, PASS
 
+#: Of the square.
+N_SYMMETRIES = 8
+
 
 def symmetry(images: torch.Tensor, index: int) -> torch.Tensor:
     """Apply one of the eight symmetries of the square to the last two axes."""
@@ -20,11 +23,17 @@ def symmetry(images: torch.Tensor, index: int) -> torch.Tensor:
     return turned.flip(-1) if index >= 4 else turned
 
 
+def undo_symmetry(images: torch.Tensor, index: int) -> torch.Tensor:
+    """Undo `symmetry` of the same index."""
+    turned = images.flip(-1) if index >= 4 else images
+    return torch.rot90(turned, -(index % 4), (-2, -1))
+
+
 def random_symmetry(codes: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Give each image of a batch (n, size, size) a symmetry of its own."""
-    choice = torch.randint(8, (len(codes),), generator=generator)
+    choice = torch.randint(N_SYMMETRIES, (len(codes),), generator=generator)
     turned = torch.empty_like(codes)
-    for index in range(8):
+    for index in range(N_SYMMETRIES):
         turned[choice == index] = symmetry(codes[choice == index], index)
     return turned
 

@@ -24,8 +24,9 @@ from sklearn.utils.validation import (
 from skorch.helper import predefined_split
 from torch.utils.data import Dataset
 
-from camdenoise._augmentation import Augmentation, symmetry
+from camdenoise._augmentation import N_SYMMETRIES, Augmentation, symmetry
 from camdenoise._backbones import N_PLANES_WITH_COMPONENTS, Backbone, make_backbone
+from camdenoise._calibration import fit_temperature, tempered_softmax
 from camdenoise._component_planes import input_planes, with_component_planes
 from camdenoise._encoding import FITS, encode_dies, encode_maps, shown_sizes
 from camdenoise._evidence_training import EvidenceNet, PractisedWafers, with_practice
@@ -78,10 +79,10 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     batch_size : int, default=64
         Wafers per step.
     practice : float, default=1.0
-        Only for ``"wafer_unet"``: for each training wafer, make this many whose pattern is known
-        die by die, and train the evidence maps on them. Patterns named as in WM-811K are read off
-        the training wafers and planted on those labelled ``none``; without any such, wafers are
-        simulated. No masks are asked for.
+        Only for ``"wafer_unet"``: for each training wafer and epoch, make this many whose pattern
+        is known die by die, and train the evidence maps on them. Patterns named as in WM-811K are
+        read off the training wafers and planted on those labelled ``none``; without any such,
+        wafers are simulated. No masks are asked for.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's wafers in the loss.
     symmetries : bool, default=True
@@ -92,7 +93,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Noise augmentation: fails of these wafers (real ``none`` wafers, say), turned and shifted,
         are added to half of the training wafers.
     symmetric_prediction : bool, default=False
-        Average the probabilities over the eight symmetries; eight times the time.
+        Average the logits over the eight symmetries, and so the evidence that a `CamDenoiser`
+        reads; eight times the time.
     early_stopping : bool, default=False
         Hold out `validation_fraction` of the wafers, stop after `n_iter_no_change` epochs without
         a lower validation loss, and keep the best epoch.
@@ -122,6 +124,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         The skorch net that trained it.
     history_ : list of dict
         One entry per epoch: losses and seconds.
+    temperature_ : float
+        What the logits are divided by: 1 after `fit`, see `calibrate`.
     n_features_in_ : int
         Columns of `X`, only where that was a 2-D table (rows of 1 x p maps).
 
@@ -219,6 +223,41 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         self.progress = progress
         self.random_state = random_state
 
+    @classmethod
+    def from_pretrained(cls, name: str = "wm811k", *, device: str = "cpu") -> WaferClassifier:
+        """Return a classifier that is trained already and comes with the package.
+
+        Parameters
+        ----------
+        name : {"wm811k"}, default="wm811k"
+            What it was trained on. The model card beside the weights tells how, and what it
+            reaches: ``camdenoise/pretrained/README.md``.
+        device : str, default="cpu"
+            A torch device.
+
+        Returns
+        -------
+        WaferClassifier
+            Fitted, for the classes Center, Donut, Edge-Loc, Edge-Ring, Loc, Near-full, Random,
+            Scratch and `none`.
+
+        Raises
+        ------
+        ValueError
+            For a name that no model has.
+
+        Examples
+        --------
+        >>> from camdenoise import WaferClassifier
+        >>> from camdenoise.datasets import make_wafer_maps
+        >>> wafers = make_wafer_maps(3, classes=["Edge-Ring"], random_state=0)
+        >>> WaferClassifier.from_pretrained("wm811k").predict(wafers.maps).tolist()
+        ['Edge-Ring', 'Edge-Ring', 'Edge-Ring']
+        """
+        from camdenoise._pretrained import pretrained_classifier  # which imports this module
+
+        return pretrained_classifier(name, device)
+
     def fit(self, X: WaferMaps, y: Any, sample_weight: Any = None) -> WaferClassifier:
         """Train the net from scratch.
 
@@ -249,6 +288,56 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         weights = self._weights(codes, sample_weight)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._train(maps, codes, weights, seed)
+        self.temperature_ = 1.0
+        return self
+
+    def calibrate(self, X: WaferMaps, y: Any) -> WaferClassifier:
+        """Make the probabilities as sure as the classifier is right, on wafers it has not seen.
+
+        The logits are divided by the temperature that makes the true classes likeliest; the
+        predicted classes stay as they are.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps that were not trained on; on those the net is right more often than it is
+            elsewhere. The mixture of classes should be the usual one.
+        y : array-like of shape (n_wafers,)
+            Their classes.
+
+        Returns
+        -------
+        self
+            With a new `temperature_`, whatever it was before.
+
+        Raises
+        ------
+        WaferMapError
+            For a map that cannot be read.
+        ValueError
+            For labels that do not fit `X`, or that are no classes of this classifier.
+
+        References
+        ----------
+        .. [1] C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017,
+           arXiv:1706.04599.
+
+        Examples
+        --------
+        >>> from camdenoise import WaferClassifier
+        >>> from camdenoise.datasets import make_wafer_maps
+        >>> wafers = make_wafer_maps(80, classes=["Center", "Loc"], random_state=0)
+        >>> clf = WaferClassifier(width=4, input_size=32, batch_size=8, random_state=0)
+        >>> clf = clf.fit(wafers.maps[:60], wafers.target[:60])
+        >>> clf.calibrate(wafers.maps[60:], wafers.target[60:]).temperature_ != 1.0
+        True
+        """
+        check_is_fitted(self, "module_")
+        maps = self._read_maps(X, reset=False)
+        labels = column_or_1d(y, warn=True)
+        check_consistent_length(maps, labels)
+        codes = class_codes(labels, self.classes_, "label")
+        self.temperature_ = fit_temperature(self._logits(maps), codes)
         return self
 
     def predict_proba(self, X: WaferMaps) -> np.ndarray:
@@ -265,13 +354,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self, "module_")
-        maps = self._read_maps(X, reset=False)
-        turns = range(8) if self.symmetric_prediction else (0,)
-        found = np.empty((len(maps), len(self.classes_)))
-        # In larger batches the feature maps leave the processor's cache.
-        for rows, codes in self.batches(maps, 64):
-            found[rows] = np.mean([self._probabilities(symmetry(codes, t)) for t in turns], axis=0)
-        return found
+        logits = self._logits(self._read_maps(X, reset=False))
+        return tempered_softmax(logits, self.temperature_)
 
     def predict(self, X: WaferMaps) -> np.ndarray:
         """Return the most probable class of each wafer.
@@ -398,18 +482,20 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
 
         With a seed, wafers to practise on are put behind them.
         """
-        practice = NOTHING
+        practice, n_epochs = NOTHING, 1
         if seed is not None:
-            n_samples, rng = round(self.practice * len(maps)), np.random.RandomState(seed)
+            n_epochs = self.max_epochs
+            n_samples = round(self.practice * len(maps)) * n_epochs
+            rng = np.random.RandomState(seed)
             practice = practice_wafers(maps, self.classes_[codes], n_samples, rng)
-        lesson = with_practice(maps, codes, weights, self.classes_, practice)
+        lesson = with_practice(maps, codes, weights, self.classes_, practice, n_epochs)
         parts = self._by_size(lesson.maps, lesson.labels, lesson.weights, augment=seed is not None)
         wafers = []
         for rows, encoded in parts:
             size = encoded[0].shape[-1]
             pattern = encode_maps([lesson.pattern[row] for row in rows], size, self.fit_to_input)
-            known = torch.from_numpy(lesson.known[rows])
-            wafers.append(PractisedWafers(*encoded, pattern, known))
+            known, every = (torch.from_numpy(of[rows]) for of in (lesson.known, lesson.every))
+            wafers.append(PractisedWafers(*encoded, pattern, known, every))
         return partial(EvidenceNet, columns=lesson.columns), _together(wafers)
 
     def _by_size(
@@ -473,16 +559,42 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             callbacks.append(TrainingProgress())
         return callbacks
 
-    def _probabilities(self, codes: torch.Tensor) -> np.ndarray:
-        net = inference_net(self.module_, codes.shape[-1])
-        images = input_planes(codes).to(next(net.parameters()).device)
-        found = class_logits(net, images, self.precision).double().cpu()
-        return torch.softmax(found, dim=1).numpy()
+    def _logits(self, maps: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the logits of each wafer, averaged over its symmetries if that is asked for."""
+        turns = range(N_SYMMETRIES) if self.symmetric_prediction else (0,)
+        found = np.empty((len(maps), len(self.classes_)))
+        # In larger batches the feature maps leave the processor's cache.
+        for rows, codes in self.batches(maps, 64):
+            net = inference_net(self.module_, codes.shape[-1])
+            device = next(net.parameters()).device
+            views = (input_planes(symmetry(codes, turn)).to(device) for turn in turns)
+            logits = [class_logits(net, view, self.precision).double().cpu() for view in views]
+            found[rows] = torch.stack(logits).mean(0)
+        return found
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.non_deterministic = self.random_state is None
         return tags
+
+
+def class_codes(labels: Any, classes: np.ndarray, name: str) -> np.ndarray:
+    """Return the place of each label among the classes.
+
+    Raises
+    ------
+    ValueError
+        For a label that is not among them; the message calls it `name`.
+    """
+    known = {label: code for code, label in enumerate(classes.tolist())}
+    labels = np.asarray(labels).tolist()
+    for row, label in enumerate(labels):
+        if label not in known:
+            raise ValueError(
+                f"{name} {label!r} of wafer {row} is no class of the classifier; its classes are "
+                f"{', '.join(map(str, known))}. Leave such wafers out, or fit it with such wafers."
+            )
+    return np.array([known[label] for label in labels], dtype=np.int64)
 
 
 def _together(parts: list) -> Dataset:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
@@ -21,17 +22,27 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from tqdm.auto import tqdm
 
 from camdenoise._backbones import WAFER_UNET, Backbone
-from camdenoise._classifier import WaferClassifier
+from camdenoise._calibration import PlattScaling, fit_platt, tempered_softmax
+from camdenoise._classifier import WaferClassifier, class_codes
 from camdenoise._component_planes import input_planes
-from camdenoise._decision import REFINEMENTS, pattern_probability, relative_saliency
+from camdenoise._decision import (
+    REFINEMENTS,
+    best_threshold,
+    pattern_probability,
+    relative_saliency,
+    strength_of_claim,
+    trade_off,
+)
 from camdenoise._denoising import BaseDenoiser, Explanation, abstain, explain_by
 from camdenoise._encoding import mean_on_dies, to_die_grid
+from camdenoise._expected_f1 import best_expected_f1
 from camdenoise._inference import PRECISIONS, inference_net
 from camdenoise._maps import FAIL, WaferMaps, as_collection, like_input
+from camdenoise._practice import wafers_to_calibrate
 from camdenoise.cam import (
     METHODS,
     PACKAGE_METHODS,
@@ -47,10 +58,36 @@ from camdenoise.datasets._supply import BACKGROUND
 NO_PATTERN_CLASSES = (BACKGROUND, "Random", "Near-full")
 # Sides of the default classifier's input: one for most wafers, one for those of many dies.
 _SIZES = (48, 96)
-# Quantiles of this many wafers are near enough.
+# Quantiles and temperatures of this many wafers are near enough.
 _ENOUGH_TO_CALIBRATE = 2000
+# With fewer wafers without a pattern, or with one, than this nothing is calibrated.
+_FEWEST_TO_CALIBRATE = 20
+# Of each kind; some seconds' work.
+_N_PLANTED = 150
+# How likely `none` has to be for a wafer to be cleared.
+_CONFIDENT = 0.5
 #: The method that reads the maps which a net keeps for each class.
 EVIDENCE = "evidence"
+
+
+class Reading(NamedTuple):
+    """What the classifier says of one wafer.
+
+    Attributes
+    ----------
+    saliency : ndarray of float, shape (height, width)
+        On the die grid, not calibrated.
+    code : int
+        The class that is explained.
+    probabilities : ndarray of float64, shape (n_classes,)
+    claim : float
+        How strongly a pattern is claimed; NaN for CAM methods, which claim one always.
+    """
+
+    saliency: np.ndarray
+    code: int
+    probabilities: np.ndarray
+    claim: float = float("nan")
 
 
 class CamDenoiser(BaseDenoiser):
@@ -75,27 +112,41 @@ class CamDenoiser(BaseDenoiser):
         apart.
     target : "predicted" or a class label, default="predicted"
         The class whose evidence is kept. With "predicted", ``method="evidence"`` counts the
-        evidence of all patterns, so that a second pattern on the wafer stays.
-    threshold : float between 0 and 1, default=0.5
+        evidence of all patterns, so that a second pattern on the wafer stays. Calibration is for
+        "predicted", whatever is asked for.
+    threshold : "auto" or float between 0 and 1, default="auto"
         With ``refine=None``: the saliency that a die needs; for "evidence" that is a probability,
         for a CAM a share of the wafer's largest. With ``refine="component"``: share of the
-        strongest component's evidence that a component needs.
+        strongest component's evidence that a component needs. "auto" takes for "evidence" on each
+        wafer the threshold of the greatest expected F1 (Lipton et al. [4]_), else 0.5.
+    target_retention, target_removal : float between 0 and 1 or None, default=None
+        Instead of `threshold`, one of them: the mean share of a pattern's fails that is to be
+        kept, or of the other fails that is to be removed, on wafers planted in `fit`. Of the
+        thresholds that reach it the one that does best by the other share is taken.
+    calibration_fraction : float, 0 or more and below 1, default=0.15
+        Share of each class's wafers that `fit` keeps from the classifier to calibrate on. Where
+        that leaves fewer than 20 labelled ``none``, or with a pattern named as in WM-811K, the
+        classifier is trained on all of them and nothing is calibrated. With a frozen estimator all
+        wafers given to `fit` calibrate; it should not have seen them. 0: nothing is calibrated.
     refine : {"auto", "component", None}, default="auto"
         Keep each die by its own saliency (None), or whole connected components by their summed
         one. "auto" takes None for "evidence", which tells neighbouring dies apart, else
         "component".
     no_pattern : {"abstain", "remove"}, default="abstain"
         What to do with a wafer that has no pattern in one place (classes `none`, Random,
-        Near-full): abstain, which keeps every fail and says so, or remove all fails of a `none`.
+        Near-full): abstain, which keeps every fail and says so, or remove all fails of a `none`
+        that is likelier than all other classes together.
     min_probability : float, default=0.0
         Below this probability of the explained class the denoiser abstains.
     min_pattern_probability : "auto" or float, default="auto"
         With ``method="evidence"``: below this probability of all patterns together the wafer has
-        none. "auto" is as high as `false_alarm_rate` asks for, where `fit` is given wafers labelled
-        `none`, else 0.5. CAM methods explain the likeliest class.
+        none. "auto" asks for more: that the odds of a pattern times the expected number of its
+        fails is as high as `false_alarm_rate` wants it, where `fit` is given wafers labelled
+        `none`; else it is 0.5. CAM methods explain the likeliest class.
     false_alarm_rate : float between 0 and 1, default=0.05
         Share of the wafers labelled `none` on which a pattern may be claimed. Measured on those
-        given to `fit`; on new ones it is somewhat higher.
+        that `fit` calibrates on; where it calibrates on none, on those it trained on, and then the
+        share is higher on new ones.
     cv : int, splitter or iterable, default=5
         How `fit_transform` splits the wafers to denoise each out of fold.
     batch_size : int, default=64
@@ -109,7 +160,8 @@ class CamDenoiser(BaseDenoiser):
     on_error : {"raise", "keep"}, default="raise"
         What to do with a map that cannot be read: raise, or give it back as it came.
     random_state : int, RandomState instance or None, default=None
-        For the classifier when `estimator` is None, and for ``method="randomcam"``.
+        For the classifier when `estimator` is None, for the wafers that calibrate, and for
+        ``method="randomcam"``.
 
     Attributes
     ----------
@@ -121,8 +173,20 @@ class CamDenoiser(BaseDenoiser):
         What "auto" stands for.
     layers_ : tuple of str
         The target layers in use.
-    min_pattern_probability_ : float
-        How likely a pattern must be to be claimed.
+    min_claim_ : float or None
+        How strongly a pattern must be claimed: logarithm of the odds of a pattern times the
+        expected number of its fails. None: `min_pattern_probability`, or 0.5, counts instead.
+    threshold_ : float or None
+        The threshold in use; None where each wafer has its own.
+    platt_ : PlattScaling or None
+        Slope and intercept of the logistic curve that turns a die's evidence into its saliency;
+        None where it was not calibrated.
+    calibration_ : DataFrame or None
+        For each ``threshold`` the mean ``retention``, ``removal`` and ``f1`` on the planted
+        wafers in which a pattern is claimed: over the wafers of a class, then over classes, then
+        over the kinds "planted", "diffuse" and "two" of `make_planted_wafers`.
+    background_claims_ : ndarray of float, shape (n_wafers,)
+        How strongly a pattern is claimed on wafers labelled `none`, in rising order.
     n_features_in_ : int
         Columns of `X`, only where that was a 2-D table (rows of 1 x p maps).
 
@@ -147,6 +211,8 @@ class CamDenoiser(BaseDenoiser):
     .. [2] P.-T. Jiang et al., "LayerCAM", IEEE Trans. Image Process. 30, 2021.
     .. [3] Nie et al., CAM with region growing on wafer maps, IEEE ATS 2023,
        doi:10.1109/ATS59501.2023.10317989.
+    .. [4] Z. C. Lipton, C. Elkan, B. Naryanaswamy, "Thresholding Classifiers to Maximize F1
+       Score", ECML PKDD 2014, arXiv:1402.1892.
 
     Examples
     --------
@@ -165,7 +231,10 @@ class CamDenoiser(BaseDenoiser):
         "method": [StrOptions({"auto", EVIDENCE, *METHODS})],
         "layers": [StrOptions({"auto"}), list, tuple],
         "target": "no_validation",
-        "threshold": [Interval(Real, 0, 1, closed="both")],
+        "threshold": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "target_retention": [Interval(Real, 0, 1, closed="both"), None],
+        "target_removal": [Interval(Real, 0, 1, closed="both"), None],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
         "refine": [StrOptions({"auto", "component"}), None],
         "no_pattern": [StrOptions({"abstain", "remove"})],
         "min_probability": [Interval(Real, 0, 1, closed="both")],
@@ -186,7 +255,10 @@ class CamDenoiser(BaseDenoiser):
         method="auto",
         layers="auto",
         target="predicted",
-        threshold=0.5,
+        threshold="auto",
+        target_retention=None,
+        target_removal=None,
+        calibration_fraction=0.15,
         refine="auto",
         no_pattern="abstain",
         min_probability=0.0,
@@ -204,6 +276,9 @@ class CamDenoiser(BaseDenoiser):
         self.layers = layers
         self.target = target
         self.threshold = threshold
+        self.target_retention = target_retention
+        self.target_removal = target_removal
+        self.calibration_fraction = calibration_fraction
         self.refine = refine
         self.no_pattern = no_pattern
         self.min_probability = min_probability
@@ -216,8 +291,46 @@ class CamDenoiser(BaseDenoiser):
         self.on_error = on_error
         self.random_state = random_state
 
+    @classmethod
+    def from_pretrained(cls, name: str = "wm811k", *, device: str = "cpu", **params) -> CamDenoiser:
+        """Return a denoiser that is trained and calibrated already and comes with the package.
+
+        Parameters
+        ----------
+        name : {"wm811k"}, default="wm811k"
+            What it was trained on. The model card beside the weights tells how, and what it
+            reaches: ``camdenoise/pretrained/README.md``.
+        device : str, default="cpu"
+            A torch device.
+        **params
+            Parameters of this class to have instead of the model's own, such as
+            ``no_pattern="remove"`` or ``false_alarm_rate=0.01``.
+
+        Returns
+        -------
+        CamDenoiser
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            For a name that no model has, or a bad parameter.
+
+        Examples
+        --------
+        >>> from camdenoise import CamDenoiser
+        >>> from camdenoise.datasets import make_wafer_maps
+        >>> wafers = make_wafer_maps(5, classes=["Edge-Ring"], random_state=0)
+        >>> fewer = CamDenoiser.from_pretrained("wm811k").transform(wafers.maps)
+        >>> [bool((new == 2).sum() < (old == 2).sum()) for new, old in zip(fewer, wafers.maps)]
+        [True, True, True, True, True]
+        """
+        from camdenoise._pretrained import pretrained_denoiser  # which imports this module
+
+        return pretrained_denoiser(name, device, **params)
+
     def fit(self, X: WaferMaps, y: Any = None, **params) -> CamDenoiser:
-        """Fit a clone of the classifier; a frozen one is taken as it is.
+        """Fit a clone of the classifier, or take a frozen one as it is, and calibrate it.
 
         Parameters
         ----------
@@ -226,8 +339,8 @@ class CamDenoiser(BaseDenoiser):
         y : array-like of shape (n_wafers,)
             Class labels; may be left out with a frozen estimator.
         **params : dict
-            Passed to the classifier's fit, `sample_weight` for instance; `groups` goes to the
-            splitter of `fit_transform` and has no effect here.
+            Passed to the classifier's fit, `sample_weight` for instance. The wafers of a group
+            (a lot) in `groups` are all trained on or all calibrated on.
 
         Returns
         -------
@@ -238,13 +351,12 @@ class CamDenoiser(BaseDenoiser):
         WaferMapError
             For a map that cannot be read.
         ValueError
-            For a bad parameter, or a backbone that has no layer with a grid.
+            For a bad parameter, a backbone that has no layer with a grid, or a target where there
+            are too few wafers to calibrate on.
         """
-        self._validate_params()
+        self._check_parameters()
         X = as_collection(X)
-        self._read_maps(X, reset=True)
-        fit_params, _ = self._route(params, "fit")
-        return self._fit(X, y, fit_params)
+        return self._fit(X, y, *self._route(params, "fit"))
 
     def fit_transform(self, X: WaferMaps, y: Any = None, **params) -> WaferMaps:
         """Fit, and denoise each wafer with a classifier that was not trained on it.
@@ -256,19 +368,18 @@ class CamDenoiser(BaseDenoiser):
         y : array-like of shape (n_wafers,)
             Class labels.
         **params : dict
-            As in `fit`; `groups` keeps the wafers of a group (a lot) in one fold, given a `cv`
-            that looks at groups.
+            As in `fit`; `groups` keeps the wafers of a group in one fold, too, given a `cv` that
+            looks at groups.
 
         Returns
         -------
         same kind as `X`
             The denoised maps. With a frozen estimator the same as ``transform(X)``.
         """
-        self._validate_params()
+        self._check_parameters()
         X = as_collection(X)
-        self._read_maps(X, reset=True)
         fit_params, split_params = self._route(params, "fit_transform")
-        self._fit(X, y, fit_params)
+        self._fit(X, y, fit_params, split_params)
         if self._is_frozen():
             return self.transform(X)
         return self._out_of_fold(X, y, fit_params, split_params)
@@ -299,18 +410,34 @@ class CamDenoiser(BaseDenoiser):
         check_is_fitted(self)
         if targets is None:
             return self._explain_readable(X, self._explain_maps)
-        return self._explain_readable(X, self._explain_maps, self._codes_of(targets))
+        codes = class_codes(targets, self.classes_, "target")
+        return self._explain_readable(X, self._explain_maps, codes)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Say where metadata goes: to the classifier's fit and, for `groups`, the splitter."""
+        """Say where metadata goes: to the classifier's fit and, for `groups`, the splitters."""
         to_estimator = MethodMapping().add(caller="fit", callee="fit")
         to_estimator.add(caller="fit_transform", callee="fit")
-        to_splitter = MethodMapping().add(caller="fit_transform", callee="split")
+        to_splitter = MethodMapping().add(caller="fit", callee="split")
+        to_splitter.add(caller="fit_transform", callee="split")
         router = MetadataRouter(owner=type(self).__name__)
         router.add(estimator=self._estimator(), method_mapping=to_estimator)
         return router.add(
             splitter=check_cv(self.cv, [0, 1], classifier=True), method_mapping=to_splitter
         )
+
+    def _check_parameters(self) -> None:
+        self._validate_params()
+        fixed = {} if self.threshold == "auto" else {"threshold": self.threshold}
+        chosen = fixed | {name: value for name, value in self._targets().items()}
+        if len(chosen) > 1:
+            raise ValueError(
+                f"{' and '.join(f'{name}={value}' for name, value in chosen.items())} each choose "
+                "a threshold; give one of them."
+            )
+
+    def _targets(self) -> dict[str, float]:
+        targets = {name: getattr(self, name) for name in ("target_retention", "target_removal")}
+        return {name: value for name, value in targets.items() if value is not None}
 
     def _estimator(self) -> BaseEstimator:
         if self.estimator is None:
@@ -334,47 +461,135 @@ class CamDenoiser(BaseDenoiser):
         fit_params = {name: value for name, value in params.items() if name != "groups"}
         return {k: v for k, v in fit_params.items() if v is not None}, split_params
 
-    def _fit(self, X, y, fit_params: dict) -> CamDenoiser:
+    def _fit(self, X, y, fit_params: dict, split_params: dict) -> CamDenoiser:
+        maps = self._read_maps(X, reset=True)
+        if y is not None:
+            check_consistent_length(maps, y)
+        aside = self._rows_to_calibrate(y, split_params.get("groups"))
+        unseen, labels = [maps[row] for row in aside], np.ravel(y)[aside]
         if self._is_frozen():
             check_is_fitted(self.estimator.estimator)
             self.estimator_ = self.estimator.estimator
         else:
-            self.estimator_ = clone(self._estimator()).fit(X, y, **fit_params)
+            self.estimator_ = self._trained(X, y, aside, fit_params)
+            if unseen:
+                some = _thinned(np.arange(len(unseen)))
+                self.estimator_.calibrate([unseen[row] for row in some], labels[some])
         self.classes_ = self.estimator_.classes_
+        self._choose_method()
+        measured = (unseen, labels) if unseen else (maps, np.ravel(y))
+        self.background_claims_ = self._claims_without_pattern(*measured)
+        self.min_claim_ = self._least_claim()
+        self._calibrate(unseen, labels)
+        self.threshold_ = self._chosen_threshold()
+        return self
+
+    def _take_over(
+        self, platt: PlattScaling | None, calibration: pd.DataFrame | None, claims: np.ndarray
+    ) -> CamDenoiser:
+        """Become fitted around a frozen classifier by a calibration that was made before."""
+        self._check_parameters()
+        self.estimator_ = self.estimator.estimator
+        self.classes_ = self.estimator_.classes_
+        self._choose_method()
+        self.platt_, self.calibration_, self.background_claims_ = platt, calibration, claims
+        self.min_claim_ = self._least_claim()
+        self.threshold_ = self._chosen_threshold()
+        return self
+
+    def _trained(self, X, y, aside: np.ndarray, fit_params: dict) -> WaferClassifier:
+        """Train the classifier on all wafers but those set aside."""
+        if len(aside):
+            rest = np.setdiff1d(np.arange(len(y)), aside)
+            X, y = _safe_split(self, X, y, rest)
+            fit_params = {name: np.asarray(value)[rest] for name, value in fit_params.items()}
+        return clone(self._estimator()).fit(X, y, **fit_params)
+
+    def _choose_method(self) -> None:
+        """Settle what "auto" stands for."""
         net, size = self.estimator_.module_, int(np.max(self.estimator_.input_size))
-        reads_evidence = net.has_evidence and bool(
-            set(PATTERN_CLASSES).intersection(self.classes_.tolist())
-        )
-        self.min_pattern_probability_ = self._least_pattern_probability(X, y)
+        named = bool(set(PATTERN_CLASSES).intersection(self.classes_.tolist()))
         self.method_ = self.method
         if self.method == "auto":
-            self.method_ = EVIDENCE if reads_evidence else "layercam"
+            self.method_ = EVIDENCE if net.has_evidence and named else "layercam"
         self.refine_ = self.refine
         if self.refine == "auto":
             self.refine_ = None if self.method_ == EVIDENCE else "component"
         if self.method_ == EVIDENCE:
             self._check_evidence(net)
             self.layers_ = net.layer_names[-1:]
-            return self
+            return
         self.layers_ = auto_layers(net, size) if self.layers == "auto" else tuple(self.layers)
         check_request(net, self.layers_, self.method_)
-        return self
 
-    def _least_pattern_probability(self, X, y) -> float:
-        """Return how likely a pattern must be so that few wafers without one seem to have one."""
-        if self.min_pattern_probability != "auto":
-            return float(self.min_pattern_probability)
-        if y is None or BACKGROUND not in self.classes_.tolist():
-            return 0.5
-        target = np.asarray(y)
-        rows = np.flatnonzero(target == BACKGROUND)
-        if not len(rows):
-            return 0.5
-        rows = rows[:: -(-len(rows) // _ENOUGH_TO_CALIBRATE)]
-        without, _ = _safe_split(self, X, None, rows)
-        of_patterns = self.estimator_.predict_proba(without)[:, self._has_pattern()].sum(axis=1)
+    def _rows_to_calibrate(self, y, groups) -> np.ndarray:
+        """Choose wafers for the classifier not to see; none at all where they would be few."""
+        with_evidence = self.method == EVIDENCE or (
+            self.method == "auto" and self._estimator().backbone == WAFER_UNET
+        )
+        nothing = np.array([], int)
+        if y is None or not self.calibration_fraction or not (with_evidence or self._targets()):
+            return nothing
+        labels = np.ravel(y).astype(str)
+        rows = np.arange(len(labels))
+        if not self._is_frozen():
+            rng = check_random_state(self.random_state)
+            rows = _held_out(labels, groups, self.calibration_fraction, rng)
+        n_fewest = min(np.isin(labels[rows], kind).sum() for kind in (BACKGROUND, PATTERN_CLASSES))
+        return rows if n_fewest >= _FEWEST_TO_CALIBRATE else nothing
+
+    def _claims_without_pattern(self, maps, labels: np.ndarray) -> np.ndarray:
+        """Return how strongly a pattern is claimed on wafers that have none, sorted."""
+        rows = np.flatnonzero(labels == BACKGROUND)
+        if not len(rows) or self.method_ != EVIDENCE or BACKGROUND not in self.classes_.tolist():
+            return np.array([])
+        readings = self._read([maps[row] for row in _thinned(rows)])
+        return np.sort(np.array([reading.claim for reading in readings], float))
+
+    def _least_claim(self) -> float | None:
+        """Return how strong a claim must be so that few wafers without a pattern reach it."""
+        if self.min_pattern_probability != "auto" or not len(self.background_claims_):
+            return None
         # Ties, as of wafers that are all alike, must not go beyond the rate.
-        return float(np.nextafter(np.quantile(of_patterns, 1 - self.false_alarm_rate), 2))
+        least = np.quantile(self.background_claims_, 1 - self.false_alarm_rate, method="higher")
+        return float(np.nextafter(least, np.inf))
+
+    def _calibrate(self, maps: list[np.ndarray], labels: np.ndarray) -> None:
+        """Fit what a die's evidence means, and see what thresholds keep, on planted wafers."""
+        self.platt_ = self.calibration_ = None
+        if not maps or not (self.method_ == EVIDENCE or self._targets()):
+            return
+        rng = check_random_state(self.random_state)
+        known = np.isin(labels, [*self.classes_.tolist(), BACKGROUND])
+        of_known = [grid for grid, is_known in zip(maps, known, strict=True) if is_known]
+        planted = wafers_to_calibrate(of_known, labels[known], _N_PLANTED, rng)
+        readings = self._read(planted.maps)
+        fails = [grid == FAIL for grid in planted.maps]
+        truth = [mask[fail] for mask, fail in zip(planted.truth, fails, strict=True)]
+        if self.method_ == EVIDENCE and readings:
+            saliency = [r.saliency[fail] for r, fail in zip(readings, fails, strict=True)]
+            self.platt_ = fit_platt(np.concatenate(saliency), np.concatenate(truth))
+        rows = [row for row, reading in enumerate(readings) if self._is_decided(reading)]
+        refine = REFINEMENTS[self.refine_]
+        if rows:
+            self.calibration_ = trade_off(
+                [
+                    refine(planted.maps[row], self._saliency(readings[row]))[fails[row]]
+                    for row in rows
+                ],
+                [truth[row] for row in rows],
+                [planted.strata[row] for row in rows],
+            )
+
+    def _chosen_threshold(self) -> float | None:
+        """Settle the threshold; None where each wafer gets its own."""
+        if targets := self._targets():
+            if self.calibration_ is None:
+                raise ValueError(_nothing_to_calibrate_on(targets))
+            return best_threshold(self.calibration_, **targets)
+        if self.threshold != "auto":
+            return float(self.threshold)
+        return None if self.method_ == EVIDENCE and self.refine_ is None else 0.5
 
     def _check_evidence(self, net: Backbone) -> None:
         if not net.has_evidence:
@@ -390,9 +605,11 @@ class CamDenoiser(BaseDenoiser):
         denoised: list[Any] = [None] * len(y)
         for train, test in splitter.split(np.zeros(len(y)), y, **split_params):
             fold = clone(self)
-            weights = {name: np.asarray(value)[train] for name, value in fit_params.items()}
-            fold._read_maps(X, reset=True)
-            fold._fit(*_safe_split(self, X, y, train), weights)
+            params = (
+                {name: np.asarray(value)[train] for name, value in of_all.items()}
+                for of_all in (fit_params, split_params)
+            )
+            fold._fit(*_safe_split(self, X, y, train), *params)
             there, _ = _safe_split(self, X, None, test)
             for row, grid in zip(test, fold.transform(there), strict=True):
                 denoised[row] = grid
@@ -404,55 +621,58 @@ class CamDenoiser(BaseDenoiser):
             )
         return like_input(X, [np.atleast_2d(grid) for grid in denoised])
 
-    def _codes_of(self, labels: Any) -> np.ndarray:
-        """Return the class codes of `labels`."""
-        known = {label: code for code, label in enumerate(self.classes_.tolist())}
-        labels = np.asarray(labels).tolist()
-        for row, label in enumerate(labels):
-            if label not in known:
-                raise ValueError(
-                    f"target {label!r} of wafer {row} is no class of the classifier; "
-                    f"its classes are {', '.join(map(str, known))}."
-                )
-        return np.array([known[label] for label in labels], dtype=np.int64)
-
     def _explain_maps(self, maps: Sequence[np.ndarray], codes: Any = None) -> list[Explanation]:
         check_is_fitted(self)
         if codes is None and self.target != "predicted":
-            codes = self._codes_of([self.target] * len(maps))
-        explain_batch: Callable[..., list[Explanation]] = self._by_evidence
+            codes = class_codes([self.target] * len(maps), self.classes_, "target")
+        readings = self._read(maps, codes)
+        return [
+            self._decide(grid, reading, asked=codes is not None)
+            for grid, reading in zip(maps, readings, strict=True)
+        ]
+
+    def _read(self, maps: Sequence[np.ndarray], codes: Any = None) -> list[Reading]:
+        """Ask the classifier what it sees, in all wafers of one size at a time."""
+        read_batch: Callable[..., list[Reading]] = self._by_evidence
         if self.method_ != EVIDENCE:
             random_state = check_random_state(self.random_state)
-            explain_batch = partial(self._by_cam, random_state=random_state)
-        explanations: list[Any] = [None] * len(maps)
+            read_batch = partial(self._by_cam, random_state=random_state)
+        readings: list[Any] = [None] * len(maps)
         with tqdm(total=len(maps), unit="wafer", leave=None, disable=not self.progress) as bar:
             for rows, images in self.estimator_.batches(maps, self.batch_size):
                 of_rows = [maps[row] for row in rows]
                 targets = None if codes is None else np.asarray(codes)[rows]
-                explained = explain_batch(of_rows, images, targets)
-                for row, explanation in zip(rows, explained, strict=True):
-                    explanations[row] = explanation
+                batch = read_batch(of_rows, images, targets)
+                for row, reading in zip(rows, batch, strict=True):
+                    readings[row] = reading
                 bar.update(len(rows))
-        return explanations
+        return readings
 
-    def _by_evidence(self, maps, images, codes) -> list[Explanation]:
-        """Explain a batch by what the net keeps for each class."""
+    def _by_evidence(self, maps, images, codes) -> list[Reading]:
+        """Read a batch by what the net keeps for each class."""
         net = inference_net(self.estimator_.module_, images.shape[-1])
         planes = input_planes(images).to(next(net.parameters()).device)
-        result = evidence_maps(net, planes, precision=self.precision)
-        probabilities = _probabilities(result.logits)
+        result = evidence_maps(
+            net,
+            planes,
+            precision=self.precision,
+            symmetric=self.estimator_.symmetric_prediction,
+        )
+        probabilities = self._probabilities(result.logits)
         counted = self._has_pattern()[None]
         if codes is not None:
             counted = np.arange(len(self.classes_)) == codes[:, None]
         saliency = pattern_probability(result.evidence, torch.as_tensor(counted))
         fit = self.estimator_.fit_to_input
         on_dies = mean_on_dies(saliency.cpu().numpy(), [grid.shape for grid in maps], fit)
-        chosen = self._likeliest(probabilities) if codes is None else codes
-        rows = zip(maps, on_dies, chosen, probabilities, strict=True)
-        return [self._decide(*row, asked=codes is not None) for row in rows]
+        of_patterns = probabilities[:, self._has_pattern()].sum(axis=1)
+        claims = list(map(strength_of_claim, maps, on_dies, of_patterns))
+        claimed = self._is_claimed(of_patterns, np.array(claims))
+        chosen = self._likeliest(probabilities, claimed) if codes is None else codes
+        return list(map(Reading, on_dies, chosen, probabilities, claims))
 
-    def _by_cam(self, maps, images, codes, random_state) -> list[Explanation]:
-        """Explain a batch by the class activation maps of the target layers."""
+    def _by_cam(self, maps, images, codes, random_state) -> list[Reading]:
+        """Read a batch by the class activation maps of the target layers."""
         clf, size = self.estimator_, images.shape[-1]
         net = self._net(size)
         result = activation_maps(
@@ -474,18 +694,23 @@ class CamDenoiser(BaseDenoiser):
         )
         saliency = map(relative_saliency, maps, on_dies)
         chosen = result.targets.cpu().numpy()
-        rows = zip(maps, saliency, chosen, _probabilities(result.logits), strict=True)
-        return [self._decide(*row, asked=codes is not None) for row in rows]
+        return list(map(Reading, saliency, chosen, self._probabilities(result.logits)))
 
     def _has_pattern(self) -> np.ndarray:
         """Tell for each class whether its wafers have a pattern in one place."""
         return np.array([label not in NO_PATTERN_CLASSES for label in self.classes_.tolist()])
 
-    def _likeliest(self, probabilities: np.ndarray) -> np.ndarray:
-        """Choose the likeliest pattern where some pattern is likely enough, else another class."""
+    def _is_claimed(self, of_patterns: np.ndarray, claims: np.ndarray) -> np.ndarray:
+        """Tell whether a pattern is claimed, by the strengths or by the probabilities of claims."""
+        if getattr(self, "min_claim_", None) is not None:
+            return claims >= self.min_claim_
+        least = self.min_pattern_probability
+        return of_patterns >= (0.5 if least == "auto" else least)
+
+    def _likeliest(self, probabilities: np.ndarray, claimed: np.ndarray) -> np.ndarray:
+        """Choose the likeliest pattern where one is claimed, else the likeliest other class."""
         patterns = self._has_pattern()
         of_patterns = np.where(patterns, probabilities, 0)
-        claimed = of_patterns.sum(axis=1) >= self.min_pattern_probability_
         of_others = np.where(patterns, 0, probabilities)
         return np.where(claimed, of_patterns.argmax(axis=1), of_others.argmax(axis=1))
 
@@ -497,18 +722,43 @@ class CamDenoiser(BaseDenoiser):
         module = self.estimator_.module_
         return module if self.method_ in PACKAGE_METHODS else inference_net(module, size)
 
-    def _decide(self, grid, saliency, code, probabilities, asked: bool) -> Explanation:
+    def _probabilities(self, logits: torch.Tensor) -> np.ndarray:
+        return tempered_softmax(logits.double().cpu().numpy(), self.estimator_.temperature_)
+
+    def _saliency(self, reading: Reading) -> np.ndarray:
+        return reading.saliency if self.platt_ is None else self.platt_(reading.saliency)
+
+    def _threshold_on(self, evidence: np.ndarray) -> float:
+        """Return the threshold for a wafer whose fails have this evidence."""
+        return best_expected_f1(evidence)[0] if self.threshold_ is None else self.threshold_
+
+    def _is_decided(self, reading: Reading, asked: bool = False) -> bool:
+        """Tell whether a pattern is claimed, so that each fail of the wafer is decided about."""
+        likely = reading.probabilities[reading.code] >= self.min_probability
+        return likely and (asked or self.classes_[reading.code] not in NO_PATTERN_CLASSES)
+
+    def _is_cleared(self, reading: Reading) -> bool:
+        """Tell whether all fails of the wafer go because it surely has no pattern."""
+        least = max(_CONFIDENT, self.min_probability)
+        surely_none = (
+            self.classes_[reading.code] == BACKGROUND
+            and reading.probabilities[reading.code] >= least
+        )
+        return self.no_pattern == "remove" and surely_none
+
+    def _decide(self, grid, reading: Reading, asked: bool) -> Explanation:
         """Turn one wafer's saliency into kept and removed fails."""
-        label = self.classes_[code]
-        about = {"label": label, "probability": float(probabilities[code])}
-        if not asked and label in NO_PATTERN_CLASSES:
-            if self.no_pattern == "remove" and label == BACKGROUND:
-                return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
+        saliency = self._saliency(reading)
+        about = {
+            "label": self.classes_[reading.code],
+            "probability": float(reading.probabilities[reading.code]),
+        }
+        if not asked and self._is_cleared(reading):
+            return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
+        if not self._is_decided(reading, asked):
             return abstain(grid, saliency, **about)
-        if probabilities[code] < self.min_probability:
-            return abstain(grid, saliency, **about)
-        fails = grid == FAIL
-        keep = REFINEMENTS[self.refine_](grid, saliency, self.threshold)
+        fails, evidence = grid == FAIL, REFINEMENTS[self.refine_](grid, saliency)
+        keep = evidence >= self._threshold_on(evidence[fails])
         if not (fails & keep & (saliency > 0)).any():
             return abstain(grid, saliency, **about)
         return explain_by(grid, keep, saliency, **about)
@@ -520,5 +770,30 @@ class CamDenoiser(BaseDenoiser):
         return tags
 
 
-def _probabilities(logits: torch.Tensor) -> np.ndarray:
-    return torch.softmax(logits.double(), dim=1).cpu().numpy()
+def _held_out(labels: np.ndarray, groups: Any, share: float, rng) -> np.ndarray:
+    """Draw the rows to hold out: a share of each class, or of the groups."""
+    if groups is None:
+        of_classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        drawn = [rng.permutation(rows)[: int(share * len(rows))] for rows in of_classes]
+        return np.sort(np.concatenate(drawn))
+    groups = np.asarray(groups)
+    names = rng.permutation(np.unique(groups))
+    aside = np.isin(groups, names[: int(share * len(names))])
+    # A class that is in no other group has to be trained on.
+    lost = aside & ~np.isin(labels, labels[~aside])
+    return np.flatnonzero(aside & ~np.isin(groups, groups[lost]))
+
+
+def _nothing_to_calibrate_on(targets: dict[str, float]) -> str:
+    name, value = next(iter(targets.items()))
+    return (
+        f"{name}={value} needs wafers to calibrate on, at least {_FEWEST_TO_CALIBRATE} labelled "
+        f"{BACKGROUND!r} and as many with a pattern that the classifier finds, of "
+        f"{', '.join(PATTERN_CLASSES)}. Give more wafers or a larger calibration_fraction, or "
+        "choose the threshold yourself."
+    )
+
+
+def _thinned(rows: np.ndarray) -> np.ndarray:
+    """Take every so many-th of very many rows."""
+    return rows[:: max(1, -(-len(rows) // _ENOUGH_TO_CALIBRATE))]

@@ -37,7 +37,8 @@ class Explanation:
     ----------
     saliency : ndarray of float32, shape (height, width)
         The score that was thresholded, on the die grid; 0 where there is no die. Comparable
-        within a wafer; its unit is the method's (CAM: share of the wafer's largest evidence).
+        within a wafer; its unit is the method's (CAM: share of the wafer's largest evidence;
+        evidence maps: probability that the die, where it fails, belongs to a pattern).
     kept : ndarray of bool, shape (height, width)
         Fails that belong to the pattern.
     removed : ndarray of bool, shape (height, width)

@@ -6,7 +6,8 @@ maps to find all of it and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -23,12 +24,14 @@ from camdenoise.datasets._supply import BACKGROUND
 
 # Of a byte, the lowest bits that the die code takes; six are left for patterns.
 _CODE_BITS = 2
+_CODE = 2**_CODE_BITS - 1
 # Keeps the few fails of a clean wafer from weighing more than the many of another.
 _FEW_FAILS = 10
 _LABEL_SMOOTHING = 0.02
 # Practice wafers are noisier than others and of all classes alike: a label there says less of how
 # likely a class is.
 _PRACTICE_WEIGHT = 0.3
+_BATCHES_TO_SETTLE = 200
 
 
 class Lesson(NamedTuple):
@@ -44,6 +47,8 @@ class Lesson(NamedTuple):
         Bit k of a die says whether pattern k is there.
     known : ndarray of bool, shape (n,)
         Whether anybody knows where the patterns are.
+    every : ndarray of int, shape (n,)
+        In how many epochs a wafer is shown once.
     columns : list of int
         Class code of each pattern bit; empty where nothing is known of any wafer.
     """
@@ -53,10 +58,13 @@ class Lesson(NamedTuple):
     weights: np.ndarray
     pattern: list[np.ndarray]
     known: np.ndarray
+    every: np.ndarray
     columns: list[int]
 
 
-def with_practice(maps, codes, weights, classes: np.ndarray, practice: Practice) -> Lesson:
+def with_practice(
+    maps, codes, weights, classes: np.ndarray, practice: Practice, n_epochs: int
+) -> Lesson:
     """Put wafers with known patterns behind labelled ones.
 
     Parameters
@@ -71,6 +79,8 @@ def with_practice(maps, codes, weights, classes: np.ndarray, practice: Practice)
         The label of each code.
     practice : Practice
         A wafer without a pattern counts as one of the class `none`.
+    n_epochs : int
+        Over how many epochs the practice is spread, and wafers without a pattern at most.
 
     Returns
     -------
@@ -86,14 +96,30 @@ def with_practice(maps, codes, weights, classes: np.ndarray, practice: Practice)
     shares = np.zeros((len(practice.maps), len(classes)), np.float32)
     for row, labels in enumerate(practice.labels):
         shares[row, [code_of[label] for label in labels or (BACKGROUND,)]] = 1 / max(1, len(labels))
+    every = _epochs_to_show(classes[codes], n_epochs)
     return Lesson(
         [*maps, *practice.maps],
         np.concatenate([np.eye(len(classes), dtype=np.float32)[codes], shares]),
-        np.concatenate([weights, np.full(len(practice.maps), _PRACTICE_WEIGHT)]).astype(np.float32),
+        # What is shown less often counts the more.
+        np.concatenate([weights * every, np.full(len(practice.maps), _PRACTICE_WEIGHT)]).astype(
+            np.float32
+        ),
         nowhere + there,
         np.arange(len(maps) + len(practice.maps)) >= len(maps),
+        np.concatenate([every, np.full(len(practice.maps), n_epochs)]),
         [code_of[name] for name in names] if practice.maps else [],
     )
+
+
+def _epochs_to_show(target: np.ndarray, n_epochs: int) -> np.ndarray:
+    """Return in how many epochs each labelled wafer is shown once.
+
+    Wafers without a pattern are many and alike: an epoch needs no more of them than of others.
+    """
+    without = target == BACKGROUND
+    n_without = int(without.sum())
+    times_as_many = n_without // max(1, len(target) - n_without)
+    return np.where(without, np.clip(times_as_many, 1, n_epochs), 1)
 
 
 def _pattern_bits(truth: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
@@ -117,23 +143,34 @@ class PractisedWafers(EncodedWafers):
         Bit k of a pixel says whether pattern k is there.
     known : Tensor of bool, shape (n,)
         Whether anybody knows.
+    every : Tensor of int64, shape (n,)
+        In how many epochs a wafer is shown once.
     """
 
-    def __init__(self, codes, dies, labels, weights, augment, pattern, known):
-        super().__init__(codes, dies, labels, weights, augment)
-        self.pattern, self.known = pattern, known
+    def __init__(self, codes, dies, labels, weights, augment, pattern, known, every):
+        super().__init__(codes | pattern << _CODE_BITS, dies, labels, weights, augment)
+        self.known, self.every = known, every
+        # Those of one rhythm take turns.
+        self.turn = torch.zeros_like(every)
+        for rhythm in every.unique().tolist():
+            same = every == rhythm
+            self.turn[same] = torch.arange(int(same.sum())) % rhythm
+
+    def rows(self, epoch: int) -> torch.Tensor:
+        """Return the wafers that are shown in an epoch, counted from 0."""
+        return torch.nonzero(self.turn == epoch % self.every).flatten()
 
     def batch(self, rows: torch.Tensor, generator: torch.Generator):
         """Encode and augment the wafers of these rows."""
-        codes = self.codes[rows]
+        codes, pattern = self.codes[rows] & _CODE, self.codes[rows] & 255 - _CODE
         if self.augment is not None:
             codes = self.augment.add_noise(codes, self.dies[rows], generator)
         planes = with_component_planes(codes, self.dies[rows])
-        planes[:, 0] += self.pattern[rows] << _CODE_BITS
+        planes[:, 0] |= pattern
         if self.augment is not None:
             planes = self.augment.turn(planes, generator)
         pattern = planes[:, 0] >> _CODE_BITS
-        planes[:, 0] &= 2**_CODE_BITS - 1
+        planes[:, 0] &= _CODE
         inputs = {"x": input_planes(planes), "pattern": pattern, "known": self.known[rows]}
         return inputs | {"weight": self.weights[rows]}, self.labels[rows]
 
@@ -151,15 +188,30 @@ class EvidenceNet(WaferNet):
         super().__init__(*args, **kwargs)
         self.columns = columns
 
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        """Halfway through, settle what the batch norms subtract and divide by."""
+        super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
+        if self.history[-1, "epoch"] == self._first_half + 1:
+            settle_norms(self, self.get_iterator(dataset_train, training=True))
+
+    @property
+    def _first_half(self) -> int:
+        return -(-self.max_epochs // 2)
+
     def infer(self, x, **fit_params):
         """Return the logits of a batch, and the evidence maps behind them."""
         module, outputs = self.module_, {}
-        if module.training and self.history[-1, "epoch"] > -(-self.max_epochs // 2):
+        if module.training and self.history[-1, "epoch"] > self._first_half:
             _fix_norms(module)
+        features = self.infer_stages(x, outputs)
+        return module.classify_by_evidence(features, outputs, learn=bool(self.columns))
+
+    def infer_stages(self, x, outputs: dict | None = None) -> torch.Tensor:
+        """Return the output of the last stage; put those that are needed later into `outputs`."""
+        module, outputs = self.module_, {} if outputs is None else outputs
         planes = x["x"].to(self.device).contiguous(memory_format=memory_order(module))
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bfloat16):
-            features = module.advance(planes, outputs, module.layer_names)
-        return module.classify_by_evidence(features, outputs, learn=bool(self.columns))
+            return module.advance(planes, outputs, module.layer_names)
 
     def get_loss(self, y_pred, y_true, X=None, *args, **kwargs):
         """Return the weighted cross-entropy of the labels plus the loss of the known patterns."""
@@ -177,6 +229,35 @@ class EvidenceNet(WaferNet):
         fails = X["x"][known][:, FAIL].to(device)
         of_patterns = pattern_loss(evidence[known][:, list(self.columns)], truth, fails)
         return of_labels + of_patterns * known.float().mean().to(device)
+
+
+def settle_norms(net: EvidenceNet, batches: Iterable) -> None:
+    """Average the statistics of all batch norms over many batches.
+
+    Running averages follow the last few batches, which may be of one size by chance.
+
+    Parameters
+    ----------
+    net : EvidenceNet
+    batches : iterable of (inputs, labels)
+        The first few hundred are used.
+
+    References
+    ----------
+    .. [1] Y. Wu, J. Johnson, "Rethinking 'Batch' in BatchNorm", 2021, arXiv:2105.07576 (precise
+       batch norm).
+    """
+    net.module_.train()
+    norms = [layer for layer in net.module_.modules() if isinstance(layer, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average of all batches
+    with torch.no_grad():
+        for inputs, _ in islice(batches, _BATCHES_TO_SETTLE):
+            net.infer_stages(inputs)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _fix_norms(module: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Trained classifiers on disk: weights in safetensors, everything else as JSON beside them.
+"""Trained models on disk: weights in safetensors, everything else as JSON beside them.
 
 Neither can run code, so a model from a stranger can be opened. A pickle could not.
 """
@@ -16,21 +16,24 @@ from sklearn.utils.validation import check_is_fitted
 
 from camdenoise._backbones import make_backbone
 from camdenoise._classifier import WaferClassifier
+from camdenoise._denoiser import CamDenoiser
+from camdenoise._denoiser_record import read_record, write_record
 from camdenoise._files import write_whole
 from camdenoise._training import memory_order, resolve_device
 
 FORMAT = "camdenoise.WaferClassifier/1"
+DENOISER_FORMAT = "camdenoise.CamDenoiser/1"
 # Used in training only, and not of a kind that JSON holds.
 _LEFT_OUT = ("background", "class_weight", "random_state")
 
 
-def save_model(classifier: WaferClassifier, path: str | os.PathLike) -> None:
-    """Save a trained classifier to one file, whole or not at all.
+def save_model(model: WaferClassifier | CamDenoiser, path: str | os.PathLike) -> None:
+    """Save a trained classifier or denoiser to one file, whole or not at all.
 
     Parameters
     ----------
-    classifier : WaferClassifier
-        A fitted one.
+    model : WaferClassifier or CamDenoiser
+        A fitted one. A denoiser is saved with its classifier and its calibration.
     path : path-like
         The file to write, by custom ``*.safetensors``; an existing one is replaced once the new
         one is complete.
@@ -38,7 +41,7 @@ def save_model(classifier: WaferClassifier, path: str | os.PathLike) -> None:
     Raises
     ------
     sklearn.exceptions.NotFittedError
-        For a classifier that was not fitted.
+        For a model that was not fitted.
     ValueError
         For class labels that are neither text, whole numbers nor truth values.
 
@@ -49,7 +52,8 @@ def save_model(classifier: WaferClassifier, path: str | os.PathLike) -> None:
     Notes
     -----
     Kept are the weights, the labels and the parameters, but for `background`, `class_weight` and
-    an unfixed `random_state`, which matter in training only. Not kept is the skorch net.
+    an unfixed `random_state`, which matter in training only; of a denoiser, its calibration, too.
+    Not kept is the skorch net. A denoiser comes back around a frozen classifier.
 
     Examples
     --------
@@ -68,15 +72,22 @@ def save_model(classifier: WaferClassifier, path: str | os.PathLike) -> None:
     """
     from safetensors.torch import save
 
-    check_is_fitted(classifier, "module_")
+    check_is_fitted(model)
+    denoiser = model if isinstance(model, CamDenoiser) else None
+    classifier = model if denoiser is None else denoiser.estimator_
+    about = _about(classifier)
+    if denoiser is not None:
+        about |= {"format": DENOISER_FORMAT, "denoiser": write_record(denoiser)}
     weights = {name: t.contiguous() for name, t in classifier.module_.state_dict().items()}
-    content = save(weights, metadata=_about(classifier))
+    content = save(weights, metadata=about)
     with write_whole(path) as stream:
         stream.write(content)
 
 
-def load_model(path: str | os.PathLike, *, device: str = "cpu") -> WaferClassifier:
-    """Load a classifier that `save_model` wrote; runs no code from the file.
+def load_model(
+    path: str | os.PathLike, *, device: str = "cpu", **params: Any
+) -> WaferClassifier | CamDenoiser:
+    """Load a classifier or a denoiser that `save_model` wrote; runs no code from the file.
 
     Parameters
     ----------
@@ -84,18 +95,20 @@ def load_model(path: str | os.PathLike, *, device: str = "cpu") -> WaferClassifi
         The file.
     device : str, default="cpu"
         Where to put it, whatever device it was trained on.
+    **params
+        For a denoiser: parameters to have instead of those that it was saved with.
 
     Returns
     -------
-    WaferClassifier
-        Fitted; without `net_`, which only training needs.
+    WaferClassifier or CamDenoiser
+        Whichever was saved. Fitted; without `net_`, which only training needs.
 
     Raises
     ------
     FileNotFoundError
         Where there is no such file.
     ValueError
-        For a file that is damaged or of another kind.
+        For a file that is damaged or of another kind, or `params` that do not fit.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -106,9 +119,16 @@ def load_model(path: str | os.PathLike, *, device: str = "cpu") -> WaferClassifi
         with safe_open(path, "pt", device="cpu") as file:
             about = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}
-        return _rebuild(about, weights, device)
+        classifier = _rebuild(about, weights, device)
+        if "denoiser" in about:
+            read_record(about["denoiser"], classifier)
     except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is no model that camdenoise saved: {error}") from error
+    if "denoiser" in about:
+        return read_record(about["denoiser"], classifier, **params)
+    if params:
+        raise ValueError(f"{', '.join(params)}: {path} holds a classifier, which takes none.")
+    return classifier
 
 
 def _about(classifier: WaferClassifier) -> dict[str, str]:
@@ -123,6 +143,7 @@ def _about(classifier: WaferClassifier) -> dict[str, str]:
         "classes": json.dumps(labels.tolist()),
         "dtype": "object" if texts else labels.dtype.str,
         "history": json.dumps(classifier.history_),
+        "temperature": json.dumps(classifier.temperature_),
     }
 
 
@@ -137,8 +158,9 @@ def _plain_parameters(classifier: WaferClassifier) -> dict[str, Any]:
 def _rebuild(about: dict[str, str], weights: dict, device: str) -> WaferClassifier:
     import torch
 
-    if about.get("format") != FORMAT:
-        raise ValueError(f"its format is {about.get('format')!r}, not {FORMAT!r}.")
+    wanted = DENOISER_FORMAT if "denoiser" in about else FORMAT
+    if about.get("format") != wanted:
+        raise ValueError(f"its format is {about.get('format')!r}, not {wanted!r}.")
     parameters = json.loads(about["parameters"]) | {"device": device}
     classifier = WaferClassifier(**parameters)
     classifier._validate_params()
@@ -147,6 +169,7 @@ def _rebuild(about: dict[str, str], weights: dict, device: str) -> WaferClassifi
         raise ValueError(f"its labels are of type {about['dtype']!r}.")
     classifier.classes_ = np.array(labels, dtype=about["dtype"])
     classifier.history_ = json.loads(about["history"])
+    classifier.temperature_ = _temperature(about)
     _check_weights(classifier, len(labels), weights)
     with torch.random.fork_rng(devices=[]):
         module = make_backbone(classifier.backbone, len(labels), width=classifier.width)
@@ -154,6 +177,14 @@ def _rebuild(about: dict[str, str], weights: dict, device: str) -> WaferClassifi
     module.to(resolve_device(device)).to(memory_format=memory_order(module))
     classifier.module_ = module.eval()
     return classifier
+
+
+def _temperature(about: dict[str, str]) -> float:
+    """Read the temperature; files from before there was one have none."""
+    value = json.loads(about.get("temperature", "1.0"))
+    if not isinstance(value, float) or not 0 < value < float("inf"):
+        raise ValueError(f"its temperature is {value!r}, no number above 0.")
+    return value
 
 
 def _check_weights(classifier: WaferClassifier, n_classes: int, weights: dict) -> None:

@@ -15,11 +15,11 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.utils.data import Dataset
 
 from camdenoise._augmentation import random_symmetry
 from camdenoise._encoding import mean_on_dies, one_hot
 from camdenoise._training import (
+    BatchedWafers,
     TrainingProgress,
     WaferBatches,
     WaferMapNet,
@@ -47,7 +47,7 @@ class Question(NamedTuple):
     asked: torch.Tensor
 
 
-class DieTask(Dataset):
+class DieTask(BatchedWafers):
     """Questions about encoded wafers, each turned by a random symmetry of the square.
 
     A subclass implements ``pose(rows, generator)``, which returns a `Question`.

@@ -21,7 +21,15 @@ from camdenoise._backbones import has_grouped_convolutions
 from camdenoise._encoding import one_hot
 
 
-class EncodedWafers(Dataset):
+class BatchedWafers(Dataset):
+    """Wafers that are put together by the batch; a subclass implements ``batch``."""
+
+    def rows(self, epoch: int) -> torch.Tensor:
+        """Return the wafers that are shown in an epoch, counted from 0: all of them."""
+        return torch.arange(len(self))  # type: ignore[arg-type]
+
+
+class EncodedWafers(BatchedWafers):
     """Encoded wafers with their label codes and sample weights.
 
     Parameters
@@ -86,7 +94,8 @@ class WaferBatches:
 
     def __init__(self, dataset, batch_size: int, shuffle: bool = False, seed: int = 0):
         self.parts = getattr(dataset, "parts", [dataset])
-        self.n_batches = [_n_batches(len(part), batch_size) for part in self.parts]
+        self.n_batches = [_n_batches(len(part.rows(0)), batch_size) for part in self.parts]
+        self.epoch = 0
         self.shuffle = shuffle
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -99,12 +108,17 @@ class WaferBatches:
         batches = [
             (part, rows)
             for part, n_batches in zip(self.parts, self.n_batches, strict=True)
-            for rows in self._order(len(part)).tensor_split(n_batches)
+            for rows in self._shown(part).tensor_split(n_batches)
         ]
+        self.epoch += 1
         # Batches of one part are in random order already.
         for index in self._order(len(batches)) if len(self.parts) > 1 else range(len(batches)):
             part, rows = batches[index]
             yield part.batch(rows, self.generator)
+
+    def _shown(self, part: EncodedWafers) -> torch.Tensor:
+        rows = part.rows(self.epoch)
+        return rows[self._order(len(rows))]
 
     def _order(self, n: int) -> torch.Tensor:
         return torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)

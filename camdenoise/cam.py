@@ -25,6 +25,7 @@ import torch
 from sklearn.utils import check_random_state
 from torch import nn
 
+from camdenoise._augmentation import N_SYMMETRIES, symmetry, undo_symmetry
 from camdenoise._backbones import Backbone
 from camdenoise._inference import class_is_close, stage_arithmetic, takes_bfloat16
 
@@ -298,7 +299,11 @@ class EvidenceMaps:
 
 
 def evidence_maps(
-    net: Backbone, images: torch.Tensor, *, precision: str = "float32"
+    net: Backbone,
+    images: torch.Tensor,
+    *,
+    precision: str = "float32",
+    symmetric: bool = False,
 ) -> EvidenceMaps:
     """Read the class activation maps of all classes at once, from a net that has them.
 
@@ -310,6 +315,8 @@ def evidence_maps(
         One-hot wafers.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Arithmetic of the stages, as in `activation_maps`.
+    symmetric : bool, default=False
+        Average over the eight symmetries of the square.
 
     Returns
     -------
@@ -328,6 +335,18 @@ def evidence_maps(
     (2, 6, 48, 48)
     """
     bfloat16 = takes_bfloat16(net, precision)
+    if not symmetric:
+        return _sure_evidence(net, images, bfloat16)
+    logits = evidence = torch.zeros((), device=images.device)
+    for index in range(N_SYMMETRIES):
+        maps = _sure_evidence(net, symmetry(images, index), bfloat16)
+        logits = logits + maps.logits / N_SYMMETRIES
+        evidence = evidence + undo_symmetry(maps.evidence, index) / N_SYMMETRIES
+    return EvidenceMaps(logits, evidence)
+
+
+def _sure_evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> EvidenceMaps:
+    """Read the maps, in float32 where the class is close."""
     with torch.inference_mode():
         maps = _evidence(net, images, bfloat16)
         if bfloat16 and (close := class_is_close(maps.logits)).any():

@@ -27,7 +27,9 @@ from camdenoise._maps import (
 
 __all__ = [
     "bootstrap_interval",
+    "calibration_error",
     "die_average_precision",
+    "die_reliability",
     "die_report",
     "die_scores",
     "holm",
@@ -101,7 +103,7 @@ def die_scores(
     truth = check_die_masks(truth, grids, "truth")
     kept = _check_kept(kept, grids)
     counts = [_count(grid == FAIL, t, k) for grid, t, k in zip(grids, truth, kept, strict=True)]
-    return _with_rates(pd.DataFrame(counts, columns=COUNTS))
+    return with_rates(pd.DataFrame(counts, columns=COUNTS))
 
 
 def die_report(
@@ -152,7 +154,7 @@ def die_report(
     by_class = scores.groupby(_check_target(target, len(scores)), sort=True)
     report = by_class[COUNTS].sum()
     if average == "die":
-        report = _with_rates(report)
+        report = with_rates(report)
     else:
         report = report.join(by_class[RATES].mean())
     report.insert(0, "n_wafers", by_class.size())
@@ -207,6 +209,102 @@ def die_average_precision(
                 for grid, t, s in zip(grids, truth, saliency, strict=True)
             ]
         )
+
+
+def die_reliability(
+    maps: WaferMaps,
+    truth: Sequence[np.ndarray],
+    saliency: Sequence[np.ndarray],
+    *,
+    n_bins: int = 10,
+) -> pd.DataFrame:
+    """Compare the probability that fails were given with how often they belong to the pattern.
+
+    Parameters
+    ----------
+    maps : collection of wafer maps
+        The maps that were denoised, not the result.
+    truth : sequence of bool arrays, one per wafer, each of its map's shape
+        Where the pattern is.
+    saliency : sequence of float arrays, one per wafer, each of its map's shape
+        Probability of each die to belong to the pattern, as in `Explanation.saliency` of a
+        `CamDenoiser` that reads evidence. Those of failing dies count, all alike.
+    n_bins : int, default=10
+        Number of equal parts of the range from 0 to 1.
+
+    Returns
+    -------
+    DataFrame, one row per bin
+        ``low`` and ``high``, its limits, of which it holds the lower one (the last one both);
+        ``n_dies``, the fails in it; ``predicted``, their mean probability; ``observed``, the share
+        of them that belongs to the pattern. The last two are NaN for a bin without fails.
+
+    Raises
+    ------
+    ValueError
+        For lengths or shapes that do not match, masks that are not boolean, or a saliency of a
+        failing die that is no number from 0 to 1; the message names the wafer.
+
+    See Also
+    --------
+    calibration_error : Sums it up.
+    camdenoise.plotting.plot_reliability : Draws it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.metrics import die_reliability
+    >>> truth = np.array([[False, True, True, False]])
+    >>> die_reliability([[[2, 2, 2, 1]]], [truth], [np.array([[0.1, 0.3, 0.8, 1]])], n_bins=2)
+       low  high  n_dies  predicted  observed
+    0  0.0   0.5       2        0.2       0.5
+    1  0.5   1.0       1        0.8       1.0
+    """
+    grids = check_wafer_maps(maps)
+    truth = check_die_masks(truth, grids, "truth")
+    saliency = _check_saliency(saliency, grids)
+    _check_probability(saliency, grids)
+    fails = [grid == FAIL for grid in grids]
+    predicted = np.concatenate([s[fail] for s, fail in zip(saliency, fails, strict=True)])
+    observed = np.concatenate([t[fail] for t, fail in zip(truth, fails, strict=True)])
+    edges = np.arange(n_bins + 1) / n_bins
+    of_bin = np.searchsorted(edges[1:-1], predicted, side="right")
+    dies = pd.DataFrame({"predicted": predicted.astype(float), "observed": observed.astype(float)})
+    means = dies.groupby(of_bin).mean().reindex(range(n_bins))
+    counts = np.bincount(of_bin, minlength=n_bins)
+    limits = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "n_dies": counts})
+    return limits.join(means)
+
+
+def calibration_error(reliability: pd.DataFrame) -> float:
+    """Give the expected calibration error of a table that `die_reliability` made.
+
+    Parameters
+    ----------
+    reliability : DataFrame
+
+    Returns
+    -------
+    float
+        Mean distance between a bin's predicted probability and observed share, each bin weighted
+        by its fails. NaN without any.
+
+    References
+    ----------
+    .. [1] M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining Well Calibrated Probabilities
+       Using Bayesian Binning", AAAI 2015.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from camdenoise.metrics import calibration_error
+    >>> table = pd.DataFrame({"n_dies": [3, 1], "predicted": [0.1, 0.8], "observed": [0, 1]})
+    >>> round(calibration_error(table), 3)
+    0.125
+    """
+    off = (reliability["predicted"] - reliability["observed"]).abs()
+    n_dies = reliability["n_dies"].sum()
+    return float((off * reliability["n_dies"]).sum() / n_dies) if n_dies else float("nan")
 
 
 def bootstrap_interval(
@@ -402,6 +500,17 @@ def _check_saliency(saliency: Any, grids: Sequence[np.ndarray]) -> list[np.ndarr
     return read
 
 
+def _check_probability(saliency: list[np.ndarray], grids: Sequence[np.ndarray]) -> None:
+    for row, (score, grid) in enumerate(zip(saliency, grids, strict=True)):
+        of_fails = score[grid == FAIL]
+        wrong = of_fails[(of_fails < 0) | (of_fails > 1)]
+        if len(wrong):
+            raise ValueError(
+                f"wafer map {row}: saliency {wrong[0]} of a failing die is no probability. "
+                "Pass numbers from 0 to 1, such as those of CamDenoiser(method='evidence')."
+            )
+
+
 def _check_target(target: Any, n_wafers: int) -> np.ndarray:
     target = np.asarray(target)
     check_lengths(target, n_wafers, "target")
@@ -420,7 +529,7 @@ def _count(fails: np.ndarray, truth: np.ndarray, kept: np.ndarray) -> list[int]:
     return [int(np.count_nonzero(m)) for m in (fails, pattern, kept, pattern & kept)]
 
 
-def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
+def with_rates(counts: pd.DataFrame) -> pd.DataFrame:
     """Add the rates to counts of failing dies, as `die_scores` defines them."""
     n_fail, n_pattern, n_kept, hits = (counts[name].to_numpy(float) for name in COUNTS)
     noise = n_fail - n_pattern

@@ -1,6 +1,7 @@
 """Pictures of wafer maps: the map itself, what was kept and removed of it, many of them stacked.
 
-Beside them the curves that tell how faithful a saliency is.
+Beside them the curves that tell how faithful a saliency is, how far its numbers can be taken at
+their word, and what is gained under each control.
 
 Every function draws into the Axes it is given, or into new ones, and returns them; none shows a
 figure or changes matplotlib's settings. A removed fail has a colour of its own: it is not part of
@@ -15,13 +16,28 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba
 
 from camdenoise._denoising import Explanation
-from camdenoise._encoding import die_of_pixel
 from camdenoise._maps import FAIL, NO_DIE, check_wafer_map
+from camdenoise._unit_wafer import unit_wafer_mean
 from camdenoise.faithfulness import area_under_curve
+from camdenoise.leakage import BLIND, DENOISED, RAW
+from camdenoise.metrics import calibration_error
+
+__all__ = [
+    "PALETTES",
+    "SCALE",
+    "plot_explanation",
+    "plot_faithfulness_curves",
+    "plot_frequency",
+    "plot_leakage",
+    "plot_reliability",
+    "plot_wafer_map",
+    "unit_wafer_mean",
+]
 
 #: Colours of a passing die, a failing one, and a fail that is not part of the pattern.
 PALETTES = {
@@ -43,6 +59,15 @@ _LINES = [
     ("#56b4e9", (0, (8, 2))),
 ]
 _BASELINE = ("#b5bac0", "-")
+
+# Bars: what is judged, masks made without evidence for the class, other controls.
+_DENOISED_BAR: dict[str, Any] = {"color": "#b3364b", "label": "denoised"}
+_BLIND_BAR: dict[str, Any] = {
+    "color": "#e6c667",
+    "hatch": "///",
+    "label": "without evidence for the class",
+}
+_OTHER_BAR: dict[str, Any] = {"color": "#dfe3e8", "label": "other controls"}
 
 
 def _colours(palette: str) -> ListedColormap:
@@ -163,44 +188,6 @@ def plot_explanation(
     return np.asarray(axes)
 
 
-def unit_wafer_mean(
-    values: Sequence[np.ndarray], maps: Sequence[np.ndarray], size: int = 41
-) -> np.ndarray:
-    """Average per-die values over wafers of different grids, on one common grid.
-
-    Parameters
-    ----------
-    values : sequence of ndarray, one per wafer, each of its map's shape
-        Anything known of each die: kept fails, saliency.
-    maps : sequence of ndarray, shape (height, width)
-        The wafer maps, which say where there are dies.
-    size : int, default=41
-        Side of the common grid. Each of its cells reads the die under its centre.
-
-    Returns
-    -------
-    ndarray of float, shape (size, size)
-        Mean over the wafers that have a die there; NaN where fewer than half of them have.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from camdenoise.plotting import unit_wafer_mean
-    >>> maps = [np.array([[1, 2]]), np.array([[2, 1], [1, 1]])]
-    >>> unit_wafer_mean([m == 2 for m in maps], maps, size=2)
-    array([[0.5, 0.5],
-           [0. , 0.5]])
-    """
-    total, count = np.zeros((size, size)), np.zeros((size, size), int)
-    for value, grid in zip(values, maps, strict=True):
-        rows, columns = (die_of_pixel(side, size) for side in grid.shape)
-        there = (np.asarray(grid) != NO_DIE)[np.ix_(rows, columns)]
-        total += np.where(there, np.asarray(value, float)[np.ix_(rows, columns)], 0)
-        count += there
-    seen = 2 * count >= max(1, len(maps))
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=seen & (count > 0))
-
-
 def plot_frequency(
     mean: np.ndarray, *, ax: Axes | None = None, vmax: float | None = None, scale: str = SCALE
 ) -> Axes:
@@ -280,5 +267,94 @@ def plot_faithfulness_curves(
         ax.fill_between(x, mean - 1.96 * error, mean + 1.96 * error, color=colour, alpha=0.15, lw=0)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of the dies changed")
     ax.set_ylabel("probability of the class")
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_leakage(summary: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the gain in accuracy by denoising and under each control, with its interval.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As `camdenoise.leakage.LeakageReport.summary` gives it.
+    ax : Axes, default=None
+        Where to draw; a new figure where None.
+
+    Returns
+    -------
+    Axes
+        The band is the interval of the gain by denoising: a hatched bar that ends in it or beyond
+        is a control that may explain the gain.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from camdenoise.plotting import plot_leakage
+    >>> summary = pd.DataFrame({
+    ...     "condition": ["raw", "denoised", "equal area"], "accuracy": [0.8, 0.9, 0.7],
+    ...     "gain": [float("nan"), 0.1, -0.1], "gain_low": [float("nan"), 0.05, -0.15],
+    ...     "gain_high": [float("nan"), 0.15, -0.05],
+    ... })
+    >>> [text.get_text() for text in plot_leakage(summary).get_yticklabels()]
+    ['denoised', 'equal area']
+    """
+    if ax is None:
+        ax = plt.subplots(figsize=(6.4, 0.32 * len(summary) + 1.2), layout="constrained")[1]
+    rows = summary.set_index("condition")
+    names = [name for name in rows.index if name != RAW]
+    for place, name in enumerate(names):
+        row = rows.loc[name]
+        style = _BLIND_BAR if name in BLIND else _OTHER_BAR
+        style = _DENOISED_BAR if name == DENOISED else style
+        ax.barh(place, row["gain"], height=0.68, edgecolor="#6b7681", lw=0.5, **style)
+        ax.plot([row["gain_low"], row["gain_high"]], [place] * 2, color="#27313b", lw=1.4)
+    low, high = rows.loc[DENOISED, ["gain_low", "gain_high"]]
+    ax.axvspan(low, high, color=_DENOISED_BAR["color"], alpha=0.12, lw=0, zorder=0)
+    ax.axvline(0, color="#27313b", lw=0.8)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set_xlabel(f"accuracy less that on raw wafers ({rows.loc[RAW, 'accuracy']:.3f})")
+    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    ax.legend(handles.values(), handles.keys(), frameon=False, fontsize="small")
+    return ax
+
+
+def plot_reliability(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
+    """Draw how often fails belong to the pattern, by the probability that they were given.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        By name, as `camdenoise.metrics.die_reliability` gives them.
+    ax : Axes, default=None
+        Where to draw; a new figure where None.
+
+    Returns
+    -------
+    Axes
+        On the grey diagonal probabilities are right. A marker's area grows with the share of the
+        fails in its bin; the legend gives the expected calibration error.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from camdenoise.plotting import plot_reliability
+    >>> table = pd.DataFrame({"n_dies": [3, 1], "predicted": [0.1, 0.8], "observed": [0, 1]})
+    >>> ax = plot_reliability({"evidence": table})
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['evidence (0.125)']
+    """
+    ax = plt.subplots()[1] if ax is None else ax
+    ax.plot([0, 1], [0, 1], color=_BASELINE[0], linestyle=_BASELINE[1], lw=4)
+    lines = cycle(_LINES)
+    for name, table in tables.items():
+        colour, dashes = next(lines)
+        x, y = table["predicted"], table["observed"]
+        label = f"{name} ({calibration_error(table):.3f})"
+        ax.plot(x, y, color=colour, linestyle=dashes, lw=1.8, label=label)
+        ax.scatter(x, y, 200 * table["n_dies"] / table["n_dies"].sum() + 8, color=colour)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of belonging to the pattern")
+    ax.set_ylabel("share that belongs to it")
     ax.legend(frameon=False)
     return ax

@@ -46,6 +46,11 @@ def _data_file(data: str | None) -> Path | None:
 def run(options: argparse.Namespace) -> Path:
     """Run what the options ask for; return the report."""
     profile = load_profile(options.profile)
+    if options.only and options.only not in profile["stages"]:
+        raise ValueError(
+            f"profile {options.profile} has no stage {options.only}; it has "
+            f"{', '.join(profile['stages'])}."
+        )
     if options.seeds is not None:
         profile["seeds"] = list(range(options.seeds))
     data = _data_file(options.data)
@@ -58,7 +63,8 @@ def run(options: argparse.Namespace) -> Path:
     if options.only:
         tasks = required(tasks, [options.only])
     folders = run_all(tasks, options.out / "parts")
-    return write_report(options.out, tasks, folders, profile=options.profile, data=data)
+    about = {"profile": options.profile, "data": data, "seeds": options.seeds}
+    return write_report(options.out, tasks, folders, **about)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from camdenoise import WaferClassifier
+from camdenoise import WaferClassifier, save_model
+from camdenoise.leakage import marked_map
 from study.denoise import load_masks
 from study.denoisers import REGION
-from study.models import PREDICTIONS, predictions
+from study.models import MODEL, PREDICTIONS, predictions
 from study.wafers import load, pick
 
 
@@ -32,7 +33,7 @@ def denoised(wafer_map: np.ndarray, failing: np.ndarray, *, on_blank: bool = Fal
     """
     if not on_blank and (failing & (wafer_map != 2)).any():
         raise ValueError("a denoiser can only remove fails")
-    return np.where(wafer_map > 0, np.where(failing, 2, 1), 0).astype(np.uint8)
+    return marked_map(wafer_map, failing)
 
 
 def train(
@@ -42,6 +43,7 @@ def train(
     fold: int,
     seed: int,
     name: str,
+    source: str,
     classifier: dict[str, Any],
 ) -> None:
     """Train on the denoised training wafers, write predictions for the denoised test wafers.
@@ -54,11 +56,13 @@ def train(
         As in `study.models`.
     name : str
         The denoiser or control.
+    source : str
+        The task that made its masks.
     classifier : dict
         Parameters of `WaferClassifier`.
     """
     wafers = load(needed["wafers"])
-    masks = load_masks(needed[f"denoise-{fold}-{seed}"], name, wafers.maps)
+    masks = load_masks(needed[source], name, wafers.maps)
     pairs = zip(wafers.maps, masks, strict=True)
     maps = [denoised(grid, marked, on_blank=name == REGION) for grid, marked in pairs]
     rows, test = np.flatnonzero(wafers.fold != fold), np.flatnonzero(wafers.fold == fold)
@@ -67,3 +71,4 @@ def train(
     table = predictions(clf, wafers, test, pick(maps, test))
     table.insert(0, "denoiser", name)
     table.to_csv(folder / PREDICTIONS, index=False)
+    save_model(clf.set_params(progress=False), folder / MODEL)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from camdenoise import WaferClassifier, load_model
-from study.denoisers import CONTROLS, DENOISERS, NOTHING, OURS, explain, mask
+from study.denoisers import DENOISERS, NOTHING, OURS, explain
 from study.models import MODEL, PARTS
 from study.wafers import halves, load, pick
 
@@ -26,30 +26,45 @@ def run(folder: Path, needed: dict[str, Path], *, fold: int, seed: int) -> None:
         Which nets to use.
     """
     wafers = load(needed["wafers"])
-    half = halves(wafers, fold)
-    nets = {part: load_model(needed[f"models-{fold}-{seed}-{part}"] / MODEL) for part in PARTS}
-    # Which wafers each net has not seen.
-    unseen = {"all": half == -1, "without0": half == 0, "without1": half == 1}
+    nets = unseen_by(needed, wafers, fold, f"models-{fold}-{seed}")
     masks, summaries = {}, []
-    for name in (*DENOISERS[1:], *CONTROLS):
+    for name in DENOISERS[1:]:
         marked: list[np.ndarray] = [np.empty(0)] * len(wafers.maps)
-        for part, rows in unseen.items():
-            why = _explain(name, nets[part], wafers, np.flatnonzero(rows), seed)
+        for part, (clf, rows) in nets.items():
+            why = dict(zip(rows.tolist(), explain(name, clf, pick(wafers.maps, rows)), strict=True))
             for row, explanation in why.items():
-                marked[row] = mask(name, explanation, wafers.maps[row])
+                marked[row] = explanation.kept
             if part == "all":
                 summaries.append(_summary(name, why))
                 if name == OURS:
                     _save_flat(folder / SALIENCY, saliency=[e.saliency for e in why.values()])
         masks[name] = marked
-    _save_flat(folder / MASKS, **masks)
+    save_masks(folder, masks)
     pd.concat(summaries).to_csv(folder / SUMMARY, index=False)
 
 
-def _explain(name: str, clf: WaferClassifier, wafers, rows: np.ndarray, seed: int) -> dict:
-    """Explain the wafers of these rows; return an explanation by row."""
-    found = explain(name, clf, pick(wafers.maps, rows), wafers.target[rows], seed)
-    return dict(zip(rows.tolist(), found, strict=True))
+def unseen_by(
+    needed: dict[str, Path], wafers, fold: int, models: str
+) -> dict[str, tuple[WaferClassifier, np.ndarray]]:
+    """Load the nets of a fold, each with the rows of the wafers that it has not seen.
+
+    Parameters
+    ----------
+    needed : dict of str to Path
+        See `study.graph.Task`.
+    wafers : Bunch
+        As `study.wafers.load` gives them.
+    fold : int
+        The fold that tests.
+    models : str
+        What the names of the tasks that trained the nets begin with.
+    """
+    half = halves(wafers, fold)
+    unseen = zip(PARTS, (-1, 0, 1), strict=True)
+    return {
+        part: (load_model(needed[f"{models}-{part}"] / MODEL), np.flatnonzero(half == number))
+        for part, number in unseen
+    }
 
 
 def _summary(name: str, why: dict) -> pd.DataFrame:
@@ -66,6 +81,11 @@ def _summary(name: str, why: dict) -> pd.DataFrame:
         for row, e in why.items()
     ]
     return pd.DataFrame(rows)
+
+
+def save_masks(folder: Path, masks: dict[str, list[np.ndarray]]) -> None:
+    """Write for each method the dies of every wafer that fail after it."""
+    _save_flat(folder / MASKS, **masks)
 
 
 def _save_flat(file: Path, **columns: list[np.ndarray]) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, Explanation, WaferClassifier
-from camdenoise._backbones import make_backbone
 from camdenoise.filters import (
     ComponentSizeFilter,
     LargestComponentFilter,
     MedianFilter,
     NeighborCountFilter,
 )
+from camdenoise.leakage import BLIND as BLIND_CONTROLS
+from camdenoise.leakage import CONTROLS as LEAKAGE_CONTROLS
+from camdenoise.leakage import CrossFit
 
 NOTHING = "nothing removed"
 MEDIAN = "median 3x3"
@@ -25,19 +26,15 @@ OURS = "CAM with components"
 
 #: In the order of every table. The first is no denoiser.
 DENOISERS = (NOTHING, MEDIAN, NEIGHBOURS, COMPONENTS, LARGEST, PLAIN, OURS)
+#: What a classifier is trained on after denoising. Raw wafers are those of the models stage.
+BEFORE_AFTER = (MEDIAN, COMPONENTS, PLAIN, OURS)
 
-TRUE_CLASS = "control: true class"
-WRONG_CLASS = "control: wrong class"
-RANDOM_NET = "control: random weights"
-REGION = "control: region alone"
-
-#: What each control shows if a classifier does as well on it as on maps denoised honestly.
-CONTROLS = {
-    TRUE_CLASS: "masks made with the label: what a mask can tell about the class it was made for",
-    WRONG_CLASS: "masks for a class drawn at random from the others: evidence for nothing true",
-    RANDOM_NET: "masks of a net that was never trained",
-    REGION: "where the CAM is strong, and no fail at all: the mask without the wafer",
-}
+#: What a gain under each control would mean, by its name in tables.
+CONTROLS = {f"control: {name}": c.gain_means for name, c in LEAKAGE_CONTROLS.items()}
+TRUE_CLASS, REGION = "control: true class", "control: mask alone"
+RANDOM_NET, INDEPENDENT = "control: random weights", "control: independent architecture"
+#: Controls that a gain must be larger than.
+RIVALS = (*(f"control: {name}" for name in BLIND_CONTROLS), REGION)
 
 
 def denoiser(name: str, clf: WaferClassifier, maps: list[np.ndarray]):
@@ -53,54 +50,34 @@ def denoiser(name: str, clf: WaferClassifier, maps: list[np.ndarray]):
     return CamDenoiser(FrozenEstimator(clf), progress=True, **options).fit(maps)
 
 
-def explain(
-    name: str, clf: WaferClassifier, maps: list[np.ndarray], target: np.ndarray, seed: int
-) -> list[Explanation]:
-    """Explain wafers by a denoiser or a control.
+def explain(name: str, clf: WaferClassifier, maps: list[np.ndarray]) -> list[Explanation]:
+    """Explain wafers by a denoiser around a classifier that was trained on others.
 
     Parameters
     ----------
     name : str
-        One of `DENOISERS` (but the first) or `CONTROLS`.
+        One of `DENOISERS` but the first.
     clf : WaferClassifier
         Trained on other wafers than these.
     maps : list of ndarray
         The wafers.
-    target : ndarray of str
-        Their labels, which only `TRUE_CLASS` and `WRONG_CLASS` look at.
-    seed : int
-        For what is random in a control.
     """
-    if name == RANDOM_NET:
-        clf = _with_random_weights(clf, seed)
-    method = denoiser(OURS if name in CONTROLS else name, clf, maps)
-    if name == TRUE_CLASS:
-        return method.explain(maps, target)
-    if name == WRONG_CLASS:
-        return method.explain(maps, _other_class(target, clf.classes_, seed))
-    return method.explain(maps)
+    return denoiser(name, clf, maps).explain(maps)
 
 
-def mask(name: str, why: Explanation, wafer_map: np.ndarray) -> np.ndarray:
-    """Return the dies that the next classifier sees as failing."""
-    if name == REGION:
-        return (why.saliency >= 0.5 * why.saliency.max()) & (wafer_map > 0)
-    return why.kept
+def kept_by(name: str, clf: WaferClassifier, maps: list[np.ndarray], seed: int) -> list[np.ndarray]:
+    """Return the fails that a denoiser keeps of each wafer, or the control with random weights.
 
-
-def _other_class(target: np.ndarray, classes: np.ndarray, seed: int) -> np.ndarray:
-    """Draw for each wafer a class that is not its own."""
-    own = np.searchsorted(classes, target)
-    shift = np.random.default_rng(seed).integers(1, len(classes), len(target))
-    return classes[(own + shift) % len(classes)]
-
-
-def _with_random_weights(clf: WaferClassifier, seed: int) -> WaferClassifier:
-    """Return a classifier of the same form that has learnt nothing."""
-    untrained = WaferClassifier(**clf.get_params())
-    untrained.classes_ = clf.classes_
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = make_backbone(clf.backbone, len(clf.classes_), width=clf.width)
-    untrained.module_ = net.eval()
-    return untrained
+    Parameters
+    ----------
+    name, clf, maps
+        As in `explain`; `RANDOM_NET`, too.
+    seed : int
+        For random weights.
+    """
+    if name != RANDOM_NET:
+        return [why.kept for why in explain(name, clf, maps)]
+    every = np.arange(len(maps))
+    fit = CrossFit(maps, np.array([]), every[:0], [(denoiser(OURS, clf, maps), every)])
+    control = LEAKAGE_CONTROLS[name.removeprefix("control: ")]
+    return control.masks(fit, np.random.default_rng(seed))

@@ -72,7 +72,7 @@ def draw_curves(
         Steps of each curve.
     """
     wafers = load(needed["wafers"])
-    rows = _balanced(wafers, fold, n_wafers)
+    rows = balanced(wafers, fold, n_wafers)
     clf = load_model(needed[f"models-{fold}-{seed}-all"] / MODEL)
     maps = pick(wafers.maps, rows)
     options = {"n_steps": n_steps, "random_state": seed, "progress": True}
@@ -128,7 +128,7 @@ def forget(folder: Path, needed: dict[str, Path], *, fold: int, seed: int, n_waf
         How many of them at most, the same number of each class.
     """
     wafers = load(needed["wafers"])
-    rows = _balanced(wafers, fold, n_wafers)
+    rows = balanced(wafers, fold, n_wafers)
     clf = load_model(needed[f"models-{fold}-{seed}-all"] / MODEL)
     similarity = {}
     for name, denoiser in cams(clf, seed).items():
@@ -137,7 +137,7 @@ def forget(folder: Path, needed: dict[str, Path], *, fold: int, seed: int, n_waf
     _tidy(wafers, rows, similarity).to_csv(folder / SCORES, index=False)
 
 
-def _balanced(wafers, fold: int, n_wafers: int) -> np.ndarray:
+def balanced(wafers, fold: int, n_wafers: int) -> np.ndarray:
     """Draw wafers of a fold, the same number of each class while they last, in file order."""
     rng = np.random.default_rng(0)
     classes = sorted(set(wafers.target))

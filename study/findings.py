@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from camdenoise.faithfulness import BETTER
-from study.denoisers import NOTHING, OURS, PLAIN, RANDOM_NET, REGION, TRUE_CLASS, WRONG_CLASS
+from study.denoisers import NOTHING, OURS, PLAIN, RIVALS, TRUE_CLASS
 from study.faithfulness import DEFAULT, USUAL
 from study.summary import RAW, REFERENCES, accuracy_gain, compare_with_best
 
@@ -78,25 +78,30 @@ def _plain_cam(table: pd.DataFrame) -> str:
 def of_before_after(predictions: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     """Say what denoising does to the accuracy, beside the controls."""
     rows = table.set_index("denoiser")
-    gain = accuracy_gain(predictions, OURS)
-    said = (
-        f"Accuracy on raw wafers {_percent(rows.loc[RAW])}, on wafers denoised by {OURS} "
-        f"{_percent(rows.loc[OURS])}: {_points(gain)}."
-    )
+    said = []
+    if OURS in rows.index:
+        gain = accuracy_gain(predictions, OURS)
+        said.append(
+            f"Accuracy on raw wafers {_percent(rows.loc[RAW])}, on wafers denoised by {OURS} "
+            f"{_percent(rows.loc[OURS])}: {_points(gain)}. {_verdict(gain, rows)}"
+        )
+    if TRUE_CLASS in rows.index:
+        said.append(_leak(rows, accuracy_gain(predictions, TRUE_CLASS)))
+    return said
+
+
+def _verdict(gain: dict, rows: pd.DataFrame) -> str:
+    """Say whether there is a gain, and whether a control explains it."""
     if not gain["low"] > 0:
-        verdict = (
-            "Denoising costs accuracy here."
-            if gain["high"] < 0
-            else "No gain in accuracy is shown here."
-        )
-    else:
-        rivals = [n for n in (WRONG_CLASS, RANDOM_NET, REGION) if _reaches(rows, n)]
-        verdict = (
-            f"But {', '.join(rivals)} reaches as much, so the gain is leakage, not denoising."
-            if rivals
-            else "No control reaches as much."
-        )
-    return [f"{said} {verdict}", _leak(rows, accuracy_gain(predictions, TRUE_CLASS))]
+        costs = gain["high"] < 0
+        return "Denoising costs accuracy here." if costs else "No gain in accuracy is shown here."
+    beside = rows.loc[rows.index.isin(RIVALS), "mean"]
+    if beside.empty:
+        return "It stands beside no control, so it may be leakage."
+    reached = beside.index[beside >= rows.loc[OURS, "mean"]]
+    if len(reached):
+        return f"But {', '.join(reached)} reaches as much, so the gain is leakage, not denoising."
+    return "No control reaches as much."
 
 
 def _leak(rows: pd.DataFrame, gain: dict) -> str:
@@ -107,10 +112,6 @@ def _leak(rows: pd.DataFrame, gain: dict) -> str:
     if gain["low"] > 0:
         return f"{said}: so much can come from what a mask tells about its class."
     return f"{said}: no leak of the class through the mask is shown."
-
-
-def _reaches(rows: pd.DataFrame, name: str) -> bool:
-    return rows.loc[name, "mean"] >= rows.loc[OURS, "mean"]
 
 
 def of_faithfulness(table: pd.DataFrame) -> list[str]:

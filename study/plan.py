@@ -6,13 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from study import before_after, denoise, faithfulness, models, plants, truth, wafers
+from study import before_after, controls, denoise, faithfulness, models, plants, truth, wafers
 from study.bench.plan import bench_tasks
-from study.denoisers import COMPONENTS, CONTROLS, MEDIAN, OURS, PLAIN
+from study.comparison.plan import comparison_tasks
+from study.denoisers import BEFORE_AFTER, CONTROLS, INDEPENDENT
 from study.graph import Task, slug
-
-#: What a classifier is trained on after denoising. Raw wafers are those of the models stage.
-BEFORE_AFTER = (MEDIAN, COMPONENTS, PLAIN, OURS, *CONTROLS)
 
 
 def digest(file: Path) -> str:
@@ -42,7 +40,7 @@ def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:
         tasks += planted
         for seed in profile["seeds"]:
             tasks += _tasks_of_fold(profile, planted, fold, seed)
-    return tasks
+    return tasks + comparison_tasks(profile, tasks[0])
 
 
 def _plants(profile: dict[str, Any], chosen: dict[str, Any], fold: int) -> list[Task]:
@@ -73,13 +71,38 @@ def _tasks_of_fold(
             tasks.append(Task(name, models.train, training | {"part": part}, ("wafers",), 5))
         tasks.append(Task(f"denoise-{key}", denoise.run, which, ("wafers", *parts), 10))
     if "before_after" in wanted:
-        for name in BEFORE_AFTER:
-            task = f"before_after-{key}-{slug(name)}"
-            needs = ("wafers", f"denoise-{key}")
-            tasks.append(Task(task, before_after.train, training | {"name": name}, needs, 10))
+        tasks += [_after("before_after", name, f"denoise-{key}", training) for name in BEFORE_AFTER]
+    if "controls" in wanted:
+        tasks += _controls(profile, which, parts)
     if "faithfulness" in wanted:
         tasks += _faithfulness(profile["faithfulness"], planted, key, which, parts[0])
     return tasks
+
+
+def _after(stage: str, name: str, source: str, training: dict[str, Any]) -> Task:
+    """Train on wafers with the masks of a denoiser or control, which the task `source` made."""
+    task = f"{stage}-{training['fold']}-{training['seed']}-{slug(name)}"
+    parameters = training | {"name": name, "source": source}
+    return Task(task, before_after.train, parameters, ("wafers", source), 10)
+
+
+def _controls(profile: dict[str, Any], which: dict[str, int], parts: list[str]) -> list[Task]:
+    """Make the masks of the controls and train on each; with another backbone if one is named."""
+    key, names = f"{which['fold']}-{which['seed']}", list(CONTROLS)
+    training = which | {"classifier": profile["classifier"]}
+    backbone = profile.get("controls", {}).get("independent_backbone")
+    nets = []
+    if backbone:
+        other = which | {"classifier": profile["classifier"] | {"backbone": backbone}}
+        nets = [
+            Task(f"independent-{key}-{part}", models.train, other | {"part": part}, ("wafers",), 10)
+            for part in models.PARTS
+        ]
+    else:
+        names.remove(INDEPENDENT)
+    source, needs = f"control_masks-{key}", ("wafers", *parts, *(net.name for net in nets))
+    masks = Task(source, controls.make_masks, which | {"independent": bool(nets)}, needs, 5)
+    return [*nets, masks, *(_after("controls", name, source, training) for name in names)]
 
 
 def _truth(planted: list[Task], key: str, which: dict[str, int], model: str) -> list[Task]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from camdenoise import load_model
 from camdenoise._files import write_whole
@@ -16,62 +17,21 @@ from camdenoise.faithfulness import BETTER
 from study import figures, findings, summary
 from study.bench.entries import EVIDENCE
 from study.bench.report import bench_section
+from study.comparison.experiments import (
+    discovery_section,
+    learning_section,
+    noise_section,
+    resolution_section,
+)
+from study.comparison.report import backbones_section, cams_section
 from study.denoise import load_masks, load_saliency
-from study.denoisers import COMPONENTS, CONTROLS, OURS, denoiser
+from study.denoisers import BEFORE_AFTER, COMPONENTS, CONTROLS, INDEPENDENT, OURS, denoiser
 from study.faithfulness import DEFAULT, USUAL
 from study.graph import Task, about
 from study.models import MODEL
 from study.plants import LEFT_OUT
 from study.section import Section
-from study.wafers import load, pick
-
-
-def write_report(
-    out: Path, tasks: list[Task], folders: dict[str, Path], *, profile: str, data: Path | None
-) -> Path:
-    """Write ``report.html``, and its tables and figures beside it.
-
-    Parameters
-    ----------
-    out : Path
-        Folder for all.
-    tasks : list of Task
-        What was run.
-    folders : dict of str to Path
-        Where the results are.
-    profile : str
-        Its name, for the title.
-    data : Path or None
-        File of real wafers; simulated where None.
-
-    Returns
-    -------
-    Path
-        The page.
-    """
-    tables: dict[str, pd.DataFrame] = {}
-    sections, sentences = [], []
-    for make in (_classifier, _dies, _before_after, _faithfulness, _pictures, bench_section):
-        section, said = make(folders, tables)
-        if section is not None:
-            sections.append(section)
-            sentences += said
-    page = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True
-    ).get_template("report.html.j2")
-    html = page.render(
-        profile=profile,
-        source="simulated wafers" if data is None else f"real wafers ({data.name})",
-        findings=sentences,
-        sections=sections,
-        facts=_facts(tasks, folders, data),
-        ours=(OURS, EVIDENCE),
-    )
-    for name, table in tables.items():
-        _write(out / "tables" / f"{name}.csv", table.to_csv(index=False).encode())
-    for item in (item for section in sections for item in section.items if "png" in item):
-        _write(out / "figures" / f"{item['name']}.png", base64.b64decode(item["png"]))
-    return _write(out / "report.html", html.encode())
+from study.wafers import COUNTS, load, pick
 
 
 def _write(file: Path, content: bytes) -> Path:
@@ -167,7 +127,9 @@ def _left_out(folders: dict[str, Path]) -> list[str]:
 
 def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
     predictions = summary.after_predictions(folders)
-    if predictions.empty:
+    # A later stage alone needs some of these nets only.
+    complete = (BEFORE_AFTER, CONTROLS.keys() - {INDEPENDENT})
+    if predictions.empty or not any(map(set(predictions["denoiser"]).issuperset, complete)):
         return None, []
     tables["before_after"] = summary.accuracy_table(predictions)
     explained = "; ".join(
@@ -179,7 +141,8 @@ def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
             "A new classifier is trained on denoised wafers and tested on denoised wafers. Every "
             "wafer is denoised by a net that was not trained on it, for the class that the net "
             "predicts.",
-            f"Controls: {explained}.",
+            "Controls, and what it would mean if one of them gained as much: "
+            f"{explained} (docs/leakage.md).",
         ],
     )
     section.add_figure(
@@ -281,3 +244,127 @@ def _first_of_each_class(clf, maps, target) -> list:
     chosen = pick(maps, np.array(rows))
     method = denoiser(OURS, clf, chosen).set_params(progress=False)
     return list(zip(target[rows], chosen, method.explain(chosen), strict=True))
+
+
+#: What makes each part, and the stage that it shows.
+_SECTIONS = (
+    (_classifier, "models"),
+    (backbones_section, "backbones"),
+    (cams_section, "cams"),
+    (_dies, "truth"),
+    (_before_after, "before_after"),
+    (noise_section, "noise"),
+    (learning_section, "learning"),
+    (discovery_section, "discovery"),
+    (_faithfulness, "faithfulness"),
+    (resolution_section, "resolution"),
+    (_pictures, "denoise"),
+    (bench_section, "bench"),
+)
+
+_LIMITS = (
+    "The project that this study follows published no number of its own (accuracy, threshold, "
+    "layer or split): what is here is not compared with it, and stands for itself.",
+    "Wafers without a label were dropped, and so were the classes none, Random and Near-full: a "
+    "user's wafers are mostly without a pattern, and how often a classifier sees one there is not "
+    "answered here.",
+    "Lots decide what may be split. Where the file names none, chunk stands in: up to about 250 "
+    "consecutive wafers with the same die grid.",
+    "All wafers are of one file. How nets do on other products is asked only by the protocol "
+    "products of the profiles paper and full, and how they do on later lots not at all.",
+    "Figures are of few seeds, small pictures and few epochs, as the profile says; a net that is "
+    "last here may be first when trained for longer.",
+)
+
+
+def write_report(
+    out: Path,
+    tasks: list[Task],
+    folders: dict[str, Path],
+    *,
+    profile: str,
+    data: Path | None,
+    seeds: int | None = None,
+) -> Path:
+    """Write ``report.html`` and ``report.md``, and their tables and figures beside them.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for all.
+    tasks : list of Task
+        What was run.
+    folders : dict of str to Path
+        Where the results are.
+    profile : str
+        Its name, for the title.
+    data : Path or None
+        File of real wafers; simulated where None.
+    seeds : int or None, default=None
+        How many were asked for on the command line.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    sections, sentences = [], []
+    for make, stage in _SECTIONS:
+        section, said = make(folders, tables)
+        if section is not None:
+            section.stage = stage
+            sections.append(section)
+            sentences += said
+    counts, command = _wafers_used(folders), _command(profile, data, seeds)
+    facts = {"command": command} | _facts(tasks, folders, data)
+    page = {
+        "profile": profile,
+        "command": command,
+        "source": "simulated wafers" if data is None else f"real wafers ({data.name})",
+        "findings": sentences,
+        "sections": sections if counts is None else [counts, *sections],
+        "limits": _LIMITS,
+        "facts": facts,
+        "ours": (OURS, EVIDENCE),
+    }
+    for name, table in tables.items():
+        _write(out / "tables" / f"{name}.csv", table.to_csv(index=False).encode())
+    _write(out / "tables" / "about.json", json.dumps(facts, indent=1).encode())
+    for section in sections:
+        _write_figures(section, out / "figures")
+    _write(out / "report.md", _render("report.md.j2", page).encode())
+    return _write(out / "report.html", _render("report.html.j2", page).encode())
+
+
+def _render(template: str, page: dict[str, Any]) -> str:
+    loader = FileSystemLoader(Path(__file__).parent)
+    escape = select_autoescape(["html.j2"])
+    return Environment(loader=loader, autoescape=escape).get_template(template).render(**page)
+
+
+def _command(profile: str, data: Path | None, seeds: int | None) -> str:
+    """Return what to type to make the page again; the place of the data is the reader's."""
+    parts = ["python -m study", f"--profile {profile}"]
+    parts += [] if data is None else [f"--data {data.name}"]
+    parts += [] if seeds is None else [f"--seeds {seeds}"]
+    return " ".join(parts)
+
+
+def _wafers_used(folders: dict[str, Path]) -> Section | None:
+    """Show how many wafers there are of each class, and how many were used."""
+    if "wafers" not in folders:
+        return None
+    section = Section("Wafers")
+    section.add_table(pd.read_csv(folders["wafers"] / COUNTS, keep_default_na=False))
+    return section
+
+
+def _write_figures(section: Section, place: Path) -> None:
+    """Write each figure as PNG and as SVG."""
+    for item in (item for item in section.items if "png" in item):
+        _write(place / f"{item['name']}.png", base64.b64decode(item["png"]))
+        _write(place / f"{item['name']}.svg", item["svg"])
+    for name, stem in section.attached.items():
+        for suffix in (".png", ".svg"):
+            _write(place / f"{name}{suffix}", stem.with_suffix(suffix).read_bytes())

@@ -37,11 +37,11 @@ def raw_predictions(folders: dict[str, Path]) -> pd.DataFrame:
 
 def after_predictions(folders: dict[str, Path]) -> pd.DataFrame:
     """Predictions on denoised wafers, with those on raw ones of the same folds before them."""
-    after = _gather(folders, "before_after", PREDICTIONS)
-    if after.empty:
-        return after
+    after = [_gather(folders, stage, PREDICTIONS) for stage in ("before_after", "controls")]
+    if all(part.empty for part in after):
+        return after[0]
     raw = raw_predictions(folders).assign(denoiser=RAW)
-    return pd.concat([raw, after], ignore_index=True)
+    return pd.concat([raw, *after], ignore_index=True)
 
 
 def die_level(folders: dict[str, Path]) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def score(
     for name in DENOISERS:
         kept, precision = [grid == 2 for grid in maps], np.full(len(maps), np.nan)
         if name != NOTHING:
-            why = explain(name, clf, maps, target, seed)
+            why = explain(name, clf, maps)
             kept = [e.kept for e in why]
             precision = die_average_precision(maps, truth, [e.saliency for e in why])
         table = die_scores(maps, truth, kept).assign(average_precision=precision)

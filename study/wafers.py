@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import Bunch
 
 from camdenoise.datasets import load_wafer_maps, make_wafer_maps, save_wafer_maps
 
-FILE = "wafers.npz"
+FILE, COUNTS = "wafers.npz", "counts.csv"
 
 
 def choose(
@@ -23,6 +24,7 @@ def choose(
     data: str | None,
     digest: str | None,
     per_class: int | None = None,
+    unique: bool = False,
 ) -> None:
     """Write the wafers with their fold; groups (lots, or what stands in for them) stay whole.
 
@@ -40,15 +42,19 @@ def choose(
         Real wafers and what the file hashes to, so that another file makes another study.
     per_class : int or None, default=None
         Most real wafers of a class; None takes all.
+    unique : bool, default=False
+        Whether to leave out copies of a map.
     """
     if data is None:
         wafers = make_wafer_maps(n_simulated, classes=classes, random_state=0)
         wafers.fold = folds_of(wafers, folds)
-        rows = np.arange(len(wafers.maps))
+        per_class = None
     else:
         # With `none`, so that folds mean the same where patterns are planted on such wafers.
         wafers = load_with_folds(data, [*classes, "none"], folds)
-        rows = _sample(wafers.target, classes, per_class)
+    allowed = without_copies(wafers) if unique else np.ones(len(wafers.maps), bool)
+    rows = _sample(wafers.target, classes, per_class, allowed)
+    _counts(wafers.target, classes, allowed, rows).to_csv(folder / COUNTS, index=False)
     save_wafer_maps(
         folder / FILE,
         pick(wafers.maps, rows),
@@ -78,11 +84,32 @@ def folds_of(wafers: Bunch, n_folds: int) -> np.ndarray:
     return fold
 
 
-def _sample(target: np.ndarray, classes: list[str], per_class: int | None) -> np.ndarray:
+def without_copies(wafers: Bunch) -> np.ndarray:
+    """Mark the first of each set of equal maps, and none where their labels differ."""
+    content = [(grid.shape, grid.tobytes()) for grid in wafers.maps]
+    frame = pd.DataFrame({"content": pd.factorize(pd.Series(content))[0], "label": wafers.target})
+    agreed = frame.groupby("content")["label"].transform("nunique") == 1
+    return (agreed & ~frame["content"].duplicated()).to_numpy()
+
+
+def _sample(
+    target: np.ndarray, classes: list[str], per_class: int | None, allowed: np.ndarray
+) -> np.ndarray:
     """Rows to use, in file order: at most `per_class` of each class, drawn at random."""
     rng = np.random.default_rng(0)
-    rows = [rng.permutation(np.flatnonzero(target == name))[:per_class] for name in classes]
+    rows = [
+        rng.permutation(np.flatnonzero(allowed & (target == name)))[:per_class] for name in classes
+    ]
     return np.sort(np.concatenate(rows))
+
+
+def _counts(target, classes: list[str], allowed: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
+    """Count for each class the wafers there are, those without copies, and those used."""
+    chosen = {"in the file": target, "without copies": target[allowed], "used": target[rows]}
+    counts = {
+        kind: [int((some == name).sum()) for name in classes] for kind, some in chosen.items()
+    }
+    return pd.DataFrame({"class": classes} | counts)
 
 
 def load(folder: Path) -> Bunch:

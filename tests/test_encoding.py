@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from camdenoise._augmentation import Augmentation, symmetry
+from camdenoise._augmentation import Augmentation, symmetry, undo_symmetry
 from camdenoise._encoding import encode_maps, one_hot, to_die_grid
 from camdenoise._maps import FAIL
 
@@ -68,6 +68,7 @@ def die_rows(size, n):
 def test_symmetries_are_eight_and_distinct():
     image = torch.arange(9).reshape(1, 3, 3)
     assert len({tuple(symmetry(image, i).flatten().tolist()) for i in range(8)}) == 8
+    assert all(torch.equal(undo_symmetry(symmetry(image, i), i), image) for i in range(8))
 
 
 def test_flips_come_in_whole_dies_and_spare_no_die():

@@ -1,5 +1,7 @@
 """Nets that keep a map of evidence per class: what they see, practise on, learn and say."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 import camdenoise._evidence_training as evidence_training
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
-from camdenoise._augmentation import Augmentation
+from camdenoise._augmentation import Augmentation, symmetry, undo_symmetry
 from camdenoise._backbones import make_backbone
 from camdenoise._component_planes import input_planes, with_component_planes
 from camdenoise._decision import pattern_probability
@@ -95,7 +97,7 @@ def test_several_sizes_predict_like_the_one_that_fits():
     maps = some_maps([(20, 20), (60, 60), (10, 12)])
     single = clf.predict_proba(maps)
     both = WaferClassifier(**clf.get_params() | {"input_size": (32, 64)})
-    both.module_, both.classes_ = clf.module_, clf.classes_
+    both.module_, both.classes_, both.temperature_ = clf.module_, clf.classes_, 1.0
     np.testing.assert_allclose(both.predict_proba(maps)[[0, 2]], single[[0, 2]], atol=1e-6)
     assert abs(both.predict_proba(maps)[1] - single[1]).max() > 1e-6
 
@@ -141,6 +143,24 @@ def test_evidence_has_a_cell_for_each_pixel_and_the_logits_are_the_net_s():
         torch.testing.assert_close(result.logits, net(x), atol=1e-4, rtol=1e-4)
 
 
+def test_symmetric_evidence_turns_with_the_wafer_and_goes_with_the_probabilities():
+    clf = copy(fitted_classifier("wafer_unet")).set_params(
+        symmetric_prediction=True, precision="float32"
+    )
+    ((_, codes),) = clf.batches(some_maps([(20, 20)] * 3), 3)
+    x = input_planes(codes)
+    result = evidence_maps(clf.module_, x, symmetric=True)
+    for index in range(8):
+        turned = evidence_maps(clf.module_, symmetry(x, index), symmetric=True)
+        torch.testing.assert_close(turned.evidence, symmetry(result.evidence, index))
+    plain = [
+        undo_symmetry(evidence_maps(clf.module_, symmetry(x, i)).evidence, i) for i in range(8)
+    ]
+    torch.testing.assert_close(result.evidence, torch.stack(plain).mean(0))
+    probabilities = clf.predict_proba(some_maps([(20, 20)] * 3))
+    np.testing.assert_allclose(result.logits.softmax(1), probabilities, atol=1e-5)
+
+
 def test_a_fail_is_kept_unless_every_pattern_disowns_it():
     claims = torch.tensor([[-30.0, 30.0, -30.0], [-30.0, -30.0, 30.0], [0.0, 0.0, 0.0]])
     counted = torch.tensor([[True, True, False]])
@@ -157,7 +177,7 @@ def test_practice_on_real_wafers(data_folder):
     made = practice_wafers(wafers.maps, wafers.target, 200, np.random.RandomState(0))
     assert 150 <= len(made.maps) == len(made.labels) == len(made.truth) <= 201
     numbers = np.bincount([len(labels) for labels in made.labels], minlength=3)
-    assert numbers[0] == 20 and numbers[1] > 80 and numbers[2] > 10
+    assert numbers[0] == 12 and numbers[1] > 80 and numbers[2] > 10
     for grid, labels, truth in zip(*made, strict=True):
         assert truth.shape == (len(labels), *grid.shape) and (grid[truth.any(0)] == 2).all()
     for grid, same in zip(wafers.maps, before, strict=True):
@@ -184,7 +204,7 @@ def lesson_of(maps, seed=0):
     ]
     practice = Practice(list(maps[2:]), [("Loc",), ("Scratch", "Loc"), ()], truth)
     classes = np.array(["Loc", "Scratch", "none"])
-    return with_practice(maps[:2], np.array([2, 0]), np.ones(2), classes, practice), truth
+    return with_practice(maps[:2], np.array([2, 0]), np.ones(2), classes, practice, 3), truth
 
 
 def test_practice_comes_behind_the_labelled_wafers():
@@ -201,12 +221,37 @@ def test_practice_comes_behind_the_labelled_wafers():
         assert not there[0].any() and not there[1].any() and not there[4].any()
 
 
+def test_what_is_plenty_is_spread_over_epochs_and_counts_the_more():
+    maps = some_maps([(8, 8)] * 20)
+    truth = [(grid == 2)[None] for grid in maps[:9]]
+    practice = Practice(maps[:9], [("Loc",)] * 9, truth)
+    classes, codes = np.array(["Loc", "none"]), np.repeat([0, 1], (4, 16))
+    lesson = with_practice(maps, codes, np.ones(20), classes, practice, n_epochs=12)
+    dies = encode_dies([(8, 8)] * 29, 16)
+    of = [torch.from_numpy(part) for part in (lesson.labels, lesson.weights)]
+    learnt = [torch.from_numpy(part) for part in (lesson.known, lesson.every)]
+    pattern = encode_maps(lesson.pattern, 16)
+    wafers = PractisedWafers(encode_maps(lesson.maps, 16), dies, *of, None, pattern, *learnt)
+    epochs = [set(wafers.rows(epoch).tolist()) for epoch in range(12)]
+    loc, none, planted = set(range(4)), set(range(4, 20)), set(range(20, 29))
+    for epoch, shown in enumerate(epochs):
+        assert shown >= loc and len(shown & none) == 4 and len(shown & planted) <= 1
+        assert not shown & epochs[epoch - 1] & (none | planted)
+    assert set().union(*epochs[:4]) >= none and set().union(*epochs) >= planted
+    weight = wafers.weights.numpy()
+    assert weight[:20].reshape(5, 4)[:, 0].tolist() == [1, 4, 4, 4, 4]
+    # Batches follow the epochs.
+    batches = WaferBatches(wafers, 4, shuffle=True, seed=0)
+    seen = [sum(len(labels) for _, labels in batches) for _ in range(2)]
+    assert seen == [9, 9] and len(batches) == 3
+
+
 def test_truth_turns_with_the_wafer():
     # The pattern is where the map fails, so it has to be there after any symmetry, too.
     maps = some_maps([(8, 8)] * 40)
     truth = [(grid == 2)[None] for grid in maps]
     practice = Practice(maps, [("Loc",)] * 40, truth)
-    lesson = with_practice([], np.array([], int), np.array([]), np.array(["Loc"]), practice)
+    lesson = with_practice([], np.array([], int), np.array([]), np.array(["Loc"]), practice, 1)
     wafers = PractisedWafers(
         encode_maps(lesson.maps, 16),
         encode_dies([(8, 8)] * 40, 16),
@@ -215,10 +260,11 @@ def test_truth_turns_with_the_wafer():
         Augmentation(symmetries=True),
         encode_maps(lesson.pattern, 16),
         torch.from_numpy(lesson.known),
+        torch.from_numpy(lesson.every),
     )
     inputs, _ = wafers.batch(torch.arange(40), torch.Generator().manual_seed(0))
     assert torch.equal(inputs["x"][:, 2], inputs["pattern"].float())
-    plain = input_planes(with_component_planes(wafers.codes, wafers.dies))
+    plain = input_planes(with_component_planes(encode_maps(maps, 16), wafers.dies))
     assert not torch.equal(inputs["x"], plain)
     torch.testing.assert_close(inputs["x"].sum((2, 3)), plain.sum((2, 3)))
 
@@ -277,8 +323,8 @@ def test_evidence_of_a_net_without_it_is_refused(wafers):
 
 def test_saliency_is_the_probability_that_some_pattern_claims_the_die(wafers):
     clf = fitted_classifier("wafer_unet")
-    denoiser = CamDenoiser(FrozenEstimator(clf), precision="float32").fit(wafers.maps)
-    why = denoiser.explain(wafers.maps[:3])
+    denoiser = CamDenoiser(FrozenEstimator(clf), precision="float32", threshold=0.5)
+    why = denoiser.fit(wafers.maps).explain(wafers.maps[:3])
     for (rows, codes), _ in zip(clf.batches(wafers.maps[:3], 3), [0], strict=True):
         with torch.no_grad():
             evidence = evidence_maps(clf.module_, input_planes(codes)).evidence

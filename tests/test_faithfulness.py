@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier, WaferMapError
 from camdenoise._backbones import make_backbone
+from camdenoise._untrained import untrained_net
 from camdenoise.faithfulness import (
     CURVES,
     RANDOM,
@@ -29,7 +30,7 @@ from camdenoise.faithfulness import (
 )
 from camdenoise.faithfulness._imputation import fail_probability, impute
 from camdenoise.faithfulness._perturbation import die_order, variants
-from camdenoise.faithfulness._weights import _fresh_net, _rank_correlation
+from camdenoise.faithfulness._weights import _rank_correlation
 
 
 class FirstColumn(ClassifierMixin, BaseEstimator):
@@ -326,7 +327,7 @@ def test_randomised_weights_equal_those_of_a_net_made_anew(denoiser, classifier,
     headless.head.load_state_dict(fresh.head.state_dict())
     for net, column in ((fresh, "stem"), (headless, "head")):
         clf = WaferClassifier(**classifier.get_params())
-        clf.classes_, clf.module_ = classifier.classes_, net
+        clf.classes_, clf.module_, clf.temperature_ = classifier.classes_, net, 1.0
         other = CamDenoiser(FrozenEstimator(clf), method="hirescam", layers=["stage3"]).fit(maps)
         again = other.explain(maps, [e.label for e in trained])
         for row, (a, b, grid) in enumerate(zip(trained, again, maps, strict=True)):
@@ -346,7 +347,7 @@ def test_random_weights_are_not_those_that_training_began_with(classifier):
         initial = make_backbone("wafer_resnet", 3, width=classifier.width)
     before, drawn = (
         torch.cat([values.flatten() for values in net.parameters() if values.ndim > 1])
-        for net in (initial, _fresh_net(classifier, 0))
+        for net in (initial, untrained_net(classifier, 0))
     )
     trained = torch.cat([v.flatten() for v in classifier.module_.parameters() if v.ndim > 1])
     assert torch.corrcoef(torch.stack([before, trained]))[0, 1] > 0.3

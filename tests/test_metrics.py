@@ -11,7 +11,9 @@ from sklearn.metrics import average_precision_score, f1_score, jaccard_score
 from camdenoise import WaferMapError
 from camdenoise.metrics import (
     bootstrap_interval,
+    calibration_error,
     die_average_precision,
+    die_reliability,
     die_report,
     die_scores,
     holm,
@@ -232,6 +234,57 @@ def test_saliency_has_to_be_finite_where_dies_fail(value):
     saliency = [np.ones((1, 2)), np.array([[value, 0]])]
     with pytest.raises(ValueError, match="wafer map 1: saliency is not finite"):
         die_average_precision(TWO, GOOD, saliency)
+
+
+@pytest.mark.parametrize("n_bins", [1, 5, 10])
+def test_reliability_by_counting_fail_by_fail(n_bins):
+    rng = np.random.default_rng(0)
+    grids = [rng.integers(0, 3, shape) for shape in ((9, 12), (1, 1), (20, 7))]
+    truth = [rng.random(grid.shape) < 0.4 for grid in grids]
+    # Steps of 1/20 put many on the limits of bins, and some at 0 and 1.
+    saliency = [rng.integers(0, 21, grid.shape) / 20 for grid in grids]
+    bins = [([], []) for _ in range(n_bins)]
+    for grid, t, s in zip(grids, truth, saliency, strict=True):
+        for cell in np.argwhere(grid == 2):
+            p = s[tuple(cell)]
+            place = min(round(20 * p) * n_bins // 20, n_bins - 1)
+            bins[place][0].append(p)
+            bins[place][1].append(t[tuple(cell)])
+    table = die_reliability(grids, truth, saliency, n_bins=n_bins)
+    assert table["n_dies"].tolist() == [len(p) for p, _ in bins]
+    assert table["predicted"].tolist() == pytest.approx([np.mean(p) for p, _ in bins])
+    assert table["observed"].tolist() == pytest.approx([np.mean(t) for _, t in bins])
+    assert table["low"].tolist() == pytest.approx(np.arange(n_bins) / n_bins)
+    n_fails = sum(len(p) for p, _ in bins)
+    wanted = sum(len(p) * abs(np.mean(p) - np.mean(t)) for p, t in bins) / n_fails
+    assert calibration_error(table) == pytest.approx(wanted)
+
+
+def test_probabilities_that_are_right_have_a_small_calibration_error():
+    rng = np.random.default_rng(0)
+    p = rng.random((200, 200))
+    truth = rng.random(p.shape) < p
+    grid = np.full(p.shape, 2)
+    right = calibration_error(die_reliability([grid], [truth], [p]))
+    sure = calibration_error(die_reliability([grid], [truth], [(p > 0.5).astype(float)]))
+    # On average a probability is a quarter away from the nearer of 0 and 1.
+    assert right < 0.01 and sure == pytest.approx(0.25, abs=0.01)
+
+
+def test_reliability_of_empty_bins_and_of_no_fails():
+    table = die_reliability([[[2, 1]]], [mask(1, 1)], [np.array([[0.95, 7.0]])], n_bins=2)
+    assert table["n_dies"].tolist() == [0, 1] and np.isnan(table["predicted"][0])
+    assert calibration_error(table) == pytest.approx(0.05)
+    assert np.isnan(
+        calibration_error(die_reliability([[[1, 0]]], [mask(0, 0)], [np.zeros((1, 2))]))
+    )
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5])
+def test_reliability_takes_probabilities_only(value):
+    saliency = [np.zeros((1, 2)), np.array([[0.5, value]])]
+    with pytest.raises(ValueError, match=f"wafer map 1: saliency {value} of a failing die is no"):
+        die_reliability([[[2, 2]]] * 2, [mask(1, 0)] * 2, saliency)
 
 
 def test_bootstrap_of_a_mean_is_near_the_normal_interval():

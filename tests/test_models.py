@@ -2,14 +2,18 @@
 
 import json
 import pickle
+from copy import copy
 
 import numpy as np
 import pytest
 from conftest import TINY
+from safetensors import safe_open
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 
-from camdenoise import WaferClassifier, load_model, save_model
+from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
+from camdenoise.datasets import make_wafer_maps
 
 
 @pytest.fixture
@@ -26,6 +30,36 @@ def test_predictions_labels_and_parameters_come_back(file, classifier, wafers):
     assert again.classes_.dtype == classifier.classes_.dtype
     assert again.get_params() == classifier.get_params()
     assert again.history_ == classifier.history_
+
+
+def with_metadata(file, target, **changes):
+    """Copy a model with other texts beside the weights; None takes one away."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(file, "pt") as old:
+        about = old.metadata() | changes
+        weights = {key: old.get_tensor(key) for key in old.keys()}
+    about = {name: text for name, text in about.items() if text is not None}
+    save_file(weights, target, metadata=about)
+    return target
+
+
+def test_the_temperature_comes_back(classifier, wafers, tmp_path):
+    clf = copy(classifier).calibrate(wafers.maps, np.roll(wafers.target, 7))
+    assert clf.temperature_ != classifier.temperature_ == 1
+    save_model(clf, tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    assert again.temperature_ == clf.temperature_
+    np.testing.assert_array_equal(again.predict_proba(wafers.maps), clf.predict_proba(wafers.maps))
+
+
+def test_a_file_from_before_there_was_a_temperature_has_none(file, classifier, wafers, tmp_path):
+    again = load_model(with_metadata(file, tmp_path / "earlier", temperature=None))
+    assert again.temperature_ == 1
+    np.testing.assert_array_equal(
+        again.predict_proba(wafers.maps), classifier.predict_proba(wafers.maps)
+    )
 
 
 def test_a_loaded_model_can_be_cloned_and_fitted_anew(file, classifier, wafers):
@@ -103,15 +137,88 @@ def test_a_cut_off_file_is_refused(file, share):
         ),
         ("parameters", json.dumps({"width": 10**7}), "the net needs"),
         ("dtype", "V8", "labels are of type"),
+        ("temperature", "0.0", "its temperature is 0.0"),
+        ("temperature", "-1.5", "its temperature is -1.5"),
+        ("temperature", "Infinity", "its temperature is inf"),
+        ("temperature", "NaN", "its temperature is nan"),
+        ("temperature", '"warm"', "its temperature is 'warm'"),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(file, name, value, message, tmp_path):
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    with safe_open(file, "pt") as old:
-        about = old.metadata() | {name: value}
-        weights = {key: old.get_tensor(key) for key in old.keys()}
-    save_file(weights, tmp_path / "changed", metadata=about)
+    changed = with_metadata(file, tmp_path / "changed", **{name: value})
     with pytest.raises(ValueError, match=message):
-        load_model(tmp_path / "changed")
+        load_model(changed)
+
+
+# Denoisers
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    wafers = make_wafer_maps(160, classes=["none", "Center", "Edge-Ring"], random_state=0)
+    options = TINY | {"max_epochs": 2, "practice": 1.0}
+    clf = WaferClassifier("wafer_unet", **options).fit(wafers.maps, wafers.target)
+    denoiser = CamDenoiser(FrozenEstimator(clf), false_alarm_rate=0.1, random_state=0)
+    return denoiser.fit(wafers.maps, wafers.target), wafers.maps
+
+
+@pytest.fixture
+def denoiser_file(calibrated, tmp_path):
+    save_model(calibrated[0], tmp_path / "denoiser.safetensors")
+    return tmp_path / "denoiser.safetensors"
+
+
+def test_a_denoiser_decides_the_same_after_a_while_on_disk(calibrated, denoiser_file):
+    denoiser, maps = calibrated
+    assert denoiser.platt_ is not None and denoiser.min_claim_ is not None
+    again = load_model(denoiser_file)
+    assert again.platt_ == denoiser.platt_ and again.min_claim_ == denoiser.min_claim_
+    kept = {
+        name: value for name, value in denoiser.get_params(False).items() if name != "estimator"
+    }
+    assert {name: again.get_params(False)[name] for name in kept} == kept
+    for one, other in zip(denoiser.explain(maps), again.explain(maps), strict=True):
+        assert (one.label, one.abstained) == (other.label, other.abstained)
+        np.testing.assert_array_equal(one.saliency, other.saliency)
+        np.testing.assert_array_equal(one.kept, other.kept)
+
+
+def test_a_denoiser_takes_other_parameters_from_its_calibration(calibrated, denoiser_file):
+    denoiser, _ = calibrated
+    careful = load_model(denoiser_file, false_alarm_rate=0.01, target_retention=0.9)
+    assert careful.min_claim_ > denoiser.min_claim_
+    table = careful.calibration_
+    chosen = table[table["threshold"] == careful.threshold_]
+    assert chosen["retention"].item() >= 0.9
+    share = np.mean(denoiser.background_claims_ >= careful.min_claim_)
+    assert share <= 0.01
+
+
+def test_parameters_that_do_not_fit_are_named(denoiser_file, file):
+    with pytest.raises(ValueError, match="false_alarm_rate"):
+        load_model(denoiser_file, false_alarm_rate=7)
+    with pytest.raises(ValueError, match="no_pattern: .* holds a classifier"):
+        load_model(file, no_pattern="remove")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"platt": [-1.0, 0.0]},
+        {"platt": [1.0]},
+        {"calibration": {"threshold": [2.0], "retention": [1], "removal": [1], "f1": [1]}},
+        {"calibration": {}},
+        {"background_claims": [2.0, 1.0]},
+        {"background_claims": ["a"]},
+        {"parameters": {"threshold": 3}},
+        {"parameters": {"unheard_of": 3}},
+        {"parameters": {"estimator": 3}},
+        {"parameters": None},
+    ],
+)
+def test_a_changed_record_is_refused(change, denoiser_file, tmp_path):
+    with safe_open(denoiser_file, "np") as opened:
+        record = json.loads(opened.metadata()["denoiser"]) | change
+    changed = with_metadata(denoiser_file, tmp_path / "changed", denoiser=json.dumps(record))
+    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
+        load_model(changed)

@@ -6,6 +6,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from camdenoise import Explanation
@@ -15,6 +16,8 @@ from camdenoise.plotting import (
     plot_explanation,
     plot_faithfulness_curves,
     plot_frequency,
+    plot_leakage,
+    plot_reliability,
     plot_wafer_map,
     unit_wafer_mean,
 )
@@ -103,6 +106,22 @@ def test_curves_show_the_mean_over_wafers_and_its_area():
     assert road.lines[0].get_xdata()[-1] == 0.25
 
 
+def test_bars_of_gains_and_what_they_can_explain():
+    names = ["raw", "denoised", "true class", "equal area"]
+    gains = np.array([np.nan, 0.1, 0.2, -0.1])
+    columns = {"condition": names, "accuracy": 0.8 + np.nan_to_num(gains), "gain": gains}
+    summary = pd.DataFrame(columns | {"gain_low": gains - 0.05, "gain_high": gains + 0.03})
+    ax = plot_leakage(summary)
+    bars = [container[0] for container in ax.containers]
+    np.testing.assert_allclose([bar.get_width() for bar in bars], gains[1:])
+    assert [bool(bar.get_hatch()) for bar in bars] == [False, False, True]
+    assert len({bar.get_facecolor() for bar in bars}) == 3
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.05, 0.13])
+    assert "raw wafers (0.800)" in ax.get_xlabel()
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert shown == ["denoised", "other controls", "without evidence for the class"]
+
+
 def test_into_given_axes_and_without_side_effects():
     before = dict(matplotlib.rcParams)
     figure, axes = plt.subplots(1, 2)
@@ -110,3 +129,18 @@ def test_into_given_axes_and_without_side_effects():
     assert plot_frequency(np.eye(3), ax=axes[1], vmax=2) is axes[1]
     assert axes[1].images[0].get_clim() == (0, 2)
     assert plt.get_fignums() == [figure.number] and dict(matplotlib.rcParams) == before
+
+
+def test_reliability_beside_the_diagonal():
+    sure = pd.DataFrame({"n_dies": [3, 0, 1], "predicted": [0.1, np.nan, 0.8]})
+    sure["observed"] = [0.0, np.nan, 1.0]
+    ax = plot_reliability({"sure": sure, "right": sure.assign(observed=sure["predicted"])})
+    diagonal, first, second = ax.lines
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0, 1]
+    np.testing.assert_array_equal(first.get_xdata(), sure["predicted"])
+    np.testing.assert_array_equal(first.get_ydata(), sure["observed"])
+    assert first.get_color() != second.get_color()
+    areas = ax.collections[0].get_sizes()
+    assert areas[0] > areas[2]
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["sure (0.125)", "right (0.000)"]

@@ -6,23 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camdenoise import save_model
 from camdenoise.faithfulness import BETTER, RANDOM
 from study import __main__ as command
 from study import before_after, findings, plan, summary
+from study.denoise import load_masks
 from study.denoisers import (
+    CONTROLS,
     DENOISERS,
+    INDEPENDENT,
     NOTHING,
     OURS,
     PLAIN,
-    RANDOM_NET,
-    REGION,
+    RIVALS,
     TRUE_CLASS,
-    WRONG_CLASS,
-    explain,
 )
 from study.faithfulness import DEFAULT, USUAL
-from study.graph import Task, about, fingerprints, required, run_all
+from study.graph import Task, about, fingerprints, required, run_all, slug
 from study.profiles import load_profile, profile_names
 from study.report import write_report
 from study.wafers import halves, load
@@ -34,6 +33,7 @@ def reduced_profile(**wafers):
     profile["wafers"] |= {"n_simulated": 120, "folds": 2, "per_class": 16} | wafers
     profile["classifier"] = {"width": 4, "input_size": 32, "batch_size": 16, "max_epochs": 1}
     profile["truth"] = {"kinds": ["planted", "two"], "n_planted": 12}
+    profile["controls"] = {"independent_backbone": "test_resnet"}
     return profile
 
 
@@ -220,6 +220,11 @@ def test_absent_data_is_an_error_without_a_traceback(capsys, tmp_path):
     assert "no wafers at" in said and "leave out --data" in said
 
 
+def test_stage_that_the_profile_does_not_have_is_an_error(capsys, tmp_path):
+    assert command.main(["--profile", "folds", "--only", "cams", "--out", str(tmp_path)]) == 2
+    assert "profile folds has no stage cams; it has models." in capsys.readouterr().err
+
+
 def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(command, "run", lambda options: interrupt(tmp_path, {}))
     assert command.main([]) == 130
@@ -237,18 +242,39 @@ def test_denoised_maps():
         before_after.denoised(grid, region)
 
 
-def test_controls_explain_what_they_say(classifier, wafers, tmp_path):
-    maps, target = wafers.maps[:20], wafers.target[:20]
-    true = explain(TRUE_CLASS, classifier, maps, target, 0)
-    wrong = explain(WRONG_CLASS, classifier, maps, target, 0)
-    assert [e.label for e in true] == target.tolist()
-    assert all(e.label != label for e, label in zip(wrong, target, strict=True))
-    ours = explain(OURS, classifier, maps, target, 0)
-    untrained = explain(RANDOM_NET, classifier, maps, target, 0)
-    assert any((a.saliency != b.saliency).any() for a, b in zip(ours, untrained, strict=True))
-    before = classifier.predict_proba(maps)
-    save_model(classifier, tmp_path / "m")  # still fitted, and still the trained one
-    np.testing.assert_array_equal(before, classifier.predict_proba(maps))
+def test_every_control_has_masks_and_accuracies(finished):
+    _, folders, page = finished
+    wafers = load(folders["wafers"])
+    ours = load_masks(folders["denoise-0-0"], OURS, wafers.maps)
+    area = load_masks(folders["control_masks-0-0"], "control: equal area", wafers.maps)
+    assert [mask.sum() for mask in area] == [mask.sum() for mask in ours]
+    table = pd.read_csv(page.parent / "tables" / "before_after.csv")
+    assert set(CONTROLS) < set(table["denoiser"])
+
+
+@pytest.mark.parametrize("stage", ["before_after", "controls"])
+def test_a_report_of_one_of_both_stages(finished, tmp_path, stage):
+    tasks, folders, _ = finished
+    chosen = required(tasks, [stage])
+    some = {task.name: folders[task.name] for task in chosen}
+    page = write_report(tmp_path, chosen, some, profile="quick", data=None)
+    html = page.read_text()
+    assert ("masks made for the true class" in html) == (stage == "controls")
+    assert ("on wafers denoised by" in html) == (stage == "before_after")
+
+
+def test_the_independent_architecture_is_trained_where_one_is_named():
+    profile = load_profile("quick")
+    without = {task.name for task in plan.make_plan(profile | {"controls": {}}, None)}
+    controls = {"independent_backbone": "resnet18"}
+    extra = {task.name: task for task in plan.make_plan(profile | {"controls": controls}, None)}
+    for name in without:
+        del extra[name]
+    assert set(extra) == {
+        "independent-0-0-all", "independent-0-0-without0", "independent-0-0-without1",
+        "controls-0-0-" + slug(INDEPENDENT),
+    }  # fmt: skip
+    assert extra["independent-0-0-all"].parameters["classifier"]["backbone"] == "resnet18"
 
 
 def test_interval_is_over_groups():
@@ -311,8 +337,14 @@ def predictions(**right):
     ],
 )
 def test_accuracy_counts_only_beside_its_controls(ours, wrong, verdict):
-    names = {summary.RAW: 70, OURS: ours, WRONG_CLASS: wrong, RANDOM_NET: 40, REGION: 40}
-    table = predictions(**names | {TRUE_CLASS: 95})
+    others = dict.fromkeys(RIVALS, 40) | {"control: wrong class": wrong, TRUE_CLASS: 95}
+    table = predictions(**{summary.RAW: 70, OURS: ours} | others)
     said = findings.of_before_after(table, summary.accuracy_table(table))
     assert verdict in said[0]
     assert "so much can come from what a mask tells" in said[1]
+
+
+def test_a_gain_without_controls_is_not_believed():
+    table = predictions(**{summary.RAW: 70, OURS: 90})
+    (said,) = findings.of_before_after(table, summary.accuracy_table(table))
+    assert "may be leakage" in said

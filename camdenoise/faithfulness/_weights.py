@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from copy import copy, deepcopy
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import rankdata
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from camdenoise._backbones import Backbone, make_backbone
-from camdenoise._classifier import WaferClassifier
+from camdenoise._backbones import Backbone
 from camdenoise._denoiser import CamDenoiser
 from camdenoise._maps import NO_DIE, WaferMaps, check_wafer_maps
+from camdenoise._untrained import untrained_net, with_net
 
 
 def randomised_weights(
@@ -79,12 +78,12 @@ def randomised_weights(
     trained = denoiser.explain(grids)
     classes = [why.label for why in trained]
     net = deepcopy(denoiser.estimator_.module_)
-    fresh = _fresh_net(denoiser.estimator_, random_state)
+    fresh = untrained_net(denoiser.estimator_, random_state)
     similarity = {}
     stages = ("head", *reversed(net.layer_names))
     for name in tqdm(stages, unit="stage", leave=None, disable=not progress):
         _stage(net, name).load_state_dict(_stage(fresh, name).state_dict())
-        forgetful = _with_net(denoiser, net).explain(grids, classes)
+        forgetful = with_net(denoiser, net).explain(grids, classes)
         similarity[name] = [
             _rank_correlation(a.saliency[grid != NO_DIE], b.saliency[grid != NO_DIE])
             for a, b, grid in zip(trained, forgetful, grids, strict=True)
@@ -92,24 +91,8 @@ def randomised_weights(
     return pd.DataFrame(similarity)
 
 
-def _fresh_net(clf: WaferClassifier, random_state: Any) -> Backbone:
-    # The classifier took the first number for its own initial weights, which training stays near.
-    # With the same random_state the net would hardly forget.
-    seed = check_random_state(random_state).randint(2**31 - 1, size=2)[1]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(seed))
-        return make_backbone(clf.backbone, len(clf.classes_), width=clf.width)
-
-
 def _stage(net: Backbone, name: str) -> torch.nn.Module:
     return net.head if name == "head" else net.stages[name]
-
-
-def _with_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:
-    other = copy(denoiser)
-    other.estimator_ = copy(denoiser.estimator_)
-    other.estimator_.module_ = net
-    return other
 
 
 def _rank_correlation(trained: np.ndarray, forgetful: np.ndarray) -> float:

@@ -196,7 +196,7 @@ ENTRIES = (
     Entry(
         EVIDENCE, "cam", _cam(no_pattern="remove"),
         {
-            "threshold": stats.uniform(0.1, 0.7),
+            "threshold": ["auto", 0.2, 0.3, 0.4, 0.5, 0.6, 0.7],
             "min_pattern_probability": stats.uniform(0, 0.5),
         },
         "threshold", _SHARES, ALL_CLASSES,

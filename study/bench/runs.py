@@ -143,7 +143,8 @@ def vary(folder: Path, needed: dict[str, Path], *, name: str, share: float) -> N
     entry, plants = BY_NAME[name], plants_of(needed, "test").share(share)
     chosen = _build_tuned(entry, needed).get_params()[entry.main]
     rows = []
-    for value in sorted({*entry.values, chosen}):
+    # A threshold of each wafer's own has no place on the curve.
+    for value in sorted({*entry.values, chosen} - {"auto"}):
         why = _build_tuned(entry, needed, **{entry.main: value}).explain(plants.maps)
         about = {"denoiser": name, "parameter": entry.main, "value": value}
         about["tuned"] = value == chosen

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 #: What a profile can ask for, in order.
-STAGES = ("models", "denoise", "truth", "before_after", "faithfulness", "bench")
+STAGES = (
+    "models", "denoise", "truth", "before_after", "controls", "faithfulness", "backbones", "cams",
+    "learning", "discovery", "noise", "resolution", "bench",
+)  # fmt: skip
 
 
 def load_profile(name: str) -> dict[str, Any]:

@@ -1,0 +1,118 @@
+"""The original protocol, as far as it is known: colour pictures, Adam, no augmentation.
+
+What is known of it comes from sister projects of the same lab: maps drawn in viridis, the shorter
+side resized to 224, a net from scratch, Adam at 1e-3, batches of 32, 5 epochs, a random split of
+70 to 30 within each class. No number of the original is public.
+"""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from camdenoise._backbones import make_backbone
+from camdenoise._encoding import encode_maps
+from camdenoise._maps import FAIL
+from camdenoise._training import (
+    EncodedWafers,
+    TrainingProgress,
+    WaferBatches,
+    WaferNet,
+    wants_bfloat16,
+)
+
+_VIRIDIS = torch.tensor(matplotlib.colormaps["viridis"](np.linspace(0, 1, FAIL + 1))[:, :3])
+
+
+def draw(codes: torch.Tensor) -> torch.Tensor:
+    """Colour die codes as matplotlib would.
+
+    Parameters
+    ----------
+    codes : Tensor of uint8, shape (n, size, size)
+        Die codes.
+
+    Returns
+    -------
+    Tensor of float32, shape (n, 3, size, size)
+        Red, green and blue, from 0 to 1.
+    """
+    return _VIRIDIS.float()[codes.long()].permute(0, 3, 1, 2)
+
+
+class DrawnWafers(EncodedWafers):
+    """Encoded wafers, given to the net as colour pictures."""
+
+    def batch(self, rows: torch.Tensor, generator: torch.Generator):
+        """Draw the wafers of these rows."""
+        return {"x": draw(self.codes[rows]), "weight": self.weights[rows]}, self.labels[rows]
+
+
+class PictureClassifier(ClassifierMixin, BaseEstimator):
+    """Classify colour pictures of wafer maps by a net that is trained as the original was.
+
+    Parameters
+    ----------
+    backbone : str
+        As in `WaferClassifier`, of those with three input planes.
+    image_size : int
+        Side of the picture in pixels. A wafer keeps the aspect of its die grid, and its longer
+        side fills the picture.
+    max_epochs : int
+        Passes over the training wafers.
+    random_state : int
+        Initial weights and order.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    module_ : Backbone
+        The trained net.
+    """
+
+    def __init__(self, backbone: str, *, image_size: int, max_epochs: int, random_state: int):
+        self.backbone = backbone
+        self.image_size = image_size
+        self.max_epochs = max_epochs
+        self.random_state = random_state
+
+    def fit(self, X: list[np.ndarray], y: np.ndarray) -> PictureClassifier:
+        """Train the net from scratch on checked maps."""
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        wafers = DrawnWafers(self._encode(X), None, torch.from_numpy(labels), torch.ones(len(X)))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            module = make_backbone(self.backbone, len(self.classes_))
+            self.module_ = self._net(module).fit(wafers, None).module_.eval()
+        return self
+
+    def predict_proba(self, X: list[np.ndarray]) -> np.ndarray:
+        """Return the probability of each class, shape (n_wafers, n_classes)."""
+        with torch.inference_mode():
+            logits = [self.module_(draw(some)) for some in self._encode(X).split(64)]
+        return torch.softmax(torch.cat(logits).double(), dim=1).numpy()
+
+    def _encode(self, maps: list[np.ndarray]) -> torch.Tensor:
+        return encode_maps(maps, self.image_size, "pad")
+
+    def _net(self, module: torch.nn.Module) -> WaferNet:
+        return WaferNet(
+            module,
+            criterion=torch.nn.CrossEntropyLoss,
+            classes=list(range(len(self.classes_))),
+            optimizer=torch.optim.Adam,
+            lr=1e-3,
+            batch_size=32,
+            max_epochs=self.max_epochs,
+            iterator_train=WaferBatches,
+            iterator_train__shuffle=True,
+            iterator_train__seed=self.random_state,
+            train_split=None,
+            callbacks=[TrainingProgress()],
+            callbacks__valid_acc=None,
+            callbacks__print_log=None,
+            bfloat16=wants_bfloat16("auto", module, "cpu"),
+        )

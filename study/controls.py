@@ -1,0 +1,45 @@
+"""The masks of every leakage control for every wafer, each by a net that has not seen the wafer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from camdenoise.leakage import CONTROLS, CrossFit
+from study.denoise import save_masks, unseen_by
+from study.denoisers import INDEPENDENT, OURS, denoiser
+from study.wafers import load, pick
+
+
+def make_masks(
+    folder: Path, needed: dict[str, Path], *, fold: int, seed: int, independent: bool
+) -> None:
+    """Write the masks of the controls of our denoiser.
+
+    Parameters
+    ----------
+    folder, needed
+        See `study.graph.Task`.
+    fold, seed : int
+        Which nets to use; the seed is also for what is random in a control.
+    independent : bool
+        Whether there are nets of an independent architecture.
+    """
+    wafers = load(needed["wafers"])
+    stages = ("models", "independent") if independent else ("models",)
+    models = [_denoisers(needed, wafers, fold, f"{stage}-{fold}-{seed}") for stage in stages]
+    fit = CrossFit(wafers.maps, wafers.target, np.flatnonzero(wafers.fold != fold), *models)
+    masks = {}
+    for number, (name, control) in enumerate(CONTROLS.items()):
+        shown = f"control: {name}"
+        if shown != INDEPENDENT or independent:
+            masks[shown] = control.masks(fit, np.random.default_rng([seed, number]))
+    save_masks(folder, masks)
+
+
+def _denoisers(needed: dict[str, Path], wafers, fold: int, models: str) -> list:
+    return [
+        (denoiser(OURS, clf, pick(wafers.maps, rows)), rows)
+        for clf, rows in unseen_by(needed, wafers, fold, models).values()
+    ]
