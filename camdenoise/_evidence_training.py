@@ -189,19 +189,23 @@ class EvidenceNet(WaferNet):
         self.columns = columns
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        """Halfway through, settle what the batch norms subtract and divide by."""
+        """Before the last epochs, settle what the batch norms subtract and divide by."""
         super().on_epoch_begin(net, dataset_train=dataset_train, **kwargs)
-        if self.history[-1, "epoch"] == self._first_half + 1:
+        if self.history[-1, "epoch"] == self._n_normed + 1:
             settle_norms(self, self.get_iterator(dataset_train, training=True))
 
     @property
-    def _first_half(self) -> int:
-        return -(-self.max_epochs // 2)
+    def _n_normed(self) -> int:
+        """In how many epochs norms follow their batch.
+
+        Without that, a net cannot take large steps: norms are fixed when these are over.
+        """
+        return self.max_epochs - max(1, self.max_epochs // 5) if self.max_epochs > 1 else 1
 
     def infer(self, x, **fit_params):
         """Return the logits of a batch, and the evidence maps behind them."""
         module, outputs = self.module_, {}
-        if module.training and self.history[-1, "epoch"] > self._first_half:
+        if module.training and self.history[-1, "epoch"] > self._n_normed:
             _fix_norms(module)
         features = self.infer_stages(x, outputs)
         return module.classify_by_evidence(features, outputs, learn=bool(self.columns))

@@ -15,7 +15,12 @@ from camdenoise._backbones import make_backbone
 from camdenoise._component_planes import input_planes, with_component_planes
 from camdenoise._decision import pattern_probability
 from camdenoise._encoding import FITS, encode_dies, encode_maps, mean_on_dies, shown_sizes
-from camdenoise._evidence_training import PractisedWafers, pattern_loss, with_practice
+from camdenoise._evidence_training import (
+    PractisedWafers,
+    pattern_loss,
+    settle_norms,
+    with_practice,
+)
 from camdenoise._inference import inference_net
 from camdenoise._practice import Practice, practice_wafers
 from camdenoise._training import EncodedWafers, SizedWafers, WaferBatches
@@ -280,12 +285,27 @@ def test_the_loss_looks_at_fails_only_and_is_least_for_the_truth():
     assert pattern_loss(torch.zeros_like(right), truth, fails) > 0.5
 
 
-def test_norms_are_fixed_in_the_second_half(monkeypatch, wafers):
+@pytest.mark.parametrize(("n_epochs", "n_fixed"), [(1, 0), (2, 1), (3, 1), (10, 2)])
+def test_norms_are_fixed_in_the_last_epochs(n_epochs, n_fixed, monkeypatch, wafers):
     fixed, fix = [], evidence_training._fix_norms
     monkeypatch.setattr(evidence_training, "_fix_norms", lambda net: (fixed.append(net), fix(net)))
-    clf = WaferClassifier("wafer_unet", **TINY | {"max_epochs": 3, "practice": 0.0})
-    clf.fit(wafers.maps, wafers.target)
-    assert len(fixed) == -(-len(wafers.maps) // TINY["batch_size"])  # one epoch of three
+    options = TINY | {"max_epochs": n_epochs, "practice": 0.0, "width": 2, "input_size": 16}
+    WaferClassifier("wafer_unet", **options).fit(wafers.maps, wafers.target)
+    assert len(fixed) == n_fixed * -(-len(wafers.maps) // TINY["batch_size"])
+
+
+def test_settled_norms_average_over_all_batches(wafers):
+    options = TINY | {"max_epochs": 1, "practice": 0.0, "width": 2, "input_size": 16}
+    net = WaferClassifier("wafer_unet", **options).fit(wafers.maps, wafers.target).net_
+    net.set_params(bfloat16=False)
+    norm = net.module_.stages["stem"][1]
+    convolution = net.module_.stages["stem"][0]
+    planes = [torch.rand(4, 5, 16, 16) * scale for scale in (0.1, 1.0, 3.0)]
+    settle_norms(net, [({"x": x}, None) for x in planes])
+    with torch.no_grad():
+        means = torch.stack([convolution(x).mean((0, 2, 3)) for x in planes])
+    torch.testing.assert_close(norm.running_mean, means.mean(0))
+    assert norm.momentum == 0.1
 
 
 def test_practice_teaches_where_patterns_are():
