@@ -33,7 +33,7 @@ from study.show_planted import to_markdown
 
 KINDS = ("planted", "diffuse", "two")
 BEFORE, AFTER = "before", "after"
-UNCALIBRATED, OURS = "uncalibrated, 0.5", "calibrated, auto"
+UNCALIBRATED, OURS = "uncalibrated, auto", "calibrated, auto"
 
 
 @dataclass(frozen=True)
