@@ -123,7 +123,7 @@ def test_a_batch_of_mixed_shapes_equals_one_by_one(denoiser, maps):
         # Convolutions differ by some 1e-7 between batch sizes.
         np.testing.assert_allclose(alone.saliency, together.saliency, atol=1e-4)
         np.testing.assert_allclose(alone.probability, together.probability, atol=1e-5)
-        threshold = getattr(denoiser, "threshold", None)
+        threshold = getattr(denoiser, "threshold_", getattr(denoiser, "threshold", None))
         clear = threshold is None or np.abs(alone.saliency - threshold) > 1e-3
         if getattr(denoiser, "refine", None) is None:
             np.testing.assert_array_equal(alone.kept & clear, together.kept & clear)

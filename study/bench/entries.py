@@ -90,7 +90,9 @@ def _stateless(kind: type[StatelessFilter], **fixed: Any) -> Callable[..., State
 
 def _cam(**fixed: Any) -> Callable[..., CamDenoiser]:
     def build(trained: WaferClassifier, **parameters: Any) -> CamDenoiser:
-        denoiser = CamDenoiser(FrozenEstimator(trained), **(fixed | parameters))
+        # Without labels "auto" is 0.5; the curve of the parameter needs the number.
+        options = {"threshold": 0.5} | fixed | parameters
+        denoiser = CamDenoiser(FrozenEstimator(trained), **options)
         # A frozen classifier has nothing to learn from the map: this looks the layers up.
         return denoiser.fit([np.ones((3, 3), np.uint8)])
 
