@@ -185,13 +185,13 @@ ENTRIES = (
         for name in (UNET, AUTOENCODER, BLIND_SPOT)
     ),
     Entry(
-        PLAIN, "cam", _cam(refine=None), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
+        PLAIN, "cam", _cam(threshold=0.5, refine=None), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
     ),
     Entry(
-        OURS, "cam", _cam(), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
+        OURS, "cam", _cam(threshold=0.5), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
     ),
     Entry(
-        OURS_NONE, "cam", _cam(no_pattern="remove"), _CAM_SPACE, "threshold", _SHARES, WITH_NONE,
+        OURS_NONE, "cam", _cam(threshold=0.5, no_pattern="remove"), _CAM_SPACE, "threshold", _SHARES, WITH_NONE,
     ),
     Entry(
         EVIDENCE, "cam", _cam(no_pattern="remove"),
