@@ -191,7 +191,8 @@ ENTRIES = (
         OURS, "cam", _cam(threshold=0.5), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
     ),
     Entry(
-        OURS_NONE, "cam", _cam(threshold=0.5, no_pattern="remove"), _CAM_SPACE, "threshold", _SHARES, WITH_NONE,
+        OURS_NONE, "cam", _cam(threshold=0.5, no_pattern="remove"),
+        _CAM_SPACE, "threshold", _SHARES, WITH_NONE,
     ),
     Entry(
         EVIDENCE, "cam", _cam(no_pattern="remove"),
