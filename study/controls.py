@@ -13,7 +13,13 @@ from study.wafers import load, pick
 
 
 def make_masks(
-    folder: Path, needed: dict[str, Path], *, fold: int, seed: int, independent: bool
+    folder: Path,
+    needed: dict[str, Path],
+    *,
+    fold: int,
+    seed: int,
+    explainer: str,
+    independent: str | None,
 ) -> None:
     """Write the masks of the controls of our denoiser.
 
@@ -23,11 +29,13 @@ def make_masks(
         See `study.graph.Task`.
     fold, seed : int
         Which nets to use; the seed is also for what is random in a control.
-    independent : bool
-        Whether there are nets of an independent architecture.
+    explainer : str
+        The stage whose nets our denoiser is around.
+    independent : str or None
+        The stage whose nets are of another architecture, if there are any.
     """
     wafers = load(needed["wafers"])
-    stages = ("models", "independent") if independent else ("models",)
+    stages = (explainer, independent) if independent else (explainer,)
     models = [_denoisers(needed, wafers, fold, f"{stage}-{fold}-{seed}") for stage in stages]
     fit = CrossFit(wafers.maps, wafers.target, np.flatnonzero(wafers.fold != fold), *models)
     masks = {}

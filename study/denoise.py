@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from camdenoise import WaferClassifier, load_model
-from study.denoisers import DENOISERS, NOTHING, OURS, explain
+from study.denoisers import DENOISERS, MODELS, NOTHING, OURS, explain, without_repeats
 from study.models import MODEL, PARTS
 from study.wafers import halves, load, pick
 
 MASKS, SALIENCY, SUMMARY = "masks.npz", "saliency.npz", "summary.csv"
 
 
-def run(folder: Path, needed: dict[str, Path], *, fold: int, seed: int) -> None:
+def run(folder: Path, needed: dict[str, Path], *, fold: int, seed: int, explainer: str) -> None:
     """Write the mask of each method for each wafer, and our saliency of the test wafers.
 
     Parameters
@@ -24,13 +24,18 @@ def run(folder: Path, needed: dict[str, Path], *, fold: int, seed: int) -> None:
         See `study.graph.Task`.
     fold, seed : int
         Which nets to use.
+    explainer : str
+        The stage whose nets our denoiser is around; the other CAMs are of the models stage.
     """
     wafers = load(needed["wafers"])
-    nets = unseen_by(needed, wafers, fold, f"models-{fold}-{seed}")
+    nets = {
+        stage: unseen_by(needed, wafers, fold, f"{stage}-{fold}-{seed}")
+        for stage in {MODELS, explainer}
+    }
     masks, summaries = {}, []
-    for name in DENOISERS[1:]:
+    for name in without_repeats(DENOISERS[1:], explainer):
         marked: list[np.ndarray] = [np.empty(0)] * len(wafers.maps)
-        for part, (clf, rows) in nets.items():
+        for part, (clf, rows) in nets[explainer if name == OURS else MODELS].items():
             why = dict(zip(rows.tolist(), explain(name, clf, pick(wafers.maps, rows)), strict=True))
             for row, explanation in why.items():
                 marked[row] = explanation.kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
@@ -22,23 +24,39 @@ NEIGHBOURS = "neighbour count"
 COMPONENTS = "component size"
 LARGEST = "largest component"
 PLAIN = "Grad-CAM, thresholded"
-OURS = "CAM with components"
+CAM = "CAM with components"
+OURS = "CamDenoiser"
 
 #: In the order of every table. The first is no denoiser.
-DENOISERS = (NOTHING, MEDIAN, NEIGHBOURS, COMPONENTS, LARGEST, PLAIN, OURS)
+DENOISERS = (NOTHING, MEDIAN, NEIGHBOURS, COMPONENTS, LARGEST, PLAIN, CAM, OURS)
 #: What a classifier is trained on after denoising. Raw wafers are those of the models stage.
-BEFORE_AFTER = (MEDIAN, COMPONENTS, PLAIN, OURS)
+BEFORE_AFTER = (MEDIAN, COMPONENTS, PLAIN, CAM, OURS)
+
+#: Stages whose nets `OURS` may be around: those that classify, or others of a profile's own.
+MODELS, EXPLAINERS = "models", "explainers"
 
 #: What a gain under each control would mean, by its name in tables.
 CONTROLS = {f"control: {name}": c.gain_means for name, c in LEAKAGE_CONTROLS.items()}
 TRUE_CLASS, REGION = "control: true class", "control: mask alone"
 RANDOM_NET, INDEPENDENT = "control: random weights", "control: independent architecture"
+#: Those that are around an explainer.
+OF_EXPLAINER = (OURS, RANDOM_NET)
 #: Controls that a gain must be larger than.
 RIVALS = (*(f"control: {name}" for name in BLIND_CONTROLS), REGION)
 
 
+def explainer_of(profile: dict[str, Any]) -> str:
+    """Name the stage whose nets `OURS` is around."""
+    return EXPLAINERS if "explainer" in profile else MODELS
+
+
+def without_repeats(names: tuple[str, ...], explainer: str) -> list[str]:
+    """Leave out `CAM` where `OURS` is the same: around the nets of the models stage, not others."""
+    return [name for name in names if name != CAM or explainer != MODELS]
+
+
 def denoiser(name: str, clf: WaferClassifier, maps: list[np.ndarray]):
-    """Build a denoiser around a trained classifier."""
+    """Build a denoiser around a trained classifier; `CAM` and `OURS` have all defaults."""
     filters = {MEDIAN: MedianFilter, NEIGHBOURS: NeighborCountFilter}
     filters |= {COMPONENTS: ComponentSizeFilter, LARGEST: LargestComponentFilter}
     if name in filters:

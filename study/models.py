@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from camdenoise import WaferClassifier, save_model
-from study.wafers import halves, load, pick
+from study.wafers import FILE, halves, load, pick
 
 MODEL = "model.safetensors"
+BACKGROUNDS = "backgrounds"
 PREDICTIONS = "predictions.csv"
 #: Parts of the training wafers: all, and all but one half.
 PARTS = ("all", "without0", "without1")
@@ -31,7 +32,8 @@ def train(
     Parameters
     ----------
     folder, needed
-        See `study.graph.Task`.
+        See `study.graph.Task`. Where `BACKGROUNDS` is needed, its wafers without a pattern are
+        trained on as well, but for those of the fold that tests.
     fold : int
         The fold that tests.
     seed : int
@@ -46,7 +48,12 @@ def train(
     left_out = {"all": -2, "without0": 0, "without1": 1}[part]
     rows = np.flatnonzero((half != -1) & (half != left_out))
     clf = WaferClassifier(**classifier, random_state=seed, progress=True)
-    clf.fit(pick(wafers.maps, rows), wafers.target[rows])
+    maps, target = pick(wafers.maps, rows), wafers.target[rows]
+    if BACKGROUNDS in needed and (needed[BACKGROUNDS] / FILE).exists():
+        bare = load(needed[BACKGROUNDS])
+        others = np.flatnonzero(bare.fold != fold)
+        maps, target = maps + pick(bare.maps, others), np.append(target, bare.target[others])
+    clf.fit(maps, target)
     save_model(clf.set_params(progress=False), folder / MODEL)
     test = np.flatnonzero(half == -1)
     predictions(clf, wafers, test).to_csv(folder / PREDICTIONS, index=False)

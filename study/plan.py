@@ -9,7 +9,15 @@ from typing import Any
 from study import before_after, controls, denoise, faithfulness, models, plants, truth, wafers
 from study.bench.plan import bench_tasks
 from study.comparison.plan import comparison_tasks
-from study.denoisers import BEFORE_AFTER, CONTROLS, INDEPENDENT
+from study.denoisers import (
+    BEFORE_AFTER,
+    CONTROLS,
+    EXPLAINERS,
+    INDEPENDENT,
+    MODELS,
+    explainer_of,
+    without_repeats,
+)
 from study.graph import Task, slug
 
 
@@ -34,12 +42,16 @@ def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:
     if set(profile["stages"]) == {"bench"}:
         return bench_tasks(profile, chosen)
     tasks = [Task("wafers", wafers.choose, chosen, cost=2)]
+    if explainer_of(profile) != MODELS and data is not None:
+        bare = chosen | {"classes": ["none"], "per_class": profile["explainer"]["n_backgrounds"]}
+        tasks.append(Task(models.BACKGROUNDS, wafers.choose, bare, cost=2))
+    first = len(tasks)
     for fold in profile["test_folds"]:
         with_truth = {"truth", "faithfulness"} & set(profile["stages"])
         planted = _plants(profile, chosen, fold) if with_truth else []
         tasks += planted
         for seed in profile["seeds"]:
-            tasks += _tasks_of_fold(profile, planted, fold, seed)
+            tasks += _tasks_of_fold(profile, tasks[:first], planted, fold, seed)
     return tasks + comparison_tasks(profile, tasks[0])
 
 
@@ -57,26 +69,47 @@ def _plants(profile: dict[str, Any], chosen: dict[str, Any], fold: int) -> list[
 
 
 def _tasks_of_fold(
-    profile: dict[str, Any], planted: list[Task], fold: int, seed: int
+    profile: dict[str, Any], sources: list[Task], planted: list[Task], fold: int, seed: int
 ) -> list[Task]:
     key, which = f"{fold}-{seed}", {"fold": fold, "seed": seed}
     training = which | {"classifier": profile["classifier"]}
-    parts = [f"models-{key}-{part}" for part in models.PARTS]
-    tasks = [Task(parts[0], models.train, training | {"part": "all"}, ("wafers",), 10)]
-    wanted = profile["stages"]
+    wanted, explainer = profile["stages"], explainer_of(profile)
+    parts = models.PARTS if "denoise" in wanted else models.PARTS[:1]
+    tasks = _nets(MODELS, training, sources[:1], parts)
+    if explainer != MODELS and {"truth", "denoise"} & set(wanted):
+        explaining = which | {"classifier": profile["explainer"]["classifier"]}
+        tasks += _nets(EXPLAINERS, explaining, sources, parts)
+    nets = tuple(task.name for task in tasks)
+    around = which | {"explainer": explainer}
     if "truth" in wanted:
-        tasks += _truth(planted, key, which, parts[0])
+        tasks += _truth(planted, key, around, nets[:: len(parts)])
     if "denoise" in wanted:
-        for part, name in zip(models.PARTS[1:], parts[1:], strict=True):
-            tasks.append(Task(name, models.train, training | {"part": part}, ("wafers",), 5))
-        tasks.append(Task(f"denoise-{key}", denoise.run, which, ("wafers", *parts), 10))
+        tasks.append(Task(f"denoise-{key}", denoise.run, around, ("wafers", *nets), 10))
     if "before_after" in wanted:
-        tasks += [_after("before_after", name, f"denoise-{key}", training) for name in BEFORE_AFTER]
+        names = without_repeats(BEFORE_AFTER, explainer)
+        tasks += [_after("before_after", name, f"denoise-{key}", training) for name in names]
     if "controls" in wanted:
-        tasks += _controls(profile, which, parts)
+        tasks += _controls(profile, around, nets)
     if "faithfulness" in wanted:
-        tasks += _faithfulness(profile["faithfulness"], planted, key, which, parts[0])
+        tasks += _faithfulness(profile["faithfulness"], planted, key, which, nets[0])
     return tasks
+
+
+def _nets(
+    stage: str, training: dict[str, Any], sources: list[Task], parts: tuple[str, ...]
+) -> list[Task]:
+    """Train a net on each part of the training wafers; the first part is all of them."""
+    needs = tuple(task.name for task in sources)
+    return [
+        Task(
+            f"{stage}-{training['fold']}-{training['seed']}-{part}",
+            models.train,
+            training | {"part": part},
+            needs,
+            10 if part == "all" else 5,
+        )
+        for part in parts
+    ]
 
 
 def _after(stage: str, name: str, source: str, training: dict[str, Any]) -> Task:
@@ -86,33 +119,42 @@ def _after(stage: str, name: str, source: str, training: dict[str, Any]) -> Task
     return Task(task, before_after.train, parameters, ("wafers", source), 10)
 
 
-def _controls(profile: dict[str, Any], which: dict[str, int], parts: list[str]) -> list[Task]:
-    """Make the masks of the controls and train on each; with another backbone if one is named."""
-    key, names = f"{which['fold']}-{which['seed']}", list(CONTROLS)
+def _controls(
+    profile: dict[str, Any], around: dict[str, Any], explaining: tuple[str, ...]
+) -> list[Task]:
+    """Make the masks of the controls and train on each.
+
+    The independent architecture is that of the nets that classify, where others explain; else the
+    profile may name one, whose nets are trained for it.
+    """
+    which = {name: around[name] for name in ("fold", "seed")}
     training = which | {"classifier": profile["classifier"]}
     backbone = profile.get("controls", {}).get("independent_backbone")
-    nets = []
-    if backbone:
+    names, nets, independent = list(CONTROLS), [], None
+    if around["explainer"] != MODELS:
+        independent = MODELS
+    elif backbone:
         other = which | {"classifier": profile["classifier"] | {"backbone": backbone}}
-        nets = [
-            Task(f"independent-{key}-{part}", models.train, other | {"part": part}, ("wafers",), 10)
-            for part in models.PARTS
-        ]
+        independent = "independent"
+        nets = _nets(independent, other, [Task("wafers", wafers.choose)], models.PARTS)
     else:
         names.remove(INDEPENDENT)
-    source, needs = f"control_masks-{key}", ("wafers", *parts, *(net.name for net in nets))
-    masks = Task(source, controls.make_masks, which | {"independent": bool(nets)}, needs, 5)
+    source = f"control_masks-{which['fold']}-{which['seed']}"
+    needs = ("wafers", *explaining, *(net.name for net in nets))
+    masks = Task(source, controls.make_masks, around | {"independent": independent}, needs, 5)
     return [*nets, masks, *(_after("controls", name, source, training) for name in names)]
 
 
-def _truth(planted: list[Task], key: str, which: dict[str, int], model: str) -> list[Task]:
+def _truth(
+    planted: list[Task], key: str, around: dict[str, Any], nets: tuple[str, ...]
+) -> list[Task]:
     sources = {task.name: task.parameters["kind"] for task in planted} or {"wafers": "simulated"}
     return [
         Task(
             f"truth-{key}-{kind}",
             truth.score,
-            which | {"kind": kind, "source": source},
-            (source, model),
+            around | {"kind": kind, "source": source},
+            (source, *nets),
             3,
         )
         for source, kind in sources.items()

@@ -25,7 +25,7 @@ from study.comparison.experiments import (
 )
 from study.comparison.report import backbones_section, cams_section
 from study.denoise import load_masks, load_saliency
-from study.denoisers import BEFORE_AFTER, COMPONENTS, CONTROLS, INDEPENDENT, OURS, denoiser
+from study.denoisers import BEFORE_AFTER, CAM, COMPONENTS, CONTROLS, INDEPENDENT, OURS, denoiser
 from study.faithfulness import DEFAULT, USUAL
 from study.graph import Task, about
 from study.models import MODEL
@@ -128,7 +128,7 @@ def _left_out(folders: dict[str, Path]) -> list[str]:
 def _before_after(folders, tables) -> tuple[Section | None, list[str]]:
     predictions = summary.after_predictions(folders)
     # A later stage alone needs some of these nets only.
-    complete = (BEFORE_AFTER, CONTROLS.keys() - {INDEPENDENT})
+    complete = ({*BEFORE_AFTER} - {CAM}, CONTROLS.keys() - {INDEPENDENT})
     if predictions.empty or not any(map(set(predictions["denoiser"]).issuperset, complete)):
         return None, []
     tables["before_after"] = summary.accuracy_table(predictions)
@@ -222,7 +222,8 @@ def _pictures(folders, tables) -> tuple[Section | None, list[str]]:
     maps, target = pick(wafers.maps, test), wafers.target[test]
     kept = pick(load_masks(folders[denoised[0]], OURS, wafers.maps), test)
     section = Section("Where defects sit")
-    clf = load_model(folders[f"models-{fold}-{seed}-all"] / MODEL)
+    explainer = about(folders[denoised[0]])["parameters"]["explainer"]
+    clf = load_model(folders[f"{explainer}-{fold}-{seed}-all"] / MODEL)
     section.add_figure(
         "examples",
         figures.examples(_first_of_each_class(clf, maps, target)),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from camdenoise import load_model
 from camdenoise.metrics import die_average_precision, die_scores
-from study.denoisers import DENOISERS, NOTHING, explain
+from study.denoisers import DENOISERS, MODELS, NOTHING, OURS, explain, without_repeats
 from study.models import MODEL
 from study.wafers import FILE, load, pick
 
@@ -17,7 +17,14 @@ SCORES = "scores.csv"
 
 
 def score(
-    folder: Path, needed: dict[str, Path], *, fold: int, seed: int, kind: str, source: str
+    folder: Path,
+    needed: dict[str, Path],
+    *,
+    fold: int,
+    seed: int,
+    kind: str,
+    source: str,
+    explainer: str,
 ) -> None:
     """Write one row of scores per wafer and denoiser.
 
@@ -31,6 +38,8 @@ def score(
         What sort of wafers they are, for the table.
     source : str
         The task that made them.
+    explainer : str
+        The stage whose net our denoiser is around.
     """
     if not (needed[source] / FILE).exists():
         pd.DataFrame(columns=["denoiser", "kind"]).to_csv(folder / SCORES, index=False)
@@ -39,12 +48,15 @@ def score(
     rows = np.flatnonzero(wafers.fold == fold)
     maps, target = pick(wafers.maps, rows), wafers.target[rows]
     truth = pick(wafers.truth, rows)
-    clf = load_model(needed[f"models-{fold}-{seed}-all"] / MODEL)
+    nets = {
+        stage: load_model(needed[f"{stage}-{fold}-{seed}-all"] / MODEL)
+        for stage in {MODELS, explainer}
+    }
     tables = []
-    for name in DENOISERS:
+    for name in without_repeats(DENOISERS, explainer):
         kept, precision = [grid == 2 for grid in maps], np.full(len(maps), np.nan)
         if name != NOTHING:
-            why = explain(name, clf, maps)
+            why = explain(name, nets[explainer if name == OURS else MODELS], maps)
             kept = [e.kept for e in why]
             precision = die_average_precision(maps, truth, [e.saliency for e in why])
         table = die_scores(maps, truth, kept).assign(average_precision=precision)

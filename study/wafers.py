@@ -28,6 +28,8 @@ def choose(
 ) -> None:
     """Write the wafers with their fold; groups (lots, or what stands in for them) stay whole.
 
+    No file of wafers is written where there are none of these classes.
+
     Parameters
     ----------
     folder, needed
@@ -51,10 +53,12 @@ def choose(
         per_class = None
     else:
         # With `none`, so that folds mean the same where patterns are planted on such wafers.
-        wafers = load_with_folds(data, [*classes, "none"], folds)
+        wafers = load_with_folds(data, list(dict.fromkeys([*classes, "none"])), folds)
     allowed = without_copies(wafers) if unique else np.ones(len(wafers.maps), bool)
     rows = _sample(wafers.target, classes, per_class, allowed)
     _counts(wafers.target, classes, allowed, rows).to_csv(folder / COUNTS, index=False)
+    if len(rows) == 0:
+        return
     save_wafer_maps(
         folder / FILE,
         pick(wafers.maps, rows),

@@ -14,6 +14,7 @@ from study.bench import tables
 from study.bench.entries import (
     AUTOENCODER,
     BY_NAME,
+    CAM,
     COMPONENTS,
     CONTENDERS,
     ENTRIES,
@@ -21,7 +22,6 @@ from study.bench.entries import (
     LARGEST,
     MEDIAN,
     NOTHING,
-    OURS,
     UNET,
     KeepAll,
 )
@@ -38,7 +38,7 @@ from study.report import write_report
 from study.wafers import FILE, load
 
 CLASSES = ["Center", "Edge-Ring", "Scratch"]
-DENOISERS = [NOTHING, MEDIAN, COMPONENTS, LARGEST, UNET, AUTOENCODER, OURS, EVIDENCE]
+DENOISERS = [NOTHING, MEDIAN, COMPONENTS, LARGEST, UNET, AUTOENCODER, CAM, EVIDENCE]
 
 
 def tiny_profile():
@@ -233,7 +233,7 @@ def test_of_equals_the_first_wins():
 
 
 def test_candidates_repeat_by_their_seed_and_hold_the_defaults():
-    space = BY_NAME[OURS].space
+    space = BY_NAME[CAM].space
     first = draw_candidates(space, 10, seed=0)
     assert first == draw_candidates(space, 10, seed=0) != draw_candidates(space, 10, seed=1)
     assert first[0] == {} and len(first) == 10

@@ -14,7 +14,7 @@ from camdenoise import load_model
 from camdenoise.datasets import make_wafer_maps
 from study import plan
 from study.comparison import backbones, cams, tables
-from study.comparison.backbones import LITERAL, MAJORITY, PRODUCTS, STRICT
+from study.comparison.backbones import BASELINES, LITERAL, PRODUCTS, STRICT
 from study.comparison.literal import PictureClassifier, draw
 from study.graph import run_all
 from study.models import MODEL
@@ -91,7 +91,7 @@ def shown(finished, first):
 def test_every_net_is_tested_under_every_protocol(finished):
     nets = table(finished, "backbones")
     there = set(zip(nets["protocol"], nets["backbone"], strict=True))
-    every = {MAJORITY, "test_resnet", "wafer_unet"}
+    every = {*BASELINES, "test_resnet", "wafer_unet"}
     expected = {(protocol, name) for protocol in (STRICT, PRODUCTS, LITERAL) for name in every}
     assert there == expected - {(LITERAL, "wafer_unet"), (PRODUCTS, "wafer_unet")}
     sizes = table(finished, "backbone_sizes").set_index(["protocol", "backbone"])
@@ -175,7 +175,7 @@ def test_sentences_say_the_tables_numbers(finished):
     )
     assert [protocol for protocol, *_ in said] == [STRICT, PRODUCTS, LITERAL]
     for protocol, name, number in said:
-        of_nets = scores.loc[protocol].unstack()["macro F1"].drop(MAJORITY)
+        of_nets = scores.loc[protocol].unstack()["macro F1"].drop([*BASELINES])
         assert of_nets.idxmax() == name and f"{of_nets.max():.3f}" == number
 
 

@@ -29,6 +29,8 @@ def reduced_profile():
     profile["wafers"] |= {"n_simulated": 90, "folds": 2, "classes": CLASSES}
     profile["seeds"] = [0]
     profile["classifier"] = TINY
+    explainer = TINY | {"backbone": "wafer_unet"}
+    profile["explainer"] = {"n_backgrounds": 20, "classifier": explainer}
     profile["learning"] = {"shares": [0.3, 1.0], "epochs": [1], "n_seeds": 1}
     profile["discovery"] = {"n_wafers": 30}
     profile["noise"] = {"rates": [0.0, 0.2]}

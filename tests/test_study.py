@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from camdenoise.datasets import save_wafer_maps
 from camdenoise.faithfulness import BETTER, RANDOM
 from study import __main__ as command
 from study import before_after, findings, plan, summary
 from study.denoise import load_masks
 from study.denoisers import (
+    CAM,
     CONTROLS,
     DENOISERS,
     INDEPENDENT,
@@ -22,9 +24,13 @@ from study.denoisers import (
 )
 from study.faithfulness import DEFAULT, USUAL
 from study.graph import Task, about, fingerprints, required, run_all, slug
+from study.models import BACKGROUNDS, PARTS
 from study.profiles import load_profile, profile_names
 from study.report import write_report
-from study.wafers import halves, load
+from study.wafers import FILE, choose, halves, load
+
+# Its nets both classify and explain, so that our denoiser is a CAM with components.
+DENOISERS_OF_QUICK = set(DENOISERS) - {CAM}
 
 
 def reduced_profile(**wafers):
@@ -53,7 +59,7 @@ def test_report_is_one_page_that_needs_nothing_else(finished):
     html = page.read_text()
     assert html.count("data:image/png;base64,") == 5
     assert "http" not in html.replace("http-equiv", "") and 'src="data:' in html
-    for name in DENOISERS:
+    for name in DENOISERS_OF_QUICK:
         assert name in html
     assert "control: wrong class" in html and "die by die" in html.lower()
 
@@ -63,7 +69,7 @@ def test_tables_and_figures_lie_beside_the_report(finished):
     pictures = {file.stem for file in (folder.parent / "figures").iterdir()}
     assert {"confusion", "die_f1_simulated", "before_after", "examples", "frequency"} == pictures
     scores = pd.read_csv(folder / "die_scores.csv")
-    assert set(scores["denoiser"]) == set(DENOISERS)
+    assert set(scores["denoiser"]) == set(DENOISERS_OF_QUICK)
     tested = (load(finished[1]["wafers"]).fold == 0).sum()
     assert (scores.groupby("denoiser").size() == tested).all()
     assert len(pd.read_csv(folder / "raw_predictions.csv")) == tested
@@ -275,6 +281,36 @@ def test_the_independent_architecture_is_trained_where_one_is_named():
         "controls-0-0-" + slug(INDEPENDENT),
     }  # fmt: skip
     assert extra["independent-0-0-all"].parameters["classifier"]["backbone"] == "resnet18"
+
+
+def test_other_nets_explain_where_a_profile_has_them():
+    profile = load_profile("quick") | {"explainer": load_profile("paper")["explainer"]}
+    tasks = {task.name: task for task in plan.make_plan(profile, None)}
+    assert tasks["explainers-0-0-all"].parameters["classifier"]["backbone"] == "wafer_unet"
+    assert tasks["truth-0-0-simulated"].needs == ("wafers", "models-0-0-all", "explainers-0-0-all")
+    assert {"before_after-0-0-" + slug(name) for name in (CAM, OURS)} < set(tasks)
+    # The nets that classify are of an architecture of their own then.
+    assert tasks["control_masks-0-0"].parameters["independent"] == "models"
+    assert tasks["controls-0-0-" + slug(INDEPENDENT)].needs == ("wafers", "control_masks-0-0")
+
+
+def test_backgrounds_are_wafers_without_a_pattern(data_folder, tmp_path):
+    profile = reduced_profile() | {"explainer": {"n_backgrounds": 30, "classifier": {}}}
+    tasks = plan.make_plan(profile, data_folder / "wm811k_mini.npz")
+    (bare,) = [task for task in tasks if task.name == BACKGROUNDS]
+    assert {t.name for t in tasks if BACKGROUNDS in t.needs} == {
+        f"explainers-0-0-{part}" for part in PARTS
+    }
+    wafers = load(run_all([bare], tmp_path)[BACKGROUNDS])
+    assert len(wafers.maps) == 30 and set(wafers.target) == {"none"}
+
+
+def test_no_file_of_wafers_where_there_are_none(tmp_path):
+    file = tmp_path / "wafers.npz"
+    save_wafer_maps(file, [np.ones((20, 20), np.uint8)] * 4, ["Loc"] * 4, fold=[0, 0, 1, 1])
+    asked = {"classes": ["none"], "folds": 2, "n_simulated": 0, "data": str(file), "digest": ""}
+    folders = run_all([Task("backgrounds", choose, asked)], tmp_path / "parts")
+    assert not (folders["backgrounds"] / FILE).exists()
 
 
 def test_interval_is_over_groups():

@@ -27,11 +27,11 @@ from camdenoise.filters import (
     TensorVotingFilter,
 )
 from camdenoise.filters._stateless import StatelessFilter
-from study.denoisers import COMPONENTS, LARGEST, NEIGHBOURS, NOTHING, OURS
+from study.denoisers import CAM, COMPONENTS, LARGEST, NEIGHBOURS, NOTHING
 
 MEDIAN = "median"
 PLAIN = "CAM, thresholded"
-OURS_NONE = "CAM with components, knows none"
+CAM_NONE = "CAM with components, knows none"
 EVIDENCE = "evidence maps"
 
 UNET, AUTOENCODER, BLIND_SPOT = "U-Net", "autoencoder", "blind spot"
@@ -188,10 +188,10 @@ ENTRIES = (
         PLAIN, "cam", _cam(threshold=0.5, refine=None), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
     ),
     Entry(
-        OURS, "cam", _cam(threshold=0.5), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
+        CAM, "cam", _cam(threshold=0.5), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
     ),
     Entry(
-        OURS_NONE, "cam", _cam(threshold=0.5, no_pattern="remove"),
+        CAM_NONE, "cam", _cam(threshold=0.5, no_pattern="remove"),
         _CAM_SPACE, "threshold", _SHARES, WITH_NONE,
     ),
     Entry(

@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+from sklearn.pipeline import make_pipeline
 
 from camdenoise import WaferClassifier, save_model
+from camdenoise.features import WaferFeatures
 from study.comparison.literal import PictureClassifier
 from study.models import MODEL, PREDICTIONS, predictions
 from study.wafers import load, pick
 
 FACTS = "facts.csv"
-MAJORITY = "majority vote"
+#: Beside the nets: what needs no wafer map, and what needs no net.
+MAJORITY, FEATURES = "majority vote", "hand-made features"
+BASELINES = (MAJORITY, FEATURES)
 
 STRICT, PRODUCTS, LITERAL = "strict", "products", "literal"
 PROTOCOLS = {
@@ -52,7 +57,7 @@ def train(
     protocol : str
         One of `PROTOCOLS`.
     backbone : str
-        As in `WaferClassifier`, or `MAJORITY`.
+        As in `WaferClassifier`, or one of `BASELINES`.
     fold, seed : int
         Which fold tests (literal: the seed draws the test wafers); the seed of the net.
     folds : int
@@ -101,6 +106,9 @@ def tested_wafers(wafers, protocol: str, fold: int, seed: int, folds: int) -> np
 def _make(protocol: str, backbone: str, seed: int, classifier: dict[str, Any], image_size: int):
     if backbone == MAJORITY:
         return DummyClassifier()
+    if backbone == FEATURES:
+        # The best of those on these features in study/rivals.py.
+        return make_pipeline(WaferFeatures(), HistGradientBoostingClassifier(random_state=seed))
     if protocol == LITERAL:
         epochs = classifier["max_epochs"]
         options = {"image_size": image_size, "max_epochs": epochs, "random_state": seed}

@@ -9,7 +9,7 @@ import pandas as pd
 from study.comparison import figures, tables
 from study.comparison.resolution import RANDOM_CAM
 from study.comparison.tables import ACCURACY, MACRO
-from study.denoisers import OURS, RANDOM_NET
+from study.denoisers import CAM, OURS, RANDOM_NET
 from study.section import Made, Section, with_interval
 from study.summary import RAW
 
@@ -163,9 +163,9 @@ def _discovery_said(table: pd.DataFrame) -> str:
     )
     parts = []
     for metric in ("nmi", "recall"):
-        ours, raw, control = (wide[metric, name] for name in (OURS, RAW, RANDOM_NET))
+        ours, raw, control = (wide[metric, name] for name in (CAM, RAW, RANDOM_NET))
         parts.append(
-            f"{metric} with {OURS} {ours.mean():.3f}, raw {raw.mean():.3f}, random weights "
+            f"{metric} with {CAM} {ours.mean():.3f}, raw {raw.mean():.3f}, random weights "
             f"{control.mean():.3f} (higher than raw in {(ours > raw).sum()} of {len(wide)} ways)"
         )
     return f"Discovery of a class that was left out: {'; '.join(parts)}."

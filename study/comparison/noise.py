@@ -9,7 +9,7 @@ import pandas as pd
 
 from camdenoise import load_model
 from study.before_after import denoised
-from study.denoisers import kept_by
+from study.denoisers import OF_EXPLAINER, kept_by
 from study.models import MODEL, PREDICTIONS, predictions
 from study.summary import RAW
 from study.wafers import load, pick
@@ -42,6 +42,7 @@ def predict_flipped(
     seed: int,
     rates: list[float],
     nets: dict[str, str],
+    explainer: str,
 ) -> None:
     """Write the predictions of nets trained on wafers as they are, for flipped test wafers.
 
@@ -58,10 +59,13 @@ def predict_flipped(
         Shares of the dies to flip. All methods see the same flips.
     nets : dict of str to str
         For denoisers and controls, the tasks that trained a net on wafers denoised by them.
+    explainer : str
+        The stage whose net our denoiser is around.
     """
     wafers = load(needed["wafers"])
     rows = np.flatnonzero(wafers.fold == fold)
     raw = load_model(needed[f"models-{fold}-{seed}-all"] / MODEL)
+    explaining = load_model(needed[f"{explainer}-{fold}-{seed}-all"] / MODEL)
     classifiers = {name: load_model(needed[task] / MODEL) for name, task in nets.items()}
     tables = []
     for rate in rates:
@@ -69,7 +73,7 @@ def predict_flipped(
         maps = [flipped(grid, rate, rng) for grid in pick(wafers.maps, rows)]
         tables.append(predictions(raw, wafers, rows, maps).assign(denoiser=RAW, rate=rate))
         for name, clf in classifiers.items():
-            kept = kept_by(name, raw, maps, seed)
+            kept = kept_by(name, explaining if name in OF_EXPLAINER else raw, maps, seed)
             seen = [denoised(*pair) for pair in zip(maps, kept, strict=True)]
             tables.append(predictions(clf, wafers, rows, seen).assign(denoiser=name, rate=rate))
     pd.concat(tables).assign(fold=fold, seed=seed).to_csv(folder / PREDICTIONS, index=False)

@@ -6,8 +6,8 @@ from typing import Any
 
 from study import models
 from study.comparison import backbones, cams, discovery, learning, noise, resolution
-from study.comparison.backbones import LITERAL, MAJORITY, PRODUCTS, STRICT
-from study.denoisers import COMPONENTS, MEDIAN, OURS, PLAIN, RANDOM_NET
+from study.comparison.backbones import BASELINES, FEATURES, LITERAL, MAJORITY, PRODUCTS, STRICT
+from study.denoisers import CAM, COMPONENTS, MEDIAN, OURS, PLAIN, RANDOM_NET, explainer_of
 from study.graph import Task, slug
 from study.summary import RAW
 
@@ -15,7 +15,8 @@ from study.summary import RAW
 _NOT_FOR_PICTURES = ("wafer_unet",)
 #: What each experiment compares, a control among them.
 LEARNING = (RAW, MEDIAN, OURS, RANDOM_NET)
-DISCOVERY = (MEDIAN, OURS, RANDOM_NET)
+#: Here a net of its own for each class left out explains, of the same kind as classifies.
+DISCOVERY = (MEDIAN, CAM, RANDOM_NET)
 NOISE = (MEDIAN, COMPONENTS, PLAIN, OURS, RANDOM_NET)
 
 
@@ -56,7 +57,7 @@ def _backbones(profile: dict[str, Any], wafers: Task) -> list[Task]:
     if LITERAL in protocols:
         tasks.append(Task(source[LITERAL], wafers.run, wafers.parameters | {"unique": False}))
     for protocol in protocols:
-        for name, cost in ({MAJORITY: 0.1} | profile["backbones"]["nets"]).items():
+        for name, cost in ({MAJORITY: 0.1, FEATURES: 3} | profile["backbones"]["nets"]).items():
             if _is_compared(profile, protocol, name):
                 tasks += _trainings(profile, protocol, source[protocol], name, cost)
     return tasks
@@ -64,7 +65,7 @@ def _backbones(profile: dict[str, Any], wafers: Task) -> list[Task]:
 
 def _is_compared(profile: dict[str, Any], protocol: str, name: str) -> bool:
     if protocol == PRODUCTS:
-        return name in (MAJORITY, *profile["backbones"]["nets_on_products"])
+        return name in (*BASELINES, *profile["backbones"]["nets_on_products"])
     return protocol != LITERAL or name not in _NOT_FOR_PICTURES
 
 
@@ -88,7 +89,7 @@ def _trainings(profile, protocol: str, source: str, name: str, cost: float) -> l
 def _explained(profile: dict[str, Any], name: str) -> str | None:
     """Name the task whose net is explained."""
     fold, seed = profile["test_folds"][0], profile["seeds"][0]
-    return None if name == MAJORITY else backbone_task(STRICT, fold, seed, name)
+    return None if name in BASELINES else backbone_task(STRICT, fold, seed, name)
 
 
 def _cams(profile: dict[str, Any], name: str) -> Task:
@@ -135,8 +136,10 @@ def _discovery(profile: dict[str, Any], which: dict[str, int], key: str) -> list
 def _noise(profile: dict[str, Any], which: dict[str, int], key: str) -> list[Task]:
     stages = {name: "controls" if name == RANDOM_NET else "before_after" for name in NOISE}
     nets = {name: f"{stage}-{key}-{slug(name)}" for name, stage in stages.items()}
-    needs = ("wafers", f"models-{key}-all", *nets.values())
-    options = which | profile["noise"] | {"nets": nets}
+    explainer = explainer_of(profile)
+    explaining = [f"{stage}-{key}-all" for stage in dict.fromkeys(("models", explainer))]
+    needs = ("wafers", *explaining, *nets.values())
+    options = which | profile["noise"] | {"nets": nets, "explainer": explainer}
     return [Task(f"noise-{key}", noise.predict_flipped, options, needs, 10)]
 
 
