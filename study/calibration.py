@@ -30,8 +30,11 @@ from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_planted_w
 from camdenoise.metrics import calibration_error, die_reliability, die_report
 from camdenoise.plotting import plot_reliability
 from study.show_planted import to_markdown
+from study.wafers import folds_of
 
 KINDS = ("planted", "diffuse", "two")
+#: Where the file does not bring its own folds.
+N_FOLDS = 4
 BEFORE, AFTER = "before", "after"
 UNCALIBRATED, OURS = "uncalibrated, auto", "calibrated, auto"
 
@@ -52,7 +55,7 @@ class Half:
 
 def halves(data: Bunch, fold: int) -> tuple[Half, Half]:
     """Split the wafers of a fold, half of its groups each."""
-    rows = np.flatnonzero(data.frame["fold"] == fold)
+    rows = np.flatnonzero(folds_of(data, N_FOLDS) == fold)
     groups = np.random.RandomState(0).permutation(np.unique(data.groups[rows]))
     first = np.isin(data.groups[rows], groups[: len(groups) // 2])
     return tuple(

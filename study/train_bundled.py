@@ -4,7 +4,8 @@
 
 It trains without a fold, scores and calibrates on that fold, trains the same on all wafers, and
 writes ``wm811k.safetensors``: the latter net with the former's calibration, which no wafer of its
-own could give. Results that are there already are not made again.
+own could give; and ``wm811k.json``, which tells how it was made and what was measured. Nets that
+are there already are not trained again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +23,11 @@ from sklearn.utils import Bunch
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
 from camdenoise._files import write_whole
 from camdenoise.datasets import load_wafer_maps
+from study.calibration import N_FOLDS
+from study.graph import environment
 from study.held_out import by_rate, draw_worst, measure, summary, summary_of_none
 from study.plan import digest
+from study.wafers import folds_of
 
 # Many wafers of the rare classes repeat, so a class's weight grows with the root of its rarity.
 RARITY = 0.4
@@ -63,6 +68,32 @@ def bundle(clf: WaferClassifier, model: CamDenoiser) -> CamDenoiser:
     return denoiser._take_over(model.platt_, model.calibration_, model.background_claims_)
 
 
+def parameters_of(clf: WaferClassifier) -> dict[str, Any]:
+    """Give the parameters that differ from the defaults."""
+    usual = WaferClassifier().get_params()
+    return {name: value for name, value in clf.get_params().items() if value != usual[name]}
+
+
+def calibration_of(model: CamDenoiser) -> dict[str, Any]:
+    """Give the few numbers that were fitted to wafers which the net had not seen."""
+    assert model.platt_ is not None
+    return {
+        "temperature": model.estimator_.temperature_,
+        "platt": list(model.platt_),
+        "false_alarm_rate": model.false_alarm_rate,
+        "min_claim": model.min_claim_,
+    }
+
+
+def figures_of(found: Bunch) -> dict[str, Any]:
+    """Give what was measured, in a form that JSON holds."""
+    tables = {"classes": found.classes.reset_index(), "dies": summary(found.dies)}
+    as_rows = {
+        name: json.loads(table.round(4).to_json(orient="records")) for name, table in tables.items()
+    }
+    return as_rows | {"none": summary_of_none(found.none).round(4).to_dict()}
+
+
 def write_tables(found: Bunch, out: Path) -> None:
     """Write the scores as CSV and print them; draw the wafers that went worst."""
     tables = {
@@ -89,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     data = load_wafer_maps(options.data)
     rows = np.arange(len(data.maps))
-    rest = np.flatnonzero(data.frame["fold"].to_numpy() != options.fold)
+    rest = np.flatnonzero(folds_of(data, N_FOLDS) != options.fold)
     options.out.mkdir(parents=True, exist_ok=True)
     how = {"epochs": options.epochs, "seed": options.seed}
     without = trained(options.out / f"without-fold-{options.fold}.safetensors", data, rest, **how)
@@ -98,18 +129,24 @@ def main(arguments: list[str] | None = None) -> None:
     found = measure(without, data, options.fold, options.planted, FALSE_ALARMS)
     write_tables(found, options.out)
     everything = trained(options.out / "all.safetensors", data, rows, **how)
-    model = bundle(everything, found.denoiser)
-    save_model(model, options.out / "wm811k.safetensors")
-    about = how | {
-        "data": digest(options.data),
-        "weights": digest(options.out / "wm811k.safetensors"),
-        "wafers": data.frame["label"].value_counts().to_dict(),
-        "temperature": model.estimator_.temperature_,
-        "platt": list(model.platt_),
-        "min_claim": model.min_claim_,
+    model, file = bundle(everything, found.denoiser), options.out / "wm811k.safetensors"
+    save_model(model, file)
+    about = {
+        "model": file.stem,
+        "command": f"python -m study.train_bundled --data {options.data.name} --out FOLDER",
+        "recipe": how | {"parameters": parameters_of(everything)},
+        "data": {
+            "file": options.data.name,
+            "sha256": digest(options.data),
+            "wafers": pd.Series(data.target).value_counts().to_dict(),
+        },
+        "weights sha256": digest(file),
+        "calibration": calibration_of(model),
+        "held out": {"fold": options.fold} | figures_of(found),
+        "environment": environment(),
     }
     with write_whole(options.out / "wm811k.json") as stream:
-        stream.write(json.dumps(about, indent=1).encode())
+        stream.write(json.dumps(about, indent=1, allow_nan=False).encode())
 
 
 if __name__ == "__main__":
