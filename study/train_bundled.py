@@ -70,16 +70,15 @@ def bundle(clf: WaferClassifier, model: CamDenoiser) -> CamDenoiser:
 
 def parameters_of(clf: WaferClassifier) -> dict[str, Any]:
     """Give the parameters that differ from the defaults."""
-    usual = WaferClassifier().get_params()
+    usual = WaferClassifier().get_params() | {"progress": clf.progress}
     return {name: value for name, value in clf.get_params().items() if value != usual[name]}
 
 
 def calibration_of(model: CamDenoiser) -> dict[str, Any]:
     """Give the few numbers that were fitted to wafers which the net had not seen."""
-    assert model.platt_ is not None
     return {
         "temperature": model.estimator_.temperature_,
-        "platt": list(model.platt_),
+        "platt": None if model.platt_ is None else list(model.platt_),
         "false_alarm_rate": model.false_alarm_rate,
         "min_claim": model.min_claim_,
     }
@@ -134,7 +133,7 @@ def main(arguments: list[str] | None = None) -> None:
     about = {
         "model": file.stem,
         "command": f"python -m study.train_bundled --data {options.data.name} --out FOLDER",
-        "recipe": how | {"parameters": parameters_of(everything)},
+        "recipe": how | {"parameters": parameters_of(recipe(data.target, **how))},
         "data": {
             "file": options.data.name,
             "sha256": digest(options.data),

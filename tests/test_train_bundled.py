@@ -37,19 +37,23 @@ def trained(tmp_path_factory):
         patch.setattr(train_bundled, "recipe", small)
         command = ["--data", str(data), "--out", str(out), "--planted", "26"]
         train_bundled.main(command)
+        nets = {file: file.stat().st_mtime_ns for file in out.glob("[aw]*.safetensors")}
         train_bundled.main(command)
-    return out, data, recipes
+    return out, data, recipes, nets
 
 
 def test_it_trains_without_a_fold_and_then_on_all_and_not_again(trained):
-    out, data, recipes = trained
+    out, data, recipes, nets = trained
     wafers = load_wafer_maps(data)
     n_rest = int((wafers.frame["fold"] != 0).sum())
-    assert recipes == [(n_rest, 6, 0), (len(wafers.maps), 6, 0)]
+    assert recipes[:2] == [(n_rest, 6, 0), (len(wafers.maps), 6, 0)]
+    assert {"without-fold-0.safetensors", "all.safetensors"} < {file.name for file in nets}
+    before = {file: time for file, time in nets.items() if file.stem != "wm811k"}
+    assert before == {file: file.stat().st_mtime_ns for file in before}
 
 
 def test_the_model_is_the_net_of_all_wafers_calibrated_without_them(trained):
-    out, data, _ = trained
+    out, *_ = trained
     model, net = load_model(out / "wm811k.safetensors"), load_model(out / "all.safetensors")
     assert isinstance(model, CamDenoiser)
     weights = model.estimator_.module_.state_dict()
