@@ -1,0 +1,20 @@
+"""The command line: ``camdenoise --help``."""
+
+from __future__ import annotations
+
+import click
+
+from camdenoise import __version__
+from camdenoise.cli._denoise import denoise
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Find the fails of a wafer map that belong to a pattern.
+
+    Exit codes: 0 done, 2 a mistake that the message names, 130 stopped by Ctrl-C.
+    """
+
+
+main.add_command(denoise)

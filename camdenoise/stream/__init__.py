@@ -1,0 +1,19 @@
+"""Wafers by the million: Arrow record batches in, record batches out, files in parts."""
+
+from camdenoise.stream._batches import WaferBatchError, wafer_batch, wafers_of
+from camdenoise.stream._denoise import MARKS, denoise_batches
+from camdenoise.stream._parts import PartsError, PartsSummary, write_parts
+from camdenoise.stream._source import WaferSource, open_source
+
+__all__ = [
+    "MARKS",
+    "PartsError",
+    "PartsSummary",
+    "WaferBatchError",
+    "WaferSource",
+    "denoise_batches",
+    "open_source",
+    "wafer_batch",
+    "wafers_of",
+    "write_parts",
+]

@@ -1,0 +1,142 @@
+"""The pure function: record batches of wafer maps in, record batches of decisions out.
+
+It keeps nothing between batches, so the same call serves a loop over a file, a worker of a cluster
+and ``mapInArrow``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from copy import copy
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from camdenoise._denoising import BaseDenoiser, Explanation
+from camdenoise._maps import FAIL
+from camdenoise.stream._batches import CELLS, WaferBatchError, binary_column, wafers_of
+
+#: Codes of the column ``marks``: `io.OVERLAY_BINS`, and 0 for no die.
+MARKS = {
+    0: "no die",
+    1: "pass",
+    2: "fail, part of the pattern",
+    3: "fail, not part of the pattern",
+}
+_NOT_OF_PATTERN = 3
+
+#: What is said of each wafer, after its keys.
+RESULTS = pa.schema(
+    [
+        ("predicted", pa.string()),
+        ("probability", pa.float32()),
+        ("n_fails", pa.int32()),
+        ("n_kept", pa.int32()),
+        ("n_removed", pa.int32()),
+        ("abstained", pa.bool_()),
+        ("marks", pa.binary()),
+        ("error", pa.string()),
+    ]
+)
+
+
+def denoise_batches(
+    batches: Iterable[pa.RecordBatch], denoiser: BaseDenoiser
+) -> Iterator[pa.RecordBatch]:
+    """Denoise record batches of wafer maps as they come.
+
+    Parameters
+    ----------
+    batches : iterable of pyarrow.RecordBatch
+        With the columns of `wafer_batch`, and any others.
+    denoiser : CamDenoiser or another fitted denoiser
+        It is not modified.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        For each batch one with as many rows, in their order: all columns but ``cells``, then
+        ``predicted`` (class), ``probability`` (of it), ``n_fails``, ``n_kept``, ``n_removed``
+        (fails that belong to the pattern, and that do not), ``abstained``, ``marks`` (the map as
+        bytes, row by row, in codes of `MARKS`) and ``error``, which says why a map could not be
+        read; the columns before it are null there.
+
+    Raises
+    ------
+    WaferBatchError
+        For a batch without wafer maps, or with a column named as one of the results.
+
+    See Also
+    --------
+    write_parts : Write what comes out to disk.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.filters import ComponentSizeFilter
+    >>> from camdenoise.stream import denoise_batches, wafer_batch
+    >>> wafer = np.array([[2, 2, 1, 1], [2, 2, 1, 2]], np.uint8)
+    >>> (made,) = denoise_batches([wafer_batch([wafer])], ComponentSizeFilter(min_size=3))
+    >>> made.column("n_removed").to_pylist()
+    [1]
+    >>> np.frombuffer(made.column("marks")[0].as_py(), np.uint8).reshape(2, 4)
+    array([[2, 2, 1, 1],
+           [2, 2, 1, 3]], dtype=uint8)
+    """
+    tolerant = copy(denoiser)
+    tolerant.on_error = "keep"
+    return (_denoise(batch, tolerant) for batch in batches)
+
+
+def _denoise(batch: pa.RecordBatch, denoiser: BaseDenoiser) -> pa.RecordBatch:
+    keys = [name for name in batch.schema.names if name != CELLS]
+    taken = [name for name in keys if name in RESULTS.names]
+    if taken:
+        raise WaferBatchError(
+            f"column {', '.join(taken)} is named as a result. Rename it, or leave it out."
+        )
+    maps, errors = wafers_of(batch)
+    rows = [row for row, grid in enumerate(maps) if grid is not None]
+    explained = denoiser.explain([maps[row] for row in rows]) if rows else []
+    why: list[Explanation | None] = [None] * len(maps)
+    for row, explanation in zip(rows, explained, strict=True):
+        if explanation.error is None:
+            why[row] = explanation
+        else:
+            # It numbers the maps that were readable; the row of the table is in the table.
+            errors[row] = explanation.error.split(": ", 1)[-1]
+    columns = [batch.column(name) for name in keys]
+    fields = [batch.schema.field(name) for name in keys]
+    found = _results(maps, why, errors)
+    arrays = [*columns, *(found[name] for name in RESULTS.names)]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*fields, *RESULTS]))
+
+
+def _results(maps: list, why: list[Explanation | None], errors: list) -> dict[str, pa.Array]:
+    fails = [
+        None if e is None else int((grid == FAIL).sum()) for grid, e in zip(maps, why, strict=True)
+    ]
+    removed = [None if e is None else int(e.removed.sum()) for e in why]
+    kept = [None if n is None else n - gone for n, gone in zip(fails, removed, strict=True)]
+    columns: dict[str, Any] = {
+        "predicted": [None if e is None or e.label is None else str(e.label) for e in why],
+        "probability": [None if e is None else _number(e.probability) for e in why],
+        "n_fails": fails,
+        "n_kept": kept,
+        "n_removed": removed,
+        "abstained": [None if e is None else e.abstained for e in why],
+        "error": errors,
+    }
+    made = {name: pa.array(values, RESULTS.field(name).type) for name, values in columns.items()}
+    marks = [None if e is None else _marked(grid, e) for grid, e in zip(maps, why, strict=True)]
+    return made | {"marks": binary_column(marks)}
+
+
+def _number(probability: float) -> float | None:
+    return None if np.isnan(probability) else float(probability)
+
+
+def _marked(grid: np.ndarray, why: Explanation) -> np.ndarray:
+    # 2 for a fail and 1 for "removed" make 3.
+    return grid + why.removed.view(np.uint8) * np.uint8(_NOT_OF_PATTERN - FAIL)

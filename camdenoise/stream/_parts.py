@@ -1,0 +1,188 @@
+"""Results in parts: each part whole or absent, so that a run that was stopped goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from camdenoise._files import write_whole
+
+Batches: TypeAlias = Iterable[pa.RecordBatch]
+RUN, SUMMARY = "run.json", "summary.json"
+_COUNTED = ["error", "abstained", "n_fails", "n_kept", "n_removed"]
+
+
+class PartsError(ValueError):
+    """A folder that cannot take the results; the message says what to do."""
+
+
+@dataclass
+class PartsSummary:
+    """What was written.
+
+    Attributes
+    ----------
+    wafers, errors, abstained : int
+        Wafers in all; those that could not be read; those on which every fail was kept.
+    fails, kept, removed : int
+        Failing dies; those that belong to a pattern, and that do not.
+    parts, parts_before : int
+        Files in all; those that an earlier run had written.
+    """
+
+    wafers: int = 0
+    errors: int = 0
+    abstained: int = 0
+    fails: int = 0
+    kept: int = 0
+    removed: int = 0
+    parts: int = 0
+    parts_before: int = 0
+
+    def count(self, table: pa.Table) -> None:
+        """Add the wafers of a part."""
+        self.parts += 1
+        self.wafers += table.num_rows
+        self.errors += table.num_rows - table["error"].null_count
+        self.abstained += pc.sum(table["abstained"]).as_py() or 0
+        for name in ("fails", "kept", "removed"):
+            setattr(self, name, getattr(self, name) + (pc.sum(table[f"n_{name}"]).as_py() or 0))
+
+
+def write_parts(
+    folder: str | os.PathLike,
+    batches: Batches,
+    transform: Callable[[Batches], Iterator[pa.RecordBatch]],
+    *,
+    part_rows: int = 16384,
+    about: dict[str, Any] | None = None,
+    resume: bool = False,
+    progress: Callable[[int], Any] = lambda n_wafers: None,
+) -> PartsSummary:
+    """Transform record batches and write what comes out as Parquet files of equal length.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made where it is not there. Gets ``part-00000.parquet`` and so on, ``run.json`` (what the
+        run is) and at the end ``summary.json``: a folder with it is complete.
+    batches : iterable of pyarrow.RecordBatch
+    transform : callable
+        Takes an iterable of record batches and gives one for each, such as
+        ``partial(denoise_batches, denoiser=denoiser)``.
+    part_rows : int, default=16384
+        Wafers per file. No more than these, and a batch, are held in memory.
+    about : dict or None, default=None
+        What the results depend on, of kinds that JSON holds. A run is resumed only where it is the
+        same.
+    resume : bool, default=False
+        Leave the parts that are there already as they are. Else a folder with parts is refused.
+    progress : callable
+        Called with the number of wafers after each batch that was transformed or left.
+
+    Returns
+    -------
+    PartsSummary
+
+    Raises
+    ------
+    PartsError
+        For a folder with parts, without `resume`; with it, for parts of another run.
+    """
+    folder = Path(folder)
+    _prepare(folder, {"part_rows": part_rows, "about": about or {}}, resume)
+    summary = PartsSummary()
+    for number, part in enumerate(_in_parts(batches, part_rows)):
+        file = folder / f"part-{number:05d}.parquet"
+        n_wafers = sum(batch.num_rows for batch in part)
+        if file.exists():
+            summary.count(_counted(file, n_wafers))
+            summary.parts_before += 1
+            progress(n_wafers)
+            continue
+        made = []
+        for batch in transform(part):
+            made.append(batch)
+            progress(batch.num_rows)
+        table = pa.Table.from_batches(made)
+        with write_whole(file) as stream:
+            pq.write_table(table, stream, compression="zstd", write_page_checksum=True)
+        summary.count(table)
+    with write_whole(folder / SUMMARY) as stream:
+        stream.write(json.dumps(asdict(summary)).encode())
+    return summary
+
+
+def _prepare(folder: Path, run: dict[str, Any], resume: bool) -> None:
+    """Make the folder and note what the run is, or see whether it is the one that is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / RUN
+    if not any(folder.glob("part-*.parquet")) and not note.exists():
+        with write_whole(note) as stream:
+            stream.write(json.dumps(run, indent=1).encode())
+        return
+    if not resume:
+        raise PartsError(
+            f"{folder} holds results already. Resume that run, or choose another folder."
+        )
+    try:
+        there = json.loads(note.read_text())
+    except (OSError, ValueError) as error:
+        raise PartsError(
+            f"{note} does not say what run {folder} is of. Choose another folder."
+        ) from error
+    now = json.loads(json.dumps(run))
+    if there != now:
+        raise PartsError(
+            f"{folder} is of another run: {_difference(there, now)}. Choose another folder."
+        )
+
+
+def _difference(there: Any, now: dict[str, Any]) -> str:
+    flat = [_flat(run) if isinstance(run, dict) else {} for run in (there, now)]
+    names = [name for name in flat[0] | flat[1] if flat[0].get(name) != flat[1].get(name)]
+    return ", ".join(f"{name} was {flat[0].get(name)}, is {flat[1].get(name)}" for name in names)
+
+
+def _flat(run: dict[str, Any]) -> dict[str, Any]:
+    rest = run.get("about")
+    return {k: v for k, v in run.items() if k != "about"} | (rest if isinstance(rest, dict) else {})
+
+
+def _in_parts(batches: Batches, part_rows: int) -> Iterator[list[pa.RecordBatch]]:
+    """Cut batches so that every part but the last has so many rows."""
+    part: list[pa.RecordBatch] = []
+    room = part_rows
+    for batch in batches:
+        while batch.num_rows:
+            taken = batch.slice(0, room)
+            part.append(taken)
+            room -= taken.num_rows
+            batch = batch.slice(taken.num_rows)
+            if room == 0:
+                yield part
+                part, room = [], part_rows
+    if part:
+        yield part
+
+
+def _counted(file: Path, n_wafers: int) -> pa.Table:
+    """Read what the summary counts of a part that is there, and see that it is the right one."""
+    try:
+        table = pq.read_table(file, columns=_COUNTED)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise PartsError(f"{file} cannot be read ({error}). Delete it and resume again.") from error
+    if table.num_rows != n_wafers or table.num_columns != len(_COUNTED):
+        raise PartsError(
+            f"{file} has {table.num_rows} wafers where the input has {n_wafers}. Delete it and "
+            "resume again."
+        )
+    return table

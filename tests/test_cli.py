@@ -1,0 +1,145 @@
+"""The command line: what it prints, what it leaves behind, how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from camdenoise import CamDenoiser, WaferClassifier, save_model
+from camdenoise.cli import main
+from camdenoise.datasets import make_wafer_maps
+from camdenoise.stream import wafer_batch
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    wafers = make_wafer_maps(30, random_state=0)
+    keys = pd.DataFrame({"lot": "A", "slot": range(30), "label": wafers.target})
+    path = tmp_path_factory.mktemp("wafers") / "lot.parquet"
+    pq.write_table(pa.Table.from_batches([wafer_batch(wafers.maps, keys)]), path)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_help_has_examples():
+    assert "denoise" in run("--help").stdout
+    said = run("denoise", "--help").stdout
+    assert "Examples:" in said and "camdenoise denoise lots.parquet decided" in said
+
+
+def test_denoise_writes_what_the_denoiser_says(file, tmp_path):
+    out = tmp_path / "out"
+    result = run("denoise", file, out, "--part-rows", 20)
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary["wafers"] == 30 and summary["parts"] == 2 and summary["errors"] == 0
+    table = pa.concat_tables(map(pq.read_table, sorted(out.glob("part-*")))).to_pylist()
+    maps = make_wafer_maps(30, random_state=0).maps
+    why = CamDenoiser.from_pretrained("wm811k").explain(maps)
+    for grid, row, explained in zip(maps, table, why, strict=True):
+        marks = np.frombuffer(row["marks"], np.uint8).reshape(grid.shape)
+        np.testing.assert_array_equal(marks == 3, explained.removed)
+        assert row["predicted"] == explained.label and row["abstained"] == explained.abstained
+        assert row["probability"] == pytest.approx(explained.probability, abs=1e-6)
+    assert summary["removed"] == sum(int(e.removed.sum()) for e in why)
+    again = run("denoise", file, out, "--part-rows", 20, "--resume")
+    assert again.exit_code == 0 and json.loads(again.stdout)["parts_before"] == 2
+
+
+def test_a_model_from_a_file(file, tmp_path):
+    wafers = make_wafer_maps(60, classes=["Center", "Edge-Ring"], random_state=0)
+    clf = WaferClassifier(width=4, input_size=32, batch_size=16, max_epochs=1, random_state=0)
+    denoiser = CamDenoiser(clf, random_state=0).fit(wafers.maps, wafers.target)
+    save_model(denoiser, tmp_path / "mine.safetensors")
+    save_model(denoiser.estimator_, tmp_path / "classifier.safetensors")
+    result = run("denoise", file, tmp_path / "out", "--model", tmp_path / "mine.safetensors", "-q")
+    assert result.exit_code == 0, result.stderr
+    predicted = pq.read_table(tmp_path / "out" / "part-00000.parquet")["predicted"]
+    assert set(predicted.to_pylist()) <= {"Center", "Edge-Ring"}
+    other = run("denoise", file, tmp_path / "o", "--model", tmp_path / "classifier.safetensors")
+    assert other.exit_code == 2 and "holds a classifier" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{there}/none.parquet", "{out}"], "no file of wafers"),
+        (["{there}/lot.parquet", "{out}", "--model", "mine"], "no model 'mine'"),
+        (["{there}/lot.parquet", "{out}", "--pass-bins", "1,,2"], "give bins with commas"),
+        (["{there}/lot.parquet", "{there}/lot.parquet"], "exists"),
+        (["{there}/lot.parquet"], "Missing argument 'OUT'"),
+        (["{there}/lot.parquet", "{out}", "--part-rows", "0"], "part-rows"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line(file, tmp_path, arguments, said):
+    names = {"there": file.parent, "out": tmp_path / "out"}
+    result = run("denoise", *(text.format(**names) for text in arguments))
+    assert result.exit_code == 2 and said in result.stderr
+    assert result.stdout == "" and "Traceback" not in result.stderr
+
+
+def test_a_folder_with_results_is_left_as_it_is(file, tmp_path):
+    (tmp_path / "part-00000.parquet").write_bytes(b"mine")
+    result = run("denoise", file, tmp_path)
+    assert result.exit_code == 2 and "holds results already" in result.stderr
+    assert (tmp_path / "part-00000.parquet").read_bytes() == b"mine"
+
+
+def test_ctrl_c_says_how_to_go_on(file, tmp_path, monkeypatch):
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("camdenoise.stream.write_parts", stopped)
+    result = run("denoise", file, tmp_path / "out")
+    assert result.exit_code == 130 and "with --resume goes on" in result.stderr
+
+
+def test_a_full_disk_is_told_and_what_is_written_stays(file, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("camdenoise.stream._parts.pq.write_table", full)
+    result = run("denoise", file, tmp_path / "out")
+    assert result.exit_code == 2 and "No space left" in result.stderr
+    assert "with --resume goes on" in result.stderr
+    assert not list((tmp_path / "out").glob("*part-0*"))
+
+
+def test_bins_of_good_dies(tmp_path):
+    y, x = np.divmod(np.arange(100), 10)
+    dies = pd.DataFrame({"lot": "A", "wafer": "1", "x": x, "y": y, "bin": np.where(x < 5, 7, 3)})
+    dies.to_csv(tmp_path / "dies.csv", index=False)
+    result = run("denoise", tmp_path / "dies.csv", tmp_path / "out", "--pass-bins", "7, 9")
+    assert json.loads(result.stdout)["fails"] == 50
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_result(file, tmp_path):
+    command = [sys.executable, "-m", "camdenoise", "denoise", str(file)]
+    options = ["--part-rows", "1", "-q"]
+    killed = subprocess.Popen([*command, str(tmp_path / "killed"), *options])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed").glob("part-*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    n_done = len(list((tmp_path / "killed").glob("part-*")))
+    assert n_done > 0
+    resumed = run("denoise", file, tmp_path / "killed", *options, "--resume")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert json.loads(resumed.stdout)["parts_before"] >= n_done
+    assert run("denoise", file, tmp_path / "whole", *options).exit_code == 0
+    for name in (f"part-{number:05d}.parquet" for number in range(30)):
+        one, other = (pq.read_table(tmp_path / run / name) for run in ("killed", "whole"))
+        assert one.equals(other)
