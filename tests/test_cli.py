@@ -117,6 +117,23 @@ def test_a_full_disk_is_told_and_what_is_written_stays(file, tmp_path, monkeypat
     assert not list((tmp_path / "out").glob("*part-0*"))
 
 
+def test_processes_give_the_same(file, tmp_path):
+    result = run("denoise", file, tmp_path / "two", "--workers", 2, "--part-rows", 10)
+    assert result.exit_code == 0, result.stderr
+    assert run("denoise", file, tmp_path / "one", "--part-rows", 10).exit_code == 0
+    for name in ("part-00000.parquet", "part-00002.parquet"):
+        one, two = (pq.read_table(tmp_path / n / name) for n in ("one", "two"))
+        assert two.drop(["probability"]).equals(one.drop(["probability"]))
+
+
+def test_a_scheduler_that_is_not_there(file, tmp_path, monkeypatch):
+    both = run("denoise", file, tmp_path, "--workers", 2, "--scheduler", "tcp://127.0.0.1:1")
+    assert both.exit_code == 2 and "give one" in both.stderr
+    monkeypatch.setattr("camdenoise.stream._dask._PATIENCE", "1s")
+    result = run("denoise", file, tmp_path, "--scheduler", "tcp://127.0.0.1:1")
+    assert result.exit_code == 2 and "127.0.0.1:1" in result.stderr
+
+
 def test_bins_of_good_dies(tmp_path):
     y, x = np.divmod(np.arange(100), 10)
     dies = pd.DataFrame({"lot": "A", "wafer": "1", "x": x, "y": y, "bin": np.where(x < 5, 7, 3)})

@@ -1,6 +1,9 @@
 """Wafers as record batches: what goes in, what comes out, and parts that are whole or absent."""
 
 import json
+import os
+import signal
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,7 @@ from camdenoise.stream import (
     PartsError,
     WaferBatchError,
     denoise_batches,
+    on_dask,
     open_source,
     wafer_batch,
     wafers_of,
@@ -184,7 +188,7 @@ def test_results_are_never_mixed_with_those_of_another_run(wafers, tmp_path):
         write_parts(tmp_path, [wafers], by_filter, about={"model": "a"})
     with pytest.raises(PartsError, match="model was a, is b"):
         write_parts(tmp_path, [wafers], by_filter, about={"model": "b"}, resume=True)
-    with pytest.raises(PartsError, match="part_rows was 16384, is 5"):
+    with pytest.raises(PartsError, match="part_rows was 4096, is 5"):
         write_parts(tmp_path, [wafers], by_filter, about={"model": "a"}, part_rows=5, resume=True)
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(PartsError, match="does not say what run"):
@@ -263,3 +267,68 @@ def test_what_is_no_file_of_wafers_is_refused(tmp_path):
     (tmp_path / "dies.csv").write_text("x,y,bin\n1,1,1\n")
     with pytest.raises(WaferFileError, match="no column lot or wafer"):
         list(open_source(tmp_path / "dies.csv").batches)
+
+
+@pytest.fixture(scope="module")
+def client():
+    from camdenoise.stream._dask import connected
+
+    with connected(None, 2) as found:
+        yield found
+
+
+def test_workers_make_the_same_parts(wafers, tmp_path, client):
+    write_parts(tmp_path / "here", [wafers], by_filter, part_rows=4)
+    summary = write_parts(
+        tmp_path / "there", [wafers], by_filter, part_rows=4, make_parts=on_dask(client)
+    )
+    assert summary.wafers == 25 and summary.parts == 7
+    assert read_parts(tmp_path / "there").equals(read_parts(tmp_path / "here"))
+
+
+def die_once(batches, *, note):
+    """Kill the worker that comes here first."""
+    try:
+        os.close(os.open(note, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        yield from by_filter(batches)
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_loses_nothing(wafers, tmp_path, client):
+    write_parts(tmp_path / "here", [wafers], by_filter, part_rows=3)
+    dying = partial(die_once, note=str(tmp_path / "died"))
+    make_parts = on_dask(client)
+    write_parts(tmp_path / "there", [wafers], dying, part_rows=3, make_parts=make_parts)
+    assert (tmp_path / "died").exists()
+    assert read_parts(tmp_path / "there").equals(read_parts(tmp_path / "here"))
+
+
+def fail(batches):
+    raise WaferBatchError("no such wafers")
+    yield
+
+
+def test_an_error_on_a_worker_is_told_here(wafers, tmp_path, client):
+    with pytest.raises(WaferBatchError, match="no such wafers"):
+        write_parts(tmp_path, [wafers], fail, make_parts=on_dask(client))
+    assert not list(tmp_path.glob("part-*"))
+
+
+def test_parts_are_sent_as_there_is_room(wafers, tmp_path, client):
+    """A history of a fab is not to be read into memory before the first part is made."""
+    read = []
+
+    def batches():
+        for row in range(25):
+            read.append(row)
+            yield wafers.slice(row, 1)
+
+    ahead = []
+    made = partial(ahead.append)
+    write_parts(
+        tmp_path, batches(), by_filter, part_rows=1, make_parts=on_dask(client),
+        progress=lambda n: made(len(read)),
+    )  # fmt: skip
+    assert len(ahead) == 25 and ahead[0] <= 6

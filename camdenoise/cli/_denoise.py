@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -45,10 +47,12 @@ from camdenoise.cli._mistakes import Mistake, mistakes_told
 @click.option(
     "--part-rows",
     type=click.IntRange(1),
-    default=16384,
+    default=4096,
     show_default=True,
     help="Wafers per file of results.",
 )
+@click.option("--workers", type=click.IntRange(1), help="Processes on this machine; needs Dask.")
+@click.option("--scheduler", help="Address of a Dask scheduler, such as tcp://HOST:8786.")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads; all if not given.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def denoise(source: Path, out: Path, **options: Any) -> None:
@@ -64,6 +68,8 @@ def denoise(source: Path, out: Path, **options: Any) -> None:
     """
     left = f"Parts that are in {out} stay; the same command with --resume goes on."
     with mistakes_told():
+        if options["workers"] and options["scheduler"]:
+            raise Mistake("--workers are processes here, --scheduler is elsewhere; give one.")
         stream, denoiser, about = _opened(source, options)
     with mistakes_told(left):
         summary = _run(stream, denoiser, out, about, options)
@@ -96,7 +102,8 @@ def _run(stream, denoiser, out: Path, about: dict[str, Any], options: dict[str, 
     start = time.perf_counter()
     # On a terminal only, unless asked to be quiet there, too.
     hidden = True if options["quiet"] else None
-    with tqdm(total=stream.n_wafers, unit="wafer", disable=hidden, smoothing=0.1) as bar:
+    bar = tqdm(total=stream.n_wafers, unit="wafer", disable=hidden, smoothing=0.1)
+    with bar, _making(options) as make_parts:
         try:
             summary = write_parts(
                 out,
@@ -106,6 +113,7 @@ def _run(stream, denoiser, out: Path, about: dict[str, Any], options: dict[str, 
                 about=about,
                 resume=options["resume"],
                 progress=bar.update,
+                make_parts=make_parts,
             )
         except PartsError as error:
             raise Mistake(str(error)) from error
@@ -113,6 +121,20 @@ def _run(stream, denoiser, out: Path, about: dict[str, Any], options: dict[str, 
     rate = summary.wafers / seconds if seconds else 0.0
     more = {"seconds": round(seconds, 2), "wafers_per_second": round(rate, 1), "out": str(out)}
     return asdict(summary) | more
+
+
+@contextmanager
+def _making(options: dict[str, Any]) -> Iterator[Any]:
+    """Choose where parts are made: here, by processes of this machine, or by a cluster."""
+    from camdenoise.stream import on_dask
+    from camdenoise.stream._dask import connected
+    from camdenoise.stream._parts import one_by_one
+
+    if not options["scheduler"] and (options["workers"] or 1) == 1:
+        yield one_by_one
+        return
+    with connected(options["scheduler"], options["workers"]) as client:
+        yield on_dask(client)
 
 
 def _bins(text: str | None) -> list[int] | list[str] | None:

@@ -1,6 +1,7 @@
 """Wafers by the million: Arrow record batches in, record batches out, files in parts."""
 
 from camdenoise.stream._batches import WaferBatchError, wafer_batch, wafers_of
+from camdenoise.stream._dask import on_dask
 from camdenoise.stream._denoise import MARKS, denoise_batches
 from camdenoise.stream._parts import PartsError, PartsSummary, write_parts
 from camdenoise.stream._source import WaferSource, open_source
@@ -12,6 +13,7 @@ __all__ = [
     "WaferBatchError",
     "WaferSource",
     "denoise_batches",
+    "on_dask",
     "open_source",
     "wafer_batch",
     "wafers_of",

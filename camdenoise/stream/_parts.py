@@ -16,6 +16,9 @@ import pyarrow.parquet as pq
 from camdenoise._files import write_whole
 
 Batches: TypeAlias = Iterable[pa.RecordBatch]
+Transform: TypeAlias = Callable[[Batches], Iterator[pa.RecordBatch]]
+#: A part that is to be made, and one that is made: its number, its batches.
+Part: TypeAlias = tuple[int, list[pa.RecordBatch]]
 RUN, SUMMARY = "run.json", "summary.json"
 _COUNTED = ["error", "abstained", "n_fails", "n_kept", "n_removed"]
 
@@ -57,15 +60,21 @@ class PartsSummary:
             setattr(self, name, getattr(self, name) + (pc.sum(table[f"n_{name}"]).as_py() or 0))
 
 
+def one_by_one(parts: Iterable[Part], transform: Transform) -> Iterator[Part]:
+    """Make parts here, one after the other; how `write_parts` makes them if not told otherwise."""
+    return ((number, list(transform(part))) for number, part in parts)
+
+
 def write_parts(
     folder: str | os.PathLike,
     batches: Batches,
-    transform: Callable[[Batches], Iterator[pa.RecordBatch]],
+    transform: Transform,
     *,
-    part_rows: int = 16384,
+    part_rows: int = 4096,
     about: dict[str, Any] | None = None,
     resume: bool = False,
     progress: Callable[[int], Any] = lambda n_wafers: None,
+    make_parts: Callable[[Iterable[Part], Transform], Iterator[Part]] = one_by_one,
 ) -> PartsSummary:
     """Transform record batches and write what comes out as Parquet files of equal length.
 
@@ -78,7 +87,7 @@ def write_parts(
     transform : callable
         Takes an iterable of record batches and gives one for each, such as
         ``partial(denoise_batches, denoiser=denoiser)``.
-    part_rows : int, default=16384
+    part_rows : int, default=4096
         Wafers per file. No more than these, and a batch, are held in memory.
     about : dict or None, default=None
         What the results depend on, of kinds that JSON holds. A run is resumed only where it is the
@@ -86,7 +95,10 @@ def write_parts(
     resume : bool, default=False
         Leave the parts that are there already as they are. Else a folder with parts is refused.
     progress : callable
-        Called with the number of wafers after each batch that was transformed or left.
+        Called with the number of wafers of each part that was written, or was there already.
+    make_parts : callable
+        Takes an iterable of parts (number, record batches) and `transform`, and gives the same
+        parts transformed, in any order; `on_dask` for instance.
 
     Returns
     -------
@@ -100,25 +112,32 @@ def write_parts(
     folder = Path(folder)
     _prepare(folder, {"part_rows": part_rows, "about": about or {}}, resume)
     summary = PartsSummary()
-    for number, part in enumerate(_in_parts(batches, part_rows)):
-        file = folder / f"part-{number:05d}.parquet"
-        n_wafers = sum(batch.num_rows for batch in part)
-        if file.exists():
-            summary.count(_counted(file, n_wafers))
-            summary.parts_before += 1
-            progress(n_wafers)
-            continue
-        made = []
-        for batch in transform(part):
-            made.append(batch)
-            progress(batch.num_rows)
-        table = pa.Table.from_batches(made)
-        with write_whole(file) as stream:
-            pq.write_table(table, stream, compression="zstd", write_page_checksum=True)
+
+    def count(table: pa.Table) -> None:
         summary.count(table)
+        progress(table.num_rows)
+
+    def missing() -> Iterator[Part]:
+        for number, part in enumerate(_in_parts(batches, part_rows)):
+            file = _file_of(folder, number)
+            if not file.exists():
+                yield number, part
+                continue
+            count(_counted(file, sum(batch.num_rows for batch in part)))
+            summary.parts_before += 1
+
+    for number, made in make_parts(missing(), transform):
+        table = pa.Table.from_batches(made)
+        with write_whole(_file_of(folder, number)) as stream:
+            pq.write_table(table, stream, compression="zstd", write_page_checksum=True)
+        count(table)
     with write_whole(folder / SUMMARY) as stream:
         stream.write(json.dumps(asdict(summary)).encode())
     return summary
+
+
+def _file_of(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:05d}.parquet"
 
 
 def _prepare(folder: Path, run: dict[str, Any], resume: bool) -> None:
