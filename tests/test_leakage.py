@@ -177,9 +177,12 @@ def test_every_other_class_is_drawn_alike():
     assert names.tolist() == ["a", "c", "d"] and (abs(counts - 1000) < 100).all()
 
 
-def test_where_there_is_no_evidence_as_many_fails_are_kept(stamped, monkeypatch):
+@pytest.mark.parametrize("abstained", [True, False])
+def test_where_there_is_no_evidence_as_many_fails_are_kept(stamped, monkeypatch, abstained):
+    """As with a net that was never trained, to which all fails are alike."""
+
     def nothing(self, targets):
-        return [explain_by(g, g > 0, np.zeros(g.shape), abstained=True) for g in self.maps]
+        return [explain_by(g, g > 0, np.zeros(g.shape), abstained=abstained) for g in self.maps]
 
     monkeypatch.setattr(CrossFit, "explain", nothing)
     for mask, why in zip(masks("wrong class", stamped), stamped.own, strict=True):

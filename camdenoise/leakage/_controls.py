@@ -176,11 +176,11 @@ def _as_many(fit: CrossFit, scores: list[np.ndarray], rng: Generator) -> Masks:
 def _decided(fit: CrossFit, explained: list[Explanation], rng: Generator) -> Masks:
     """Take the decision of each explanation; where it is none, the most salient fails.
 
-    A denoiser without evidence abstains, and a mask that removes nothing is no control. Where the
-    denoiser itself abstains, so do these.
+    A denoiser without evidence abstains or finds all fails alike, and a mask that removes nothing
+    is no control. Where the denoiser itself abstains, so do these.
     """
     as_many = _as_many(fit, [why.saliency for why in explained], rng)
     return [
-        many if why.abstained or own.abstained else why.kept
+        many if own.abstained or not why.removed.any() else why.kept
         for own, why, many in zip(fit.own, explained, as_many, strict=True)
     ]
