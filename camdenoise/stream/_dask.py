@@ -135,6 +135,6 @@ def connected(scheduler: str | None, n_workers: int | None) -> Iterator[Client]:
         with Client(scheduler, timeout=_PATIENCE) as client:
             yield client
         return
-    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(n_workers=n_workers, **options) as cluster, Client(cluster) as client:
         yield client
