@@ -107,10 +107,8 @@ def wafers_of(batch: pa.RecordBatch) -> tuple[list[np.ndarray | None], list[str 
         elif n_cells != height * width:
             error = f"{n_cells} cells for {height} x {width} dies"
         errors.append(error)
-        grid = None
-        if error is None:
-            grid = flat[starts[row] : starts[row + 1]].reshape(height, width)
-        maps.append(grid)
+        cell_codes = flat[starts[row] : starts[row + 1]]
+        maps.append(None if error else cell_codes.reshape(height or 0, width or 0))
     return maps, errors
 
 

@@ -118,7 +118,7 @@ def _results(maps: list, why: list[Explanation | None], errors: list) -> dict[st
         None if e is None else int((grid == FAIL).sum()) for grid, e in zip(maps, why, strict=True)
     ]
     removed = [None if e is None else int(e.removed.sum()) for e in why]
-    kept = [None if n is None else n - gone for n, gone in zip(fails, removed, strict=True)]
+    kept = [None if e is None else int(e.kept.sum()) for e in why]
     columns: dict[str, Any] = {
         "predicted": [None if e is None or e.label is None else str(e.label) for e in why],
         "probability": [None if e is None else _number(e.probability) for e in why],
