@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -46,3 +47,9 @@ def write_whole(file: str | os.PathLike) -> Iterator[BinaryIO]:
         os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def digest(file: str | os.PathLike) -> str:
+    """Hash a file's content by SHA-256."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

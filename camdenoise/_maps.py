@@ -11,11 +11,13 @@ a single map passed by mistake is an error rather than nonsense.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from camdenoise._ragged import RaggedWaferMaps
@@ -298,4 +300,45 @@ class WaferMapInput:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
+        return tags
+
+
+class StatelessInput(WaferMapInput, BaseEstimator):
+    """Input handling of an estimator with nothing to learn and a parameter `on_error`."""
+
+    _parameter_constraints: dict = {"on_error": [StrOptions({"raise", "keep"})]}
+
+    def fit(self, X: WaferMaps, y: Any = None) -> Self:
+        """Check the parameters and the maps; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+        y : object, default=None
+            Ignored; it exists for scikit-learn's pipelines.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        WaferMapError
+            For a map that cannot be read, whatever `on_error` is: a training set should be right.
+        ValueError
+            For a bad parameter.
+        """
+        self._validate_params()
+        self._read_maps(X, reset=True)
+        return self
+
+    def _takes_table(self, X: Any, reset: bool) -> bool:
+        """Refuse 2-D tables: with no labels to count rows by, one map would pass for many."""
+        return False
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
         return tags

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from camdenoise import WaferClassifier, load_model
-from study.denoisers import DENOISERS, MODELS, NOTHING, OURS, explain, without_repeats
+from study.denoisers import DENOISERS, MODELS, NOTHING, OURS, explain, stage_of, without_repeats
 from study.models import MODEL, PARTS
 from study.wafers import halves, load, pick
 
@@ -35,7 +35,7 @@ def run(folder: Path, needed: dict[str, Path], *, fold: int, seed: int, explaine
     masks, summaries = {}, []
     for name in without_repeats(DENOISERS[1:], explainer):
         marked: list[np.ndarray] = [np.empty(0)] * len(wafers.maps)
-        for part, (clf, rows) in nets[explainer if name == OURS else MODELS].items():
+        for part, (clf, rows) in nets[stage_of(name, explainer)].items():
             why = dict(zip(rows.tolist(), explain(name, clf, pick(wafers.maps, rows)), strict=True))
             for row, explanation in why.items():
                 marked[row] = explanation.kept

@@ -50,6 +50,11 @@ def explainer_of(profile: dict[str, Any]) -> str:
     return EXPLAINERS if "explainer" in profile else MODELS
 
 
+def stage_of(name: str, explainer: str) -> str:
+    """Name the stage whose nets a denoiser or control is around, where `explainer` is ours."""
+    return explainer if name in OF_EXPLAINER else MODELS
+
+
 def without_repeats(names: tuple[str, ...], explainer: str) -> list[str]:
     """Leave out `CAM` where `OURS` is the same: around the nets of the models stage, not others."""
     return [name for name in names if name != CAM or explainer != MODELS]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
+from camdenoise._files import digest
 from study import before_after, controls, denoise, faithfulness, models, plants, truth, wafers
 from study.bench.plan import bench_tasks
 from study.comparison.plan import comparison_tasks
@@ -19,12 +19,6 @@ from study.denoisers import (
     without_repeats,
 )
 from study.graph import Task, slug
-
-
-def digest(file: Path) -> str:
-    """Hash a file's content."""
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:

@@ -32,12 +32,11 @@ from sklearn.svm import SVC
 from sklearn.utils import Bunch
 
 from camdenoise import WaferClassifier
-from camdenoise._files import write_whole
+from camdenoise._files import digest, write_whole
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, product_groups
 from camdenoise.features import WaferFeatures
 from camdenoise.metrics import bootstrap_interval
 from study.graph import slug
-from study.plan import digest
 from study.train_bundled import recipe
 from study.wafers import folds_of, pick
 

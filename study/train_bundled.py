@@ -21,12 +21,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
-from camdenoise._files import write_whole
+from camdenoise._files import digest, write_whole
 from camdenoise.datasets import load_wafer_maps
 from study.calibration import N_FOLDS
 from study.graph import environment
 from study.held_out import by_rate, draw_worst, measure, summary, summary_of_none
-from study.plan import digest
 from study.wafers import folds_of
 
 # Many wafers of the rare classes repeat, so a class's weight grows with the root of its rarity.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from camdenoise import load_model
 from camdenoise.metrics import die_average_precision, die_scores
-from study.denoisers import DENOISERS, MODELS, NOTHING, OURS, explain, without_repeats
+from study.denoisers import DENOISERS, MODELS, NOTHING, explain, stage_of, without_repeats
 from study.models import MODEL
 from study.wafers import FILE, load, pick
 
@@ -56,7 +56,7 @@ def score(
     for name in without_repeats(DENOISERS, explainer):
         kept, precision = [grid == 2 for grid in maps], np.full(len(maps), np.nan)
         if name != NOTHING:
-            why = explain(name, nets[explainer if name == OURS else MODELS], maps)
+            why = explain(name, nets[stage_of(name, explainer)], maps)
             kept = [e.kept for e in why]
             precision = die_average_precision(maps, truth, [e.saliency for e in why])
         table = die_scores(maps, truth, kept).assign(average_precision=precision)

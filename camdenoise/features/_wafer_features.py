@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import StrOptions
 
 from camdenoise._components import fail_components
 from camdenoise._maps import (
     FAIL,
     NO_DIE,
+    StatelessInput,
     WaferMapError,
-    WaferMapInput,
     WaferMaps,
     check_wafer_map,
     map_items,
@@ -65,7 +64,7 @@ def _component_features(grid: np.ndarray, dies: np.ndarray) -> np.ndarray:
     return np.concatenate([about, region_features(labels == largest + 1)])
 
 
-class WaferFeatures(WaferMapInput, TransformerMixin, BaseEstimator):
+class WaferFeatures(StatelessInput, TransformerMixin, BaseEstimator):
     """Describe each wafer map by 72 hand-made features, after Wu et al. [1]_.
 
     The rival of a convolutional net: densities of fails, the shape of the largest group of
@@ -127,35 +126,8 @@ class WaferFeatures(WaferMapInput, TransformerMixin, BaseEstimator):
     1.0
     """
 
-    _parameter_constraints: dict = {"on_error": [StrOptions({"raise", "keep"})]}
-
     def __init__(self, *, on_error="raise"):
         self.on_error = on_error
-
-    def fit(self, X: WaferMaps, y: Any = None) -> WaferFeatures:
-        """Check the parameter and the maps; there is nothing to learn.
-
-        Parameters
-        ----------
-        X : list, object array or Series of 2-D maps, or 3-D array
-            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
-        y : object, default=None
-            Ignored; it exists for scikit-learn's pipelines.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        WaferMapError
-            For a map that cannot be read, whatever `on_error` is: a training set should be right.
-        ValueError
-            For a bad parameter.
-        """
-        self._validate_params()
-        self._read_maps(X, reset=True)
-        return self
 
     def transform(self, X: WaferMaps) -> np.ndarray:
         """Measure the features of each wafer.
@@ -196,16 +168,6 @@ class WaferFeatures(WaferMapInput, TransformerMixin, BaseEstimator):
         ndarray of str objects, shape (72,)
         """
         return np.array(NAMES, dtype=object)
-
-    def _takes_table(self, X: Any, reset: bool) -> bool:
-        """Refuse 2-D tables: with no labels to count rows by, one map would pass for many."""
-        return False
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
-        return tags
 
 
 def _features_or_nan(item: Any, row: int) -> np.ndarray:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from sklearn.utils._param_validation import StrOptions
 
 from camdenoise._denoising import BaseDenoiser, Explanation, explain_by
-from camdenoise._maps import WaferMaps
+from camdenoise._maps import StatelessInput, WaferMaps
 
 
 def window_counts(mask: np.ndarray, size: int) -> np.ndarray:
@@ -38,39 +36,12 @@ def check_odd(denoiser: BaseDenoiser, name: str) -> None:
         )
 
 
-class StatelessFilter(BaseDenoiser):
+class StatelessFilter(StatelessInput, BaseDenoiser):
     """A denoiser with nothing to learn.
 
     A subclass implements ``_decide(grid)``, which returns for one checked map which dies it would
     keep, and the score behind that.
     """
-
-    _parameter_constraints: dict = {"on_error": [StrOptions({"raise", "keep"})]}
-
-    def fit(self, X: WaferMaps, y: Any = None) -> StatelessFilter:
-        """Check the parameters and the maps; there is nothing to learn.
-
-        Parameters
-        ----------
-        X : list, object array or Series of 2-D maps, or 3-D array
-            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
-        y : object, default=None
-            Ignored; it exists for scikit-learn's pipelines.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        WaferMapError
-            For a map that cannot be read, whatever `on_error` is: a training set should be right.
-        ValueError
-            For a bad parameter.
-        """
-        self._validate_params()
-        self._read_maps(X, reset=True)
-        return self
 
     def explain(self, X: WaferMaps) -> list[Explanation]:
         """Tell for each wafer which fails are kept, which are removed, and why.
@@ -98,15 +69,5 @@ class StatelessFilter(BaseDenoiser):
     def _explain_maps(self, maps: Sequence[np.ndarray]) -> list[Explanation]:
         return [explain_by(grid, *self._decide(grid)) for grid in maps]
 
-    def _takes_table(self, X: Any, reset: bool) -> bool:
-        """Refuse 2-D tables: with no labels to count rows by, one map would pass for many."""
-        return False
-
     def _decide(self, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise NotImplementedError
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
-        return tags

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from camdenoise.io._binary_column import binary_column, bytes_of
 from camdenoise.io._lswmd_pickle import Column
 from camdenoise.io._stand_ins import Array, PickleError, as_bytes, refuse
 from camdenoise.io._wafer_parquet import LONGEST_SIDE, MOST_CELLS, SCHEMA
@@ -134,8 +135,7 @@ def _recoded(value: Array, row: int) -> np.ndarray:
     return codes
 
 
-def _check_codes(flat: bytes, sizes: list[int], first: int) -> None:
-    codes = np.frombuffer(flat, np.uint8)
+def _check_codes(codes: np.ndarray, sizes: list[int], first: int) -> None:
     if codes.max(initial=0) > _LARGEST_CODE:
         place = int(np.argmax(codes > _LARGEST_CODE))
         row = first + int(np.searchsorted(np.cumsum(sizes), place, side="right"))
@@ -166,11 +166,9 @@ def _map_batches(maps: list[Any]) -> Iterator[tuple[int, pa.Array, list[int], li
 
 
 def _binary(pieces: list[Any], first: int) -> pa.Array:
-    flat, sizes = b"".join(pieces), [len(piece) for piece in pieces]
-    _check_codes(flat, sizes, first)
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(flat)]
-    return pa.Array.from_buffers(pa.binary(), len(pieces), buffers)
+    column = binary_column(pieces)
+    _check_codes(bytes_of(column)[1], [len(piece) for piece in pieces], first)
+    return column
 
 
 def row_batches(

@@ -17,12 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camdenoise._ragged import RaggedWaferMaps
+from camdenoise.io._binary_column import MOST_BYTES, bytes_of
 
 LONGEST_SIDE = 2**14
 #: Four times the cells of WM-811K.
 MOST_CELLS = 2**33
-# Binary columns of Arrow count their bytes in 32 bits.
-_MOST_GROUP_CELLS = 2**31 - 1
 
 SCHEMA = pa.schema(
     [
@@ -173,18 +172,18 @@ class WaferTable:
     def _group_cells(self, group: int, first: int, keep: np.ndarray, sizes: np.ndarray):
         """Cells of the wanted rows of one row group, end to end."""
         try:
-            if sizes.sum() > _MOST_GROUP_CELLS:
+            if sizes.sum() > MOST_BYTES:
                 raise self._error(f"rows {first} and on are too many for one row group")
             column = self._file.read_row_group(group, ["cells"], use_threads=False)["cells"]
             wanted = column.filter(pa.array(keep)).combine_chunks()
         except (OSError, UnicodeError, pa.ArrowException) as error:
             raise self._error(f"it cannot be read ({str(error)[:200]})") from error
-        offsets = np.frombuffer(wanted.buffers()[1], np.int32)[wanted.offset :][: len(wanted) + 1]
+        offsets, values = bytes_of(wanted)
         wrong = np.flatnonzero(np.diff(offsets) != sizes[keep])
         if wanted.null_count or wrong.size:
             row = first + np.flatnonzero(keep)[wrong[:1]].sum()
             raise self._error(f"row {row} has not as many cells as its rows and columns say")
-        flat = np.frombuffer(wanted.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+        flat = values[offsets[0] : offsets[-1]]
         if flat.max(initial=0) > 2:
             raise self._error(f"rows {first} to {first + len(keep) - 1} hold values over 2")
         return flat

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from camdenoise.io._binary_column import binary_column, bytes_of
+
 #: Columns of a map: its die codes row by row, one byte each; how many rows and columns it has.
 CELLS, ROWS, COLS = "cells", "rows", "cols"
 _MAP = (CELLS, ROWS, COLS)
@@ -96,7 +98,7 @@ def wafers_of(batch: pa.RecordBatch) -> tuple[list[np.ndarray | None], list[str 
     cells, heights, widths = _columns(batch)
     maps: list[np.ndarray | None] = []
     errors: list[str | None] = []
-    starts, flat = _bytes_of(cells)
+    starts, flat = bytes_of(cells)
     for row, (height, width) in enumerate(zip(heights, widths, strict=True)):
         n_cells = int(starts[row + 1] - starts[row])
         error = None
@@ -110,22 +112,6 @@ def wafers_of(batch: pa.RecordBatch) -> tuple[list[np.ndarray | None], list[str 
         cell_codes = flat[starts[row] : starts[row + 1]]
         maps.append(None if error else cell_codes.reshape(height or 0, width or 0))
     return maps, errors
-
-
-def binary_column(arrays: Sequence[np.ndarray | None]) -> pa.Array:
-    """Make a column of bytes; None becomes null."""
-    sizes = [0 if array is None else array.nbytes for array in arrays]
-    ends = np.cumsum([0, *sizes])
-    if ends[-1] > np.iinfo(np.int32).max:
-        raise WaferBatchError(
-            f"{len(arrays)} wafer maps hold {ends[-1]} cells, more than a record batch can; take "
-            "smaller batches."
-        )
-    there = [array for array in arrays if array is not None]
-    flat = np.concatenate([array.ravel() for array in there]) if there else np.empty(0, np.uint8)
-    valid = pa.array([array is not None for array in arrays], pa.bool_()).buffers()[1]
-    parts = [valid, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(flat)]
-    return pa.Array.from_buffers(pa.binary(), len(arrays), parts)
 
 
 def _columns(batch: pa.RecordBatch) -> tuple[pa.Array, list[int | None], list[int | None]]:
@@ -144,13 +130,3 @@ def _columns(batch: pa.RecordBatch) -> tuple[pa.Array, list[int | None], list[in
             f"cells must be binary, rows and cols whole numbers; they are {types}."
         ) from error
     return cells, sides[0], sides[1]
-
-
-def _bytes_of(cells: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Give where each value begins, and the bytes of all, without a copy."""
-    _, offsets, values = cells.buffers()
-    starts = np.zeros(1, np.int32)
-    if offsets is not None and len(cells):
-        starts = np.frombuffer(offsets, np.int32)[cells.offset :][: len(cells) + 1]
-    flat = np.empty(0, np.uint8) if values is None else np.frombuffer(values, np.uint8)
-    return starts, flat

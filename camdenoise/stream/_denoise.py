@@ -15,15 +15,12 @@ import pyarrow as pa
 
 from camdenoise._denoising import BaseDenoiser, Explanation
 from camdenoise._maps import FAIL
-from camdenoise.stream._batches import CELLS, WaferBatchError, binary_column, wafers_of
+from camdenoise.io._binary_column import binary_column
+from camdenoise.io._results import OVERLAY_BINS
+from camdenoise.stream._batches import CELLS, WaferBatchError, wafers_of
 
-#: Codes of the column ``marks``: `io.OVERLAY_BINS`, and 0 for no die.
-MARKS = {
-    0: "no die",
-    1: "pass",
-    2: "fail, part of the pattern",
-    3: "fail, not part of the pattern",
-}
+#: Codes of the column ``marks``, which has none for wafers that were not decided.
+MARKS = {0: "no die"} | {code: OVERLAY_BINS[code] for code in (1, 2, 3)}
 _NOT_OF_PATTERN = 3
 
 #: What is said of each wafer, after its keys.

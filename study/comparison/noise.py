@@ -9,7 +9,7 @@ import pandas as pd
 
 from camdenoise import load_model
 from study.before_after import denoised
-from study.denoisers import OF_EXPLAINER, kept_by
+from study.denoisers import MODELS, kept_by, stage_of
 from study.models import MODEL, PREDICTIONS, predictions
 from study.summary import RAW
 from study.wafers import load, pick
@@ -64,8 +64,11 @@ def predict_flipped(
     """
     wafers = load(needed["wafers"])
     rows = np.flatnonzero(wafers.fold == fold)
-    raw = load_model(needed[f"models-{fold}-{seed}-all"] / MODEL)
-    explaining = load_model(needed[f"{explainer}-{fold}-{seed}-all"] / MODEL)
+    explaining = {
+        stage: load_model(needed[f"{stage}-{fold}-{seed}-all"] / MODEL)
+        for stage in {MODELS, explainer}
+    }
+    raw = explaining[MODELS]
     classifiers = {name: load_model(needed[task] / MODEL) for name, task in nets.items()}
     tables = []
     for rate in rates:
@@ -73,7 +76,7 @@ def predict_flipped(
         maps = [flipped(grid, rate, rng) for grid in pick(wafers.maps, rows)]
         tables.append(predictions(raw, wafers, rows, maps).assign(denoiser=RAW, rate=rate))
         for name, clf in classifiers.items():
-            kept = kept_by(name, explaining if name in OF_EXPLAINER else raw, maps, seed)
+            kept = kept_by(name, explaining[stage_of(name, explainer)], maps, seed)
             seen = [denoised(*pair) for pair in zip(maps, kept, strict=True)]
             tables.append(predictions(clf, wafers, rows, seen).assign(denoiser=name, rate=rate))
     pd.concat(tables).assign(fold=fold, seed=seed).to_csv(folder / PREDICTIONS, index=False)
