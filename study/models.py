@@ -12,7 +12,8 @@ from camdenoise import WaferClassifier, save_model
 from study.wafers import FILE, halves, load, pick
 
 MODEL = "model.safetensors"
-BACKGROUNDS = "backgrounds"
+#: Tasks of wafers to train on beside those that are denoised: without a pattern, and more with one.
+BACKGROUNDS, MORE = "backgrounds", "more"
 PREDICTIONS = "predictions.csv"
 #: Parts of the training wafers: all, and all but one half.
 PARTS = ("all", "without0", "without1")
@@ -32,8 +33,8 @@ def train(
     Parameters
     ----------
     folder, needed
-        See `study.graph.Task`. Where `BACKGROUNDS` is needed, its wafers without a pattern are
-        trained on as well, but for those of the fold that tests.
+        See `study.graph.Task`. Where `BACKGROUNDS` or `MORE` is needed, its wafers are trained on
+        as well, but for those of the fold that tests and of groups with wafers that are left out.
     fold : int
         The fold that tests.
     seed : int
@@ -49,10 +50,13 @@ def train(
     rows = np.flatnonzero((half != -1) & (half != left_out))
     clf = WaferClassifier(**classifier, random_state=seed, progress=True)
     maps, target = pick(wafers.maps, rows), wafers.target[rows]
-    if BACKGROUNDS in needed and (needed[BACKGROUNDS] / FILE).exists():
-        bare = load(needed[BACKGROUNDS])
-        others = np.flatnonzero(bare.fold != fold)
-        maps, target = maps + pick(bare.maps, others), np.append(target, bare.target[others])
+    unseen = wafers.groups[(half == -1) | (half == left_out)]
+    for source in (name for name in (BACKGROUNDS, MORE) if name in needed):
+        if not (needed[source] / FILE).exists():
+            continue
+        beside = load(needed[source])
+        others = np.flatnonzero((beside.fold != fold) & ~np.isin(beside.groups, unseen))
+        maps, target = maps + pick(beside.maps, others), np.append(target, beside.target[others])
     clf.fit(maps, target)
     save_model(clf.set_params(progress=False), folder / MODEL)
     test = np.flatnonzero(half == -1)

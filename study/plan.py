@@ -37,8 +37,7 @@ def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:
         return bench_tasks(profile, chosen)
     tasks = [Task("wafers", wafers.choose, chosen, cost=2)]
     if explainer_of(profile) != MODELS and data is not None:
-        bare = chosen | {"classes": ["none"], "per_class": profile["explainer"]["n_backgrounds"]}
-        tasks.append(Task(models.BACKGROUNDS, wafers.choose, bare, cost=2))
+        tasks += _beside(profile["explainer"], chosen)
     first = len(tasks)
     for fold in profile["test_folds"]:
         with_truth = {"truth", "faithfulness"} & set(profile["stages"])
@@ -47,6 +46,16 @@ def make_plan(profile: dict[str, Any], data: Path | None) -> list[Task]:
         for seed in profile["seeds"]:
             tasks += _tasks_of_fold(profile, tasks[:first], planted, fold, seed)
     return tasks + comparison_tasks(profile, tasks[0])
+
+
+def _beside(explainer: dict[str, Any], chosen: dict[str, Any]) -> list[Task]:
+    """Choose real wafers to train on that are not denoised: without a pattern, and with one."""
+    bare = chosen | {"classes": ["none"], "per_class": explainer["n_backgrounds"]}
+    tasks = [Task(models.BACKGROUNDS, wafers.choose, bare, cost=2)]
+    if "per_class" in explainer:
+        more = chosen | {"per_class": explainer["per_class"], "skip": chosen["per_class"]}
+        tasks.append(Task(models.MORE, wafers.choose, more, cost=2))
+    return tasks
 
 
 def _plants(profile: dict[str, Any], chosen: dict[str, Any], fold: int) -> list[Task]:

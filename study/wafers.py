@@ -24,6 +24,7 @@ def choose(
     data: str | None,
     digest: str | None,
     per_class: int | None = None,
+    skip: int = 0,
     unique: bool = False,
 ) -> None:
     """Write the wafers with their fold; groups (lots, or what stands in for them) stay whole.
@@ -44,6 +45,9 @@ def choose(
         Real wafers and what the file hashes to, so that another file makes another study.
     per_class : int or None, default=None
         Most real wafers of a class; None takes all.
+    skip : int, default=0
+        Of those that `per_class` would take, leave out so many of each class: what the same
+        command takes with that number for `per_class`.
     unique : bool, default=False
         Whether to leave out copies of a map.
     """
@@ -55,7 +59,7 @@ def choose(
         # With `none`, so that folds mean the same where patterns are planted on such wafers.
         wafers = load_with_folds(data, list(dict.fromkeys([*classes, "none"])), folds)
     allowed = without_copies(wafers) if unique else np.ones(len(wafers.maps), bool)
-    rows = _sample(wafers.target, classes, per_class, allowed)
+    rows = _sample(wafers.target, classes, slice(skip, per_class), allowed)
     _counts(wafers.target, classes, allowed, rows).to_csv(folder / COUNTS, index=False)
     if len(rows) == 0:
         return
@@ -97,12 +101,12 @@ def without_copies(wafers: Bunch) -> np.ndarray:
 
 
 def _sample(
-    target: np.ndarray, classes: list[str], per_class: int | None, allowed: np.ndarray
+    target: np.ndarray, classes: list[str], drawn: slice, allowed: np.ndarray
 ) -> np.ndarray:
-    """Rows to use, in file order: at most `per_class` of each class, drawn at random."""
+    """Return the rows to use, in file order: of each class that part of a random order."""
     rng = np.random.default_rng(0)
     rows = [
-        rng.permutation(np.flatnonzero(allowed & (target == name)))[:per_class] for name in classes
+        rng.permutation(np.flatnonzero(allowed & (target == name)))[drawn] for name in classes
     ]
     return np.sort(np.concatenate(rows))
 

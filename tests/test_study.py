@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from camdenoise import WaferClassifier
 from camdenoise.datasets import save_wafer_maps
 from camdenoise.faithfulness import BETTER, RANDOM
 from study import __main__ as command
-from study import before_after, findings, plan, summary
+from study import before_after, findings, models, plan, summary
 from study.denoise import load_masks
 from study.denoisers import (
     CAM,
@@ -24,7 +25,7 @@ from study.denoisers import (
 )
 from study.faithfulness import DEFAULT, USUAL
 from study.graph import Task, about, fingerprints, required, run_all, slug
-from study.models import BACKGROUNDS, PARTS
+from study.models import BACKGROUNDS, MORE, PARTS
 from study.profiles import load_profile, profile_names
 from study.report import write_report
 from study.wafers import FILE, choose, halves, load
@@ -303,6 +304,47 @@ def test_backgrounds_are_wafers_without_a_pattern(data_folder, tmp_path):
     }
     wafers = load(run_all([bare], tmp_path)[BACKGROUNDS])
     assert len(wafers.maps) == 30 and set(wafers.target) == {"none"}
+
+
+def test_more_wafers_are_others_than_those_that_are_denoised(data_folder, tmp_path):
+    profile = reduced_profile() | {"explainer": {"n_backgrounds": 0, "per_class": 12}}
+    profile["explainer"]["classifier"] = {}
+    profile["wafers"] |= {"per_class": 5}
+    tasks = plan.make_plan(profile, data_folder / "wm811k_mini.npz")
+    chosen = [task for task in tasks if task.name in ("wafers", MORE)]
+    first, more = (load(folder) for folder in run_all(chosen, tmp_path).values())
+    assert pd.Series(first.target).value_counts().eq(5).all()
+    assert pd.Series(more.target).value_counts().eq(7).all()
+    assert not {grid.tobytes() for grid in first.maps} & {grid.tobytes() for grid in more.maps}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nets_do_not_see_the_groups_that_they_denoise(part, data_folder, tmp_path, monkeypatch):
+    profile = reduced_profile() | {"explainer": {"n_backgrounds": 60, "per_class": 40}}
+    profile["explainer"]["classifier"] = {}
+    profile["wafers"] |= {"per_class": 20}
+    data = data_folder / "wm811k_mini.npz"
+    tasks = [t for t in plan.make_plan(profile, data) if t.name in ("wafers", BACKGROUNDS, MORE)]
+    folders = run_all(tasks, tmp_path)
+    seen: list[bytes] = []
+
+    class Memory(WaferClassifier):
+        def fit(self, X, y):
+            seen.extend(grid.tobytes() for grid in X)
+            return super().fit(X[:8], y[:8])
+
+    monkeypatch.setattr(models, "WaferClassifier", Memory)
+    tiny = {"width": 4, "input_size": 32, "max_epochs": 1}
+    models.train(tmp_path, folders, fold=0, seed=0, part=part, classifier=tiny)
+    groups_of: dict[bytes, set[int]] = {}
+    for wafers in map(load, folders.values()):
+        for grid, group in zip(wafers.maps, wafers.groups, strict=True):
+            groups_of.setdefault(grid.tobytes(), set()).add(group)
+    wafers = load(folders["wafers"])
+    half = halves(wafers, 0)
+    unseen = set(wafers.groups[(half == -1) | (half == PARTS.index(part) - 1)])
+    assert len(seen) > (half >= 0).sum() / 2
+    assert all(groups_of[grid] - unseen for grid in seen)
 
 
 def test_no_file_of_wafers_where_there_are_none(tmp_path):

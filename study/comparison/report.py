@@ -34,7 +34,7 @@ def backbones_section(folders: dict[str, Path], found: dict[str, pd.DataFrame]) 
             "al. 2015 (docs/features.md), under gradient boosting. Figures are pooled over folds "
             "and seeds; intervals are a bootstrap over lots (or what stands in for them), and do "
             "not hold what another seed would change. "
-            "A net with one seed was too expensive for more; the protocol products has one seed.",
+            "The protocol products has one seed.",
         ],
     )
     nets = scores[scores["metric"].isin([ACCURACY, MACRO])]
