@@ -105,9 +105,7 @@ def _sample(
 ) -> np.ndarray:
     """Return the rows to use, in file order: of each class that part of a random order."""
     rng = np.random.default_rng(0)
-    rows = [
-        rng.permutation(np.flatnonzero(allowed & (target == name)))[drawn] for name in classes
-    ]
+    rows = [rng.permutation(np.flatnonzero(allowed & (target == name)))[drawn] for name in classes]
     return np.sort(np.concatenate(rows))
 
 
