@@ -51,9 +51,10 @@ def with_component_planes(codes: torch.Tensor, dies: torch.Tensor) -> torch.Tens
     sizes = np.bincount(labels[fails], weights[fails], minlength=n_components + 1)
     of_die = sizes[labels]
     largest = np.maximum(of_die.max(axis=(1, 2), keepdims=True), 1)
-    doublings = np.minimum(np.round(_STEPS * np.log2(1 + of_die)), 255)
-    planes = [codes.numpy(), doublings, np.round(255 * of_die / largest)]
-    return torch.from_numpy(np.stack([plane.astype(np.uint8) for plane in planes], axis=1))
+    # One logarithm for each component, not for each of its pixels.
+    doublings = np.minimum(np.round(_STEPS * np.log2(1 + sizes)), 255).astype(np.uint8)
+    shares = np.round(255 * of_die / largest).astype(np.uint8)
+    return torch.from_numpy(np.stack([codes.numpy(), doublings[labels], shares], axis=1))
 
 
 def _share_of_die(dies: np.ndarray) -> np.ndarray:

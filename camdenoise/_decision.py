@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.special import expit, logit
-from torch.nn.functional import logsigmoid
 
 from camdenoise._components import component_sums, fail_components
 from camdenoise._maps import FAIL, NO_DIE
@@ -41,10 +40,12 @@ def pattern_probability(evidence: torch.Tensor, counted: torch.Tensor) -> torch.
     >>> pattern_probability(claims, torch.tensor([[True, True, False]])).item()
     0.75
     """
-    disowned = torch.einsum(
-        "nchw,nc->nhw", logsigmoid(-evidence), counted.float().expand(len(evidence), -1)
-    )
-    return 1 - torch.exp(disowned)
+    claims = torch.sigmoid(evidence)
+    disowned = torch.ones_like(claims[:, 0])
+    # Factor by factor: a sum of logarithms takes ten times as long.
+    for claim, counts in zip(claims.unbind(1), counted.unbind(1), strict=True):
+        disowned *= 1 - claim * counts[:, None, None]
+    return 1 - disowned
 
 
 def strength_of_claim(grid: np.ndarray, saliency: np.ndarray, probability: float) -> float:
