@@ -142,6 +142,7 @@ def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np
     return weights
 
 
+@lru_cache(maxsize=128)
 def averaging_matrix(n_dies: int, n_pixels: int, size: int) -> np.ndarray:
     """Return the weights that average an axis of `size` pixels over the pixels of each die.
 
@@ -154,7 +155,9 @@ def averaging_matrix(n_dies: int, n_pixels: int, size: int) -> np.ndarray:
     own[shown, np.arange(n_pixels)] = 1
     without = np.flatnonzero(own.sum(axis=1) == 0)
     own[without, near[without]] = 1
-    return weights / weights.sum(axis=1, keepdims=True)
+    weights /= weights.sum(axis=1, keepdims=True)
+    weights.flags.writeable = False
+    return weights
 
 
 def mean_on_dies(

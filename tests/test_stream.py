@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import threading
+import time
 from functools import partial
 
 import numpy as np
@@ -10,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -22,6 +25,7 @@ from camdenoise.stream import (
     PartsError,
     WaferBatchError,
     denoise_batches,
+    in_threads,
     on_dask,
     open_source,
     wafer_batch,
@@ -267,6 +271,56 @@ def test_what_is_no_file_of_wafers_is_refused(tmp_path):
     (tmp_path / "dies.csv").write_text("x,y,bin\n1,1,1\n")
     with pytest.raises(WaferFileError, match="no column lot or wafer"):
         list(open_source(tmp_path / "dies.csv").batches)
+
+
+def test_threads_make_the_same_parts(wafers, tmp_path):
+    batches = [wafers.slice(start, 2) for start in range(0, 24, 2)]
+    write_parts(tmp_path / "one", batches, by_filter, part_rows=8)
+    together = threading.Barrier(2, timeout=20)
+
+    def transform(batches):
+        # Nobody gets past it alone.
+        together.wait()
+        return by_filter(batches)
+
+    write_parts(tmp_path / "two", batches, transform, part_rows=8, make_parts=in_threads(2))
+    assert read_parts(tmp_path / "two").equals(read_parts(tmp_path / "one"))
+
+
+def test_torch_has_one_thread_in_each_of_ours(wafers):
+    before, seen = torch.get_num_threads(), []
+
+    def transform(batches):
+        seen.append(torch.get_num_threads())
+        return by_filter(batches)
+
+    torch.set_num_threads(2)
+    try:
+        list(in_threads(2)([(0, [wafers, wafers])], transform))
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 1]
+
+
+def test_a_run_of_threads_that_is_stopped_ends_soon(wafers):
+    begun = []
+
+    def transform(batches):
+        begun.append(1)
+        time.sleep(0.02)
+        return by_filter(batches)
+
+    parts = ((number, [wafers.slice(row, 1) for row in range(25)]) for number in range(3))
+    made = in_threads(2)(parts, transform)
+    next(made)
+    made.close()
+    assert len(begun) < 50
+
+
+def test_an_error_in_a_thread_is_told_here(wafers, tmp_path):
+    with pytest.raises(WaferBatchError, match="no such wafers"):
+        write_parts(tmp_path, [wafers], fail, make_parts=in_threads(2))
+    assert not list(tmp_path.glob("part-*"))
 
 
 @pytest.fixture(scope="module")

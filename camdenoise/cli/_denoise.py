@@ -53,7 +53,7 @@ from camdenoise.cli._mistakes import Mistake, mistakes_told
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes on this machine; needs Dask.")
 @click.option("--scheduler", help="Address of a Dask scheduler, such as tcp://HOST:8786.")
-@click.option("--threads", type=click.IntRange(1), help="Processor threads; all if not given.")
+@click.option("--threads", type=click.IntRange(1), help="Threads here, with a batch each; as many as cores if not given.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def denoise(source: Path, out: Path, **options: Any) -> None:
     """Tell which fails of the wafers in file IN belong to a pattern; write folder OUT.
@@ -85,10 +85,6 @@ def _opened(source: Path, options: dict[str, Any]):
     dies = {"pass_bins": _bins(options["pass_bins"]), "retest": options["retest"]}
     stream = open_source(source, **dies)
     denoiser, digest = load_denoiser(options["model"], **params)
-    if options["threads"]:
-        import torch
-
-        torch.set_num_threads(options["threads"])
     facts = source.stat()
     about = {"input": source.name, "bytes": facts.st_size, "modified": facts.st_mtime_ns}
     return stream, denoiser, about | {"model": digest} | params | dies
@@ -125,13 +121,14 @@ def _run(stream, denoiser, out: Path, about: dict[str, Any], options: dict[str, 
 
 @contextmanager
 def _making(options: dict[str, Any]) -> Iterator[Any]:
-    """Choose where parts are made: here, by processes of this machine, or by a cluster."""
-    from camdenoise.stream import on_dask
+    """Choose where parts are made: by threads here, by other processes here, or by a cluster."""
+    from joblib import cpu_count
+
+    from camdenoise.stream import in_threads, on_dask
     from camdenoise.stream._dask import connected
-    from camdenoise.stream._parts import one_by_one
 
     if not options["scheduler"] and (options["workers"] or 1) == 1:
-        yield one_by_one
+        yield in_threads(options["threads"] or cpu_count())
         return
     with connected(options["scheduler"], options["workers"]) as client:
         yield on_dask(client)

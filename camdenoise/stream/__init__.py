@@ -5,6 +5,7 @@ from camdenoise.stream._dask import on_dask
 from camdenoise.stream._denoise import MARKS, denoise_batches
 from camdenoise.stream._parts import PartsError, PartsSummary, write_parts
 from camdenoise.stream._source import WaferSource, open_source
+from camdenoise.stream._threads import in_threads
 
 __all__ = [
     "MARKS",
@@ -13,6 +14,7 @@ __all__ = [
     "WaferBatchError",
     "WaferSource",
     "denoise_batches",
+    "in_threads",
     "on_dask",
     "open_source",
     "wafer_batch",
