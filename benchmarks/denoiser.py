@@ -1,26 +1,31 @@
 """What `CamDenoiser.transform` costs beside a plain forward pass, and how much of it is the net.
 
-The default classifier on simulated wafers of many shapes. "forward" is a float32 pass of its net as
-it was trained, without autograd, on wafers that are encoded already; "net" is the CAM of the
-default layers on the same. What `transform` takes longer than that is the work around the net:
-checks, encoding, the way back to the die grid, refinement. Medians of rounds that take turns.
+A classifier on simulated wafers of many shapes. "forward" is a float32 pass of its net as it was
+trained, without autograd, on wafers that are encoded already; "own forward" the same of the copy for
+inference, in the precision that the denoiser takes; "net" is the CAM of the default layers, or the
+evidence, on the same. What `transform` takes longer than that is the work around the net: checks,
+encoding, the way back to the die grid, refinement. Medians of rounds that take turns.
 
-Run as ``python benchmarks/denoiser.py``.
+Run as ``python benchmarks/denoiser.py`` for the default classifier of few epochs, with
+``--pretrained`` for the model that comes with the package.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise._component_planes import input_planes
-from camdenoise._inference import inference_net
-from camdenoise.cam import activation_maps
+from camdenoise._denoiser import EVIDENCE
+from camdenoise._inference import class_logits, inference_net
+from camdenoise.cam import activation_maps, evidence_maps
 from camdenoise.datasets import make_wafer_maps
 
 PRECISIONS = ("auto", "float32")
@@ -33,9 +38,10 @@ def seconds(work, clock) -> float:
     return clock() - start
 
 
-def works(clf: WaferClassifier, maps: list) -> dict:
-    """Return what is timed, by name."""
-    net, fast = clf.module_, inference_net(clf.module_, clf.input_size)
+def works(denoisers: dict[str, CamDenoiser], maps: list) -> dict:
+    """Return what is timed, by name, for denoisers around one classifier."""
+    clf = next(iter(denoisers.values())).estimator_
+    net, fast = clf.module_, inference_net(clf.module_, int(np.max(clf.input_size)))
     batches = [input_planes(codes) for _, codes in clf.batches(maps, 64)]
 
     def forward():
@@ -43,16 +49,40 @@ def works(clf: WaferClassifier, maps: list) -> dict:
             for images in batches:
                 net(images)
 
+    def own_forward(precision):
+        for images in batches:
+            class_logits(fast, images, precision)
+
     def explain(denoiser):
         for images in batches:
-            activation_maps(fast, images, denoiser.layers_, precision=denoiser.precision)
+            if denoiser.method_ == EVIDENCE:
+                evidence_maps(fast, images, precision=denoiser.precision)
+            else:
+                activation_maps(fast, images, denoiser.layers_, precision=denoiser.precision)
 
     timed = {"forward": forward}
-    for precision in PRECISIONS:
-        denoiser = CamDenoiser(FrozenEstimator(clf), precision=precision).fit(maps)
-        timed[f"transform, {precision}"] = lambda denoiser=denoiser: denoiser.transform(maps)
-        timed[f"net, {precision}"] = lambda denoiser=denoiser: explain(denoiser)
+    for precision, denoiser in denoisers.items():
+        timed[f"own forward, {precision}"] = partial(own_forward, precision)
+        timed[f"transform, {precision}"] = partial(denoiser.transform, maps)
+        timed[f"net, {precision}"] = partial(explain, denoiser)
     return timed
+
+
+def default_denoisers(wafers) -> dict[str, CamDenoiser]:
+    """Train the default classifier for a little."""
+    clf = WaferClassifier(random_state=0).fit(wafers.maps, wafers.target)
+    return {
+        precision: CamDenoiser(FrozenEstimator(clf), precision=precision).fit(wafers.maps)
+        for precision in PRECISIONS
+    }
+
+
+def pretrained_denoisers() -> dict[str, CamDenoiser]:
+    """Load the model that comes with the package; one net for all."""
+    first, *others = (CamDenoiser.from_pretrained(precision=name) for name in PRECISIONS)
+    for other in others:
+        other.estimator_ = first.estimator_
+    return dict(zip(PRECISIONS, (first, *others), strict=True))
 
 
 def main() -> None:
@@ -60,14 +90,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wafers", type=int, default=640)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pretrained", action="store_true", help="the model of the package")
     parser.add_argument(
         "--processor-time", action="store_true", help="for a busy machine, with one thread"
     )
     options = parser.parse_args()
     clock = time.process_time if options.processor_time else time.perf_counter
     wafers = make_wafer_maps(options.wafers, random_state=0)
-    clf = WaferClassifier(random_state=0).fit(wafers.maps, wafers.target)
-    timed = works(clf, wafers.maps)
+    denoisers = pretrained_denoisers() if options.pretrained else default_denoisers(wafers)
+    timed = works(denoisers, wafers.maps)
     for work in timed.values():
         work()
     rounds = [
@@ -80,6 +111,9 @@ def main() -> None:
             "precision": precision,
             "maps/s": round(options.wafers / median[f"transform, {precision}"]),
             "of a forward": round(median[f"transform, {precision}"] / median["forward"], 2),
+            "of its own": round(
+                median[f"transform, {precision}"] / median[f"own forward, {precision}"], 2
+            ),
             "around the net": round(
                 1 - median[f"net, {precision}"] / median[f"transform, {precision}"], 3
             ),

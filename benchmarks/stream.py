@@ -4,7 +4,7 @@ A file of wafers is written (`wm811k_full_size.draw_wafers`: real maps, drawn so
 labels are those of WM-811K), the command runs on it as a process of its own, and the memory of that
 process and of all that it starts is looked at twice a second (proportional set size, so that what
 they share counts once). ``--steps`` runs one thread in this process instead and says where its
-time goes.
+time goes. Needs the extra ``bench``.
 
     python benchmarks/stream.py --wafers 10000 100000 811457 --workers 2
     python benchmarks/stream.py --wafers 10000 --steps
@@ -131,7 +131,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wafers", type=int, nargs="+", default=[10_000])
     parser.add_argument("--steps", action="store_true", help="where the time of one thread goes")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1], help="1: threads instead")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--model", default="wm811k")
     parser.add_argument("--folder", type=Path, help="for the files; 2 GB for all of WM-811K")
     options = parser.parse_args()
     print(f"{os.cpu_count()} CPUs, {psutil.virtual_memory().total / 2**30:.0f} GiB", flush=True)
@@ -143,8 +145,9 @@ def main() -> None:
                 print(time_of_steps(path, Path(folder, "out")).round(3).to_string(), flush=True)
                 continue
             for workers in options.workers:
-                one = ["--workers", str(workers), "--threads", "1"]
-                closing = run_command(path, Path(folder, f"out{workers}"), one)
+                how = ["--workers", str(workers), "--threads", str(options.threads)]
+                how += ["--model", options.model]
+                closing = run_command(path, Path(folder, f"out{workers}"), how)
                 told = ("wafers", "seconds", "wafers_per_second", "peak_gib", "errors")
                 print(f"{workers} workers:", {name: closing[name] for name in told}, flush=True)
 

@@ -383,7 +383,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         maps : sequence of ndarray of uint8, shape (height, width)
             Checked wafer maps.
         batch_size : int
-            Wafers per batch at most.
+            Wafers per batch at most; of those that are shown larger than the smallest of
+            `input_size`, as many as have no more pixels together.
 
         Yields
         ------
@@ -396,8 +397,9 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         shown = shown_sizes([grid.shape for grid in maps], self.input_size)
         for size in np.unique(shown).tolist():
             same = np.flatnonzero(shown == size)
-            for start in range(0, len(same), batch_size):
-                rows = same[start : start + batch_size]
+            n_rows = max(1, int(batch_size * (np.min(self.input_size) / size) ** 2))
+            for start in range(0, len(same), n_rows):
+                rows = same[start : start + n_rows]
                 some = [maps[row] for row in rows]
                 codes = encode_maps(some, size, self.fit_to_input)
                 if told:

@@ -150,7 +150,8 @@ class CamDenoiser(BaseDenoiser):
     cv : int, splitter or iterable, default=5
         How `fit_transform` splits the wafers to denoise each out of fold.
     batch_size : int, default=64
-        Wafers per CAM pass.
+        Wafers per CAM pass; fewer of those that are shown larger than others, so that a pass
+        takes no more memory.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Arithmetic of the classifier's net while it is explained. "auto" takes bfloat16 where the
         CPU has it, twice as fast; the same is decided for more than 99.9 % of dies (see

@@ -148,6 +148,16 @@ def test_evidence_has_a_cell_for_each_pixel_and_the_logits_are_the_net_s():
         torch.testing.assert_close(result.logits, net(x), atol=1e-4, rtol=1e-4)
 
 
+def test_no_batch_has_more_pixels_than_one_of_the_smallest_size():
+    clf = copy(fitted_classifier("wafer_resnet")).set_params(input_size=(16, 32, 80))
+    maps = some_maps([(10, 10)] * 9 + [(30, 20)] * 9 + [(60, 60)] * 3)
+    batches = [(codes.shape[-1], rows.tolist()) for rows, codes in clf.batches(maps, 8)]
+    assert [(size, len(rows)) for size, rows in batches] == [
+        (16, 8), (16, 1), *[(32, 2)] * 4, (32, 1), *[(80, 1)] * 3,
+    ]  # fmt: skip
+    assert sum((rows for _, rows in batches), []) == list(range(21))
+
+
 def test_symmetric_evidence_turns_with_the_wafer_and_goes_with_the_probabilities():
     clf = copy(fitted_classifier("wafer_unet")).set_params(
         symmetric_prediction=True, precision="float32"
