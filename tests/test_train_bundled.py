@@ -35,6 +35,7 @@ def trained(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train_bundled, "recipe", small)
+        patch.setattr(train_bundled, "SHOWN_AT", (32, 40))
         command = ["--data", str(data), "--out", str(out), "--planted", "26"]
         train_bundled.main(command)
         nets = {file: file.stat().st_mtime_ns for file in out.glob("[aw]*.safetensors")}
