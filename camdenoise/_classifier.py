@@ -108,6 +108,11 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         where the class is close, prediction is in float32 all the same.
     device : str, default="cpu"
         A torch device, or "auto" for a GPU where there is one.
+    distributed : bool, default=False
+        Share the training with the other processes that ``accelerate launch`` has started, each
+        of which has to make the same call with the same wafers and an int for `random_state`;
+        all end with the same net. `batch_size` is that of each. Needs
+        ``pip install "camdenoise[gpu]"``; not for "wafer_unet", nor with `early_stopping`.
     progress : bool, default=False
         Show a progress bar with the time left.
     random_state : int, RandomState instance or None, default=None
@@ -170,6 +175,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "device": [str],
+        "distributed": ["boolean"],
         "progress": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -197,6 +203,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         n_iter_no_change=5,
         precision="auto",
         device="cpu",
+        distributed=False,
         progress=False,
         random_state=None,
     ):
@@ -220,6 +227,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.precision = precision
         self.device = device
+        self.distributed = distributed
         self.progress = progress
         self.random_state = random_state
 
@@ -445,6 +453,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             module = make_backbone(self.backbone, len(self.classes_), width=self.width)
+            self._check_distributed(module)
             read = self._practised if module.has_evidence else self._labelled
             rows, held_out = self._split(codes, seed)
             kind, train = read([maps[row] for row in rows], codes[rows], weights[rows], seed)
@@ -452,7 +461,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             if held_out is not None:
                 aside = [maps[row] for row in held_out], codes[held_out], weights[held_out]
                 _, valid = read(*aside, seed=None)
-            self.net_ = self._net(module, kind, train, valid, seed).fit(train, None)
+            net = self._net(module, kind, train, valid, seed)
+            self.net_ = self._fitted(net, train)
         # The moments of the optimizer are three times the size of the net and of no further use.
         self.net_.optimizer_.state.clear()
         self.net_.set_params(train_split=None)
@@ -527,6 +537,30 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
                 encode_maps(check_wafer_maps(self.background), size, self.fit_to_input) == FAIL
             )
         return Augmentation(self.symmetries, self.flip_rate, background)
+
+    def _fitted(self, net: WaferNet, train: Dataset) -> WaferNet:
+        if not self.distributed:
+            return net.fit(train, None)
+        from camdenoise._distributed_training import fit_together
+
+        return fit_together(net, train)
+
+    def _check_distributed(self, module: Backbone) -> None:
+        if self.distributed and module.has_evidence:
+            raise ValueError(
+                f"distributed=True trains by class scores alone, but {self.backbone!r} also learns "
+                "die by die. Train it in one process, or choose another backbone."
+            )
+        if self.distributed and self.random_state is None:
+            raise ValueError(
+                "distributed=True needs an int for random_state, lest each process begin with "
+                "another net."
+            )
+        if self.distributed and self.early_stopping:
+            raise ValueError(
+                "distributed=True cannot stop early: processes would not stop together. Choose "
+                "max_epochs instead."
+            )
 
     def _net(self, module, kind: partial, train, valid, seed: int) -> WaferNet:
         device = resolve_device(self.device)

@@ -7,7 +7,7 @@ way skorch means it; the estimator's contract with scikit-learn lives in ``_clas
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from skorch import NeuralNet, NeuralNetClassifier
@@ -111,10 +111,13 @@ class WaferBatches:
             for rows in self._shown(part).tensor_split(n_batches)
         ]
         self.epoch += 1
-        # Batches of one part are in random order already.
-        for index in self._order(len(batches)) if len(self.parts) > 1 else range(len(batches)):
+        for index in self._turns(len(batches)):
             part, rows = batches[index]
             yield part.batch(rows, self.generator)
+
+    def _turns(self, n_batches: int) -> Iterable[int]:
+        """Return the order of the batches; those of one part are in random order already."""
+        return self._order(n_batches) if len(self.parts) > 1 else range(n_batches)
 
     def _shown(self, part: EncodedWafers) -> torch.Tensor:
         rows = part.rows(self.epoch)
@@ -154,11 +157,16 @@ class WaferMapNet(NeuralNet):
             self.notify("on_train_end", X=X, y=y)
         return self
 
+    @property
+    def place(self) -> torch.device:
+        """Where the module is."""
+        return torch.device(self.device)
+
     def infer(self, x, **fit_params):
         """Return the module's output for a batch, in float32."""
-        planes = (x["x"] if isinstance(x, dict) else x).to(self.device)
+        planes = (x["x"] if isinstance(x, dict) else x).to(self.place)
         planes = planes.contiguous(memory_format=memory_order(self.module_))
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(self.place.type, torch.bfloat16, enabled=self.bfloat16):
             return self.module_(planes).float()
 
 

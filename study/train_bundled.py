@@ -30,9 +30,9 @@ from study.wafers import folds_of
 
 # Many wafers of the rare classes repeat, so a class's weight grows with the root of its rarity.
 RARITY = 0.4
-# What wafers are trained on at, and shown at once trained. One between the larger two saves a third of
-# the work on wafers of 65 to 80 dies and changes no score for the worse; below 48 the net, which
-# never saw such, names classes wrongly.
+# Sizes in training, and afterwards. One between the larger two saves a third of the work on wafers
+# of 65 to 80 dies and makes no score worse; below 48, which the net never saw, it names classes
+# wrongly.
 TRAINED_AT, SHOWN_AT = (48, 64, 96), (48, 64, 80, 96)
 # Asked for on the lots that calibrate. On others it is somewhat more, and 5 % is to be kept there.
 FALSE_ALARMS = 0.04

@@ -53,7 +53,11 @@ from camdenoise.cli._mistakes import Mistake, mistakes_told
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes on this machine; needs Dask.")
 @click.option("--scheduler", help="Address of a Dask scheduler, such as tcp://HOST:8786.")
-@click.option("--threads", type=click.IntRange(1), help="Threads here, with a batch each; as many as cores if not given.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="Threads here, with a batch each; as many as cores if not given.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def denoise(source: Path, out: Path, **options: Any) -> None:
     """Tell which fails of the wafers in file IN belong to a pattern; write folder OUT.

@@ -2,7 +2,7 @@
 
 from camdenoise.stream._batches import WaferBatchError, wafer_batch, wafers_of
 from camdenoise.stream._dask import on_dask
-from camdenoise.stream._denoise import MARKS, denoise_batches
+from camdenoise.stream._denoise import MARKS, denoise_batches, result_schema
 from camdenoise.stream._parts import PartsError, PartsSummary, write_parts
 from camdenoise.stream._source import WaferSource, open_source
 from camdenoise.stream._threads import in_threads
@@ -17,6 +17,7 @@ __all__ = [
     "in_threads",
     "on_dask",
     "open_source",
+    "result_schema",
     "wafer_batch",
     "wafers_of",
     "write_parts",

@@ -86,13 +86,41 @@ def denoise_batches(
     return (_denoise(batch, tolerant) for batch in batches)
 
 
-def _denoise(batch: pa.RecordBatch, denoiser: BaseDenoiser) -> pa.RecordBatch:
-    keys = [name for name in batch.schema.names if name != CELLS]
-    taken = [name for name in keys if name in RESULTS.names]
+def result_schema(schema: pa.Schema) -> pa.Schema:
+    """Tell the columns that `denoise_batches` gives for batches with those of `schema`.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        Of the wafers.
+
+    Returns
+    -------
+    pyarrow.Schema
+        The same without ``cells``, then the results.
+
+    Raises
+    ------
+    WaferBatchError
+        For a column named as one of the results.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from camdenoise.stream import result_schema
+    >>> result_schema(pa.schema([("lot", pa.string()), ("cells", pa.binary())])).names[:3]
+    ['lot', 'predicted', 'probability']
+    """
+    taken = [name for name in schema.names if name in RESULTS.names]
     if taken:
         raise WaferBatchError(
             f"column {', '.join(taken)} is named as a result. Rename it, or leave it out."
         )
+    return pa.schema([*(field for field in schema if field.name != CELLS), *RESULTS])
+
+
+def _denoise(batch: pa.RecordBatch, denoiser: BaseDenoiser) -> pa.RecordBatch:
+    schema = result_schema(batch.schema)
     maps, errors = wafers_of(batch)
     rows = [row for row, grid in enumerate(maps) if grid is not None]
     explained = denoiser.explain([maps[row] for row in rows]) if rows else []
@@ -103,11 +131,9 @@ def _denoise(batch: pa.RecordBatch, denoiser: BaseDenoiser) -> pa.RecordBatch:
         else:
             # It numbers the maps that were readable; the row of the table is in the table.
             errors[row] = explanation.error.split(": ", 1)[-1]
-    columns = [batch.column(name) for name in keys]
-    fields = [batch.schema.field(name) for name in keys]
     found = _results(maps, why, errors)
-    arrays = [*columns, *(found[name] for name in RESULTS.names)]
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*fields, *RESULTS]))
+    arrays = [found[n] if n in found else batch.column(n) for n in schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _results(maps: list, why: list[Explanation | None], errors: list) -> dict[str, pa.Array]:
