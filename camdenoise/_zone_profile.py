@@ -74,6 +74,27 @@ def share_with_interval(counts: np.ndarray, of: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["share", "low", "high"])
 
 
+def expected_if_even(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Give how many removed fails a zone would have, were each wafer's spread evenly.
+
+    Parameters
+    ----------
+    removed, free : ndarray of int, shape (n_wafers, n_zones)
+        Removed fails; dies that are no kept fails, among them the removed ones.
+
+    Returns
+    -------
+    ndarray of float, shape (n_zones,)
+
+    Examples
+    --------
+    >>> expected_if_even(np.array([[3, 0], [0, 2]]), np.array([[20, 10], [20, 0]]))
+    array([4., 1.])
+    """
+    rates = removed.sum(axis=1) / np.maximum(free.sum(axis=1), 1)
+    return rates @ free
+
+
 def evenness_test(removed: np.ndarray, free: np.ndarray, *, random_state: Any = None) -> float:
     """Test whether removed fails are spread evenly over zones.
 
@@ -84,10 +105,8 @@ def evenness_test(removed: np.ndarray, free: np.ndarray, *, random_state: Any = 
 
     Parameters
     ----------
-    removed : ndarray of int, shape (n_wafers, n_zones)
-        Removed fails.
-    free : ndarray of int, shape (n_wafers, n_zones)
-        Dies that are no kept fails, among them the removed ones.
+    removed, free : ndarray of int, shape (n_wafers, n_zones)
+        As in `expected_if_even`.
     random_state : int, RandomState instance or None, default=None
         For the 999 random places.
 
@@ -104,13 +123,12 @@ def evenness_test(removed: np.ndarray, free: np.ndarray, *, random_state: Any = 
     >>> evenness_test(np.array([[5, 5]]), free, random_state=0)
     1.0
     """
-    n_removed, n_free = removed.sum(axis=1), free.sum(axis=1)
-    expected = (n_removed / np.maximum(n_free, 1)) @ free
+    expected = expected_if_even(removed, free)
     if not expected.any():
         return float("nan")
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
     drawn = np.zeros((_N_RESAMPLES, len(expected)))
-    for room, number in zip(free, n_removed, strict=True):
+    for room, number in zip(free, removed.sum(axis=1), strict=True):
         drawn += rng.multivariate_hypergeometric(room, number, size=_N_RESAMPLES)
     there = expected > 0
 

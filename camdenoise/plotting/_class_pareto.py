@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
 from camdenoise._denoising import Explanation
 from camdenoise._maps import WaferMaps
@@ -37,7 +38,7 @@ class ClassParetoDisplay(FromExplanations):
     >>> from camdenoise.plotting import ClassParetoDisplay
     >>> display = ClassParetoDisplay(pd.Series({"Center": 2, "Edge-Ring": 6})).plot()
     >>> [text.get_text() for text in display.ax_.get_xticklabels()]
-    ['Edge-Ring', 'Center']
+    ['Edge-Ring: 6', 'Center: 2']
     >>> display.share_ax_.lines[0].get_ydata().tolist()
     [0.75, 1.0]
     """
@@ -103,16 +104,15 @@ class ClassParetoDisplay(FromExplanations):
         self.figure_ = self.ax_.figure
         # Classes of equal number are in the order of their names, whichever wafer came first.
         falling = self.counts.sort_index().sort_values(ascending=False, kind="stable")
-        names = [str(name) for name in falling.index]
-        bars = self.ax_.bar(names, falling, color=die_colours(palette)["fail"], width=0.75)
-        self.ax_.bar_label(bars, padding=2)
-        self.ax_.margins(y=0.12)
+        names = [f"{name}: {count}" for name, count in falling.items()]
+        self.ax_.bar(names, falling, color=die_colours(palette)["fail"], width=0.75)
         self.ax_.set_ylabel("wafers")
-        self.ax_.tick_params(axis="x", labelrotation=30)
+        self.ax_.yaxis.get_major_locator().set_params(integer=True)
+        self.ax_.set_xticks(names, names, rotation=30, ha="right", rotation_mode="anchor")
         self.share_ax_ = self.ax_.twinx()
         share = falling.cumsum() / falling.sum()
         self.share_ax_.plot(names, share, color="0.25", marker="o", ms=4, lw=1.2)
-        self.share_ax_.set_ylim(0, 1.12)
+        self.share_ax_.set_ylim(0, 1.05)
         self.share_ax_.set_ylabel("share of the wafers, added up")
-        self.share_ax_.yaxis.set_major_formatter("{x:.0%}")
+        self.share_ax_.yaxis.set_major_formatter(PercentFormatter(1))
         return self

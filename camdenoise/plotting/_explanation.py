@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from camdenoise.plotting._panels import panel_grid
 
 class ExplanationDisplay(FromExplanations):
     """Wafers, one a row: raw, saliency, kept fails, removed fails; class and probability beside.
+
+    The darkest colour of a saliency is the greatest on its own wafer, which its title gives.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ class ExplanationDisplay(FromExplanations):
     >>> maps = [[[2, 2, 1], [2, 2, 1], [1, 1, 2]], [[1, 1], [1, 1]]]
     >>> display = ExplanationDisplay.from_estimator(MedianFilter(), maps)
     >>> [ax.get_title() for ax in display.axes_[0]]
-    ['5 fails', 'saliency', '4 kept', '1 removed']
+    ['5 fails', 'saliency to 1', '4 kept', '1 removed']
     """
 
     def __init__(self, wafers: Sequence[ExplainedWafer]):
@@ -129,7 +132,7 @@ def _draw_panels(axes: Sequence[Axes], wafer: ExplainedWafer, look: Look) -> Non
     look.draw_dies(raw, grid)
     raw.set_title(f"{np.count_nonzero(grid == FAIL)} fails", fontsize="medium")
     look.draw(saliency, np.where(grid == NO_DIE, np.nan, why.saliency), cmap=SCALE, vmin=0)
-    saliency.set_title("saliency", fontsize="medium")
+    saliency.set_title(f"saliency to {why.saliency.max():.2g}", fontsize="medium")
     look.draw_dies(kept, remove_fails(grid, why.removed))
     kept.set_title(f"{why.kept.sum()} kept", fontsize="medium")
     look.draw_dies(removed, remove_fails(grid, why.kept), why.removed)
@@ -139,7 +142,8 @@ def _draw_panels(axes: Sequence[Axes], wafer: ExplainedWafer, look: Look) -> Non
 def _draw_error(axes: Sequence[Axes], error: str) -> None:
     for ax in axes:
         ax.set_axis_off()
-    axes[0].text(0, 0.5, error, va="center", wrap=True, transform=axes[0].transAxes)
+    said = axes[0].text(0, 0.5, fill(error, 60), va="center", transform=axes[0].transAxes)
+    said.set_in_layout(False)  # or the panels of other wafers would make room for it
 
 
 def plot_explanation(
@@ -149,7 +153,7 @@ def plot_explanation(
     axes: Sequence[Axes] | None = None,
     **look: Any,
 ) -> np.ndarray:
-    """Draw a wafer four times: raw, saliency, kept fails, removed fails.
+    """Draw a wafer four times: raw, saliency (its darkest colour named), kept and removed fails.
 
     Parameters
     ----------
@@ -183,7 +187,7 @@ def plot_explanation(
     >>> wafer_map = np.array([[2, 2, 1], [2, 2, 1], [1, 1, 2]])
     >>> axes = plot_explanation(wafer_map, MedianFilter().explain([wafer_map])[0])
     >>> [ax.get_title() for ax in axes]
-    ['5 fails', 'saliency', '4 kept', '1 removed']
+    ['5 fails', 'saliency to 1', '4 kept', '1 removed']
     """
     wafer = readable_wafers([wafer_map], [explanation])[0]
     panels = panel_grid(axes, (1, 4), figsize=(9, 2.5))[0]

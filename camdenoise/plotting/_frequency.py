@@ -124,10 +124,10 @@ class FrequencyDisplay(FromExplanations):
         self.axes_ = panel_grid(ax, shape, figsize=(6.4, 1.7 * shape[0] + 0.3))
         self.figure_ = self.axes_[0, 0].figure
         for axes, (name, means) in zip(self.axes_, self.means.items(), strict=True):
-            top = np.nanmax(means[0])
+            top = np.nanmax(means[0]) or 1
             for panel, mean in zip(axes, means, strict=True):
-                look.draw(panel, np.ma.masked_invalid(mean), cmap=SCALE, vmin=0, vmax=top or 1)
-            said = f"{name}\n{self.n_wafers[name]} wafers\ndarkest: {top or 1:.0%}"
+                look.draw(panel, np.ma.masked_invalid(mean), cmap=SCALE, vmin=0, vmax=top)
+            said = f"{name}\nwafers: {self.n_wafers[name]}\ndarkest: {top:.0%}"
             axes[0].text(-0.08, 0.5, said, ha="right", va="center", transform=axes[0].transAxes)
         for panel, title in zip(self.axes_[0], _COLUMNS, strict=True):
             panel.set_title(title, fontsize="medium")

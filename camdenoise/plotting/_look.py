@@ -19,8 +19,6 @@ _REMOVED = FAIL + 1
 # Quarter turns counterclockwise that bring a notch to the bottom.
 _TURNS = {None: 0, "down": 0, "left": 1, "up": 2, "right": 3}
 _ASPECTS = ("round", "equal", "die")
-#: What a removed fail is called.
-NOT_OF_PATTERN = "not part of the pattern"
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class Look:
 
     def legend_handles(self) -> list[Patch]:
         """Give what a legend needs to name the fails' colours."""
-        names = {"fail": "fail", "removed": f"fail, {NOT_OF_PATTERN}"}
+        names = {"fail": "fail", "removed": "fail, not part of the pattern"}
         return [Patch(color=self.colours[kind], label=name) for kind, name in names.items()]
 
     def _cell_aspect(self, shape: tuple[int, ...]) -> float:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.gridspec import GridSpecBase, SubplotSpec
 
 from camdenoise._denoising import Explanation
 from camdenoise._maps import FAIL, WaferMaps, check_lengths
 from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, explained_wafers
 from camdenoise.plotting._look import Look
-from camdenoise.plotting._panels import one_axes, panel_grid
+from camdenoise.plotting._panels import one_axes, place_of
 
 
 class LotGalleryDisplay(FromExplanations):
@@ -107,37 +109,51 @@ class LotGalleryDisplay(FromExplanations):
         drawn = Look(**look)
         n_columns = int(np.ceil(np.sqrt(len(self.wafers))))
         n_rows = -(-len(self.wafers) // n_columns)
-        size = (2.4 * n_columns + 0.4, 1.45 * n_rows + 0.8)
-        self.ax_ = one_axes(ax, figsize=tuple(np.maximum(size, (5, 3))))
+        self.ax_ = one_axes(ax, figsize=(max(5.0, 2.4 * n_columns), 1.45 * n_rows + 0.9))
         self.figure_ = self.ax_.figure
-        halves = panel_grid(self.ax_, (1, 2), figsize=size)[0]
-        self.axes_ = np.stack(
+        cells = _cells(place_of(self.ax_), n_rows, n_columns)
+        halves = {"before": 0, "after": n_columns + 1}
+        for title, first in halves.items():
+            head = _blank(self.figure_, cells[0, first : first + n_columns])
+            head.text(0.5, 0.5, title, ha="center", va="center", size="large")
+        _blank(self.figure_, cells[-1, :]).legend(
+            handles=drawn.legend_handles(), ncols=2, frameon=False, loc="center"
+        )
+        places = [divmod(place, n_columns) for place in range(len(self.wafers))]
+        self.axes_ = np.array(
             [
-                self._draw_half(halves[0], (n_rows, n_columns), drawn, _draw_before),
-                self._draw_half(halves[1], (n_rows, n_columns), drawn, _draw_after),
+                [_blank(self.figure_, cells[1 + row, first + column]) for row, column in places]
+                for first in halves.values()
             ]
         )
-        for half, title in zip(halves, ("before", "after"), strict=True):
-            half.set_title(title, pad=22)
-        self.ax_.legend(
-            handles=drawn.legend_handles(), ncols=2, frameon=False, loc="upper center",
-            bbox_to_anchor=(0.5, 0),
-        )  # fmt: skip
+        for axes, draw in zip(self.axes_, (_draw_before, _draw_after), strict=True):
+            self._draw_half(axes, draw, drawn)
         return self
 
-    def _draw_half(
-        self, ax: Axes, shape: tuple[int, int], look: Look, draw: Callable[..., None]
-    ) -> np.ndarray:
-        panels = panel_grid(ax, shape, figsize=(1, 1)).ravel()
-        for panel in panels:
-            panel.set_axis_off()
+    def _draw_half(self, axes: Sequence[Axes], draw: Callable[..., None], look: Look) -> None:
         names = [wafer.row for wafer in self.wafers] if self.names is None else self.names
-        for panel, wafer, name in zip(panels, self.wafers, names, strict=False):
+        for ax, wafer, name in zip(axes, self.wafers, names, strict=True):
             if wafer.why.error is None:
-                draw(panel, wafer, name, look)
+                draw(ax, wafer, name, look)
             else:
-                panel.set_title(f"{name}: unreadable", fontsize="x-small")
-        return panels[: len(self.wafers)]
+                ax.set_title(f"{name}: unreadable", fontsize="x-small", pad=2)
+
+
+def _cells(place: SubplotSpec, n_rows: int, n_columns: int) -> GridSpecBase:
+    """Cut a place up for two halves with a gap between, a line above and one below."""
+    half = [1.0] * n_columns
+    return place.subgridspec(
+        n_rows + 2,
+        2 * n_columns + 1,
+        height_ratios=[0.2, *[1.0] * n_rows, 0.2],
+        width_ratios=[*half, 0.15, *half],
+    )
+
+
+def _blank(figure: Figure | SubFigure, cell: SubplotSpec) -> Axes:
+    ax = figure.add_subplot(cell)
+    ax.set_axis_off()
+    return ax
 
 
 def _draw_before(ax: Axes, wafer: ExplainedWafer, name: Any, look: Look) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.gridspec import SubplotSpec
 
 
 def one_axes(ax: Axes | None, **figure: Any) -> Axes:
@@ -33,15 +34,22 @@ def panel_grid(
                 "Pass one Axes, whose place is cut up, or one for each panel."
             )
         return given.reshape(shape)
-    whole = one_axes(ax, figsize=figsize)
-    place = whole.get_subplotspec()
+    cells = place_of(one_axes(ax, figsize=figsize)).subgridspec(*shape)
+    return cells.subplots(squeeze=False)
+
+
+def place_of(ax: Axes) -> SubplotSpec:
+    """Empty `ax` and return its place, to be cut up.
+
+    Raises
+    ------
+    ValueError
+        For Axes that are in no grid of subplots.
+    """
+    place = ax.get_subplotspec()
     if place is None:
         raise ValueError(
             "The Axes to cut into panels are in no grid of subplots; make them by plt.subplots."
         )
-    whole.set_axis_off()
-    cells = place.subgridspec(*shape)
-    return np.array(
-        [[whole.figure.add_subplot(cells[row, column]) for column in range(shape[1])]
-         for row in range(shape[0])], dtype=object,
-    )  # fmt: skip
+    ax.set_axis_off()
+    return place

@@ -8,13 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
 from camdenoise._denoising import Explanation
 from camdenoise._maps import NO_DIE, WaferMaps
-from camdenoise._zone_profile import ZONES, count_by_zone, evenness_test, share_with_interval
+from camdenoise._zone_profile import (
+    ZONES,
+    count_by_zone,
+    evenness_test,
+    expected_if_even,
+    share_with_interval,
+)
 from camdenoise.plotting._colours import die_colours
 from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, readable_wafers
-from camdenoise.plotting._look import NOT_OF_PATTERN
 from camdenoise.plotting._panels import panel_grid
 
 _STYLES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -23,7 +29,7 @@ _STYLES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 _AXIS_LABELS = {
     "ring": "ring, from the centre out",
-    "sector": "sector, degrees clockwise from row 0",
+    "sector": "sector, degrees from row 0",
 }
 
 
@@ -37,8 +43,8 @@ class ZoneProfileDisplay(FromExplanations):
     profile : DataFrame
         A row per zone: ``zones`` ("ring" or "sector"), ``zone`` (its number), ``n_dies``,
         ``n_kept``, ``n_removed``; ``kept``, the share of the dies that are kept fails, and
-        ``removed``, that of the other dies that are removed fails, each with the ends of a 95 %
-        interval, ``..._low`` and ``..._high``.
+        ``removed``, that of the other dies that are removed fails (see Notes), each with the ends
+        of a 95 % interval, ``..._low`` and ``..._high``.
     p_values : mapping of str to float
         By "ring" and "sector", of the test whether removed fails are spread evenly.
 
@@ -55,11 +61,13 @@ class ZoneProfileDisplay(FromExplanations):
 
     A die that is a kept fail can be no removed one. So removed fails are a share of the dies that
     are not kept fails: as many of these fail everywhere, however dense the pattern is, if the
-    background is even and every die was rightly decided.
+    background is even and every die was rightly decided. Wafers with few random fails may have
+    most of the room in one zone and those with many in another, so each zone's share is that of
+    all zones, times its removed fails over those it would have, were each wafer's spread evenly.
 
     The test puts each wafer's removed fails at random on those of its dies. It takes dies as
-    independent, as the Wilson intervals do. Real backgrounds clump and rise to the edge, so that
-    with dies enough it will not call them flat, whatever removed them.
+    independent, as the Wilson intervals do. With dies enough it finds that real backgrounds clump
+    and rise to the edge, and that random fails amid a pattern are kept with it.
 
     Examples
     --------
@@ -94,7 +102,8 @@ class ZoneProfileDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising; their sizes may differ.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. Those with an `error` are left out.
+            What a denoiser's `explain` said of them. Those with an `error` are left out, and those
+            that abstained: what they keep is not said to be of a pattern.
         random_state : int, RandomState instance or None, default=None
             For the test.
         ax : Axes or sequence of Axes, default=None
@@ -109,9 +118,15 @@ class ZoneProfileDisplay(FromExplanations):
         Raises
         ------
         ValueError
-            For lengths that do not match, an explanation of another map, or no readable map.
+            For lengths that do not match, an explanation of another map, or no wafer
+            that was decided about.
         """
-        wafers = readable_wafers(maps, explanations)
+        wafers = [w for w in readable_wafers(maps, explanations) if not w.why.abstained]
+        if not wafers:
+            raise ValueError(
+                "The denoiser abstained on every wafer, so nothing is known of where its fails "
+                "belong. Pass wafers with a pattern."
+            )
         parts, p_values = [], {}
         for zones in ZONES:
             part, p_values[zones] = _profile(wafers, zones, random_state)
@@ -142,12 +157,13 @@ class ZoneProfileDisplay(FromExplanations):
             for column, (kind, style) in _STYLES.items():
                 label = {} if column == "kept" else {"label": _removed_label(self.p_values[zones])}
                 _draw_profile(panel, part, column, {"color": colours[kind]} | style | label)
-            panel.set(xlabel=_AXIS_LABELS[zones], ylabel="share of the dies")
+            panel.set_xlabel(_AXIS_LABELS[zones])
             panel.set_ylim(0, 1.25 * self.profile[["kept_high", "removed_high"]].max(axis=None))
-            panel.yaxis.set_major_formatter("{x:.0%}")
+            panel.yaxis.set_major_formatter(PercentFormatter(1))
             panel.legend(frameon=False, loc="upper center", fontsize="small")
+        self.axes_[0].set_ylabel("share of the dies")
         degrees = self.profile.loc[self.profile["zones"] == "sector", "zone"] * 45
-        self.axes_[1].set_xticks(range(len(degrees)), degrees)
+        self.axes_[1].set_xticks(range(len(degrees)), degrees, fontsize="small")
         return self
 
 
@@ -163,20 +179,30 @@ def _profile(
             [wafer.why.removed for wafer in wafers],
         )
     )
-    n_dies, n_kept, n_removed = (counts.sum(axis=0) for counts in (dies, kept, removed))
+    free = dies - kept
+    n_dies, n_kept, n_removed, n_free = (c.sum(axis=0) for c in (dies, kept, removed, free))
+    shares = [
+        share_with_interval(n_kept, n_dies),
+        share_with_interval(n_removed, n_free).mul(_for_even_wafers(removed, free), axis=0),
+    ]
     table = pd.DataFrame({"zones": zones, "zone": np.arange(len(n_dies)), "n_dies": n_dies})
     table = table.assign(n_kept=n_kept, n_removed=n_removed)
-    shares = {"kept": (n_kept, n_dies), "removed": (n_removed, n_dies - n_kept)}
-    for name, (counts, of) in shares.items():
-        ends = share_with_interval(counts, of).add_prefix(f"{name}_")
-        table = table.join(ends.rename(columns={f"{name}_share": name}))
-    return table, evenness_test(removed, dies - kept, random_state=random_state)
+    for name, columns in zip(_STYLES, shares, strict=True):
+        ends = {"low": f"{name}_low", "high": f"{name}_high"}
+        table = table.join(columns.rename(columns={"share": name} | ends))
+    return table, evenness_test(removed, free, random_state=random_state)
+
+
+def _for_even_wafers(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Give the factors that make zones equal where each wafer's removed fails are even."""
+    expected = expected_if_even(removed, free)
+    overall = removed.sum() / max(free.sum(), 1)
+    ones = np.ones(len(expected))
+    return np.divide(overall * free.sum(axis=0), expected, out=ones, where=expected > 0)
 
 
 def _removed_label(p_value: float) -> str:
-    if np.isnan(p_value):
-        return f"{NOT_OF_PATTERN}: none"
-    return f"{NOT_OF_PATTERN} (evenly spread: p = {p_value:.3f})"
+    return "none removed" if np.isnan(p_value) else f"removed (even: p = {p_value:.3f})"
 
 
 def _draw_profile(ax: Axes, part: pd.DataFrame, column: str, style: dict[str, Any]) -> None:
