@@ -36,7 +36,7 @@ OUT = Path(__file__).parent / "img"
 
 def looks(wafer_map, why: Explanation) -> Figure:
     """Draw one wafer as it comes, in a tester's colours, and with the notch turned down."""
-    figure, axes = plt.subplots(1, 3, figsize=(7.5, 2.7), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(7.5, 3.1), layout="constrained")
     options = ({}, {"palette": "fab"}, {"aspect": "equal", "notch": "left"})
     for ax, look in zip(axes, options, strict=True):
         WaferMapDisplay.from_predictions(wafer_map, why, ax=ax, **look)

@@ -99,11 +99,9 @@ def test_without_a_notch_the_map_is_as_it_came_and_unmarked():
     assert not ax.lines
 
 
-@pytest.mark.parametrize("display", OF_MANY)
+@pytest.mark.parametrize("display", [ExplanationDisplay, LotGalleryDisplay, FrequencyDisplay])
 def test_orientation_is_of_the_picture_and_never_of_the_data(display, lot):
     maps, _, why = lot
-    if display is ZoneProfileDisplay:
-        return
     plain, turned = (display.from_predictions(maps[:2], why[:2], notch=n) for n in (None, "left"))
     axes = plain.axes_.ravel(), turned.axes_.ravel()
     for before, after in zip(*axes, strict=True):
@@ -231,6 +229,12 @@ def test_a_wafer_without_fails_is_drawn(display, lot):
     ).figure_.canvas.draw()
 
 
+@pytest.mark.parametrize("display", OF_MANY)
+def test_a_wafer_without_dies_is_drawn(display):
+    empty = np.zeros((4, 4), np.uint8)
+    display.from_predictions([empty], [explanation(empty, empty > 0)]).figure_.canvas.draw()
+
+
 @pytest.mark.parametrize("display", DISPLAYS)
 def test_into_given_axes_and_without_side_effects(display, lot):
     maps, truth, why = lot
@@ -282,6 +286,7 @@ def test_no_text_overlaps_another_at_the_size_of_the_figure(display, n_wafers, l
     assert boxes
     for place, (text, box) in enumerate(boxes):
         assert box.x0 >= 0 and box.x1 <= figure.bbox.width, text
+        assert box.y0 >= 0 and box.y1 <= figure.bbox.height, text
         for other, around in boxes[place + 1 :]:
             assert not box.overlaps(around), (text, other)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from camdenoise._denoising import Explanation
 from camdenoise._maps import WaferMaps
@@ -107,7 +107,7 @@ class ClassParetoDisplay(FromExplanations):
         names = [f"{name}: {count}" for name, count in falling.items()]
         self.ax_.bar(names, falling, color=die_colours(palette)["fail"], width=0.75)
         self.ax_.set_ylabel("wafers")
-        self.ax_.yaxis.get_major_locator().set_params(integer=True)
+        self.ax_.yaxis.set_major_locator(MaxNLocator(integer=True))
         self.ax_.set_xticks(names, names, rotation=30, ha="right", rotation_mode="anchor")
         self.share_ax_ = self.ax_.twinx()
         share = falling.cumsum() / falling.sum()

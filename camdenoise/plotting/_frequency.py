@@ -124,7 +124,7 @@ class FrequencyDisplay(FromExplanations):
         self.axes_ = panel_grid(ax, shape, figsize=(6.4, 1.7 * shape[0] + 0.3))
         self.figure_ = self.axes_[0, 0].figure
         for axes, (name, means) in zip(self.axes_, self.means.items(), strict=True):
-            top = np.nanmax(means[0]) or 1
+            top = np.nan_to_num(means[0]).max() or 1
             for panel, mean in zip(axes, means, strict=True):
                 look.draw(panel, np.ma.masked_invalid(mean), cmap=SCALE, vmin=0, vmax=top)
             said = f"{name}\nwafers: {self.n_wafers[name]}\ndarkest: {top:.0%}"

@@ -24,7 +24,7 @@ from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, rea
 from camdenoise.plotting._panels import panel_grid
 
 _STYLES: dict[str, tuple[str, dict[str, Any]]] = {
-    "kept": ("fail", {"marker": "o", "linestyle": "-", "label": "kept"}),
+    "kept": ("fail", {"marker": "o", "linestyle": "-"}),
     "removed": ("removed", {"marker": "s", "linestyle": "--", "markeredgecolor": "0.2"}),
 }
 _AXIS_LABELS = {
@@ -152,13 +152,16 @@ class ZoneProfileDisplay(FromExplanations):
         self.axes_ = panel_grid(ax, (1, 2), figsize=(8.4, 3.4))[0]
         self.figure_ = self.axes_[0].figure
         colours = die_colours(palette)
+        top = np.nan_to_num(self.profile[["kept_high", "removed_high"]]).max() or 1
         for panel, zones in zip(self.axes_, ZONES, strict=True):
             part = self.profile[self.profile["zones"] == zones]
+            labels = {"kept": "kept", "removed": _removed_label(self.p_values[zones])}
             for column, (kind, style) in _STYLES.items():
-                label = {} if column == "kept" else {"label": _removed_label(self.p_values[zones])}
-                _draw_profile(panel, part, column, {"color": colours[kind]} | style | label)
+                _draw_profile(
+                    panel, part, column, color=colours[kind], label=labels[column], **style
+                )
             panel.set_xlabel(_AXIS_LABELS[zones])
-            panel.set_ylim(0, 1.25 * self.profile[["kept_high", "removed_high"]].max(axis=None))
+            panel.set_ylim(0, 1.25 * top)
             panel.yaxis.set_major_formatter(PercentFormatter(1))
             panel.legend(frameon=False, loc="upper center", fontsize="small")
         self.axes_[0].set_ylabel("share of the dies")
@@ -205,8 +208,8 @@ def _removed_label(p_value: float) -> str:
     return "none removed" if np.isnan(p_value) else f"removed (even: p = {p_value:.3f})"
 
 
-def _draw_profile(ax: Axes, part: pd.DataFrame, column: str, style: dict[str, Any]) -> None:
+def _draw_profile(ax: Axes, part: pd.DataFrame, column: str, **style: Any) -> None:
     middle = part[column]
-    # Against rounding: an interval around 0 can begin a last bit above it.
+    # Against rounding: an interval of 0 can begin a last bit above it.
     errors = np.maximum([middle - part[f"{column}_low"], part[f"{column}_high"] - middle], 0)
     ax.errorbar(part["zone"], middle, yerr=errors, ms=5, lw=1.6, capsize=2, **style)
