@@ -14,7 +14,7 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from camdenoise import CamDenoiser, Explanation, RaggedWaferMaps, WaferClassifier
 from camdenoise._zone_profile import count_by_zone, evenness_test
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_wafer_maps
-from camdenoise.features._wafer_plane import sectors
+from camdenoise.features._wafer_plane import rings, sectors
 from camdenoise.filters import MedianFilter
 from camdenoise.metrics import die_precision_retention, die_scores
 from camdenoise.plotting import (
@@ -210,6 +210,18 @@ def test_an_unreadable_row_is_named_where_it_would_be(lot):
     assert not any(ax.images for ax in rows[1])
 
 
+def test_a_long_error_takes_no_room_from_other_wafers(lot):
+    maps, _, why = lot
+    wordy = Explanation(NOTHING, NOTHING, NOTHING, error="value 9 " * 30)
+    plain, beside = (
+        ExplanationDisplay.from_predictions([maps[0], None], [why[0], other])
+        for other in (UNREADABLE, wordy)
+    )
+    for display in (plain, beside):
+        display.figure_.canvas.draw()
+    assert beside.axes_[0, 3].get_position().width == plain.axes_[0, 3].get_position().width
+
+
 @pytest.mark.parametrize("display", DISPLAYS)
 def test_maps_that_were_denoised_already_are_refused(display, lot):
     maps, truth, why = lot
@@ -245,6 +257,7 @@ def test_into_given_axes_and_without_side_effects(display, lot):
     assert made.figure_ is figure and plt.get_fignums() == [figure.number]
     drawn = made.axes_.ravel() if hasattr(made, "axes_") else [made.ax_]
     figure.canvas.draw()
+    assert right.axison == (list(drawn) == [right])  # no frame around panels
     assert min(ax.get_position().x0 for ax in drawn) > left.get_position().x1
     assert dict(matplotlib.rcParams) == before
     assert all(map(np.array_equal, maps, copies))
@@ -381,6 +394,18 @@ def test_what_a_perfect_denoiser_removes_is_flat_and_what_it_keeps_is_not():
         assert inside.all()
         plt.close("all")
     assert min(p_values) > 0.002 and np.mean(p_values) > 0.3  # 12 of them, even from 0 to 1
+
+
+def test_zones_that_only_noisy_wafers_have_free_do_not_stand_out():
+    rng = np.random.default_rng(0)
+    edge = rings(120, 120) > 4
+    noisy = np.where(~edge | (rng.random(edge.shape) < 0.5), 2, 1)
+    quiet = np.where(edge | (rng.random(edge.shape) < 0.1), 2, 1)
+    why = [explanation(noisy, ~edge), explanation(quiet, edge)]
+    display = ZoneProfileDisplay.from_predictions([noisy, quiet], why, random_state=0)
+    removed = display.profile.query("zones == 'ring' and zone > 1")["removed"]
+    assert removed.max() < 1.6 * removed.min()
+    assert display.p_values["ring"] > 0.05
 
 
 def test_patterns_that_are_removed_are_not_flat():
