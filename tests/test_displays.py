@@ -287,7 +287,7 @@ def texts_of(figure):
 
 
 @pytest.mark.parametrize("display", [ExplanationDisplay, LotGalleryDisplay, FrequencyDisplay])
-@pytest.mark.parametrize("n_wafers", [1, 3, 8])
+@pytest.mark.parametrize("n_wafers", [1, 2, 8])
 def test_no_text_overlaps_another_at_the_size_of_the_figure(display, n_wafers, lot):
     maps, _, why = lot
     longest = [
