@@ -335,6 +335,17 @@ def test_a_gallery_shows_each_wafer_before_and_after(lot):
         LotGalleryDisplay.from_predictions(maps, why, names=["1", "2"])
 
 
+def test_a_gallery_is_read_like_text(lot):
+    maps, _, why = lot
+    display = LotGalleryDisplay.from_predictions(maps[:5], why[:5])  # three and two
+    display.figure_.canvas.draw()
+    for half in display.axes_:
+        left, middle, right, *below = (ax.get_position() for ax in half)
+        assert left.x1 <= middle.x0 and middle.x1 <= right.x0
+        assert max(box.y1 for box in below) < min(left.y0, middle.y0, right.y0)
+    assert max(ax.get_position().x1 for ax in display.axes_[0]) <= left.x0
+
+
 def test_frequencies_are_stacked_by_class_on_one_scale(lot):
     maps, _, why = lot
     display = FrequencyDisplay.from_predictions(maps, why)
