@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from sklearn import config_context
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, precision_recall_curve
 from sklearn.utils import check_random_state
 
 from camdenoise._maps import (
@@ -29,6 +29,7 @@ __all__ = [
     "bootstrap_interval",
     "calibration_error",
     "die_average_precision",
+    "die_precision_retention",
     "die_reliability",
     "die_report",
     "die_scores",
@@ -211,6 +212,63 @@ def die_average_precision(
         )
 
 
+def die_precision_retention(
+    maps: WaferMaps, truth: Sequence[np.ndarray], saliency: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    """Tell what is kept by each threshold on the saliency, all failing dies taken together.
+
+    Parameters
+    ----------
+    maps : collection of wafer maps
+        The maps that were denoised, not the result.
+    truth : sequence of bool arrays, one per wafer, each of its map's shape
+        Where the pattern is.
+    saliency : sequence of float arrays, one per wafer, each of its map's shape
+        Score of each die, as in `Explanation.saliency`.
+
+    Returns
+    -------
+    DataFrame, one row per distinct saliency of a failing die, in rising order
+        ``threshold``, at or above which a fail is kept; ``precision``, the share of the kept fails
+        that is of the pattern; ``retention``, the share of the pattern's fails that is kept.
+
+    Raises
+    ------
+    ValueError
+        For lengths or shapes that do not match, masks that are not boolean, a saliency that is
+        not finite on a failing die, or no fail of a pattern on any wafer.
+
+    See Also
+    --------
+    camdenoise.plotting.PrecisionRetentionDisplay : Draws it.
+    sklearn.metrics.precision_recall_curve : What is computed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.metrics import die_precision_retention
+    >>> truth = np.array([[True, True, False]])
+    >>> die_precision_retention([[[2, 2, 2]]], [truth], [np.array([[0.9, 0.4, 0.5]])]).round(2)
+       threshold  precision  retention
+    0        0.4       0.67        1.0
+    1        0.5       0.50        0.5
+    2        0.9       1.00        0.5
+    """
+    grids = check_wafer_maps(maps)
+    truth = check_die_masks(truth, grids, "truth")
+    of_fails, scores = _on_fails(grids, truth, _check_saliency(saliency, grids))
+    if not of_fails.any():
+        raise ValueError(
+            "No failing die is in the truth, so there is nothing to retain. Pass wafers with a "
+            "pattern, such as those of make_planted_wafers."
+        )
+    precision, retention, threshold = precision_recall_curve(of_fails, scores)
+    # The last point of scikit-learn's curve, nothing kept, has no threshold.
+    return pd.DataFrame(
+        {"threshold": threshold, "precision": precision[:-1], "retention": retention[:-1]}
+    )
+
+
 def die_reliability(
     maps: WaferMaps,
     truth: Sequence[np.ndarray],
@@ -248,7 +306,7 @@ def die_reliability(
     See Also
     --------
     calibration_error : Sums it up.
-    camdenoise.plotting.plot_reliability : Draws it.
+    camdenoise.plotting.DieReliabilityDisplay : Draws it.
 
     Examples
     --------
@@ -264,9 +322,7 @@ def die_reliability(
     truth = check_die_masks(truth, grids, "truth")
     saliency = _check_saliency(saliency, grids)
     _check_probability(saliency, grids)
-    fails = [grid == FAIL for grid in grids]
-    predicted = np.concatenate([s[fail] for s, fail in zip(saliency, fails, strict=True)])
-    observed = np.concatenate([t[fail] for t, fail in zip(truth, fails, strict=True)])
+    observed, predicted = _on_fails(grids, truth, saliency)
     edges = np.arange(n_bins + 1) / n_bins
     of_bin = np.searchsorted(edges[1:-1], predicted, side="right")
     dies = pd.DataFrame({"predicted": predicted.astype(float), "observed": observed.astype(float)})
@@ -498,6 +554,15 @@ def _check_saliency(saliency: Any, grids: Sequence[np.ndarray]) -> list[np.ndarr
                 "Give dies without evidence the score 0."
             )
     return read
+
+
+def _on_fails(grids: Sequence[np.ndarray], *arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Put the values on failing dies of all wafers end to end, for each of the arrays."""
+    fails = [grid == FAIL for grid in grids]
+    return [
+        np.concatenate([values[fail] for values, fail in zip(of_wafers, fails, strict=True)])
+        for of_wafers in arrays
+    ]
 
 
 def _check_probability(saliency: list[np.ndarray], grids: Sequence[np.ndarray]) -> None:

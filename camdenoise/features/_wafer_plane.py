@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-N_ZONES, N_RINGS = 13, 8
+N_ZONES, N_RINGS, N_SECTORS = 13, 8, 8
 
 
 def positions(n_dies: int) -> np.ndarray:
@@ -74,6 +74,29 @@ def rings(height: int, width: int) -> np.ndarray:
     radius = np.hypot(positions(height)[:, np.newaxis], positions(width))
     # Rounded, so that a die on a border does not go with the last bit.
     return _fixed(np.minimum(np.floor(np.round(N_RINGS * radius, 9)), N_RINGS - 1))
+
+
+@lru_cache(maxsize=512)
+def sectors(height: int, width: int) -> np.ndarray:
+    """Give each cell the number of its sector: eight of 45 degrees, clockwise.
+
+    Returns
+    -------
+    ndarray of intp, shape (height, width)
+        The middle of sector 0 points to row 0; a die in the centre is in it. A cell on a border
+        belongs to the sector after it.
+
+    Examples
+    --------
+    >>> sectors(3, 3)
+    array([[7, 0, 1],
+           [6, 0, 2],
+           [5, 4, 3]])
+    """
+    upward, rightward = 0 - positions(height)[:, np.newaxis], positions(width)
+    # Rounded, so that a die on a border does not go with the last bit.
+    turns = np.round(np.arctan2(rightward, upward) / (2 * np.pi), 9)
+    return _fixed(np.floor(N_SECTORS * turns + 0.5) % N_SECTORS)
 
 
 def _fixed(numbers: np.ndarray) -> np.ndarray:

@@ -1,0 +1,102 @@
+"""Wafer maps beside what a denoiser said of them, which most pictures start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from camdenoise._denoising import BaseDenoiser, Explanation
+from camdenoise._maps import (
+    FAIL,
+    WaferMaps,
+    as_collection,
+    check_die_masks,
+    check_lengths,
+    check_wafer_map,
+    map_items,
+)
+
+
+class ExplainedWafer(NamedTuple):
+    """A wafer and its explanation.
+
+    Attributes
+    ----------
+    row : int
+        Its position in the collection.
+    grid : ndarray of uint8, shape (height, width)
+        The checked map; without cells where it cannot be read.
+    why : Explanation
+    """
+
+    row: int
+    grid: np.ndarray
+    why: Explanation
+
+
+def explained_wafers(maps: WaferMaps, explanations: Sequence[Explanation]) -> list[ExplainedWafer]:
+    """Put each map beside its explanation, those that cannot be read as well."""
+    items = map_items(maps)
+    check_lengths(explanations, len(items), "explanations")
+    return [_explained(*both) for both in zip(range(len(items)), items, explanations, strict=True)]
+
+
+def readable_wafers(maps: WaferMaps, explanations: Sequence[Explanation]) -> list[ExplainedWafer]:
+    """Leave out the wafers that cannot be read; refuse a collection that has no others."""
+    wafers = explained_wafers(maps, explanations)
+    readable = [wafer for wafer in wafers if wafer.why.error is None]
+    if not readable:
+        first = f": {wafers[0].why.error}" if wafers else "."
+        raise ValueError(f"None of {len(wafers)} wafer maps can be drawn{first}")
+    return readable
+
+
+def masks_of(
+    truth: Sequence[np.ndarray], wafers: Sequence[ExplainedWafer], n_wafers: int
+) -> list[np.ndarray]:
+    """Take those masks, of the ones for all wafers, that belong to the readable wafers."""
+    check_lengths(truth, n_wafers, "truth")
+    chosen = [truth[wafer.row] for wafer in wafers]
+    return check_die_masks(chosen, [wafer.grid for wafer in wafers], "truth")
+
+
+def _explained(row: int, item: Any, why: Explanation) -> ExplainedWafer:
+    if why.error is not None:
+        return ExplainedWafer(row, np.zeros((0, 0), np.uint8), why)
+    grid = check_wafer_map(item, row)
+    if not np.array_equal(why.kept | why.removed, grid == FAIL):
+        raise ValueError(
+            f"wafer map {row}: its {np.count_nonzero(grid == FAIL)} fails are not those that its "
+            f"explanation keeps ({why.kept.sum()}) or removes ({why.removed.sum()}). Pass the maps "
+            "as they were before denoising, in the order of the explanations."
+        )
+    return ExplainedWafer(row, grid, why)
+
+
+class FromExplanations:
+    """A display that is made from wafer maps and their explanations by `from_predictions`."""
+
+    from_predictions: ClassVar[Callable[..., Any]]
+
+    @classmethod
+    def from_estimator(cls, denoiser: BaseDenoiser, X: WaferMaps, **options: Any) -> Self:
+        """Denoise wafers and draw what came of it.
+
+        Parameters
+        ----------
+        denoiser : CamDenoiser or any denoiser with `explain`
+            Fitted. With ``on_error="keep"`` a map that cannot be read costs its own row only.
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+        **options
+            As in `from_predictions`.
+
+        Returns
+        -------
+        display
+            Drawn.
+        """
+        X = as_collection(X)
+        return cls.from_predictions(X, denoiser.explain(X), **options)
