@@ -1,10 +1,10 @@
 """What `CamDenoiser.transform` costs beside a plain forward pass, and how much of it is the net.
 
 A classifier on simulated wafers of many shapes. "forward" is a float32 pass of its net as it was
-trained, without autograd, on wafers that are encoded already; "own forward" the same of the copy
-for inference, in the precision that the denoiser takes; "net" is the CAM of the default layers, or the
-evidence, on the same. What `transform` takes longer than that is the work around the net: checks,
-encoding, the way back to the die grid, refinement. Medians of rounds that take turns.
+trained, without autograd, on wafers that are encoded already; "own forward" is the same of the copy
+for inference, in the precision that the denoiser takes; "net" is the CAM of the default layers, or
+the evidence, on the same. What `transform` takes longer than that is the work around the net:
+checks, encoding, the way back to the die grid, refinement. Medians of rounds that take turns.
 
 Run as ``python benchmarks/denoiser.py`` for the default classifier of few epochs, with
 ``--pretrained`` for the model that comes with the package.

@@ -1,9 +1,9 @@
 """What `camdenoise denoise` does per second on a file of WM-811K's shapes, and how much memory.
 
 A file of wafers is written (`wm811k_full_size.draw_wafers`: real maps, drawn so that their sizes
-and labels are those of WM-811K), the command runs on it as a process of its own, and the memory of that
-process and of all that it starts is looked at twice a second (proportional set size, so that what
-they share counts once). ``--steps`` runs one thread in this process instead and says where its
+and labels are those of WM-811K), the command runs on it as a process of its own, and the memory of
+that process and of all that it starts is looked at twice a second (proportional set size, so that
+what they share counts once). ``--steps`` runs one thread in this process instead and says where its
 time goes. Needs the extra ``bench``.
 
     python benchmarks/stream.py --wafers 10000 100000 811457 --workers 2
