@@ -3,7 +3,8 @@
 A classifier on simulated wafers of many shapes. "forward" is a float32 pass of its net as it was
 trained, without autograd, on wafers that are encoded already; "own forward" is the same of the copy
 for inference, in the precision that the denoiser takes; "net" is the CAM of the default layers, or
-the evidence, on the same. What `transform` takes longer than that is the work around the net:
+the evidence, on the same. "Of the peak" is the share of the operations a second of a 2048 x 2048
+matrix product in the same type. What `transform` takes longer than that is the work around the net:
 checks, encoding, the way back to the die grid, refinement. Medians of rounds that take turns.
 
 Run as ``python benchmarks/denoiser.py`` for the default classifier of few epochs, with
@@ -19,12 +20,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from cam_throughput import operations, peak
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise._component_planes import input_planes
 from camdenoise._denoiser import EVIDENCE
-from camdenoise._inference import class_logits, inference_net
+from camdenoise._inference import class_logits, inference_net, takes_bfloat16
 from camdenoise.cam import activation_maps, evidence_maps
 from camdenoise.datasets import make_wafer_maps
 
@@ -85,6 +87,12 @@ def pretrained_denoisers() -> dict[str, CamDenoiser]:
     return dict(zip(PRECISIONS, (first, *others), strict=True))
 
 
+def arithmetic_of(denoiser: CamDenoiser) -> torch.dtype:
+    """Return the type in which the denoiser's net computes."""
+    bfloat16 = takes_bfloat16(denoiser.estimator_.module_, denoiser.precision)
+    return torch.bfloat16 if bfloat16 else torch.float32
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -113,6 +121,12 @@ def main() -> None:
             "of a forward": round(median[f"transform, {precision}"] / median["forward"], 2),
             "of its own": round(
                 median[f"transform, {precision}"] / median[f"own forward, {precision}"], 2
+            ),
+            "forward, of the peak": round(
+                operations(timed[f"own forward, {precision}"])
+                / median[f"own forward, {precision}"]
+                / peak(arithmetic_of(denoisers[precision]), clock),
+                2,
             ),
             "around the net": round(
                 1 - median[f"net, {precision}"] / median[f"transform, {precision}"], 3
