@@ -18,13 +18,12 @@ from sklearn.utils.validation import check_consistent_length
 
 from camdenoise._maps import (
     FAIL,
-    WaferMapError,
     WaferMapInput,
     WaferMaps,
     as_collection,
-    check_wafer_map,
     like_input,
     map_items,
+    read_what_can_be_read,
     remove_fails,
 )
 
@@ -136,7 +135,7 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
             maps = self._read_maps(X, reset=False)
             check_consistent_length(maps, *rowwise)
             return explain_maps(maps, *rowwise)
-        maps, errors = _read_what_can_be_read(X)
+        maps, errors = read_what_can_be_read(X)
         check_consistent_length(errors, *rowwise)
         readable = [error is None for error in errors]
         of_readable = [list(compress(values, readable)) for values in rowwise]
@@ -165,18 +164,6 @@ def _rows(X: Any) -> Sequence[Any]:
 
 def _denoised(item: Any, explanation: Explanation) -> Any:
     return item if explanation.error is not None else remove_fails(item, explanation.removed)
-
-
-def _read_what_can_be_read(X: WaferMaps) -> tuple[list[np.ndarray], list[str | None]]:
-    maps: list[np.ndarray] = []
-    errors: list[str | None] = []
-    for row, item in enumerate(map_items(X)):
-        try:
-            maps.append(check_wafer_map(item, row))
-            errors.append(None)
-        except WaferMapError as error:
-            errors.append(str(error))
-    return maps, errors
 
 
 def _unreadable(error: str) -> Explanation:

@@ -151,6 +151,27 @@ def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> Sequence[np.ndarray]
     return [check_wafer_map(item, row) for row, item in enumerate(items)]
 
 
+def read_what_can_be_read(X: WaferMaps) -> tuple[list[np.ndarray], list[str | None]]:
+    """Read a collection of which some maps may be unreadable.
+
+    Returns
+    -------
+    maps : list of ndarray of uint8
+        Those that can be read.
+    errors : list of str or None
+        One per wafer: why it cannot be read.
+    """
+    maps: list[np.ndarray] = []
+    errors: list[str | None] = []
+    for row, item in enumerate(map_items(X)):
+        try:
+            maps.append(check_wafer_map(item, row))
+            errors.append(None)
+        except WaferMapError as error:
+            errors.append(str(error))
+    return maps, errors
+
+
 def check_lengths(values: Any, n_wafers: int, name: str) -> None:
     """Refuse what has not one entry per wafer."""
     if len(values) != n_wafers:

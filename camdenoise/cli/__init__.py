@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from camdenoise import __version__
+from camdenoise.cli._classify import classify
 from camdenoise.cli._denoise import denoise
 
 
@@ -17,4 +18,5 @@ def main() -> None:
     """
 
 
-main.add_command(denoise)
+for command in (classify, denoise):
+    main.add_command(command)

@@ -1,4 +1,4 @@
-"""The denoiser that a command was told to use, by name or by file."""
+"""The model that a command was told to use, by name or by file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from camdenoise import CamDenoiser
+    from camdenoise import CamDenoiser, WaferClassifier
 
 
 def load_denoiser(model: str, **params: Any) -> tuple[CamDenoiser, str]:
@@ -30,6 +30,40 @@ def load_denoiser(model: str, **params: Any) -> tuple[CamDenoiser, str]:
     FileNotFoundError, ValueError
         For a model that is not there, or a file that holds another thing.
     """
+    from camdenoise import CamDenoiser
+
+    loaded, digest = load(model, **params)
+    if not isinstance(loaded, CamDenoiser):
+        raise ValueError(f"{model} holds a classifier. Fit a CamDenoiser around it and save that.")
+    return loaded, digest
+
+
+def load_classifier(model: str) -> tuple[WaferClassifier, str]:
+    """Load a classifier, or that of a denoiser, and tell the SHA-256 of its file.
+
+    Parameters
+    ----------
+    model : str
+        As in `load_denoiser`.
+
+    Returns
+    -------
+    WaferClassifier
+    str
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        For a model that is not there, or a file that holds another thing.
+    """
+    from camdenoise import WaferClassifier
+
+    loaded, digest = load(model)
+    return loaded if isinstance(loaded, WaferClassifier) else loaded.estimator_, digest
+
+
+def load(model: str, **params: Any) -> tuple[CamDenoiser | WaferClassifier, str]:
+    """Load whatever model it is, and tell the SHA-256 of its file."""
     from camdenoise import CamDenoiser, load_model
     from camdenoise._files import digest
     from camdenoise._pretrained import PRETRAINED
@@ -42,7 +76,4 @@ def load_denoiser(model: str, **params: Any) -> tuple[CamDenoiser, str]:
             f"no model {model!r}. Give {' or '.join(PRETRAINED)}, which come with the package, or "
             "a file that camdenoise.save_model wrote."
         )
-    denoiser = load_model(model, **params)
-    if not isinstance(denoiser, CamDenoiser):
-        raise ValueError(f"{model} holds a classifier. Fit a CamDenoiser around it and save that.")
-    return denoiser, digest(model)
+    return load_model(model, **params), digest(model)

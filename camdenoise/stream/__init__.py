@@ -1,6 +1,7 @@
 """Wafers by the million: Arrow record batches in, record batches out, files in parts."""
 
 from camdenoise.stream._batches import WaferBatchError, wafer_batch, wafers_of
+from camdenoise.stream._classify import classify_batches
 from camdenoise.stream._dask import on_dask
 from camdenoise.stream._denoise import MARKS, denoise_batches, result_schema
 from camdenoise.stream._parts import PartsError, PartsSummary, write_parts
@@ -13,6 +14,7 @@ __all__ = [
     "PartsSummary",
     "WaferBatchError",
     "WaferSource",
+    "classify_batches",
     "denoise_batches",
     "in_threads",
     "on_dask",

@@ -130,3 +130,19 @@ def _columns(batch: pa.RecordBatch) -> tuple[pa.Array, list[int | None], list[in
             f"cells must be binary, rows and cols whole numbers; they are {types}."
         ) from error
     return cells, sides[0], sides[1]
+
+
+def with_results(schema: pa.Schema, results: pa.Schema) -> pa.Schema:
+    """Put results in the place of the cells.
+
+    Raises
+    ------
+    WaferBatchError
+        For a column named as one of the results.
+    """
+    taken = [name for name in schema.names if name in results.names]
+    if taken:
+        raise WaferBatchError(
+            f"column {', '.join(taken)} is named as a result. Rename it, or leave it out."
+        )
+    return pa.schema([*(field for field in schema if field.name != CELLS), *results])

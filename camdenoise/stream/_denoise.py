@@ -17,7 +17,7 @@ from camdenoise._denoising import BaseDenoiser, Explanation
 from camdenoise._maps import FAIL
 from camdenoise.io._binary_column import binary_column
 from camdenoise.io._results import OVERLAY_BINS
-from camdenoise.stream._batches import CELLS, WaferBatchError, wafers_of
+from camdenoise.stream._batches import wafers_of, with_results
 
 #: Codes of the column ``marks``, which has none for wafers that were not decided.
 MARKS = {0: "no die"} | {code: OVERLAY_BINS[code] for code in (1, 2, 3)}
@@ -111,12 +111,7 @@ def result_schema(schema: pa.Schema) -> pa.Schema:
     >>> result_schema(pa.schema([("lot", pa.string()), ("cells", pa.binary())])).names[:3]
     ['lot', 'predicted', 'probability']
     """
-    taken = [name for name in schema.names if name in RESULTS.names]
-    if taken:
-        raise WaferBatchError(
-            f"column {', '.join(taken)} is named as a result. Rename it, or leave it out."
-        )
-    return pa.schema([*(field for field in schema if field.name != CELLS), *RESULTS])
+    return with_results(schema, RESULTS)
 
 
 def _denoise(batch: pa.RecordBatch, denoiser: BaseDenoiser) -> pa.RecordBatch:

@@ -20,7 +20,8 @@ Transform: TypeAlias = Callable[[Batches], Iterator[pa.RecordBatch]]
 #: A part that is to be made, and one that is made: its number, its batches.
 Part: TypeAlias = tuple[int, list[pa.RecordBatch]]
 RUN, SUMMARY = "run.json", "summary.json"
-_COUNTED = ["error", "abstained", "n_fails", "n_kept", "n_removed"]
+# What is added up, where there is such a column.
+_ADDED = {"abstained": "abstained", "n_fails": "fails", "n_kept": "kept", "n_removed": "removed"}
 
 
 class PartsError(ValueError):
@@ -33,31 +34,37 @@ class PartsSummary:
 
     Attributes
     ----------
-    wafers, errors, abstained : int
-        Wafers in all; those that could not be read; those on which every fail was kept.
-    fails, kept, removed : int
-        Failing dies; those that belong to a pattern, and that do not.
+    wafers, errors : int
+        Wafers in all; those that could not be read.
     parts, parts_before : int
         Files in all; those that an earlier run had written.
+    abstained : int or None
+        Wafers on which every fail was kept; None where nothing was decided about fails.
+    fails, kept, removed : int or None
+        Failing dies; those that belong to a pattern, and that do not.
     """
 
     wafers: int = 0
     errors: int = 0
-    abstained: int = 0
-    fails: int = 0
-    kept: int = 0
-    removed: int = 0
     parts: int = 0
     parts_before: int = 0
+    abstained: int | None = None
+    fails: int | None = None
+    kept: int | None = None
+    removed: int | None = None
+
+    def as_dict(self) -> dict[str, int]:
+        """Return what was counted, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def count(self, table: pa.Table) -> None:
         """Add the wafers of a part."""
         self.parts += 1
         self.wafers += table.num_rows
         self.errors += table.num_rows - table["error"].null_count
-        self.abstained += pc.sum(table["abstained"]).as_py() or 0
-        for name in ("fails", "kept", "removed"):
-            setattr(self, name, getattr(self, name) + (pc.sum(table[f"n_{name}"]).as_py() or 0))
+        for column in set(_ADDED).intersection(table.column_names):
+            name = _ADDED[column]
+            setattr(self, name, (getattr(self, name) or 0) + (pc.sum(table[column]).as_py() or 0))
 
 
 def one_by_one(parts: Iterable[Part], transform: Transform) -> Iterator[Part]:
@@ -132,7 +139,7 @@ def write_parts(
             pq.write_table(table, stream, compression="zstd", write_page_checksum=True)
         count(table)
     with write_whole(folder / SUMMARY) as stream:
-        stream.write(json.dumps(asdict(summary)).encode())
+        stream.write(json.dumps(summary.as_dict()).encode())
     return summary
 
 
@@ -196,10 +203,11 @@ def _in_parts(batches: Batches, part_rows: int) -> Iterator[list[pa.RecordBatch]
 def _counted(file: Path, n_wafers: int) -> pa.Table:
     """Read what the summary counts of a part that is there, and see that it is the right one."""
     try:
-        table = pq.read_table(file, columns=_COUNTED)
+        names = pq.read_schema(file).names
+        table = pq.read_table(file, columns=[n for n in names if n in ("error", *_ADDED)])
     except (OSError, KeyError, pa.ArrowException) as error:
         raise PartsError(f"{file} cannot be read ({error}). Delete it and resume again.") from error
-    if table.num_rows != n_wafers or table.num_columns != len(_COUNTED):
+    if table.num_rows != n_wafers or "error" not in names:
         raise PartsError(
             f"{file} has {table.num_rows} wafers where the input has {n_wafers}. Delete it and "
             "resume again."

@@ -1,0 +1,84 @@
+"""The class of each wafer, and how likely every class is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from camdenoise._maps import read_what_can_be_read
+from camdenoise.stream._batches import wafers_of, with_results
+
+if TYPE_CHECKING:
+    from camdenoise import WaferClassifier
+
+
+def classify_batches(
+    batches: Iterable[pa.RecordBatch], classifier: WaferClassifier
+) -> Iterator[pa.RecordBatch]:
+    """Classify record batches of wafer maps as they come.
+
+    Parameters
+    ----------
+    batches : iterable of pyarrow.RecordBatch
+        With the columns of `wafer_batch`, and any others.
+    classifier : WaferClassifier
+        A fitted one. It is not modified.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        For each batch one with as many rows, in their order: all columns but ``cells``, then
+        ``predicted``, for each class its probability in ``p(CLASS)``, and ``error``, which says why
+        a map could not be read; the results before it are null there.
+
+    Raises
+    ------
+    WaferBatchError
+        For a batch without wafer maps, or with a column named as one of the results.
+
+    See Also
+    --------
+    denoise_batches : Tells which fails belong to the pattern, too.
+
+    Examples
+    --------
+    >>> from camdenoise import WaferClassifier
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.stream import classify_batches, wafer_batch
+    >>> wafers = make_wafer_maps(2, classes=["Edge-Ring"], random_state=0)
+    >>> classifier = WaferClassifier.from_pretrained()
+    >>> (made,) = classify_batches([wafer_batch(wafers.maps)], classifier)
+    >>> made.column("predicted").to_pylist()
+    ['Edge-Ring', 'Edge-Ring']
+    """
+    return (_classify(batch, classifier) for batch in batches)
+
+
+def _classify(batch: pa.RecordBatch, classifier: WaferClassifier) -> pa.RecordBatch:
+    names = [f"p({label})" for label in classifier.classes_]
+    results = pa.schema(
+        [("predicted", pa.string()), *((name, pa.float32()) for name in names)]
+        + [("error", pa.string())]
+    )
+    schema = with_results(batch.schema, results)
+    maps, errors = wafers_of(batch)
+    there = [row for row, grid in enumerate(maps) if grid is not None]
+    grids, unread = read_what_can_be_read([maps[row] for row in there]) if there else ([], [])
+    for row, error in zip(there, unread, strict=True):
+        # It numbers the maps that were there; the row of the table is in the table.
+        errors[row] = error and error.split(": ", 1)[-1]
+    rows = np.flatnonzero([error is None for error in errors])
+    probability = np.full((len(maps), len(names)), np.nan)
+    if grids:
+        probability[rows] = classifier.predict_proba(grids)
+    missing = np.isnan(probability[:, 0]) if len(maps) else np.zeros(0, bool)
+    best = classifier.classes_[np.nan_to_num(probability).argmax(axis=1)].astype(str)
+    found = {"predicted": pa.array(best.astype(object), pa.string(), mask=missing)}
+    for name, values in zip(names, probability.T, strict=True):
+        found[name] = pa.array(values, pa.float32(), mask=missing)
+    found["error"] = pa.array(errors, pa.string())
+    arrays = [found[n] if n in found else batch.column(n) for n in schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
