@@ -6,7 +6,9 @@ import click
 
 from camdenoise import __version__
 from camdenoise.cli._classify import classify
+from camdenoise.cli._convert import convert
 from camdenoise.cli._denoise import denoise
+from camdenoise.cli._info import info
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,5 +20,5 @@ def main() -> None:
     """
 
 
-for command in (classify, denoise):
+for command in (classify, convert, denoise, info):
     main.add_command(command)

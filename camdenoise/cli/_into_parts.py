@@ -12,14 +12,13 @@ from typing import Any
 import click
 
 from camdenoise.cli._mistakes import Mistake, mistakes_told
-from camdenoise.cli._sources import open_wafers, source_options
+from camdenoise.cli._sources import open_wafers, with_source_options
 
 _OPTIONS = (
     click.option(
         "--model", default="wm811k", show_default=True, help="Name, or file of save_model."
     ),
     click.option("--resume", is_flag=True, help="Go on with a run that was stopped."),
-    *source_options,
     click.option(
         "--part-rows",
         type=click.IntRange(1),
@@ -46,6 +45,7 @@ def into_parts(command: Callable) -> Callable:
     """Give a command the arguments IN and OUT and the options that all of these have."""
     for option in reversed(_OPTIONS):
         command = option(command)
+    command = with_source_options(command)
     command = click.argument("out", metavar="OUT", type=click.Path(path_type=Path))(command)
     return click.argument("source", metavar="IN", type=click.Path(path_type=Path))(command)
 

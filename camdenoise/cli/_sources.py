@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,7 @@ from camdenoise.cli._mistakes import Mistake
 if TYPE_CHECKING:
     from camdenoise.stream import WaferSource
 
-#: How dies are read where a file has a row for each.
-source_options = (
+_OPTIONS = (
     click.option(
         "--pass-bins", help="Bins of good dies, such as 1,2; for files with a row per die."
     ),
@@ -25,6 +25,13 @@ source_options = (
         help="Which test of a die counts; for files with a row per die.",
     ),
 )
+
+
+def with_source_options(command: Callable) -> Callable:
+    """Give a command the options that say how dies are read where a file has a row for each."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
 
 
 def open_wafers(source: Path, options: dict[str, Any]) -> tuple[WaferSource, dict[str, Any]]:

@@ -1,0 +1,119 @@
+"""``camdenoise convert``: any file of wafers to one with a row per wafer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from camdenoise.cli._mistakes import Mistake, mistakes_told
+from camdenoise.cli._sources import open_wafers, with_source_options
+
+_PICKLE = b"\x80"
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  camdenoise convert lot.stdf.gz lot.parquet\n"
+    "  camdenoise convert LSWMD.pkl wm811k.parquet\n"
+    "  camdenoise convert dies.csv wafers.npz --pass-bins 1,2"
+)
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@with_source_options
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def convert(source: Path, out: Path, quiet: bool, **options: Any) -> None:
+    """Write the wafers in file IN to file OUT, whole or not at all.
+
+    IN is what denoise takes, or one of WM-811K's two pickles, which is read by a reader that runs
+    no code. OUT is Parquet with a row per wafer (cells, rows, cols and its keys), or npz where its
+    name ends so; it must not be there. The last line on standard output is a summary in JSON.
+    """
+    with mistakes_told():
+        if out.exists():
+            raise Mistake(f"{out} is there already. Choose another name.")
+        if not source.is_file():
+            raise FileNotFoundError(f"no file of wafers at {source}.")
+        n_wafers = _write(source, out, quiet, options)
+    click.echo(json.dumps({"wafers": n_wafers, "out": str(out)}))
+
+
+def _write(source: Path, out: Path, quiet: bool, options: dict[str, Any]) -> int:
+    from camdenoise.io._source import read_head
+
+    to_npz = out.suffix == ".npz"
+    if read_head(source).startswith(_PICKLE):
+        if to_npz:
+            raise Mistake("a pickle is converted to Parquet; give OUT another name than *.npz.")
+        return _from_pickle(source, out, quiet)
+    from tqdm.auto import tqdm
+
+    stream, _ = open_wafers(source, options)
+    bar = tqdm(total=stream.n_wafers, unit="wafer", disable=True if quiet else None)
+    with bar:
+        batches = _counted(stream.batches, bar)
+        return _to_npz(batches, out) if to_npz else _to_parquet(batches, out)
+
+
+def _from_pickle(source: Path, out: Path, quiet: bool) -> int:
+    import pyarrow.parquet as pq
+
+    from camdenoise.io._lswmd_convert import convert_safely
+
+    convert_safely(source, out, {"name": source.name}, progress=not quiet)
+    return pq.read_metadata(out).num_rows
+
+
+def _counted(batches: Iterable, bar) -> Iterator:
+    for batch in batches:
+        yield batch
+        bar.update(batch.num_rows)
+
+
+def _to_parquet(batches: Iterator, out: Path) -> int:
+    from itertools import chain
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from camdenoise._files import write_whole
+
+    first = next(batches, None)
+    if first is None:
+        raise Mistake("there is no wafer in it.")
+    n_wafers = 0
+    options = {"compression": "zstd", "write_page_checksum": True}
+    with write_whole(out) as stream, pq.ParquetWriter(stream, first.schema, **options) as writer:
+        for batch in chain([first], batches):
+            # What a lot leaves empty has another type there.
+            writer.write_table(pa.Table.from_batches([batch]).cast(first.schema))
+            n_wafers += batch.num_rows
+    return n_wafers
+
+
+def _to_npz(batches: Iterator, out: Path) -> int:
+    import pandas as pd
+
+    from camdenoise.datasets import save_wafer_maps
+    from camdenoise.stream import wafers_of
+
+    maps: list[Any] = []
+    frames = []
+    for batch in batches:
+        grids, errors = wafers_of(batch)
+        for row, error in enumerate(errors, start=len(maps)):
+            if error is not None:
+                raise Mistake(f"wafer {row} cannot be read: {error}. Parquet would keep its row.")
+        maps += grids
+        frames.append(batch.drop_columns(["cells", "rows", "cols"]).to_pandas())
+    keys = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    target = keys.pop("label").fillna("").astype(str) if "label" in keys else [""] * len(maps)
+    columns = {
+        name: values.astype(str).to_numpy(str) if values.dtype.kind not in "biuf" else values
+        for name, values in keys.items()
+    }
+    save_wafer_maps(out, maps, list(target), **columns)
+    return len(maps)

@@ -1,0 +1,159 @@
+"""``camdenoise info``: what a file or folder is."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from camdenoise.cli._mistakes import Mistake, mistakes_told
+from camdenoise.cli._sources import open_wafers, with_source_options
+
+# How many grids, and how many values of a key, are listed; the rest is counted.
+_LISTED = 10
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  camdenoise info lots.parquet\n"
+    "  camdenoise info wm811k\n"
+    "  camdenoise info decided --json"
+)
+@click.argument("what", metavar="WHAT")
+@with_source_options
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def info(what: str, as_json: bool, **options: Any) -> None:
+    """Tell what WHAT is: a file of wafers, a model (by name or file), or a folder of results."""
+    with mistakes_told():
+        facts = _facts(what, options)
+    click.echo(json.dumps(facts) if as_json else _in_lines(facts))
+
+
+def _facts(what: str, options: dict[str, Any]) -> dict[str, Any]:
+    from camdenoise._pretrained import PRETRAINED
+
+    path = Path(what)
+    if what in PRETRAINED and not path.exists():
+        return _of_model(what)
+    if path.is_dir():
+        return _of_folder(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no file or folder {what}, and no model of that name; "
+            f"{' and '.join(PRETRAINED)} comes with the package."
+        )
+    return _of_model(what) if _is_safetensors(path) else _of_wafers(path, options)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Tell by the length of the header, which begins such a file, and by the header's brace."""
+    from camdenoise.io._source import read_head
+
+    head = read_head(path)
+    return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**27
+
+
+def _of_model(what: str) -> dict[str, Any]:
+    from camdenoise import CamDenoiser
+    from camdenoise.cli._models import load
+
+    model, digest = load(what)
+    classifier = model.estimator_ if isinstance(model, CamDenoiser) else model
+    facts = {
+        "kind": f"model, {type(model).__name__}",
+        "sha256": digest,
+        "classes": classifier.classes_.tolist(),
+        "backbone": classifier.backbone,
+        "weights": sum(value.numel() for value in classifier.module_.parameters()),
+        "input_size": classifier.input_size,
+        "temperature": classifier.temperature_,
+    }
+    if isinstance(model, CamDenoiser):
+        facts |= {
+            "method": model.method_,
+            "threshold": "each wafer's own" if model.threshold_ is None else model.threshold_,
+            "no_pattern": model.no_pattern,
+            "false_alarm_rate": model.false_alarm_rate,
+            "calibrated": model.platt_ is not None,
+        }
+    return facts
+
+
+def _of_folder(path: Path) -> dict[str, Any]:
+    from camdenoise.stream._parts import RUN, SUMMARY
+
+    try:
+        run = json.loads((path / RUN).read_text())
+    except (OSError, ValueError) as error:
+        raise Mistake(f"{path} is no folder of results: {RUN} cannot be read.") from error
+    done = (path / SUMMARY).is_file()
+    counts = json.loads((path / SUMMARY).read_text()) if done else {}
+    return {
+        "kind": "results" if done else "results of a run that has not ended",
+        "parts there": len(list(path.glob("part-*.parquet"))),
+        **counts,
+        "of": run.get("about", {}),
+    }
+
+
+def _of_wafers(path: Path, options: dict[str, Any]) -> dict[str, Any]:
+    from camdenoise.stream import wafers_of
+
+    stream, _ = open_wafers(path, options)
+    grids: Counter = Counter()
+    codes: Counter = Counter()
+    labels: Counter = Counter()
+    n_wafers = n_errors = 0
+    keys: list[str] = []
+    for batch in stream.batches:
+        maps, errors = wafers_of(batch)
+        n_wafers += len(maps)
+        n_errors += len(errors) - errors.count(None)
+        grids.update(f"{len(grid)} x {len(grid[0])}" for grid in maps if grid is not None)
+        for grid in maps:
+            if grid is not None:
+                codes.update(dict(enumerate(_counts(grid))))
+        keys = [name for name in batch.schema.names if name not in ("cells", "rows", "cols")]
+        if "label" in keys:
+            labels.update(batch.column("label").to_pylist())
+    facts = {
+        "kind": f"wafers: {stream.kind}",
+        "wafers": n_wafers,
+        "unreadable": n_errors,
+        "grids": _most(grids),
+        "dies that pass": codes[1],
+        "dies that fail": codes[2],
+        "keys": keys,
+    }
+    if others := sum(n for code, n in codes.items() if code > 2):
+        facts["cells with another code"] = others
+    return facts | ({"labels": _most(labels)} if labels else {})
+
+
+def _counts(grid) -> list[int]:
+    import numpy as np
+
+    return np.bincount(grid.ravel()).tolist()
+
+
+def _most(counted: Counter) -> dict[str, int]:
+    """Give the most frequent by name, and how many others there are."""
+    listed = {str(name): n for name, n in counted.most_common(_LISTED)}
+    rest = len(counted) - len(listed)
+    return listed | ({f"and {rest} others": counted.total() - sum(listed.values())} if rest else {})
+
+
+def _in_lines(facts: dict[str, Any]) -> str:
+    width = max(map(len, facts))
+    return "\n".join(f"{name:<{width}}  {_text(value)}" for name, value in facts.items())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_text(of)}" for name, of in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
