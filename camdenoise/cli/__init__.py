@@ -8,7 +8,9 @@ from camdenoise import __version__
 from camdenoise.cli._classify import classify
 from camdenoise.cli._convert import convert
 from camdenoise.cli._denoise import denoise
+from camdenoise.cli._evaluate import evaluate
 from camdenoise.cli._info import info
+from camdenoise.cli._train import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,5 +22,5 @@ def main() -> None:
     """
 
 
-for command in (classify, convert, denoise, info):
+for command in (classify, convert, denoise, evaluate, info, train):
     main.add_command(command)

@@ -1,0 +1,46 @@
+"""Labelled wafers of a file, all in memory, as training and evaluation need them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camdenoise.cli._mistakes import Mistake
+from camdenoise.cli._sources import open_wafers
+
+
+def labelled_wafers(
+    source: Path, options: dict[str, Any]
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
+    """Read the wafers that have a label and can be read.
+
+    Returns
+    -------
+    maps : list of ndarray of uint8, shape (height, width)
+    target : ndarray of str, shape (n_wafers,)
+    lots : ndarray or None
+        From the column ``chunk`` or ``lot``; None where there is neither.
+    """
+    from camdenoise._maps import read_what_can_be_read
+    from camdenoise.stream import wafers_of
+
+    maps: list[Any] = []
+    frames = []
+    stream, _ = open_wafers(source, options)
+    for batch in stream.batches:
+        if "label" not in batch.schema.names:
+            raise Mistake(f"{source} has no column label. Add one with the class of each wafer.")
+        maps += wafers_of(batch)[0]
+        frames.append(batch.drop_columns(["cells", "rows", "cols"]).to_pandas())
+    keys = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"label": []})
+    labels = keys["label"].fillna("").astype(str)
+    rows = [row for row, grid in enumerate(maps) if grid is not None and labels[row]]
+    if not rows:
+        raise Mistake(f"no wafer of {source} has a label.")
+    read, errors = read_what_can_be_read([maps[row] for row in rows])
+    rows = [row for row, error in zip(rows, errors, strict=True) if error is None]
+    lots = next((keys[n].to_numpy()[rows] for n in ("chunk", "lot") if n in keys), None)
+    return read, labels.to_numpy(str)[rows], lots
