@@ -1,0 +1,66 @@
+"""What a lot loses to patterns, which have a cause, and what to chance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_random_state
+
+_N_RESAMPLES = 2000
+_ENDS = (0.025, 0.975)
+#: Parts of the loss, and what they count of a wafer.
+_PARTS = ("systematic", "random", "undecided")
+
+
+def yield_loss(summary: pd.DataFrame, *, random_state: Any = 0) -> pd.DataFrame:
+    """Split the yield loss of a lot into what belongs to patterns and what does not.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From `lot_summary`.
+    random_state : int, RandomState instance or None, default=0
+        For the intervals.
+
+    Returns
+    -------
+    DataFrame, rows "systematic", "random", "undecided" and "all"
+        ``n_dies`` that fail; ``loss``, their share of all dies; ``low`` and ``high``, its 95 %
+        percentile bootstrap over wafers. "systematic" are fails that belong to a pattern, "random"
+        those that do not, "undecided" the fails of wafers on which nothing was decided, most of
+        them without a pattern.
+
+    Raises
+    ------
+    ValueError
+        For a summary without a readable wafer.
+
+    Examples
+    --------
+    >>> from camdenoise import CamDenoiser
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.lots import lot_summary, yield_loss
+    >>> wafers = make_wafer_maps(5, classes=["Center", "Edge-Ring"], random_state=0)
+    >>> loss = yield_loss(lot_summary(CamDenoiser.from_pretrained(), wafers.maps))
+    >>> bool(loss.loc["systematic", "loss"] > loss.loc["random", "loss"])
+    True
+    """
+    wafers = summary[summary["error"].isna() & (summary["n_dies"] > 0)]
+    if wafers.empty:
+        raise ValueError("No wafer of the summary could be read, so there is no yield.")
+    undecided = wafers["abstained"].to_numpy(bool)
+    kept, removed, dies = (
+        wafers[name].to_numpy(float) for name in ("n_kept", "n_removed", "n_dies")
+    )
+    counts = np.column_stack(
+        [np.where(undecided, 0, kept), removed, np.where(undecided, kept, 0), kept + removed]
+    )
+    rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+    n = len(wafers)
+    times = rng.multinomial(n, np.full(n, 1 / n), size=_N_RESAMPLES)
+    low, high = np.quantile(times @ counts / (times @ dies)[:, np.newaxis], _ENDS, axis=0)
+    total = counts.sum(axis=0)
+    table = {"n_dies": total.astype(int), "loss": total / dies.sum(), "low": low, "high": high}
+    return pd.DataFrame(table, index=[*_PARTS, "all"])

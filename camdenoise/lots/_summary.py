@@ -1,0 +1,139 @@
+"""One tidy row for each wafer of a lot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import entropy
+
+from camdenoise._denoising import BaseDenoiser, Explanation
+from camdenoise._maps import FAIL, NO_DIE, WaferMaps, as_collection, check_wafer_map, map_items
+from camdenoise.features._wafer_plane import positions, rings, sectors
+from camdenoise.lots._randomness import spatial_randomness_test
+
+
+def lot_summary(
+    denoiser: BaseDenoiser,
+    X: WaferMaps,
+    *,
+    keys: pd.DataFrame | None = None,
+    explanations: list[Explanation] | None = None,
+) -> pd.DataFrame:
+    """Sum up each wafer of a lot: its yield, its class, where its pattern is.
+
+    Parameters
+    ----------
+    denoiser : CamDenoiser or any denoiser with `explain`
+        Fitted. With ``on_error="keep"`` a map that cannot be read costs its own row only.
+    X : list, object array or Series of 2-D maps, or 3-D array
+        Wafer maps.
+    keys : DataFrame, default=None
+        A row per wafer, put before the rest: lot, slot and so on.
+    explanations : list of Explanation, default=None
+        What ``denoiser.explain(X)`` gave, where that was asked already.
+
+    Returns
+    -------
+    DataFrame, one row per wafer
+        - ``n_dies``, ``n_fails``, ``yield`` (share of the dies that pass);
+        - ``class``, ``probability``, ``entropy`` (of all class probabilities, in bits): missing
+          for a denoiser that knows no classes;
+        - ``n_kept``, ``n_removed``: fails that belong to the pattern, and that do not;
+          ``abstained``: whether nothing was decided, so that all are kept;
+        - of the kept fails, where something was decided: ``pattern_area`` (share of the dies),
+          ``radius`` (of their centre, in wafer radii) and ``angle`` (of it, in degrees clockwise
+          from row 0), and ``ring`` (0 at the centre to 7) and ``sector`` (0 to 7, clockwise, 0
+          around row 0) that hold the most of them;
+        - ``p_random``: p-value of `spatial_randomness_test`;
+        - ``error``: why the map could not be read; all before it is missing then.
+
+    Raises
+    ------
+    WaferMapError
+        For a map that cannot be read, with ``on_error="raise"``.
+    ValueError
+        For another number of keys or explanations than of wafers, or keys named as a result.
+
+    See Also
+    --------
+    yield_loss : What the lot as a whole loses to patterns, and what to chance.
+
+    Examples
+    --------
+    >>> from camdenoise import CamDenoiser
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.lots import lot_summary
+    >>> wafers = make_wafer_maps(3, classes=["Edge-Ring"], random_state=0)
+    >>> table = lot_summary(CamDenoiser.from_pretrained(), wafers.maps)
+    >>> table["class"].tolist(), table["ring"].tolist()
+    (['Edge-Ring', 'Edge-Ring', 'Edge-Ring'], [7, 7, 7])
+    """
+    X = as_collection(X)
+    items = map_items(X)
+    explanations = denoiser.explain(X) if explanations is None else explanations
+    for name, given in (("explanations", explanations), ("keys", keys)):
+        if given is not None and len(given) != len(items):
+            raise ValueError(f"{name} has {len(given)} rows for {len(items)} wafer maps.")
+    readable = [row for row, why in enumerate(explanations) if why.error is None]
+    grids = {row: check_wafer_map(items[row], row) for row in readable}
+    rows: list[dict[str, Any]] = [{"error": why.error} for why in explanations]
+    for row, grid in grids.items():
+        rows[row] |= _of_wafer(grid, explanations[row])
+    for row, bits in zip(readable, _entropies(denoiser, list(grids.values())), strict=True):
+        rows[row]["entropy"] = bits
+    table = pd.DataFrame(rows).reindex(columns=_COLUMNS).astype(_TYPES)
+    if keys is None:
+        return table
+    taken = sorted(set(keys).intersection(table))
+    if taken:
+        raise ValueError(f"key {', '.join(taken)} is named as a result. Rename it.")
+    return pd.concat([keys.reset_index(drop=True), table], axis=1)
+
+
+_TYPES = {
+    "n_dies": "Int64", "n_fails": "Int64", "yield": float, "class": object, "probability": float,
+    "entropy": float, "n_kept": "Int64", "n_removed": "Int64", "abstained": "boolean",
+    "pattern_area": float, "radius": float, "angle": float, "ring": "Int64", "sector": "Int64",
+    "p_random": float, "error": object,
+}  # fmt: skip
+_COLUMNS = list(_TYPES)
+
+
+def _of_wafer(grid: np.ndarray, why: Explanation) -> dict[str, Any]:
+    n_dies, n_fails = int((grid != NO_DIE).sum()), int((grid == FAIL).sum())
+    facts = {
+        "n_dies": n_dies,
+        "n_fails": n_fails,
+        "yield": 1 - n_fails / n_dies if n_dies else np.nan,
+        "class": why.label,
+        "probability": why.probability,
+        "n_kept": int(why.kept.sum()),
+        "n_removed": int(why.removed.sum()),
+        "abstained": why.abstained,
+        "p_random": spatial_randomness_test(grid).p_value,
+    }
+    decided = why.kept.any() and not why.abstained
+    return facts | (_place(why.kept, n_dies) if decided else {})
+
+
+def _place(kept: np.ndarray, n_dies: int) -> dict[str, Any]:
+    rows, columns = np.nonzero(kept)
+    down, right = (
+        float(positions(n)[at].mean()) for n, at in zip(kept.shape, (rows, columns), strict=True)
+    )
+    return {
+        "pattern_area": len(rows) / n_dies,
+        "radius": float(np.hypot(down, right)),
+        "angle": float(np.degrees(np.arctan2(right, -down)) % 360),
+        "ring": int(np.bincount(rings(*kept.shape)[kept]).argmax()),
+        "sector": int(np.bincount(sectors(*kept.shape)[kept]).argmax()),
+    }
+
+
+def _entropies(denoiser: BaseDenoiser, grids: list[np.ndarray]) -> np.ndarray:
+    predict_proba = getattr(getattr(denoiser, "estimator_", None), "predict_proba", None)
+    if not grids or predict_proba is None:
+        return np.full(len(grids), np.nan)
+    return entropy(predict_proba(grids), base=2, axis=1)
