@@ -10,6 +10,7 @@ from camdenoise.cli._convert import convert
 from camdenoise.cli._denoise import denoise
 from camdenoise.cli._evaluate import evaluate
 from camdenoise.cli._info import info
+from camdenoise.cli._report import report
 from camdenoise.cli._train import train
 
 
@@ -22,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (classify, convert, denoise, evaluate, info, train):
+for command in (classify, convert, denoise, evaluate, info, report, train):
     main.add_command(command)

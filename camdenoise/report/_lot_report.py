@@ -1,0 +1,171 @@
+"""The lot report: yield, what it is lost to, every wafer before and after, and where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+
+from camdenoise._denoising import BaseDenoiser, Explanation
+from camdenoise._maps import WaferMaps, as_collection, check_wafer_map, map_items
+from camdenoise.lots import lot_summary, yield_loss
+from camdenoise.plotting import PALETTES, FrequencyDisplay, ZoneProfileDisplay
+from camdenoise.report._pictures import figure_svg, wafer_png
+
+# A wafer whose yield is further from the lot's median, in robust standard deviations, stands out.
+_FAR = 3.0
+_MAD_TO_DEVIATION = 1.4826
+_NO_CLASS = "no class"
+_FREQUENCY = (
+    "How often each place fails, by class: all fails, those that belong to the pattern, and those "
+    "that do not. Wafers of different sizes are laid over each other."
+)
+_ZONES = (
+    "Fails by ring, from the centre out, and by sector, clockwise from the top. What does not "
+    "belong to a pattern should look flat."
+)
+
+
+def lot_report(
+    denoiser: BaseDenoiser,
+    X: WaferMaps,
+    *,
+    keys: pd.DataFrame | None = None,
+    names: Sequence[str] | None = None,
+    title: str = "Lot report",
+    palette: str = "colorblind",
+) -> str:
+    """Write a report on a lot: one page of HTML that needs no network.
+
+    Parameters
+    ----------
+    denoiser : CamDenoiser or any denoiser with `explain`
+        Fitted. With ``on_error="keep"`` a map that cannot be read costs its own place only.
+    X : list, object array or Series of 2-D maps, or 3-D array
+        Wafer maps of the lot.
+    keys : DataFrame, default=None
+        A row per wafer: lot, slot and so on, which come before all else in the table inside.
+    names : sequence of str, default=None
+        What to call each wafer; None: its row, from 0.
+    title : str, default="Lot report"
+        Heading of the page.
+    palette : {"colorblind", "fab"}, default="colorblind"
+        Grey, red and blue, or a tester's green, red and orange.
+
+    Returns
+    -------
+    str
+        HTML. Text from the data is escaped.
+
+    Raises
+    ------
+    WaferMapError
+        For a map that cannot be read, with ``on_error="raise"``.
+    ValueError
+        For no readable map, an unknown palette, or another number of keys or names than of wafers.
+
+    Examples
+    --------
+    >>> from camdenoise import CamDenoiser
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.report import lot_report
+    >>> wafers = make_wafer_maps(4, classes=["Center", "none"], random_state=0)
+    >>> page = lot_report(CamDenoiser.from_pretrained(), wafers.maps, title="Lot <7>")
+    >>> "Lot &lt;7&gt;" in page, "http" in page
+    (True, False)
+    """
+    if palette not in PALETTES:
+        raise ValueError(f"palette must be one of {', '.join(PALETTES)}; got {palette!r}.")
+    X = as_collection(X)
+    explanations = denoiser.explain(X)
+    table = lot_summary(denoiser, X, keys=keys, explanations=explanations)
+    names = [str(row) for row in range(len(table))] if names is None else list(map(str, names))
+    if len(names) != len(table):
+        raise ValueError(f"names has {len(names)} entries for {len(table)} wafer maps.")
+    table = table.assign(outlier=_outliers(table["yield"]))
+    loss = yield_loss(table)
+    items = map_items(X)
+    wafers = [
+        _wafer(name, items[row], explanations[row], facts, PALETTES[palette])
+        for row, (name, facts) in enumerate(zip(names, table.to_dict("records"), strict=True))
+    ]
+    readable = table["error"].isna()
+    context = {
+        "title": title,
+        "colours": PALETTES[palette],
+        "n_wafers": len(table),
+        "n_unreadable": int((~readable).sum()),
+        "lot_yield": 1 - float(loss.loc["all", "loss"]),
+        "loss": loss.reset_index(names="part").to_dict("records"),
+        "pareto": _pareto(table["class"][readable]),
+        "wafers": wafers,
+        "classes": sorted({wafer["class"] for wafer in wafers}),
+        "outliers": [w for w in wafers if w["outlier"]],
+        "figures": _figures(X, explanations),
+        "csv": table.assign(name=names).to_csv(index=False),
+    }
+    return _template().render(context)
+
+
+def _template():
+    text = (files("camdenoise.report") / "lot_report.html.j2").read_text("utf-8")
+    return Environment(autoescape=True, undefined=StrictUndefined).from_string(text)
+
+
+def _outliers(yields: pd.Series) -> pd.Series:
+    """Tell which wafers' yields are far from the median of the lot."""
+    away = (yields - yields.median()).abs()
+    deviation = _MAD_TO_DEVIATION * away.median()
+    return (away > _FAR * deviation) & (deviation > 0)
+
+
+def _wafer(
+    name: str, item: Any, why: Explanation, facts: dict[str, Any], colours: dict[str, str]
+) -> dict[str, Any]:
+    about = {"name": name, "error": why.error, "outlier": facts["outlier"]}
+    if why.error is not None:
+        return about | {"class": "unreadable"}
+    grid = check_wafer_map(item)
+    return about | {
+        "class": _NO_CLASS if why.label is None else str(why.label),
+        "probability": None if np.isnan(why.probability) else why.probability,
+        "yield": facts["yield"],
+        "n_fails": facts["n_fails"],
+        "n_kept": facts["n_kept"],
+        "n_removed": facts["n_removed"],
+        "abstained": why.abstained,
+        "shape": grid.shape,
+        "before": wafer_png(grid, None, colours),
+        "after": wafer_png(grid, why, colours),
+    }
+
+
+def _pareto(classes: pd.Series) -> list[dict[str, Any]]:
+    counts = classes.fillna(_NO_CLASS).value_counts()
+    shares = counts.cumsum() / counts.sum()
+    return [
+        {"class": name, "n": int(n), "bar": n / counts.iloc[0], "cumulated": float(share)}
+        for (name, n), share in zip(counts.items(), shares, strict=True)
+    ]
+
+
+def _figures(X: WaferMaps, explanations: list[Explanation]) -> list[dict[str, str]]:
+    """Draw what is seen on many wafers at once."""
+    readable = [row for row, why in enumerate(explanations) if why.error is None]
+    items = map_items(X)
+    maps = [items[row] for row in readable]
+    why = [explanations[row] for row in readable]
+    named = [str(e.label) if e.label is not None else _NO_CLASS for e in why]
+    drawn: dict[str, Any] = {
+        _FREQUENCY: FrequencyDisplay.from_predictions(maps, why, target=named),
+        _ZONES: ZoneProfileDisplay.from_predictions(maps, why, random_state=0),
+    }
+    made = [{"caption": text, "svg": figure_svg(d.figure_)} for text, d in drawn.items()]
+    for display in drawn.values():
+        plt.close(display.figure_)
+    return made
