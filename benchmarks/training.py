@@ -18,7 +18,6 @@ import torch
 from camdenoise import WaferClassifier
 from camdenoise.datasets import make_wafer_maps
 
-
 #: Parameters that are not the defaults.
 NETS = {"wafer_resnet": {}, "wafer_unet": {"input_size": (48, 96)}}
 
