@@ -15,8 +15,8 @@ PAGES += [
 MODULES = [
     "camdenoise", "camdenoise.datasets", "camdenoise.faithfulness", "camdenoise.features",
     "camdenoise.filters", "camdenoise.io", "camdenoise.leakage", "camdenoise.learned",
-    "camdenoise.lots", "camdenoise.metrics", "camdenoise.mixed_patterns", "camdenoise.plotting", "camdenoise.report",
-    "camdenoise.stream",
+    "camdenoise.lots", "camdenoise.metrics", "camdenoise.mixed_patterns", "camdenoise.plotting",
+    "camdenoise.report", "camdenoise.stream",
 ]  # fmt: skip
 
 
