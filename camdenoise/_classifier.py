@@ -35,13 +35,13 @@ from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
 from camdenoise._practice import NOTHING, practice_wafers
 from camdenoise._training import (
     EncodedWafers,
+    OneCycle,
     SizedWafers,
     StopEarly,
     TrainingProgress,
     WaferBatches,
     WaferNet,
     epoch_summaries,
-    one_cycle,
     resolve_device,
     wants_bfloat16,
 )
@@ -461,7 +461,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             if held_out is not None:
                 aside = [maps[row] for row in held_out], codes[held_out], weights[held_out]
                 _, valid = read(*aside, seed=None)
-            net = self._net(module, kind, train, valid, seed)
+            net = self._net(module, kind, valid, seed)
             self.net_ = self._fitted(net, train)
         # The moments of the optimizer are three times the size of the net and of no further use.
         self.net_.optimizer_.state.clear()
@@ -541,8 +541,12 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     def _fitted(self, net: WaferNet, train: Dataset) -> WaferNet:
         if not self.distributed:
             return net.fit(train, None)
-        from camdenoise._distributed_training import fit_together
-
+        try:
+            from camdenoise._distributed_training import fit_together
+        except ImportError as error:
+            raise ImportError(
+                "distributed=True needs the package accelerate: pip install 'camdenoise[gpu]'."
+            ) from error
         return fit_together(net, train)
 
     def _check_distributed(self, module: Backbone) -> None:
@@ -562,7 +566,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
                 "max_epochs instead."
             )
 
-    def _net(self, module, kind: partial, train, valid, seed: int) -> WaferNet:
+    def _net(self, module, kind: partial, valid, seed: int) -> WaferNet:
         device = resolve_device(self.device)
         return kind(
             module,
@@ -578,17 +582,17 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             iterator_train__seed=seed,
             iterator_valid=WaferBatches,
             train_split=None if valid is None else predefined_split(valid),
-            callbacks=self._callbacks(len(WaferBatches(train, self.batch_size))),
+            callbacks=self._callbacks(),
             callbacks__valid_acc=None,
             callbacks__print_log=None,
             device=device,
             bfloat16=wants_bfloat16(self.precision, module, device),
         )
 
-    def _callbacks(self, n_batches: int) -> list:
+    def _callbacks(self) -> list:
         callbacks: list = []
         if self.lr_schedule == "onecycle":
-            callbacks.append(one_cycle(self.learning_rate, self.max_epochs * n_batches))
+            callbacks.append(OneCycle(self.learning_rate))
         if self.early_stopping:
             callbacks.append(StopEarly(patience=self.n_iter_no_change, load_best=True, sink=_quiet))
         if self.progress:

@@ -20,10 +20,10 @@ from camdenoise._augmentation import random_symmetry
 from camdenoise._encoding import mean_on_dies, one_hot
 from camdenoise._training import (
     BatchedWafers,
+    OneCycle,
     TrainingProgress,
     WaferBatches,
     WaferMapNet,
-    one_cycle,
     resolve_device,
     wants_bfloat16,
 )
@@ -131,7 +131,7 @@ def train_die_net(
         The skorch net; its `module_` is in train mode.
     """
     device = resolve_device(device)
-    callbacks: list[Callback] = [one_cycle(learning_rate, max_epochs * -(-len(task) // batch_size))]
+    callbacks: list[Callback] = [OneCycle(learning_rate)]
     if progress:
         callbacks.append(TrainingProgress())
     net = DieNet(

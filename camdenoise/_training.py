@@ -179,6 +179,21 @@ class WaferNet(WaferMapNet, NeuralNetClassifier):
         return (losses * X["weight"].to(losses.device)).mean()
 
 
+class OneCycle(LRScheduler):
+    """Warm up to the learning rate and decay over all batches of a fit (Smith & Topin 2019).
+
+    Of a training that processes share, those are the batches of this process.
+    """
+
+    def __init__(self, max_lr: float):
+        super().__init__(torch.optim.lr_scheduler.OneCycleLR, max_lr=max_lr, step_every="batch")
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        """Count the batches."""
+        self.total_steps = net.max_epochs * len(net.get_iterator(X, training=True)) + 1
+        super().on_train_begin(net, X=X, **kwargs)
+
+
 class TrainingStopped(Exception):
     """The validation loss no longer falls."""
 
@@ -242,16 +257,6 @@ def memory_order(module: nn.Module) -> torch.memory_format:
 def _is_unsafe(layer: nn.Conv2d) -> bool:
     strided_1x1 = max(layer.kernel_size) == 1 < max(layer.stride)
     return strided_1x1 and layer.in_channels // layer.groups < 16
-
-
-def one_cycle(learning_rate: float, n_steps: int) -> LRScheduler:
-    """Warm up to the learning rate and decay over `n_steps` batches (Smith & Topin 2019)."""
-    return LRScheduler(
-        torch.optim.lr_scheduler.OneCycleLR,
-        max_lr=learning_rate,
-        total_steps=n_steps + 1,
-        step_every="batch",
-    )
 
 
 def epoch_summaries(history) -> list[dict]:

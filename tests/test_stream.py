@@ -340,6 +340,18 @@ def test_workers_make_the_same_parts(wafers, tmp_path, client):
     assert read_parts(tmp_path / "there").equals(read_parts(tmp_path / "here"))
 
 
+def with_one_thread(batches):
+    assert torch.get_num_threads() == 1
+    return by_filter(batches)
+
+
+def test_torch_has_one_thread_on_a_worker(wafers, client):
+    for worker in client.nthreads():
+        client.submit(torch.set_num_threads, 4, workers=[worker], pure=False).result()
+    ((number, made),) = on_dask(client)([(0, [wafers])], with_one_thread)
+    assert number == 0 and made[0].num_rows == 25
+
+
 def die_once(batches, *, note):
     """Kill the worker that comes here first."""
     try:
