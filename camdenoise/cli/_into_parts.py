@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from camdenoise.cli._memory import keep_freed_memory
 from camdenoise.cli._mistakes import Mistake, mistakes_told
 from camdenoise.cli._sources import open_wafers, with_source_options
 
@@ -101,6 +102,7 @@ def _making(options: dict[str, Any]) -> Iterator[Any]:
     from camdenoise.stream._dask import connected
 
     if not options["scheduler"] and (options["workers"] or 1) == 1:
+        keep_freed_memory()
         yield in_threads(options["threads"] or cpu_count())
         return
     with connected(options["scheduler"], options["workers"]) as client:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 #: Parts that are sent ahead for each worker thread: one to work on, one that waits.
 _AHEAD = 2
 _PATIENCE = "20s"
+# Dask tells the GNU C library of its workers to give memory back at once. A net frees its feature
+# maps after every layer and asks for as much again, page by page.
+_ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
+_KEEP_FREED_MEMORY = {
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TOP_PAD_": str(2**27),
+    "MALLOC_ARENA_MAX": "1",
+}
 
 
 def on_dask(client: Client) -> Callable[[Iterable[Part], Transform], Iterator[Part]]:
@@ -135,6 +144,12 @@ def connected(scheduler: str | None, n_workers: int | None) -> Iterator[Client]:
         with Client(scheduler, timeout=_PATIENCE) as client:
             yield client
         return
+    import dask
+
     options = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(n_workers=n_workers, **options) as cluster, Client(cluster) as client:
+    with (
+        dask.config.set({_ENVIRONMENT: _KEEP_FREED_MEMORY}),
+        LocalCluster(n_workers=n_workers, **options) as cluster,
+        Client(cluster) as client,
+    ):
         yield client

@@ -45,7 +45,7 @@ class WaferSource:
 def open_source(
     path: str | os.PathLike,
     *,
-    batch_rows: int = 512,
+    batch_rows: int = 2048,
     pass_bins: Any = None,
     retest: str = "last",
 ) -> WaferSource:
@@ -58,7 +58,7 @@ def open_source(
         die (``x``, ``y``, ``bin`` and ``lot``, ``wafer``); CSV with a row per die; npz as
         `datasets.save_wafer_maps` writes it; STDF, SEMI G85 or E142, SINF, KLARF. Its name does
         not matter. Parquet is read as it goes, other files at once.
-    batch_rows : int, default=512
+    batch_rows : int, default=2048
         Wafers per record batch at most.
     pass_bins, retest
         For files with a row per die: see `io.from_die_table`.
