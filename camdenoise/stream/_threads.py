@@ -14,8 +14,8 @@ from camdenoise.stream._parts import Part, Transform
 def in_threads(n_threads: int) -> Callable[[Iterable[Part], Transform], Iterator[Part]]:
     """Make parts by threads, each with a record batch of its own.
 
-    A net this small gains little from several threads for one batch: two that work on a batch each
-    are faster than two on one (docs/performance.md).
+    A net this small gains little from several threads for one batch, and what is done around it has
+    one thread anyway.
 
     Parameters
     ----------
