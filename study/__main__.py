@@ -21,26 +21,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data",
         default=os.environ.get("CAMDENOISE_DATA"),
-        help=f"npz file of real wafers, or a folder with {FILE_IN_FOLDER} in it (default: the "
-        "environment variable CAMDENOISE_DATA; simulated wafers where that is unset)",
+        help=f"real wafers: npz, a folder with {FILE_IN_FOLDER} in it, LSWMD.pkl or WM811K.pkl, or "
+        "Parquet with a row per wafer (default: the environment variable CAMDENOISE_DATA; "
+        "simulated wafers where that is unset)",
     )
     parser.add_argument("--profile", choices=profile_names(), default="quick")
     parser.add_argument("--only", choices=STAGES, help="run one stage and what it needs")
     parser.add_argument("--seeds", type=int, metavar="N", help="repeat with N random seeds")
     parser.add_argument("--out", type=Path, default=Path("study-out"))
     return parser
-
-
-def _data_file(data: str | None) -> Path | None:
-    if not data:
-        return None
-    file = Path(data) / FILE_IN_FOLDER if Path(data).is_dir() else Path(data)
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"no wafers at {file}. Pass an npz file, or a folder that holds {FILE_IN_FOLDER}; "
-            "unset CAMDENOISE_DATA and leave out --data to use simulated wafers."
-        )
-    return file
 
 
 def run(options: argparse.Namespace) -> Path:
@@ -53,7 +42,9 @@ def run(options: argparse.Namespace) -> Path:
         )
     if options.seeds is not None:
         profile["seeds"] = list(range(options.seeds))
-    data = _data_file(options.data)
+    from study.data import data_file
+
+    data = data_file(options.data, options.out) if options.data else None
     # Here, because they bring torch, which --help and a mistyped path need not wait for.
     from study.graph import required, run_all
     from study.plan import make_plan

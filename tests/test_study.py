@@ -2,15 +2,20 @@
 
 import json
 
+import lswmd_pickles
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from camdenoise import WaferClassifier
-from camdenoise.datasets import save_wafer_maps
+from camdenoise.datasets import load_wafer_maps, save_wafer_maps
 from camdenoise.faithfulness import BETTER, RANDOM
+from camdenoise.stream import wafer_batch
 from study import __main__ as command
 from study import before_after, findings, models, plan, summary
+from study.data import data_file
 from study.denoise import load_masks
 from study.denoisers import (
     CAM,
@@ -219,6 +224,35 @@ def test_profiles_make_plans_in_order_of_need(name):
         assert set(task.needs) <= seen and task.name not in seen
         json.dumps(task.parameters)
         seen.add(task.name)
+
+
+@pytest.mark.parametrize("kind", ["kaggle", "mir", "parquet"])
+def test_other_files_of_wafers_are_read_once(kind, tmp_path):
+    made = lswmd_pickles.some_wafers(40)
+    file, out = tmp_path / f"wafers.{kind}", tmp_path / "out"
+    if kind == "parquet":
+        keys = pd.DataFrame({"label": made.label, "lot": made.lot})
+        pq.write_table(pa.Table.from_batches([wafer_batch(made.maps, keys)]), file)
+    else:
+        write = {"kaggle": lswmd_pickles.write_kaggle, "mir": lswmd_pickles.write_mir}[kind]
+        with open(file, "wb") as stream:
+            write(stream, made)
+    found = data_file(str(file), out)
+    wafers = load_wafer_maps(found)
+    rows = [row for row, label in enumerate(made.label) if label]
+    assert wafers.target.tolist() == [made.label[row] for row in rows]
+    for grid, row in zip(wafers.maps, rows, strict=True):
+        np.testing.assert_array_equal(grid, made.maps[row])
+    lots = pd.factorize(pd.Series([made.lot[row] for row in rows]))[0]
+    assert pd.factorize(pd.Series(wafers.groups))[0].tolist() == lots.tolist()
+    time = found.stat().st_mtime_ns
+    assert data_file(str(file), out) == found and found.stat().st_mtime_ns == time
+
+
+def test_what_is_no_file_of_wafers_is_told(capsys, tmp_path):
+    (tmp_path / "text").write_text("hello")
+    assert command.main(["--data", str(tmp_path / "text"), "--out", str(tmp_path)]) == 2
+    assert "neither npz nor Parquet" in capsys.readouterr().err
 
 
 def test_absent_data_is_an_error_without_a_traceback(capsys, tmp_path):
