@@ -2,7 +2,7 @@
 
 A file of wafers is written (`wm811k_full_size.draw_wafers`: real maps, drawn so that their sizes
 and labels are those of WM-811K), the command runs on it as a process of its own, and the memory of
-that process and of all that it starts is looked at twice a second (proportional set size, so that
+that process and of all that it starts is looked at every two seconds (proportional set size, so that
 what they share counts once). ``--steps`` runs one thread in this process instead and says where its
 time goes. Needs the extra ``bench``.
 
@@ -81,7 +81,7 @@ def memory_of(process: psutil.Process) -> int:
 
 def peak_of(process: psutil.Process, stop: threading.Event, peak: list[int]) -> None:
     """Look again and again until told to stop."""
-    while not stop.wait(0.5):
+    while not stop.wait(2):
         peak[0] = max(peak[0], memory_of(process))
 
 

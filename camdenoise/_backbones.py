@@ -105,10 +105,11 @@ class Backbone(nn.Module):
         With `learn` the maps do not learn from the logits: they are to say where patterns are,
         and not to bend to what makes a class likely.
         """
-        evidence = self.head.evidence(x.float())
+        x = x.float()
+        evidence = self.head.evidence(x)
         (coarse,) = self._beside("head", outputs)
         read = evidence.detach() if learn else evidence
-        return self.head.score(read, x.float(), coarse.float()), evidence
+        return self.head.score(read, x, coarse.float()), evidence
 
     def _beside(self, name: str, outputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         return (outputs[self.skips[name]],) if name in self.skips else ()

@@ -30,7 +30,7 @@ from camdenoise._calibration import fit_temperature, tempered_softmax
 from camdenoise._component_planes import input_planes, with_component_planes
 from camdenoise._encoding import FITS, encode_dies, encode_maps, shown_sizes
 from camdenoise._evidence_training import EvidenceNet, PractisedWafers, with_practice
-from camdenoise._inference import class_logits, inference_net
+from camdenoise._inference import class_logits, inference_net, usual_number
 from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
 from camdenoise._practice import NOTHING, practice_wafers
 from camdenoise._training import (
@@ -405,7 +405,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         shown = shown_sizes([grid.shape for grid in maps], self.input_size)
         for size in np.unique(shown).tolist():
             same = np.flatnonzero(shown == size)
-            n_rows = max(1, int(batch_size * (np.min(self.input_size) / size) ** 2))
+            n_most = max(1, int(batch_size * (np.min(self.input_size) / size) ** 2))
+            n_rows = max(n for n in range(1, n_most + 1) if usual_number(n) == n)
             for start in range(0, len(same), n_rows):
                 rows = same[start : start + n_rows]
                 some = [maps[row] for row in rows]

@@ -40,11 +40,12 @@ def pattern_probability(evidence: torch.Tensor, counted: torch.Tensor) -> torch.
     >>> pattern_probability(claims, torch.tensor([[True, True, False]])).item()
     0.75
     """
-    claims = torch.sigmoid(evidence)
-    disowned = torch.ones_like(claims[:, 0])
+    disowned = torch.ones_like(evidence[:, 0])
     # Factor by factor: a sum of logarithms takes ten times as long.
-    for claim, counts in zip(claims.unbind(1), counted.unbind(1), strict=True):
-        disowned *= 1 - claim * counts[:, None, None]
+    for of_class, counts in zip(evidence.unbind(1), counted.unbind(1), strict=True):
+        if counts.any():
+            disowns = torch.sigmoid(-of_class)
+            disowned *= disowns if counts.all() else disowns.where(counts[:, None, None], 1)
     return 1 - disowned
 
 

@@ -634,10 +634,11 @@ class CamDenoiser(BaseDenoiser):
 
     def _read(self, maps: Sequence[np.ndarray], codes: Any = None) -> list[Reading]:
         """Ask the classifier what it sees, in all wafers of one size at a time."""
-        read_batch: Callable[..., list[Reading]] = self._by_evidence
+        net = self._net()
+        read_batch: Callable[..., list[Reading]] = partial(self._by_evidence, net)
         if self.method_ != EVIDENCE:
             random_state = check_random_state(self.random_state)
-            read_batch = partial(self._by_cam, random_state=random_state)
+            read_batch = partial(self._by_cam, net, random_state=random_state)
         readings: list[Any] = [None] * len(maps)
         with tqdm(total=len(maps), unit="wafer", leave=None, disable=not self.progress) as bar:
             for rows, images in self.estimator_.batches(maps, self.batch_size):
@@ -649,9 +650,8 @@ class CamDenoiser(BaseDenoiser):
                 bar.update(len(rows))
         return readings
 
-    def _by_evidence(self, maps, images, codes) -> list[Reading]:
+    def _by_evidence(self, net: Backbone, maps, images, codes) -> list[Reading]:
         """Read a batch by what the net keeps for each class."""
-        net = inference_net(self.estimator_.module_, images.shape[-1])
         planes = input_planes(images).to(next(net.parameters()).device)
         result = evidence_maps(
             net,
@@ -672,10 +672,9 @@ class CamDenoiser(BaseDenoiser):
         chosen = self._likeliest(probabilities, claimed) if codes is None else codes
         return list(map(Reading, on_dies, chosen, probabilities, claims))
 
-    def _by_cam(self, maps, images, codes, random_state) -> list[Reading]:
+    def _by_cam(self, net: Backbone, maps, images, codes, random_state) -> list[Reading]:
         """Read a batch by the class activation maps of the target layers."""
         clf, size = self.estimator_, images.shape[-1]
-        net = self._net(size)
         result = activation_maps(
             net,
             input_planes(images).to(next(net.parameters()).device),
@@ -715,13 +714,15 @@ class CamDenoiser(BaseDenoiser):
         of_others = np.where(patterns, 0, probabilities)
         return np.where(claimed, of_patterns.argmax(axis=1), of_others.argmax(axis=1))
 
-    def _net(self, size: int) -> Backbone:
+    def _net(self) -> Backbone:
         """Return the net to explain: a faster copy, for the methods that are computed here.
 
         FullGrad of pytorch-grad-cam adds up the biases of the norms, which the copy has not.
         """
         module = self.estimator_.module_
-        return module if self.method_ in PACKAGE_METHODS else inference_net(module, size)
+        if self.method_ in PACKAGE_METHODS:
+            return module
+        return inference_net(module, int(np.max(self.estimator_.input_size)))
 
     def _probabilities(self, logits: torch.Tensor) -> np.ndarray:
         return tempered_softmax(logits.double().cpu().numpy(), self.estimator_.temperature_)

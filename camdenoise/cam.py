@@ -27,7 +27,7 @@ from torch import nn
 
 from camdenoise._augmentation import N_SYMMETRIES, symmetry, undo_symmetry
 from camdenoise._backbones import Backbone
-from camdenoise._inference import class_is_close, stage_arithmetic, takes_bfloat16
+from camdenoise._inference import class_is_close, padded, stage_arithmetic, takes_bfloat16
 
 # Keep the divisions finite where a channel is silent; the values of pytorch-grad-cam, because
 # silent channels are common behind a ReLU and these then decide the weights.
@@ -358,8 +358,9 @@ def _sure_evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> Evide
 def _evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> EvidenceMaps:
     outputs: dict[str, torch.Tensor] = {}
     with stage_arithmetic(net, bfloat16):
-        x = net.advance(images, outputs, net.layer_names)
-    return EvidenceMaps(*net.classify_by_evidence(x, outputs))
+        x = net.advance(padded(images), outputs, net.layer_names)
+    logits, evidence = net.classify_by_evidence(x, outputs)
+    return EvidenceMaps(logits[: len(images)], evidence[: len(images)])
 
 
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from camdenoise.stream._parts import Part, Transform
 
@@ -20,7 +21,7 @@ def in_threads(n_threads: int) -> Callable[[Iterable[Part], Transform], Iterator
     Parameters
     ----------
     n_threads : int
-        How many, by custom one for each core. Torch is told to use no further ones in them.
+        How many, by custom one for each core. Torch and BLAS are told to use no further ones.
 
     Returns
     -------
@@ -42,17 +43,20 @@ def in_threads(n_threads: int) -> Callable[[Iterable[Part], Transform], Iterator
 
     def make_parts(parts: Iterable[Part], transform: Transform) -> Iterator[Part]:
         pool = ThreadPoolExecutor(n_threads, initializer=_use_one_thread_here)
-        try:
-            running: deque[tuple[int, list[Future]]] = deque()
-            for number, part in parts:
-                running.append((number, [pool.submit(_made, transform, batch) for batch in part]))
-                if len(running) > 1:
+        # Threads of BLAS wait for each other even where the matrices are too small for them.
+        with threadpool_limits(1, user_api="blas"):
+            try:
+                running: deque[tuple[int, list[Future]]] = deque()
+                for number, part in parts:
+                    made = [pool.submit(_made, transform, batch) for batch in part]
+                    running.append((number, made))
+                    if len(running) > 1:
+                        yield _finished(*running.popleft())
+                while running:
                     yield _finished(*running.popleft())
-            while running:
-                yield _finished(*running.popleft())
-        finally:
-            # Who stops the run should not wait for batches that nobody has begun.
-            pool.shutdown(cancel_futures=True)
+            finally:
+                # Who stops the run should not wait for batches that nobody has begun.
+                pool.shutdown(cancel_futures=True)
 
     return make_parts
 
