@@ -1,19 +1,24 @@
 """Trained models on disk: weights in safetensors, everything else as JSON beside them.
 
-Neither can run code, so a model from a stranger can be opened. A pickle could not.
+Neither can run code, so a model from a stranger can be opened. A pickle could not. What the texts
+are, version by version, is in docs/models.md.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
 
+from camdenoise import __version__
 from camdenoise._backbones import make_backbone
 from camdenoise._classifier import WaferClassifier
 from camdenoise._denoiser import CamDenoiser
@@ -21,10 +26,14 @@ from camdenoise._denoiser_record import read_record, write_record
 from camdenoise._files import write_whole
 from camdenoise._training import memory_order, resolve_device
 
-FORMAT = "camdenoise.WaferClassifier/1"
-DENOISER_FORMAT = "camdenoise.CamDenoiser/1"
+FORMAT = "camdenoise.WaferClassifier"
+DENOISER_FORMAT = "camdenoise.CamDenoiser"
+#: Version of the texts. Files of 1 have no "sha256" and no "versions".
+SCHEMA = 2
 # Used in training only, and not of a kind that JSON holds.
 _LEFT_OUT = ("background", "class_weight", "random_state")
+# What the numbers that a model gives may depend on.
+_PACKAGES = ("torch", "timm", "scikit-learn", "numpy")
 
 
 def save_model(model: WaferClassifier | CamDenoiser, path: str | os.PathLike) -> None:
@@ -53,7 +62,8 @@ def save_model(model: WaferClassifier | CamDenoiser, path: str | os.PathLike) ->
     -----
     Kept are the weights, the labels and the parameters, but for `background`, `class_weight` and
     an unfixed `random_state`, which matter in training only; of a denoiser, its calibration, too.
-    Not kept is the skorch net. A denoiser comes back around a frozen classifier.
+    Beside them stand the versions of the packages that it was saved with and a SHA-256 of all of
+    it. Not kept is the skorch net. A denoiser comes back around a frozen classifier.
 
     Examples
     --------
@@ -77,9 +87,12 @@ def save_model(model: WaferClassifier | CamDenoiser, path: str | os.PathLike) ->
     classifier = model if denoiser is None else denoiser.estimator_
     about = _about(classifier)
     if denoiser is not None:
-        about |= {"format": DENOISER_FORMAT, "denoiser": write_record(denoiser)}
+        about |= {
+            "format": f"{DENOISER_FORMAT}/{SCHEMA}",
+            "denoiser": write_record(denoiser),
+        }
     weights = {name: t.contiguous() for name, t in classifier.module_.state_dict().items()}
-    content = save(weights, metadata=about)
+    content = save(weights, metadata=about | {"sha256": checksum(about, weights)})
     with write_whole(path) as stream:
         stream.write(content)
 
@@ -108,27 +121,43 @@ def load_model(
     FileNotFoundError
         Where there is no such file.
     ValueError
-        For a file that is damaged or of another kind, or `params` that do not fit.
-    """
-    from safetensors import SafetensorError, safe_open
+        For a file that is damaged, of another kind or of a later version of camdenoise, or
+        `params` that do not fit.
 
+    Notes
+    -----
+    Files of all earlier versions are read; those of the first hold no checksum to compare. The
+    checksum tells of accidents: who changes a file on purpose can write one that fits.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No model at {path}.")
+    about, weights = _read(path)
+    _check_format(path, about, weights)
     try:
-        with safe_open(path, "pt", device="cpu") as file:
-            about = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}
         classifier = _rebuild(about, weights, device)
         if "denoiser" in about:
             read_record(about["denoiser"], classifier)
-    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is no model that camdenoise saved: {error}") from error
     if "denoiser" in about:
         return read_record(about["denoiser"], classifier, **params)
     if params:
         raise ValueError(f"{', '.join(params)}: {path} holds a classifier, which takes none.")
     return classifier
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt", device="cpu") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} is no model that camdenoise saved: {error}. Give a file that save_model "
+            "wrote; if this is one, copy it anew from where it came."
+        ) from error
 
 
 def _about(classifier: WaferClassifier) -> dict[str, str]:
@@ -138,13 +167,63 @@ def _about(classifier: WaferClassifier) -> dict[str, str]:
     if labels.dtype.kind not in "iubU" and not texts:
         raise ValueError(f"Labels of type {labels.dtype} cannot be saved; use text or integers.")
     return {
-        "format": FORMAT,
+        "format": f"{FORMAT}/{SCHEMA}",
+        "versions": json.dumps(_versions()),
         "parameters": json.dumps(_plain_parameters(classifier)),
         "classes": json.dumps(labels.tolist()),
         "dtype": "object" if texts else labels.dtype.str,
         "history": json.dumps(classifier.history_),
         "temperature": json.dumps(classifier.temperature_),
     }
+
+
+def _versions() -> dict[str, str]:
+    return {"camdenoise": __version__} | {name: version(name) for name in _PACKAGES}
+
+
+def checksum(about: dict[str, str], weights: dict[str, torch.Tensor]) -> str:
+    """Hash what a file holds by SHA-256, but for the checksum itself.
+
+    Parameters
+    ----------
+    about : dict of str to str
+        The texts, in any order.
+    weights : dict of str to Tensor
+        The weights, in any order.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, of the texts as JSON with sorted names, then of each weight in the
+        order of the names: its name, torch type and shape, and its bytes.
+    """
+    texts = {name: text for name, text in about.items() if name != "sha256"}
+    found = hashlib.sha256(json.dumps(texts, sort_keys=True).encode())
+    for name, values in sorted(weights.items()):
+        found.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        found.update(values.cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def _check_format(path: Path, about: dict[str, str], weights: dict[str, torch.Tensor]) -> None:
+    """Refuse another kind, a later version, and content that is not what was written."""
+    wanted = DENOISER_FORMAT if "denoiser" in about else FORMAT
+    kind, _, number = about.get("format", "").partition("/")
+    if kind != wanted or not number.isdecimal() or int(number) < 1:
+        raise ValueError(
+            f"{path} is no model that camdenoise saved: its format is {about.get('format')!r}, "
+            f"not '{wanted}/{SCHEMA}'. Give a file that save_model wrote."
+        )
+    if int(number) > SCHEMA:
+        raise ValueError(
+            f"{path} has format {kind}/{number}; camdenoise {__version__} reads up to {SCHEMA}. "
+            "Install a later camdenoise."
+        )
+    if int(number) > 1 and about.get("sha256") != checksum(about, weights):
+        raise ValueError(
+            f"{path} is damaged: its content does not have the SHA-256 that it names. Copy it "
+            "anew from where it came."
+        )
 
 
 def _plain_parameters(classifier: WaferClassifier) -> dict[str, Any]:
@@ -156,11 +235,6 @@ def _plain_parameters(classifier: WaferClassifier) -> dict[str, Any]:
 
 
 def _rebuild(about: dict[str, str], weights: dict, device: str) -> WaferClassifier:
-    import torch
-
-    wanted = DENOISER_FORMAT if "denoiser" in about else FORMAT
-    if about.get("format") != wanted:
-        raise ValueError(f"its format is {about.get('format')!r}, not {wanted!r}.")
     parameters = json.loads(about["parameters"]) | {"device": device}
     classifier = WaferClassifier(**parameters)
     classifier._validate_params()
@@ -189,8 +263,6 @@ def _temperature(about: dict[str, str]) -> float:
 
 def _check_weights(classifier: WaferClassifier, n_classes: int, weights: dict) -> None:
     """Refuse weights of another net than the parameters name, before room is made for that net."""
-    import torch
-
     with torch.device("meta"):
         net = make_backbone(classifier.backbone, n_classes, width=classifier.width)
     wanted = {name: tuple(values.shape) for name, values in net.state_dict().items()}

@@ -3,16 +3,21 @@
 import json
 import pickle
 from copy import copy
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import TINY
 from safetensors import safe_open
+from safetensors.torch import save_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
+from camdenoise import CamDenoiser, WaferClassifier, __version__, load_model, save_model
+from camdenoise._models import checksum
 from camdenoise.datasets import make_wafer_maps
 
 
@@ -32,15 +37,17 @@ def test_predictions_labels_and_parameters_come_back(file, classifier, wafers):
     assert again.history_ == classifier.history_
 
 
-def with_metadata(file, target, **changes):
-    """Copy a model with other texts beside the weights; None takes one away."""
-    from safetensors import safe_open
-    from safetensors.torch import save_file
+def with_metadata(file, target, sealed=True, **changes):
+    """Copy a model with other texts beside the weights; None takes one away.
 
+    With `sealed`, the checksum fits.
+    """
     with safe_open(file, "pt") as old:
         about = old.metadata() | changes
         weights = {key: old.get_tensor(key) for key in old.keys()}
     about = {name: text for name, text in about.items() if text is not None}
+    if sealed:
+        about["sha256"] = checksum(about, weights)
     save_file(weights, target, metadata=about)
     return target
 
@@ -60,6 +67,86 @@ def test_a_file_from_before_there_was_a_temperature_has_none(file, classifier, w
     np.testing.assert_array_equal(
         again.predict_proba(wafers.maps), classifier.predict_proba(wafers.maps)
     )
+
+
+def test_a_file_says_what_it_was_saved_with(file):
+    with safe_open(file, "pt") as opened:
+        about = opened.metadata()
+    assert about["format"] == "camdenoise.WaferClassifier/2"
+    versions = json.loads(about["versions"])
+    assert versions["camdenoise"] == __version__ and versions["numpy"] == np.__version__
+    assert set(versions) == {"camdenoise", "torch", "timm", "scikit-learn", "numpy"}
+    assert json.loads(about["parameters"])["fit_to_input"] == "stretch"
+
+
+def disc(radius):
+    y, x = np.ogrid[-4.5:5, -5.5:6]
+    return np.where(x**2 + y**2 < radius**2, 2, 1).astype(np.uint8)
+
+
+def test_a_file_of_the_first_version_says_what_it_said_then():
+    file = Path(__file__).parent / "models" / "classifier_1.safetensors"
+    clf = load_model(file)
+    with safe_open(file, "pt") as opened:
+        assert opened.metadata()["format"] == "camdenoise.WaferClassifier/1"
+    assert clf.classes_.tolist() == ["Center", "Edge-Ring"]
+    said = [0.8790250810986718, 0.8604678719252312, 0.4279833744000608]
+    probability = clf.predict_proba([disc(2), disc(12**0.5), disc(30**0.5)])[:, 0]
+    np.testing.assert_allclose(probability, said, atol=1e-5)
+
+
+def test_the_bundled_model_is_of_the_first_version_and_becomes_one_of_the_second(tmp_path):
+    bundled = files("camdenoise") / "pretrained" / "wm811k.safetensors"
+    with safe_open(str(bundled), "pt") as opened:
+        assert opened.metadata()["format"] == "camdenoise.CamDenoiser/1"
+    denoiser = load_model(str(bundled))
+    save_model(denoiser, tmp_path / "again")
+    again = load_model(tmp_path / "again")
+    assert again.min_claim_ == denoiser.min_claim_ and again.platt_ == denoiser.platt_
+    maps = make_wafer_maps(4, random_state=0).maps
+    np.testing.assert_array_equal(
+        again.estimator_.predict_proba(maps), denoiser.estimator_.predict_proba(maps)
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_one_wrong_bit_in_the_weights_is_found(share, file):
+    content = bytearray(file.read_bytes())
+    first = 8 + int.from_bytes(content[:8], "little")
+    content[first + round(share * (len(content) - 1 - first))] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged: .* Copy it anew"):
+        load_model(file)
+
+
+def test_a_wrong_text_is_found(file, tmp_path):
+    changed = with_metadata(file, tmp_path / "changed", sealed=False, temperature="1.5")
+    with pytest.raises(ValueError, match="changed is damaged"):
+        load_model(changed)
+    assert (
+        load_model(with_metadata(file, tmp_path / "meant", temperature="1.5")).temperature_ == 1.5
+    )
+
+
+@pytest.mark.parametrize("sha256", [None, "0" * 64])
+def test_a_checksum_that_is_absent_or_does_not_fit_is_refused(sha256, file, tmp_path):
+    changed = with_metadata(file, tmp_path / "changed", sealed=False, sha256=sha256)
+    with pytest.raises(ValueError, match="changed is damaged"):
+        load_model(changed)
+
+
+def test_the_checksum_looks_at_names_types_and_shapes_of_weights():
+    ones = torch.ones(2, 3)
+    others = [{"v": ones}, {"w": ones.T.contiguous()}, {"w": ones.view(torch.int32)}]
+    assert checksum({}, {"w": ones}) not in [checksum({}, weights) for weights in others]
+
+
+def test_a_file_of_a_later_version_asks_for_a_later_camdenoise(file, tmp_path):
+    later = with_metadata(file, tmp_path / "later", format="camdenoise.WaferClassifier/3")
+    with pytest.raises(
+        ValueError, match=r"later has format .*reads up to 2\. Install a later camdenoise"
+    ):
+        load_model(later)
 
 
 def test_a_loaded_model_can_be_cloned_and_fitted_anew(file, classifier, wafers):
@@ -127,6 +214,9 @@ def test_a_cut_off_file_is_refused(file, share):
     ("name", "value", "message"),
     [
         ("format", "other", "its format is 'other'"),
+        ("format", "camdenoise.WaferClassifier/0", "its format is"),
+        ("format", "camdenoise.WaferClassifier/two", "its format is"),
+        ("format", "camdenoise.CamDenoiser/2", "its format is"),
         ("parameters", json.dumps({"width": "x"}), "width"),
         ("parameters", json.dumps({"backbone": "resnet_18"}), "Unknown backbone"),
         ("parameters", json.dumps({"wdith": 3}), "wdith"),
