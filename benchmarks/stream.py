@@ -2,9 +2,9 @@
 
 A file of wafers is written (`wm811k_full_size.draw_wafers`: real maps, drawn so that their sizes
 and labels are those of WM-811K), the command runs on it as a process of its own, and the memory of
-that process and of all that it starts is looked at every two seconds (proportional set size, so that
-what they share counts once). ``--steps`` runs one thread in this process instead and says where its
-time goes. Needs the extra ``bench``.
+that process and of all that it starts is looked at every two seconds (proportional set size, so
+that what they share counts once). ``--steps`` runs one thread in this process instead and says
+where its time goes. Needs the extra ``bench``.
 
     python benchmarks/stream.py --wafers 10000 100000 811457 --workers 2
     python benchmarks/stream.py --wafers 10000 --steps

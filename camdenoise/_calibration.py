@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 # Beyond these a temperature tells of too few wafers.
 _LOWEST, _HIGHEST = 0.05, 20.0
 # Evidence is computed in float32, which cannot tell probabilities nearer to 0 or 1 than this.
-_NEAREST = 1e-7
+NEAREST = 1e-7
 
 
 def tempered_softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -127,4 +127,4 @@ def fit_platt(probability: np.ndarray, truth: np.ndarray) -> PlattScaling | None
 
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:
-    return logit(np.clip(np.asarray(probability, np.float64), _NEAREST, 1 - _NEAREST))
+    return logit(np.clip(np.asarray(probability, np.float64), NEAREST, 1 - NEAREST))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load, save
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, compute_sample_weight
@@ -45,6 +46,7 @@ from camdenoise._training import (
     resolve_device,
     wants_bfloat16,
 )
+from camdenoise._weights import net_with_weights
 
 
 class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
@@ -126,7 +128,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     module_ : Backbone
         The trained network, in eval mode.
     net_ : skorch.NeuralNetClassifier
-        The skorch net that trained it.
+        The skorch net that trained it. No copy, pickle or file has it.
     history_ : list of dict
         One entry per epoch: losses and seconds.
     temperature_ : float
@@ -612,6 +614,28 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             logits = [class_logits(net, view, self.precision).double().cpu() for view in views]
             found[rows] = torch.stack(logits).mean(0)
         return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what is pickled, or written by skops: the net as its weights alone.
+
+        So no torch object is in it. The skorch net, which only training needs, is left out.
+        """
+        state = dict(super().__getstate__())
+        state.pop("net_", None)
+        if (module := state.pop("module_", None)) is not None:
+            weights = {name: values.contiguous() for name, values in module.state_dict().items()}
+            state["weights_"] = save(weights)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the net again."""
+        state = dict(state)
+        weights = state.pop("weights_", None)
+        super().__setstate__(state)
+        if weights is not None:
+            self.module_ = net_with_weights(
+                load(weights), self.backbone, len(self.classes_), self.width, self.device
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -17,7 +17,7 @@ from camdenoise._maps import FAIL
 _TOUCHING = np.zeros((3, 3, 3), int)
 _TOUCHING[1] = 1
 # Steps of the size plane in one doubling of the size.
-_STEPS = 20
+STEPS = 20
 
 
 def with_component_planes(codes: torch.Tensor, dies: torch.Tensor) -> torch.Tensor:
@@ -52,7 +52,7 @@ def with_component_planes(codes: torch.Tensor, dies: torch.Tensor) -> torch.Tens
     of_die = sizes[labels]
     largest = np.maximum(of_die.max(axis=(1, 2), keepdims=True), 1)
     # One logarithm for each component, not for each of its pixels.
-    doublings = np.minimum(np.round(_STEPS * np.log2(1 + sizes)), 255).astype(np.uint8)
+    doublings = np.minimum(np.round(STEPS * np.log2(1 + sizes)), 255).astype(np.uint8)
     shares = np.round(255 * of_die / largest).astype(np.uint8)
     return torch.from_numpy(np.stack([codes.numpy(), doublings[labels], shares], axis=1))
 

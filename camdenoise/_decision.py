@@ -15,7 +15,7 @@ from camdenoise._maps import FAIL, NO_DIE
 from camdenoise.metrics import COUNTS, with_rates
 
 # What a probability and an expected number at least are, so that they have a logarithm.
-_SMALLEST = 1e-9
+SMALLEST = 1e-9
 
 
 def pattern_probability(evidence: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
@@ -79,7 +79,7 @@ def strength_of_claim(grid: np.ndarray, saliency: np.ndarray, probability: float
     """
     n_expected = float(saliency[grid == FAIL].sum())
     return float(
-        logit(np.clip(probability, _SMALLEST, 1 - _SMALLEST)) + np.log(n_expected + _SMALLEST)
+        logit(np.clip(probability, SMALLEST, 1 - SMALLEST)) + np.log(n_expected + SMALLEST)
     )
 
 

@@ -660,13 +660,13 @@ class CamDenoiser(BaseDenoiser):
             symmetric=self.estimator_.symmetric_prediction,
         )
         probabilities = self._probabilities(result.logits)
-        counted = self._has_pattern()[None]
+        counted = self.has_pattern()[None]
         if codes is not None:
             counted = np.arange(len(self.classes_)) == codes[:, None]
         saliency = pattern_probability(result.evidence, torch.as_tensor(counted))
         fit = self.estimator_.fit_to_input
         on_dies = mean_on_dies(saliency.cpu().numpy(), [grid.shape for grid in maps], fit)
-        of_patterns = probabilities[:, self._has_pattern()].sum(axis=1)
+        of_patterns = probabilities[:, self.has_pattern()].sum(axis=1)
         claims = list(map(strength_of_claim, maps, on_dies, of_patterns))
         claimed = self._is_claimed(of_patterns, np.array(claims))
         chosen = self._likeliest(probabilities, claimed) if codes is None else codes
@@ -696,7 +696,7 @@ class CamDenoiser(BaseDenoiser):
         chosen = result.targets.cpu().numpy()
         return list(map(Reading, saliency, chosen, self._probabilities(result.logits)))
 
-    def _has_pattern(self) -> np.ndarray:
+    def has_pattern(self) -> np.ndarray:
         """Tell for each class whether its wafers have a pattern in one place."""
         return np.array([label not in NO_PATTERN_CLASSES for label in self.classes_.tolist()])
 
@@ -709,7 +709,7 @@ class CamDenoiser(BaseDenoiser):
 
     def _likeliest(self, probabilities: np.ndarray, claimed: np.ndarray) -> np.ndarray:
         """Choose the likeliest pattern where one is claimed, else the likeliest other class."""
-        patterns = self._has_pattern()
+        patterns = self.has_pattern()
         of_patterns = np.where(patterns, probabilities, 0)
         of_others = np.where(patterns, 0, probabilities)
         return np.where(claimed, of_patterns.argmax(axis=1), of_others.argmax(axis=1))

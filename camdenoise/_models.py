@@ -19,12 +19,11 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from camdenoise import __version__
-from camdenoise._backbones import make_backbone
 from camdenoise._classifier import WaferClassifier
 from camdenoise._denoiser import CamDenoiser
 from camdenoise._denoiser_record import read_record, write_record
 from camdenoise._files import write_whole
-from camdenoise._training import memory_order, resolve_device
+from camdenoise._weights import net_with_weights
 
 FORMAT = "camdenoise.WaferClassifier"
 DENOISER_FORMAT = "camdenoise.CamDenoiser"
@@ -244,12 +243,9 @@ def _rebuild(about: dict[str, str], weights: dict, device: str) -> WaferClassifi
     classifier.classes_ = np.array(labels, dtype=about["dtype"])
     classifier.history_ = json.loads(about["history"])
     classifier.temperature_ = _temperature(about)
-    _check_weights(classifier, len(labels), weights)
-    with torch.random.fork_rng(devices=[]):
-        module = make_backbone(classifier.backbone, len(labels), width=classifier.width)
-    module.load_state_dict(weights)
-    module.to(resolve_device(device)).to(memory_format=memory_order(module))
-    classifier.module_ = module.eval()
+    classifier.module_ = net_with_weights(
+        weights, classifier.backbone, len(labels), classifier.width, device
+    )
     return classifier
 
 
@@ -259,17 +255,3 @@ def _temperature(about: dict[str, str]) -> float:
     if not isinstance(value, float) or not 0 < value < float("inf"):
         raise ValueError(f"its temperature is {value!r}, no number above 0.")
     return value
-
-
-def _check_weights(classifier: WaferClassifier, n_classes: int, weights: dict) -> None:
-    """Refuse weights of another net than the parameters name, before room is made for that net."""
-    with torch.device("meta"):
-        net = make_backbone(classifier.backbone, n_classes, width=classifier.width)
-    wanted = {name: tuple(values.shape) for name, values in net.state_dict().items()}
-    found = {name: tuple(values.shape) for name, values in weights.items()}
-    wrong = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
-    if wrong:
-        raise ValueError(
-            f"weight {wrong[0]!r} has shape {found.get(wrong[0])}, the net needs "
-            f"{wanted.get(wrong[0])} (and {len(wrong) - 1} more)."
-        )

@@ -416,8 +416,8 @@ def _maps_by_cut(net, images, layers, method, targets, bfloat16) -> ActivationMa
     with torch.no_grad(), arithmetic:
         x = net.advance(images, outputs, names[: first + 1])
     _check_grid(x, names[first])
-    if names[first] == names[-1] and _is_pooled_linear(net.head):
-        return _maps_before_pooling(net.head, x.float(), names[first], method, targets)
+    if names[first] == names[-1] and is_pooled_linear(net.head):
+        return maps_before_pooling(net.head, x.float(), names[first], method, targets)
     with torch.enable_grad():
         activations = {names[first]: x.detach().float().requires_grad_()}
         with arithmetic:
@@ -444,7 +444,7 @@ def _maps_by_cut(net, images, layers, method, targets, bfloat16) -> ActivationMa
     return ActivationMaps(logits.detach(), targets, {name: maps[name].detach() for name in layers})
 
 
-def _is_pooled_linear(head: nn.Module) -> bool:
+def is_pooled_linear(head: nn.Module) -> bool:
     """Tell whether the head averages each channel and then has nothing but one linear layer."""
     if not isinstance(head, nn.Sequential) or not isinstance(head[-1], nn.Linear):
         return False
@@ -455,7 +455,7 @@ def _is_pooled_linear(head: nn.Module) -> bool:
     return pooled.shape == average.shape and torch.allclose(pooled, average)
 
 
-def _maps_before_pooling(head, activation, name, method, targets) -> ActivationMaps:
+def maps_before_pooling(head, activation, name, method, targets) -> ActivationMaps:
     """Explain the last stage: the gradient of a cell is its share of the average's weight."""
     with torch.no_grad():
         logits = head(activation)

@@ -85,7 +85,7 @@ def _evidence_on_dies(
 ) -> list[dict[str, np.ndarray]]:
     """Read the map of each pattern at each die, one dict per wafer."""
     clf = denoiser.estimator_
-    patterns = np.flatnonzero(denoiser._has_pattern())
+    patterns = np.flatnonzero(denoiser.has_pattern())
     found: list[dict[str, np.ndarray]] = [{} for _ in grids]
     for rows, images in clf.batches(grids, _N_AT_ONCE):
         net = inference_net(clf.module_, images.shape[-1])

@@ -16,7 +16,7 @@ MODULES = [
     "camdenoise", "camdenoise.datasets", "camdenoise.faithfulness", "camdenoise.features",
     "camdenoise.filters", "camdenoise.io", "camdenoise.leakage", "camdenoise.learned",
     "camdenoise.lots", "camdenoise.metrics", "camdenoise.mixed_patterns", "camdenoise.plotting",
-    "camdenoise.report", "camdenoise.stream",
+    "camdenoise.onnx", "camdenoise.report", "camdenoise.similarity", "camdenoise.stream",
 ]  # fmt: skip
 
 

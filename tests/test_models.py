@@ -15,10 +15,14 @@ from safetensors.torch import save_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from camdenoise import CamDenoiser, WaferClassifier, __version__, load_model, save_model
 from camdenoise._models import checksum
 from camdenoise.datasets import make_wafer_maps
+from camdenoise.features import WaferFeatures
 
 
 @pytest.fixture
@@ -312,3 +316,34 @@ def test_a_changed_record_is_refused(change, denoiser_file, tmp_path):
     changed = with_metadata(denoiser_file, tmp_path / "changed", denoiser=json.dumps(record))
     with pytest.raises(ValueError, match="is no model that camdenoise saved"):
         load_model(changed)
+
+
+def test_a_pickle_has_the_net_as_its_weights(classifier, wafers):
+    state = classifier.__getstate__()
+    assert isinstance(state["weights_"], bytes) and not {"net_", "module_"} & set(state)
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(
+        again.predict_proba(wafers.maps[:9]), classifier.predict_proba(wafers.maps[:9])
+    )
+    assert not again.module_.training and again.history_ == classifier.history_
+    assert pickle.loads(pickle.dumps(WaferClassifier(width=3))).width == 3
+
+
+def test_a_pipeline_goes_through_skops_without_pickle(classifier, wafers, tmp_path):
+    io = pytest.importorskip("skops.io", reason="the extra skops is not installed")
+    pipeline = make_pipeline(
+        CamDenoiser(FrozenEstimator(classifier)),
+        WaferFeatures(),
+        StandardScaler(),
+        LogisticRegression(),
+    )
+    pipeline.fit(wafers.maps, wafers.target)
+    io.dump(pipeline, tmp_path / "pipeline.skops")
+    found = io.get_untrusted_types(file=tmp_path / "pipeline.skops")
+    assert found and all(name.startswith(("camdenoise.", "sklearn.")) for name in found), found
+    with pytest.raises(Exception, match="camdenoise"):
+        io.load(tmp_path / "pipeline.skops")
+    again = io.load(tmp_path / "pipeline.skops", trusted=found)
+    np.testing.assert_array_equal(
+        again.predict_proba(wafers.maps), pipeline.predict_proba(wafers.maps)
+    )

@@ -35,6 +35,7 @@ from camdenoise.filters import (
     MedianFilter,
     NeighborCountFilter,
 )
+from camdenoise.similarity import WaferEmbedding
 
 FAST = TINY | {"max_epochs": 2}
 
@@ -55,6 +56,10 @@ class NumberDenoiser(NumbersAsMaps, CamDenoiser):
 
 class NumberFeatures(NumbersAsMaps, WaferFeatures):
     """A WaferFeatures that reads the checks' arbitrary numbers as die codes."""
+
+
+class NumberEmbedding(NumbersAsMaps, WaferEmbedding):
+    """A WaferEmbedding that reads the checks' arbitrary numbers as die codes."""
 
 
 def number_filter(kind):
@@ -94,6 +99,7 @@ EXPECTED_FAILURES = {
         # Component by component it would keep nearly all of the checks' short rows.
         NumberDenoiser(NumberClassifier(**FAST), cv=2, refine=None, threshold=0.9),
         NumberFeatures(),
+        NumberEmbedding(),
         *(made(**SMALL.get(kind, {})) for kind, made in NUMBER_FILTERS.items()),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),

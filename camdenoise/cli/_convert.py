@@ -68,7 +68,11 @@ def _from_pickle(source: Path, out: Path, quiet: bool) -> int:
 
 
 def _counted(batches: Iterable, bar) -> Iterator:
+    from camdenoise.stream import wafers_of
+
     for batch in batches:
+        # A row that is no wafer may stay; columns that hold none may not.
+        wafers_of(batch)
         yield batch
         bar.update(batch.num_rows)
 

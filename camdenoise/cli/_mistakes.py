@@ -30,6 +30,7 @@ def mistakes_told(if_stopped: str = "") -> Iterator[None]:
         click.echo(f"\nStopped. {if_stopped}".rstrip(), err=True)
         sys.exit(130)
     except (OSError, ValueError) as error:
-        raise Mistake(f"{error} {if_stopped}".rstrip()) from error
+        # Some libraries break their messages into lines.
+        raise Mistake(" ".join(f"{error} {if_stopped}".split())) from error
     except MemoryError as error:
         raise Mistake(f"not enough memory. {if_stopped}".rstrip()) from error

@@ -130,7 +130,10 @@ def _of_dies(path, tables: Iterable[pd.DataFrame], batch_rows: int, options: dic
         by = [name for name in ("lot", "wafer") if name in table]
         if not by:
             raise WaferFileError(path, "no column lot or wafer tells its wafers apart.")
-        wafers = from_die_table(table, by=by, **options)
+        try:
+            wafers = from_die_table(table, by=by, **options)
+        except ValueError as error:
+            raise WaferFileError(path, str(error)) from error
         # They are counted again, among the results.
         keys = wafers.frame.drop(columns=RESULTS.names, errors="ignore")
         yield from _in_batches(wafers.maps, keys, batch_rows)

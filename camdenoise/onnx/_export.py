@@ -1,0 +1,189 @@
+"""A classifier and its saliency as one ONNX graph."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any, cast
+
+import numpy as np
+import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from camdenoise import __version__
+from camdenoise._classifier import WaferClassifier
+from camdenoise._denoiser import EVIDENCE, CamDenoiser
+from camdenoise._encoding import encode_dies, shown_sizes
+from camdenoise._files import write_whole
+from camdenoise._maps import check_wafer_map
+from camdenoise.onnx._wafer_graph import wafer_graph
+
+FORMAT = "camdenoise.WaferGraph/1"
+_NEEDED = ("onnx", "onnxscript")
+
+
+def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -> None:
+    """Write a fitted model as one ONNX graph: wafer maps in, probabilities and saliency out.
+
+    The graph takes wafers of one die grid at a time: ``maps`` (uint8, n x height x width, codes 0,
+    1, 2) and, for the size that such wafers are shown at, ``rows`` and ``columns``, which
+    `graph_inputs` computes. It gives ``probabilities`` (float32, n x n_classes, calibrated) and
+    ``saliency`` (float32, n x height x width): for evidence maps the probability that the die,
+    were it to fail, belongs to a pattern; for CAMs of the last layer a share of the wafer's
+    largest. With evidence maps it gives ``claim`` as well (float32, n): a pattern is claimed where
+    this reaches ``min_claim`` of the metadata.
+
+    Parameters
+    ----------
+    model : CamDenoiser or WaferClassifier
+        A fitted one. A classifier is explained by its evidence maps if its net has them, else by
+        Grad-CAM at its last layer.
+    path : path-like
+        Written whole or not at all. Classes, sizes and thresholds are in the file's metadata, as
+        JSON by name.
+
+    Raises
+    ------
+    ImportError
+        Without the extra ``onnx``.
+    ValueError
+        For a saliency that needs a gradient: other target layers than the last, or a head that is
+        more than a mean and a linear layer. Also for symmetric predictions.
+    TypeError
+        For a model of another kind.
+
+    See Also
+    --------
+    save_model : Write a model for camdenoise itself.
+
+    Notes
+    -----
+    The graph computes in float32. camdenoise computes in bfloat16 where the CPU has it, so that
+    saliencies differ in the third digit.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from camdenoise import CamDenoiser
+    >>> from camdenoise.onnx import export_onnx
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> file = pathlib.Path(folder.name, "wm811k.onnx")
+    >>> export_onnx(CamDenoiser.from_pretrained(), file)  # doctest: +SKIP
+    >>> folder.cleanup()
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"export_onnx needs {' and '.join(missing)}: pip install 'camdenoise[onnx]'."
+        )
+    denoiser = _as_denoiser(model)
+    exported = _exported(denoiser)
+    for name, value in _metadata(denoiser).items():
+        exported.metadata_props.add(key=name, value=json.dumps(value))
+    with write_whole(path) as stream:
+        stream.write(exported.SerializeToString())
+
+
+def graph_inputs(
+    maps: Sequence[np.ndarray], input_size: int | Sequence[int], fit_to_input: str = "stretch"
+) -> dict[str, np.ndarray]:
+    """Compute what a graph takes for wafers of one die grid.
+
+    Parameters
+    ----------
+    maps : sequence of ndarray of int, shape (height, width)
+        Wafer maps, all of the same shape.
+    input_size, fit_to_input
+        As in the file's metadata.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``maps``, uint8 (n, height, width); ``rows`` and ``columns``, int64 (size,): which die row
+        each pixel row of the net's input shows, which die column each pixel column; -1 where
+        padded.
+
+    Raises
+    ------
+    WaferMapError
+        For a map that cannot be read.
+    ValueError
+        For maps of different shapes, or none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.onnx import graph_inputs
+    >>> graph_inputs([np.array([[1, 2, 1, 1]] * 8)], input_size=8)["columns"].tolist()
+    [0, 0, 1, 1, 2, 2, 3, 3]
+    """
+    checked = [check_wafer_map(grid, row) for row, grid in enumerate(maps)]
+    shapes = sorted({grid.shape for grid in checked})
+    if len(shapes) != 1:
+        raise ValueError(
+            f"a graph takes wafers of one die grid at a time, got {len(shapes)}: "
+            f"{', '.join(map(str, shapes[:3])) or 'no wafer'}. Sort them by shape first."
+        )
+    (size,) = shown_sizes(shapes, input_size).tolist()
+    rows, columns = encode_dies(shapes, size, fit_to_input)[0].numpy()
+    return {"maps": np.stack(checked), "rows": rows, "columns": columns}
+
+
+def _as_denoiser(model: Any) -> CamDenoiser:
+    if isinstance(model, CamDenoiser):
+        check_is_fitted(model)
+        return model
+    if not isinstance(model, WaferClassifier):
+        raise TypeError(
+            f"export_onnx takes a CamDenoiser or a WaferClassifier, got {type(model).__name__}."
+        )
+    check_is_fitted(model)
+    net = model.module_
+    how: dict[str, Any] = {"method": "gradcam", "layers": list(net.layer_names[-1:])}
+    if net.has_evidence:
+        how = {"method": EVIDENCE}
+    return CamDenoiser(FrozenEstimator(model), **how)._take_over(None, None, np.array([]))
+
+
+def _exported(denoiser: CamDenoiser) -> Any:
+    """Trace the graph with wafers of which no length is like another."""
+    clf = denoiser.estimator_
+    size = int(np.min(clf.input_size))
+    rows, columns = encode_dies([(5, 7)], size, clf.fit_to_input)[0]
+    example = torch.ones(2, 5, 7, dtype=torch.uint8)
+    example[:, 2:4, 3] = 2
+    graph = wafer_graph(denoiser)
+    any_length = torch.export.Dim.DYNAMIC
+    pixels = torch.export.Dim("size", min=9, max=1024)
+    with warnings.catch_warnings():
+        # What torch says to its own developers.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            (example, rows, columns),
+            dynamo=True,
+            input_names=["maps", "rows", "columns"],
+            output_names=list(graph.outputs),
+            dynamic_shapes=(dict.fromkeys(range(3), any_length), {0: pixels}, {0: pixels}),
+            verbose=False,
+        )
+    return cast(Any, program).model_proto
+
+
+def _metadata(denoiser: CamDenoiser) -> dict[str, Any]:
+    clf = denoiser.estimator_
+    return {
+        "format": FORMAT,
+        "camdenoise": __version__,
+        "classes": clf.classes_.tolist(),
+        "input_size": np.atleast_1d(clf.input_size).tolist(),
+        "fit_to_input": clf.fit_to_input,
+        "method": denoiser.method_,
+        "threshold": denoiser.threshold_,
+        "min_claim": denoiser.min_claim_,
+        "min_probability": denoiser.min_probability,
+    }

@@ -1,0 +1,211 @@
+"""Wafers as vectors: where on the wafer its fails are, whatever its grid and their number."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_is_fitted
+
+from camdenoise._maps import FAIL, WaferMapInput, WaferMaps
+from camdenoise.features._wafer_plane import positions
+
+
+class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
+    """Describe where the fails of a wafer are, by a vector of length 1.
+
+    The fails are counted in cells of equal area, rings cut by sectors, and every cell shares its
+    count with those around it. So the product of two vectors is the cosine between the kernel mean
+    embeddings of two sets of dies [1]_: 1 for wafers whose fails lie alike, 0 for fails that are
+    far apart. It depends neither on the grid of dies nor on the number of fails.
+
+    Parameters
+    ----------
+    denoiser : fitted denoiser or None, default=None
+        Counts the fails that it keeps; without one, all fails.
+    n_rings : int, default=8
+        Rings of equal area.
+    n_sectors : int, default=32
+        Sectors of equal angle.
+    blur : float, default=0.15
+        How far a fail reaches, as a share of the wafer's radius: the standard deviation of the
+        Gaussian kernel.
+    any_orientation : bool, default=False
+        Take a wafer and the same wafer turned for alike: by the magnitudes of the Fourier
+        transform along each ring.
+
+    Attributes
+    ----------
+    n_features_out_ : int
+        Length of a vector.
+    n_features_in_ : int
+        Columns of `X`, only where that was a 2-D table (rows of 1 x p maps).
+
+    See Also
+    --------
+    similar_wafers : Nearest neighbours by such vectors.
+    discover_patterns : Groups of wafers by such vectors.
+
+    References
+    ----------
+    .. [1] A. Smola, A. Gretton, L. Song and B. Scholkopf, "A Hilbert Space Embedding for
+       Distributions", ALT 2007, doi:10.1007/978-3-540-75225-7_5.
+
+    Examples
+    --------
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.similarity import WaferEmbedding
+    >>> quiet = {"noise_rate": (0.0, 0.0), "random_state": 0}
+    >>> rings = make_wafer_maps(2, classes=["Edge-Ring"], **quiet).maps
+    >>> (center,) = make_wafer_maps(1, classes=["Center"], **quiet).maps
+    >>> a, b, c = WaferEmbedding().fit_transform([*rings, center])
+    >>> bool(a @ b > 0.9), bool(a @ c < 0.2)
+    (True, True)
+    """
+
+    _parameter_constraints: dict[str, list] = {
+        "denoiser": [None, HasMethods("explain")],
+        "n_rings": [Interval(Integral, 1, 64, closed="both")],
+        "n_sectors": [Interval(Integral, 1, 360, closed="both")],
+        "blur": [Interval(Real, 0, None, closed="left")],
+        "any_orientation": ["boolean"],
+    }
+
+    def __init__(self, denoiser=None, *, n_rings=8, n_sectors=32, blur=0.15, any_orientation=False):
+        self.denoiser = denoiser
+        self.n_rings = n_rings
+        self.n_sectors = n_sectors
+        self.blur = blur
+        self.any_orientation = any_orientation
+
+    def fit(self, X: WaferMaps, y: Any = None) -> WaferEmbedding:
+        """Check parameters and maps; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        WaferMapError
+            For a map that cannot be read.
+        ValueError
+            For a bad parameter.
+        """
+        self._validate_params()
+        self._read_maps(X, reset=True)
+        n_angles = self.n_sectors // 2 + 1 if self.any_orientation else self.n_sectors
+        self.n_features_out_ = self.n_rings * n_angles
+        return self
+
+    def transform(self, X: WaferMaps) -> np.ndarray:
+        """Return a vector per wafer.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_wafers, n_features_out_)
+            Of length 1; all zero for a wafer on which no fail counts.
+
+        Raises
+        ------
+        WaferMapError
+            For a map that cannot be read.
+        """
+        check_is_fitted(self)
+        maps = self._read_maps(X, reset=False)
+        if self.denoiser is None:
+            masks = [grid == FAIL for grid in maps]
+        else:
+            masks = [why.kept for why in self.denoiser.explain(maps)]
+        return self.of_masks(masks)
+
+    def of_masks(self, masks: list[np.ndarray]) -> np.ndarray:
+        """Return a vector per wafer from the dies that count.
+
+        Parameters
+        ----------
+        masks : list of ndarray of bool, shape (height, width)
+            For instance ``why.kept`` of each explanation that a denoiser gave.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_wafers, n_features_out_)
+        """
+        check_is_fitted(self)
+        shape = (len(masks), self.n_rings, self.n_sectors)
+        counts = np.zeros(shape, np.float32).reshape(len(masks), -1)
+        for row, mask in enumerate(masks):
+            cells = cell_of_die(*mask.shape, self.n_rings, self.n_sectors)[mask]
+            counts[row] = np.bincount(cells, minlength=counts.shape[1])
+        vectors = (counts @ _reach(self.n_rings, self.n_sectors, float(self.blur))).reshape(shape)
+        if self.any_orientation:
+            vectors = np.abs(np.fft.rfft(vectors, axis=2)).astype(np.float32)
+        vectors = vectors.reshape(len(masks), -1)
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors / np.where(length > 0, length, 1)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return a name per column, such as ``ring0_sector3`` or, turned, ``ring0_wave3``."""
+        check_is_fitted(self)
+        along = "wave" if self.any_orientation else "sector"
+        n_along = self.n_features_out_ // self.n_rings
+        return np.array(
+            [f"ring{ring}_{along}{k}" for ring in range(self.n_rings) for k in range(n_along)],
+            dtype=object,
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+@lru_cache(maxsize=128)
+def cell_of_die(height: int, width: int, n_rings: int, n_sectors: int) -> np.ndarray:
+    """Return the cell of each die: its ring times `n_sectors`, and its sector.
+
+    The wafer is the disc in its grid; what lies beyond, in the corners, counts to the last ring.
+    Sectors start at the right and go clockwise.
+
+    Examples
+    --------
+    >>> cell_of_die(2, 2, 1, 4).tolist()
+    [[2, 3], [1, 0]]
+    """
+    y, x = positions(height)[:, None], positions(width)[None, :]
+    ring = np.minimum((n_rings * (x**2 + y**2)).astype(np.intp), n_rings - 1)
+    turn = np.arctan2(y, x) / (2 * np.pi) % 1
+    cells = ring * n_sectors + np.minimum((n_sectors * turn).astype(np.intp), n_sectors - 1)
+    cells.flags.writeable = False
+    return cells
+
+
+@lru_cache(maxsize=8)
+def _reach(n_rings: int, n_sectors: int, blur: float) -> np.ndarray:
+    """Return how much of each cell's count each cell gets, shape (n_cells, n_cells).
+
+    Its square is the Gaussian kernel, but for a factor: so the product of two vectors is the sum of
+    the kernel over all pairs of fails.
+    """
+    if blur == 0:
+        return np.eye(n_rings * n_sectors, dtype=np.float32)
+    radius = np.sqrt((np.arange(n_rings) + 0.5) / n_rings)[:, None]
+    angle = 2 * np.pi * (np.arange(n_sectors) + 0.5) / n_sectors
+    x, y = (radius * np.cos(angle)).ravel(), (radius * np.sin(angle)).ravel()
+    squares = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
+    return np.exp(-squares / blur**2).astype(np.float32)

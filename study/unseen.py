@@ -1,0 +1,151 @@
+"""What the bundled recipe says of wafers that it was never told of.
+
+    python -m study.unseen --model FOLDER/without-fold-0.safetensors --data DATA.npz
+
+Lots of the fold that the model was not trained on, as `study.train_bundled` leaves it. Half of them
+calibrate when a pattern is claimed, the other half is asked, and the other way round. Patterns that
+WM-811K has no name for are put on wafers labelled `none`: half wafers, stripes, checkerboards and
+reticle grids (every fourth die of every fourth row fails). Other fabs' grids: the same wafers cut
+to fewer dies, and stretched.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from camdenoise import CamDenoiser, load_model
+from camdenoise._maps import FAIL, PASS
+from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps
+from camdenoise.metrics import bootstrap_interval
+from study.calibration import Half, halves
+from study.held_out import calibrated
+
+FALSE_ALARMS, N_WAFERS = 0.04, 300
+Where = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+
+
+def half_wafer(y: np.ndarray, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """All dies on one side of a line through the middle."""
+    angle = rng.uniform(0, 2 * np.pi)
+    height, width = y.max() + 1, x.max() + 1
+    return (y / height - 0.5) * np.sin(angle) + (x / width - 0.5) * np.cos(angle) > 0
+
+
+def stripes(y: np.ndarray, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Every fourth row of dies."""
+    return y % 4 == rng.integers(4)
+
+
+def checkerboard(y: np.ndarray, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Every other die."""
+    return (y + x) % 2 == rng.integers(2)
+
+
+def reticle_grid(y: np.ndarray, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One die of each exposure of four by four."""
+    return (y % 4 == rng.integers(4)) & (x % 4 == rng.integers(4))
+
+
+UNSEEN: dict[str, Where] = {
+    "half wafer": half_wafer,
+    "stripes": stripes,
+    "checkerboard": checkerboard,
+    "reticle grid": reticle_grid,
+}
+
+
+def with_pattern(grid: np.ndarray, where: Where, rng: np.random.Generator) -> np.ndarray:
+    """Put a pattern on a wafer; nine of ten of its dies fail."""
+    y, x = np.indices(grid.shape)
+    planted = where(y, x, rng) & (grid == PASS) & (rng.random(grid.shape) < 0.9)
+    return np.where(planted, FAIL, grid).astype(np.uint8)
+
+
+def regrid(grid: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Show a wafer on another grid of dies: every new die is as the old one at its centre."""
+    rows, columns = (
+        ((np.arange(n) + 0.5) * side / n).astype(int)
+        for n, side in zip((height, width), grid.shape, strict=True)
+    )
+    return grid[np.ix_(rows, columns)]
+
+
+def asked(half: Half, rng: np.random.Generator) -> dict[str, list[np.ndarray]]:
+    """Draw and build the wafers of each kind."""
+    none = half.labelled("none")
+    drawn = [none[row] for row in rng.permutation(len(none))[:N_WAFERS]]
+    kinds = {
+        "none": drawn,
+        "none, three quarters of the rows": [
+            regrid(g, max(1, 3 * g.shape[0] // 4), g.shape[1]) for g in drawn
+        ],
+        "none, three quarters of the columns": [
+            regrid(g, g.shape[0], max(1, 3 * g.shape[1] // 4)) for g in drawn
+        ],
+        "Random": half.labelled("Random"),
+        "Near-full": half.labelled("Near-full"),
+    }
+    for name, where in UNSEEN.items():
+        kinds[name] = [with_pattern(grid, where, rng) for grid in drawn]
+    return kinds
+
+
+def answers(denoiser: CamDenoiser, maps: list[np.ndarray]) -> pd.DataFrame:
+    """Tell for each wafer what is claimed."""
+    found = denoiser.explain(maps)
+    return pd.DataFrame(
+        {
+            "claimed": [why.label in PATTERN_CLASSES for why in found],
+            "abstained": [why.abstained for why in found],
+            "label": [why.label for why in found],
+            "probability": [why.probability for why in found],
+            "kept": [int(why.kept.sum()) for why in found],
+            "fails": [int((grid == FAIL).sum()) for grid in maps],
+        }
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--fold", type=int, default=0)
+    options = parser.parse_args(arguments)
+    clf, data = load_model(options.model), load_wafer_maps(options.data)
+    first, second = halves(data, options.fold)
+    rng = np.random.default_rng(0)
+    found = []
+    for one, other in ((first, second), (second, first)):
+        denoiser = calibrated(clf, one, FALSE_ALARMS)
+        for kind, maps in asked(other, rng).items():
+            if maps:
+                found.append(answers(denoiser, maps).assign(kind=kind))
+    table = pd.concat(found, ignore_index=True)
+    rows = []
+    for kind, wafers in table.groupby("kind", sort=False):
+        low, high = bootstrap_interval(wafers["claimed"], random_state=0)
+        most = wafers["label"].value_counts()
+        rows.append(
+            {
+                "kind": kind,
+                "wafers": len(wafers),
+                "claimed": wafers["claimed"].mean(),
+                "low": low,
+                "high": high,
+                "abstained": wafers["abstained"].mean(),
+                "median probability": wafers["probability"].median(),
+                "fails kept": wafers["kept"].sum() / wafers["fails"].sum(),
+                "most often": f"{most.index[0]} ({most.iloc[0] / len(wafers):.0%})",
+            }
+        )
+    print(pd.DataFrame(rows).round(3).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
