@@ -244,7 +244,8 @@ class EvidenceHead(nn.Module):
         with torch.no_grad():
             self.evidence.bias.fill_(-2.0)  # type: ignore[union-attr]
             self.weigh.bias.zero_()
-            self.weigh.weight[:, :n_classes] = torch.eye(n_classes)
+            # Not by `torch.eye`, which on the device "meta" takes two seconds of imports.
+            self.weigh.weight[:, :n_classes].zero_().fill_diagonal_(1)
 
     def score(self, evidence: torch.Tensor, x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
         """Return the logits, shape (batch, n_classes)."""

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from sklearn.cluster import HDBSCAN
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array
 
 from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
 from camdenoise._unit_wafer import unit_wafer_mean
@@ -18,6 +17,8 @@ from camdenoise.similarity._embedding import WaferEmbedding
 
 # Share of the wafers in each resample.
 _SHARE = 0.8
+# A wafer whose vector is within this of that of an evenly covered one has no place of its own.
+_NOTHING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def discover_patterns(
 ) -> list[ProposedPattern]:
     """Find groups among wafers that no class fits, and propose each as a pattern.
 
-    Wafers are clustered by their vectors with HDBSCAN [1]_, which leaves those aside that have no
-    company, and each cluster is sought again in resamples of the wafers.
+    Wafers are clustered with HDBSCAN [1]_ by how their vectors differ from that of a wafer whose
+    fails are everywhere. It leaves those aside that have no company. Each cluster is sought again
+    in resamples of the wafers.
 
     Parameters
     ----------
@@ -107,8 +109,8 @@ def discover_patterns(
     >>> from camdenoise.similarity import discover_patterns
     >>> wafers = make_wafer_maps(40, classes=["Center", "Edge-Ring"], random_state=0)
     >>> found = discover_patterns(wafers.maps, random_state=0)
-    >>> [len(set(wafers.target[pattern.members])) for pattern in found]
-    [1, 1]
+    >>> [(pattern.n_wafers, str(wafers.target[pattern.members[0]])) for pattern in found]
+    [(21, 'Edge-Ring'), (18, 'Center')]
     """
     if min_wafers < 2 or n_resamples < 1:
         raise ValueError(
@@ -118,7 +120,7 @@ def discover_patterns(
     grids = check_wafer_maps(maps)
     embedding = (embedding or WaferEmbedding()).fit(grids)
     counted = _counted(grids, embedding, masks)
-    vectors = check_array(embedding.of_masks(counted), dtype=np.float64)
+    vectors = _without_what_is_everywhere(embedding, counted)
     rows = np.flatnonzero(vectors.any(axis=1))
     if len(rows) < 2 * min_wafers:
         # HDBSCAN finds no group that is all.
@@ -135,6 +137,19 @@ def discover_patterns(
             )
             proposed.append(ProposedPattern(members, float(stability), mean_map))
     return sorted(proposed, key=lambda pattern: -pattern.n_wafers)
+
+
+def _without_what_is_everywhere(embedding: WaferEmbedding, counted) -> np.ndarray:
+    """Return vectors of length 1 from which the direction of an evenly covered wafer is taken.
+
+    All wafers with scattered fails look alike by that direction; by what is left, they do not.
+    """
+    y, x = np.mgrid[-1:1:101j, -1:1:101j]
+    (everywhere,) = embedding.of_masks([y**2 + x**2 < 1])
+    vectors = embedding.of_masks(counted).astype(np.float64)
+    vectors -= np.outer(vectors @ everywhere, everywhere)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(length > _NOTHING, vectors / np.maximum(length, _NOTHING), 0)
 
 
 def _counted(grids, embedding: WaferEmbedding, masks) -> list[np.ndarray]:
