@@ -55,7 +55,8 @@ from camdenoise.datasets._patterns import PATTERN_CLASSES
 from camdenoise.datasets._supply import BACKGROUND
 
 #: Classes whose wafers have no pattern in one place.
-NO_PATTERN_CLASSES = (BACKGROUND, "Random", "Near-full")
+EVERYWHERE = ("Random", "Near-full")
+NO_PATTERN_CLASSES = (BACKGROUND, *EVERYWHERE)
 # Sides of the default classifier's input: one for most wafers, one for those of many dies.
 _SIZES = (48, 96)
 # Quantiles and temperatures of this many wafers are near enough.
@@ -140,9 +141,10 @@ class CamDenoiser(BaseDenoiser):
         Below this probability of the explained class the denoiser abstains.
     min_pattern_probability : "auto" or float, default="auto"
         With ``method="evidence"``: below this probability of all patterns together the wafer has
-        none. "auto" asks for more: that the odds of a pattern times the expected number of its
-        fails is as high as `false_alarm_rate` wants it, where `fit` is given wafers labelled
-        `none`; else it is 0.5. CAM methods explain the likeliest class.
+        none. "auto" asks for more, where `fit` is given wafers labelled `none`: that the odds of a
+        pattern times the expected number of its fails is as high as `false_alarm_rate` wants it,
+        and that a pattern is likelier than Random or Near-full; else it is 0.5. CAM methods explain
+        the likeliest class.
     false_alarm_rate : float between 0 and 1, default=0.05
         Share of the wafers labelled `none` on which a pattern may be claimed. Measured on those
         that `fit` calibrates on; where it calibrates on none, on those it trained on, and then the
@@ -668,7 +670,7 @@ class CamDenoiser(BaseDenoiser):
         on_dies = mean_on_dies(saliency.cpu().numpy(), [grid.shape for grid in maps], fit)
         of_patterns = probabilities[:, self.has_pattern()].sum(axis=1)
         claims = list(map(strength_of_claim, maps, on_dies, of_patterns))
-        claimed = self._is_claimed(of_patterns, np.array(claims))
+        claimed = self._is_claimed(probabilities, np.array(claims))
         chosen = self._likeliest(probabilities, claimed) if codes is None else codes
         return list(map(Reading, on_dies, chosen, probabilities, claims))
 
@@ -700,12 +702,16 @@ class CamDenoiser(BaseDenoiser):
         """Tell for each class whether its wafers have a pattern in one place."""
         return np.array([label not in NO_PATTERN_CLASSES for label in self.classes_.tolist()])
 
-    def _is_claimed(self, of_patterns: np.ndarray, claims: np.ndarray) -> np.ndarray:
+    def _is_claimed(self, probabilities: np.ndarray, claims: np.ndarray) -> np.ndarray:
         """Tell whether a pattern is claimed, by the strengths or by the probabilities of claims."""
-        if getattr(self, "min_claim_", None) is not None:
-            return claims >= self.min_claim_
-        least = self.min_pattern_probability
-        return of_patterns >= (0.5 if least == "auto" else least)
+        of_patterns = probabilities[:, self.has_pattern()].sum(axis=1)
+        if getattr(self, "min_claim_", None) is None:
+            least = self.min_pattern_probability
+            return of_patterns >= (0.5 if least == "auto" else least)
+        # Many fails make a strong claim, also where they are everywhere.
+        everywhere = np.array([label in EVERYWHERE for label in self.classes_.tolist()])
+        is_likelier = of_patterns >= probabilities[:, everywhere].sum(axis=1)
+        return (claims >= self.min_claim_) & is_likelier
 
     def _likeliest(self, probabilities: np.ndarray, claimed: np.ndarray) -> np.ndarray:
         """Choose the likeliest pattern where one is claimed, else the likeliest other class."""

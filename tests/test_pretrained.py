@@ -76,3 +76,4 @@ def test_on_real_wafers_it_beats_doing_nothing(data_folder):
     labels = np.array([why.label for why in denoiser.explain(wafers.maps)])
     assert (labels == wafers.target)[has_pattern].mean() > 0.85
     assert np.isin(labels[wafers.target == "none"], PATTERN_CLASSES).mean() < 0.2
+    assert np.isin(labels[wafers.target == "Random"], PATTERN_CLASSES).mean() < 0.05

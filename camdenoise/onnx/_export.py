@@ -35,7 +35,8 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
     ``saliency`` (float32, n x height x width): for evidence maps the probability that the die,
     were it to fail, belongs to a pattern; for CAMs of the last layer a share of the wafer's
     largest. With evidence maps it gives ``claim`` as well (float32, n): a pattern is claimed where
-    this reaches ``min_claim`` of the metadata.
+    this reaches ``min_claim`` of the metadata, and the patterns together are likelier than Random
+    and Near-full.
 
     Parameters
     ----------
