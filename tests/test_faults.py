@@ -283,17 +283,20 @@ def test_an_input_that_breaks_off_leaves_whole_parts(file, tmp_path):
     assert summary.wafers == 1200 and summary.parts_before == len(parts)
 
 
-def test_ctrl_c_twice_stops_at_once_and_leaves_whole_parts(file, tmp_path):
+@pytest.mark.parametrize("pause", [0.001, 0.05, 0.5])
+def test_ctrl_c_twice_stops_at_once_and_leaves_whole_parts(pause, file, tmp_path):
     out = tmp_path / "out"
     process = start("camdenoise", "denoise", file, out, "--part-rows", "25", "-q")
     deadline = time.monotonic() + 120
     while not list(out.glob("part-*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
-    time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(pause)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=30)
-    assert process.returncode in (130, -signal.SIGINT, 1)
+    # Ended by the signal itself is 130, too, to a shell.
+    assert process.returncode in (130, -signal.SIGINT)
     assert all(len(table) == 25 for table in tables_in(out).values())
     assert told("denoise", file, out, "--part-rows", 25, "-q", "--resume").exit_code == 0
     assert sum(map(len, tables_in(out).values())) == 1200

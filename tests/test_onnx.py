@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from conftest import TINY
 from sklearn.frozen import FrozenEstimator
 
@@ -14,6 +15,14 @@ from camdenoise.onnx import export_onnx, graph_inputs
 pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
+
+
+def exports_here():
+    """Tell whether this torch is one that is known to export; 2.6 is known not to."""
+    return tuple(map(int, torch.__version__.split("+")[0].split(".")[:2])) >= (2, 7)
+
+
+needs_later_torch = pytest.mark.skipif(not exports_here(), reason="torch 2.6 cannot export")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +50,7 @@ def bundled_graph(bundled, tmp_path_factory):
     return opened(bundled, tmp_path_factory.mktemp("onnx"))
 
 
+@needs_later_torch
 @pytest.mark.parametrize("shape", [(26, 26), (53, 39), (64, 71), (120, 101), (1, 9)])
 def test_the_bundled_model_says_the_same_for_any_grid(shape, bundled, bundled_graph):
     session, about = bundled_graph
@@ -76,6 +86,7 @@ def resized(wafer, shape):
     return wafer[np.ix_(rows, columns)]
 
 
+@needs_later_torch
 def test_metadata_names_what_a_program_needs(bundled, bundled_graph):
     _, about = bundled_graph
     assert about["format"] == "camdenoise.WaferGraph/1"
@@ -84,6 +95,7 @@ def test_metadata_names_what_a_program_needs(bundled, bundled_graph):
     assert about["min_claim"] == bundled.min_claim_ and about["method"] == "evidence"
 
 
+@needs_later_torch
 @pytest.mark.parametrize("fit_to_input", ["stretch", "pad"])
 def test_a_classifier_is_explained_at_its_last_layer(fit_to_input, wafers, tmp_path):
     options = TINY | {"fit_to_input": fit_to_input, "max_epochs": 1}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,7 +28,8 @@ def mistakes_told(if_stopped: str = "") -> Iterator[None]:
         What is left of the work when it ends early, and how to go on.
     """
     try:
-        yield
+        with _ended_by_a_second_ctrl_c():
+            yield
     except KeyboardInterrupt:
         click.echo(f"\nStopped. {if_stopped}".rstrip(), err=True)
         sys.exit(130)
@@ -34,3 +38,28 @@ def mistakes_told(if_stopped: str = "") -> Iterator[None]:
         raise Mistake(" ".join(f"{error} {if_stopped}".split())) from error
     except MemoryError as error:
         raise Mistake(f"not enough memory. {if_stopped}".rstrip()) from error
+
+
+@contextmanager
+def _ended_by_a_second_ctrl_c() -> Iterator[None]:
+    """Let a second Ctrl-C end the process at once; files are whole or absent at any moment.
+
+    Raised while Python takes down the threads that the first one stopped, it would abort.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    if not ours or before is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(number, frame):
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        # After a first Ctrl-C the process is about to end, and a second stays what it is.
+        if signal.getsignal(signal.SIGINT) is stop:
+            signal.signal(signal.SIGINT, before)

@@ -56,6 +56,8 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
         more than a mean and a linear layer. Also for symmetric predictions.
     TypeError
         For a model of another kind.
+    RuntimeError
+        Where torch cannot do it: 2.6 cannot, 2.14 can.
 
     See Also
     --------
@@ -160,18 +162,24 @@ def _exported(denoiser: CamDenoiser) -> Any:
     graph = wafer_graph(denoiser)
     any_length = torch.export.Dim.DYNAMIC
     pixels = torch.export.Dim("size", min=9, max=1024)
-    with warnings.catch_warnings():
-        # What torch says to its own developers.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            graph,
-            (example, rows, columns),
-            dynamo=True,
-            input_names=["maps", "rows", "columns"],
-            output_names=list(graph.outputs),
-            dynamic_shapes=(dict.fromkeys(range(3), any_length), {0: pixels}, {0: pixels}),
-            verbose=False,
-        )
+    try:
+        with warnings.catch_warnings():
+            # What torch says to its own developers.
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                graph,
+                (example, rows, columns),
+                dynamo=True,
+                input_names=["maps", "rows", "columns"],
+                output_names=list(graph.outputs),
+                dynamic_shapes=(dict.fromkeys(range(3), any_length), {0: pixels}, {0: pixels}),
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise RuntimeError(
+            f"torch {torch.__version__} cannot write this net as ONNX; 2.14 can. Install a later "
+            f"torch, or use another timm model."
+        ) from error
     return cast(Any, program).model_proto
 
 
