@@ -44,7 +44,7 @@ def mistakes_told(if_stopped: str = "") -> Iterator[None]:
 def _ended_by_a_second_ctrl_c() -> Iterator[None]:
     """Let a second Ctrl-C end the process at once; files are whole or absent at any moment.
 
-    Raised while Python takes down the threads that the first one stopped, it would abort.
+    As a second KeyboardInterrupt, while Python takes down its threads, it aborted the process.
     """
     ours = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT)
