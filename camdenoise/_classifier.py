@@ -606,10 +606,10 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         """Return the logits of each wafer, averaged over its symmetries if that is asked for."""
         turns = range(N_SYMMETRIES) if self.symmetric_prediction else (0,)
         found = np.empty((len(maps), len(self.classes_)))
+        net = inference_net(self.module_, int(np.max(self.input_size)))
+        device = next(net.parameters()).device
         # In larger batches the feature maps leave the processor's cache.
         for rows, codes in self.batches(maps, 64):
-            net = inference_net(self.module_, codes.shape[-1])
-            device = next(net.parameters()).device
             views = (input_planes(symmetry(codes, turn)).to(device) for turn in turns)
             logits = [class_logits(net, view, self.precision).double().cpu() for view in views]
             found[rows] = torch.stack(logits).mean(0)

@@ -54,7 +54,8 @@ from camdenoise.cam import (
 from camdenoise.datasets._patterns import PATTERN_CLASSES
 from camdenoise.datasets._supply import BACKGROUND
 
-#: Classes whose wafers have no pattern in one place.
+#: Classes whose wafers fail all over; with the one without a pattern, those that have none in one
+#: place.
 EVERYWHERE = ("Random", "Near-full")
 NO_PATTERN_CLASSES = (BACKGROUND, *EVERYWHERE)
 # Sides of the default classifier's input: one for most wafers, one for those of many dies.
@@ -770,6 +771,19 @@ class CamDenoiser(BaseDenoiser):
         if not (fails & keep & (saliency > 0)).any():
             return abstain(grid, saliency, **about)
         return explain_by(grid, keep, saliency, **about)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what is pickled, or written by skops, which knows no DataFrame."""
+        state = dict(super().__getstate__())
+        if (table := state.get("calibration_")) is not None:
+            state["calibration_"] = table.to_dict("list")
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make a DataFrame again."""
+        super().__setstate__(state)
+        if getattr(self, "calibration_", None) is not None:
+            self.calibration_ = pd.DataFrame(self.calibration_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -87,8 +87,8 @@ def _evidence_on_dies(
     clf = denoiser.estimator_
     patterns = np.flatnonzero(denoiser.has_pattern())
     found: list[dict[str, np.ndarray]] = [{} for _ in grids]
+    net = inference_net(clf.module_, int(np.max(clf.input_size)))
     for rows, images in clf.batches(grids, _N_AT_ONCE):
-        net = inference_net(clf.module_, images.shape[-1])
         planes = input_planes(images).to(next(net.parameters()).device)
         evidence = evidence_maps(net, planes, precision=denoiser.precision).evidence
         shapes = [grids[row].shape for row in rows]

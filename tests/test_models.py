@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import TINY
@@ -23,6 +24,7 @@ from camdenoise import CamDenoiser, WaferClassifier, __version__, load_model, sa
 from camdenoise._models import checksum
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.features import WaferFeatures
+from camdenoise.similarity import WaferEmbedding
 
 
 @pytest.fixture
@@ -347,3 +349,18 @@ def test_a_pipeline_goes_through_skops_without_pickle(classifier, wafers, tmp_pa
     np.testing.assert_array_equal(
         again.predict_proba(wafers.maps), pipeline.predict_proba(wafers.maps)
     )
+
+
+def test_the_bundled_denoiser_goes_through_skops_with_its_calibration(tmp_path):
+    io = pytest.importorskip("skops.io", reason="the extra skops is not installed")
+    denoiser, maps = CamDenoiser.from_pretrained(), make_wafer_maps(6, random_state=0).maps
+    pipeline = make_pipeline(FrozenEstimator(denoiser), WaferEmbedding()).fit(maps)
+    io.dump(pipeline, tmp_path / "pipeline.skops")
+    found = io.get_untrusted_types(file=tmp_path / "pipeline.skops")
+    assert all(name.startswith(("camdenoise.", "sklearn.", "numpy.")) for name in found), found
+    again = io.load(tmp_path / "pipeline.skops", trusted=found)
+    np.testing.assert_array_equal(again.transform(maps), pipeline.transform(maps))
+    loaded = again[0].estimator
+    pd.testing.assert_frame_equal(loaded.calibration_, denoiser.calibration_)
+    assert loaded.platt_ == denoiser.platt_ and loaded.min_claim_ == denoiser.min_claim_
+    assert loaded.platt_(np.array([0.5])) == denoiser.platt_(np.array([0.5]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from sklearn.cluster import HDBSCAN
 from sklearn.utils import check_random_state
 
-from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
+from camdenoise._maps import WaferMaps, check_wafer_maps
 from camdenoise._unit_wafer import unit_wafer_mean
 from camdenoise.similarity._embedding import WaferEmbedding
 
@@ -118,7 +119,7 @@ def discover_patterns(
             f"{n_resamples}."
         )
     grids = check_wafer_maps(maps)
-    embedding = (embedding or WaferEmbedding()).fit(grids)
+    embedding = copy(embedding or WaferEmbedding()).fit(grids)
     counted = _counted(grids, embedding, masks)
     vectors = _without_what_is_everywhere(embedding, counted)
     rows = np.flatnonzero(vectors.any(axis=1))
@@ -153,10 +154,8 @@ def _without_what_is_everywhere(embedding: WaferEmbedding, counted) -> np.ndarra
 
 
 def _counted(grids, embedding: WaferEmbedding, masks) -> list[np.ndarray]:
-    if masks is None and embedding.denoiser is None:
-        return [grid == FAIL for grid in grids]
     if masks is None:
-        return [why.kept for why in embedding.denoiser.explain(grids)]
+        return embedding.masks(grids)
     counted = [np.asarray(mask, bool) for mask in masks]
     if [mask.shape for mask in counted] != [grid.shape for grid in grids]:
         raise ValueError("masks must have one array per wafer, each of its map's shape.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
@@ -26,7 +27,8 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     denoiser : fitted denoiser or None, default=None
-        Counts the fails that it keeps; without one, all fails.
+        Counts the fails that it keeps; without one, all fails. In a ``FrozenEstimator`` it stays
+        fitted where this is cloned.
     n_rings : int, default=8
         Rings of equal area.
     n_sectors : int, default=32
@@ -127,12 +129,23 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
             For a map that cannot be read.
         """
         check_is_fitted(self)
-        maps = self._read_maps(X, reset=False)
+        return self.of_masks(self.masks(self._read_maps(X, reset=False)))
+
+    def masks(self, maps: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the dies that count on each wafer: fails, or those that the denoiser keeps.
+
+        Parameters
+        ----------
+        maps : sequence of ndarray of uint8, shape (height, width)
+            Checked wafer maps.
+
+        Returns
+        -------
+        list of ndarray of bool, shape (height, width)
+        """
         if self.denoiser is None:
-            masks = [grid == FAIL for grid in maps]
-        else:
-            masks = [why.kept for why in self.denoiser.explain(maps)]
-        return self.of_masks(masks)
+            return [grid == FAIL for grid in maps]
+        return [why.kept for why in self.denoiser.explain(maps)]
 
     def of_masks(self, masks: list[np.ndarray]) -> np.ndarray:
         """Return a vector per wafer from the dies that count.
