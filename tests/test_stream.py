@@ -250,6 +250,29 @@ def test_files_are_told_by_their_content(kind, tmp_path):
     assert pa.Table.from_batches(by_filter(open_source(file).batches)).num_rows == 9
 
 
+def noise(n_wafers):
+    codes = np.random.default_rng(0).integers(0, 256, (n_wafers, 64, 64), np.uint8)
+    return wafer_batch(list(codes)), codes.nbytes
+
+
+def peak_while_reading(path, batches_of):
+    """Bytes that Arrow held at most, whoever else in this process uses it."""
+    before, peak = pa.total_allocated_bytes(), 0
+    for _ in batches_of(path):
+        peak = max(peak, pa.total_allocated_bytes() - before)
+    return peak
+
+
+@pytest.mark.parametrize("group_rows", [64, 10_000], ids=["many row groups", "one row group"])
+def test_memory_does_not_grow_with_the_file(group_rows, tmp_path):
+    batch, n_bytes = noise(8000)
+    with pq.ParquetWriter(tmp_path / "w", batch.schema) as writer:
+        writer.write_batch(batch, group_rows)
+    del batch
+    peak = peak_while_reading(tmp_path / "w", lambda path: open_source(path, batch_rows=64).batches)
+    assert peak < n_bytes / 2
+
+
 def test_fab_files_are_read(data_folder):
     maps, keys = wafers_in(open_source(data_folder / "formats" / "g85_1101.xml"))
     assert len(maps) == len(keys) == 1 and (maps[0] == 2).any()

@@ -75,10 +75,11 @@ def _pieces(source: Any, columns: Sequence[str] | None) -> Iterable[Any]:
 
 def _parquet_batches(path: str | os.PathLike, columns: Sequence[str] | None) -> Iterator[Any]:
     import pyarrow as pa
-    from pyarrow import parquet
+
+    from camdenoise.io._parquet import open_to_stream
 
     try:
-        with open(path, "rb") as stream, parquet.ParquetFile(stream) as file:
+        with open(path, "rb") as stream, open_to_stream(stream) as file:
             absent = sorted(set(columns or ()) - set(file.schema_arrow.names))
             if absent:
                 raise ValueError(f"{path} has no column {absent}; it has {file.schema_arrow.names}")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from camdenoise.io._die_table import from_die_table
 from camdenoise.io._lots import iter_lots
+from camdenoise.io._parquet import open_to_stream
 from camdenoise.io._read import read_wafers
 from camdenoise.io._source import WaferFileError, read_head
 from camdenoise.stream._batches import CELLS, wafer_batch
@@ -93,7 +93,7 @@ def open_source(
 
 def _parquet(path, batch_rows: int, dies: dict[str, Any]) -> WaferSource:
     try:
-        file = pq.ParquetFile(path)
+        file = open_to_stream(path)
     except (OSError, pa.ArrowException) as error:
         raise WaferFileError(path, f"this Parquet file cannot be read ({error}).") from error
     names = file.schema_arrow.names
