@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, logit, softmax
-from sklearn.linear_model import LogisticRegression
 
 # Beyond these a temperature tells of too few wafers.
 _LOWEST, _HIGHEST = 0.05, 20.0
@@ -119,6 +118,9 @@ def fit_platt(probability: np.ndarray, truth: np.ndarray) -> PlattScaling | None
         None where there is nothing to tell apart, or a higher probability makes the truth no
         likelier.
     """
+    # A sixth of a second to import, which those who only denoise need not wait for.
+    from sklearn.linear_model import LogisticRegression
+
     if truth.all() or not truth.any():
         return None
     model = LogisticRegression().fit(_log_odds(probability)[:, np.newaxis], truth)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from camdenoise.cli._memory import without_garbage_collection
 from camdenoise.cli._mistakes import Mistake, mistakes_told
 from camdenoise.cli._sources import open_wafers, with_source_options
 
@@ -43,7 +44,7 @@ def report(source: Path, out: Path, **options: Any) -> None:
     is replaced once the new one is complete. The last line on standard output is a summary in JSON.
     """
     start = time.perf_counter()
-    with mistakes_told():
+    with mistakes_told(), without_garbage_collection():
         n_wafers = _write(source, out, options)
     seconds = round(time.perf_counter() - start, 2)
     click.echo(json.dumps({"wafers": n_wafers, "seconds": seconds, "out": str(out)}))

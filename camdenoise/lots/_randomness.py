@@ -83,29 +83,40 @@ def spatial_randomness_test(
         raise ValueError(f"n_permutations must be at least 1, got {n_permutations}.")
     grid = check_wafer_map(wafer_map)
     dies = grid != NO_DIE
-    first, second = _touching(dies)
-    fails = (grid == FAIL)[dies]
-    statistic = int((fails[first] & fails[second]).sum())
+    touching = _touching(dies)
+    fails = np.flatnonzero((grid == FAIL)[dies])
+    statistic = _n_pairs(fails, touching)
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
-    drawn = np.empty(n_permutations, int)
-    for number in range(n_permutations):
-        rng.shuffle(fails)
-        drawn[number] = np.count_nonzero(fails[first] & fails[second])
+    # Only the fails are drawn, not the order of all dies: they are few.
+    drawn = np.array(
+        [
+            _n_pairs(rng.choice(len(touching), len(fails), replace=False, shuffle=False), touching)
+            for _ in range(n_permutations)
+        ]
+    )
     p_value = (1 + np.count_nonzero(drawn >= statistic)) / (1 + n_permutations)
     return RandomnessTest(statistic, float(drawn.mean()), float(p_value))
 
 
-def _touching(dies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """List pairs of dies that touch, each die by its number among the dies."""
+def _n_pairs(fails: np.ndarray, touching: np.ndarray) -> int:
+    """Count the pairs of failing dies, given by their numbers, that touch."""
+    # One more than there are dies: the neighbour that a die at the edge has not.
+    fails_here = np.zeros(len(touching) + 1, bool)
+    fails_here[fails] = True
+    return np.count_nonzero(fails_here[touching[fails]])
+
+
+def _touching(dies: np.ndarray) -> np.ndarray:
+    """List four neighbours of each die by their numbers, or -1: each pair of dies once."""
+    n_dies = np.count_nonzero(dies)
     number = np.full(np.add(dies.shape, 2), -1)
-    number[1:-1, 1:-1][dies] = np.arange(np.count_nonzero(dies))
-    here = number[1:-1, 1:-1]
+    number[1:-1, 1:-1][dies] = np.arange(n_dies)
     height, width = dies.shape
-    pairs = []
-    # Right, and the three below: each pair once.
-    for down, right in ((0, 1), (1, -1), (1, 0), (1, 1)):
-        there = number[1 + down : 1 + down + height, 1 + right : 1 + right + width]
-        both = (here >= 0) & (there >= 0)
-        pairs.append((here[both], there[both]))
-    first, second = zip(*pairs, strict=True)
-    return np.concatenate(first), np.concatenate(second)
+    # Right, and the three below.
+    return np.stack(
+        [
+            number[1 + down : 1 + down + height, 1 + right : 1 + right + width][dies]
+            for down, right in ((0, 1), (1, -1), (1, 0), (1, 1))
+        ],
+        axis=1,
+    )
