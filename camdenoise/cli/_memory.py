@@ -1,4 +1,4 @@
-"""Memory of a command: freed memory is kept for the next batch, and short work collects no garbage."""
+"""Memory of a command: what was freed is kept, and short work collects no garbage."""
 
 from __future__ import annotations
 
