@@ -236,10 +236,23 @@ class TrainingProgress(Callback):
 
 
 def resolve_device(device: str) -> str:
-    """Turn ``"auto"`` into the fastest device there is."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Turn ``"auto"`` into the fastest device there is.
+
+    Raises
+    ------
+    ValueError
+        For a device that is not there, or that torch has no name for.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device {device!r} cannot be used ({reason}). Choose 'auto' or 'cpu'."
+        ) from error
+    return device
 
 
 def memory_order(module: nn.Module) -> torch.memory_format:

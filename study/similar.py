@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, load_model
 from camdenoise._maps import FAIL
@@ -70,6 +71,14 @@ def summary(precision: pd.DataFrame, labels: np.ndarray, lots: np.ndarray, rng) 
     return table
 
 
+def wafers_of_fold(data: Bunch, fold: int, classes, per_class: int, rng) -> np.ndarray:
+    """Draw rows of a fold, up to so many of each class."""
+    of_fold = np.flatnonzero(folds_of(data, N_FOLDS) == fold)
+    return np.concatenate(
+        [rng.permutation(of_fold[data.target[of_fold] == name])[:per_class] for name in classes]
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Print a table for each sense of "alike"."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -80,13 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     data = load_wafer_maps(options.data)
     rng = np.random.default_rng(0)
-    of_fold = np.flatnonzero(folds_of(data, N_FOLDS) == options.fold)
-    rows = np.concatenate(
-        [
-            rng.permutation(of_fold[data.target[of_fold] == label])[: options.per_class]
-            for label in PATTERN_CLASSES
-        ]
-    )
+    rows = wafers_of_fold(data, options.fold, PATTERN_CLASSES, options.per_class, rng)
     maps, labels = [data.maps[row] for row in rows], data.target[rows]
     lots = np.asarray(data.groups)[rows]
     print(pd.Series(labels).value_counts().to_string(), f"in {len(np.unique(lots))} lots\n")

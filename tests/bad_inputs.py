@@ -84,6 +84,63 @@ COLLECTIONS = {
     "a type": list,
 }
 
+#: Values of which few parameters take any.
+PARAMETERS = {
+    "an object": object(),
+    "a word": "no such thing",
+    "far below zero": -(10**9),
+    "not a number": float("nan"),
+    "a list": [],
+    "a type": dict,
+}
+
+#: Options of commands that are none, or whose values are none. IN is a file of wafers.
+OPTIONS = {
+    "no command": ["melt"],
+    "an option that is none": ["denoise", "IN", "OUT", "--speed", "9"],
+    "no input": ["denoise"],
+    "no output": ["denoise", "IN"],
+    "three files": ["denoise", "IN", "OUT", "IN"],
+    "parts of no rows": ["denoise", "IN", "OUT", "--part-rows", "0"],
+    "parts of half a row": ["denoise", "IN", "OUT", "--part-rows", "0.5"],
+    "no threads": ["denoise", "IN", "OUT", "--threads", "0"],
+    "fewer than no threads": ["classify", "IN", "OUT", "--threads", "-2"],
+    "threads by name": ["denoise", "IN", "OUT", "--threads", "all"],
+    "no workers": ["denoise", "IN", "OUT", "--workers", "0"],
+    "a scheduler that is nowhere": ["denoise", "IN", "OUT", "--scheduler", "nonsense"],
+    "a scheduler of another kind": ["classify", "IN", "OUT", "--scheduler", "http://x:1"],
+    "false alarms beyond one": ["denoise", "IN", "OUT", "--false-alarm-rate", "1.5"],
+    "false alarms below zero": ["denoise", "IN", "OUT", "--false-alarm-rate", "-0.1"],
+    "false alarms that are no number": ["denoise", "IN", "OUT", "--false-alarm-rate", "nan"],
+    "false alarms in words": ["denoise", "IN", "OUT", "--false-alarm-rate", "few"],
+    "another rule for none": ["denoise", "IN", "OUT", "--no-pattern", "keep"],
+    "a model that is nowhere": ["denoise", "IN", "OUT", "--model", "no/such.safetensors"],
+    "a model that nobody made": ["classify", "IN", "OUT", "--model", "wm9"],
+    "a model that is a folder": ["evaluate", "IN", "--model", "/"],
+    "a model without a name": ["report", "IN", "-o", "OUT.html", "--model", ""],
+    "bins without a number": ["denoise", "IN", "OUT", "--pass-bins", "1,,2"],
+    "bins of nothing": ["info", "IN", "--pass-bins", ""],
+    "another retest": ["denoise", "IN", "OUT", "--retest", "oldest"],
+    "an unknown palette": ["report", "IN", "-o", "OUT.html", "--palette", "rainbow"],
+    "a report to nowhere": ["report", "IN"],
+    "a report into no folder": ["report", "IN", "-o", "no/such/folder/OUT.html"],
+    "a lot that is not there": ["report", "IN", "-o", "OUT.html", "--lot", "B9"],
+    "an unknown backbone": ["train", "IN", "OUT", "--backbone", "resnet18000"],
+    "no epochs": ["train", "IN", "OUT", "--epochs", "0"],
+    "epochs in words": ["train", "IN", "OUT", "--epochs", "many"],
+    "a seed in words": ["train", "IN", "OUT", "--seed", "lucky"],
+    "a seed below zero": ["train", "IN", "OUT", "--seed", "-1"],
+    "a seed too large": ["train", "IN", "OUT", "--seed", str(2**40)],
+    "a device that is none": ["train", "IN", "OUT", "--device", "abacus"],
+    "a device that is not there": ["train", "IN", "OUT", "--device", "cuda:99"],
+    "training without threads": ["train", "IN", "OUT", "--threads", "0"],
+    "an input that is a folder": ["denoise", "/", "OUT"],
+    "an input that is nowhere": ["info", "no/such/file"],
+    "an input without a name": ["classify", "", "OUT"],
+    "a name with a zero byte": ["info", "a\0b"],
+    "a name too long": ["info", "x" * 500],
+}
+
 _WHOLE = map_files.SAMPLES
 
 

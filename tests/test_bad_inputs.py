@@ -12,8 +12,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import fitted_classifier
+from sklearn.utils._param_validation import InvalidParameterError, make_constraint
 
-from camdenoise import CamDenoiser, WaferMapError, load_model, save_model
+from camdenoise import (
+    CamDenoiser,
+    WaferClassifier,
+    WaferMapError,
+    filters,
+    learned,
+    load_model,
+    save_model,
+)
 from camdenoise.cli import main
 from camdenoise.datasets import make_wafer_maps, save_wafer_maps
 from camdenoise.features import WaferFeatures
@@ -24,6 +33,15 @@ from camdenoise.onnx import graph_inputs
 from camdenoise.similarity import WaferEmbedding, discover_patterns
 
 _SECONDS, _BYTES = 20, 300 * 2**20
+
+ESTIMATORS = [
+    WaferClassifier,
+    CamDenoiser,
+    WaferFeatures,
+    WaferEmbedding,
+    *(getattr(filters, name) for name in filters.__all__ if name.endswith("Filter")),
+    *(getattr(learned, name) for name in learned.__all__ if name.endswith("Denoiser")),
+]
 
 
 @contextmanager
@@ -142,6 +160,42 @@ def test_a_bad_file_is_named_and_nothing_is_written(name, command, tmp_path):
     assert not list(tmp_path.rglob("*.parquet")) and not (tmp_path.parent / "escape.csv").exists()
 
 
+def bad_parameters():
+    """Every parameter of every estimator, with each odd value that it does not take."""
+    for estimator in ESTIMATORS:
+        for parameter, allowed in estimator._parameter_constraints.items():
+            if allowed == "no_validation":
+                continue
+            constraints = [make_constraint(one) for one in allowed]
+            for name, value in bad_inputs.PARAMETERS.items():
+                if not any(constraint.is_satisfied_by(value) for constraint in constraints):
+                    yield pytest.param(
+                        estimator, parameter, value, id=f"{estimator.__name__} {parameter} {name}"
+                    )
+
+
+@pytest.mark.parametrize(("estimator", "parameter", "value"), list(bad_parameters()))
+def test_a_bad_parameter_is_named(estimator, parameter, value):
+    made = estimator().set_params(**{parameter: value})
+    maps, labels = [bad_inputs.GOOD] * 4, ["Center", "none"] * 2
+    with bounded(), pytest.raises(InvalidParameterError, match=f"'{parameter}' parameter"):
+        made.fit(maps, labels)
+
+
+@pytest.mark.parametrize("name", bad_inputs.OPTIONS)
+def test_a_bad_option_is_named_and_nothing_is_written(name, tmp_path):
+    source = tmp_path / "wafers.npz"
+    drawn = make_wafer_maps(6, random_state=0)
+    save_wafer_maps(source, drawn.maps, drawn.target)
+    with bounded():
+        result = run(bad_inputs.OPTIONS[name], source, tmp_path / "out")
+    assert result.exit_code == 2, (result.exit_code, result.output, result.exception)
+    assert isinstance(result.exception, SystemExit)
+    said = result.stderr.strip().splitlines()[-1]
+    assert said.startswith("Error: ") and 20 < len(said) < 1000, said
+    assert not [path for path in tmp_path.rglob("*") if path.suffix not in (".json", ".npz", "")]
+
+
 def names_of_models():
     any_file = bad_inputs.safetensors({"__metadata__": {}, "weight": {"dtype": "F32"}}, bytes(64))
     return list(bad_inputs.model_files(any_file))
@@ -173,6 +227,5 @@ def test_a_bad_model_is_named_by_every_command(name, command, model, tmp_path):
 def test_the_corpus_is_large():
     n_maps, n_collections = len(bad_inputs.MAPS), len(bad_inputs.COLLECTIONS)
     n_files, n_models = len(bad_inputs.FILES), len(names_of_models())
-    assert n_maps + n_collections + n_files + n_models >= 130
-    in_all = n_maps * (len(TAKE_MAPS) + 1) + n_collections * (len(TAKE_MAPS) + 1)
-    assert in_all + n_files * len(COMMANDS) + n_models * 5 >= 300
+    n_parameters, n_options = len(list(bad_parameters())), len(bad_inputs.OPTIONS)
+    assert n_maps + n_collections + n_files + n_models + n_parameters + n_options >= 300
