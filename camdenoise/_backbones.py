@@ -99,8 +99,8 @@ class Backbone(nn.Module):
 
     def classify_by_evidence(
         self, x: torch.Tensor, outputs: dict[str, torch.Tensor], *, learn: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the logits and the maps that they come from, if `has_evidence`.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the logits, the maps and the features that they come from, if `has_evidence`.
 
         With `learn` the maps do not learn from the logits: they are to say where patterns are,
         and not to bend to what makes a class likely.
@@ -109,7 +109,8 @@ class Backbone(nn.Module):
         evidence = self.head.evidence(x)
         (coarse,) = self._beside("head", outputs)
         read = evidence.detach() if learn else evidence
-        return self.head.score(read, x, coarse.float()), evidence
+        features = self.head.features(read, x, coarse.float())
+        return self.head.weigh(features), evidence, features
 
     def _beside(self, name: str, outputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         return (outputs[self.skips[name]],) if name in self.skips else ()
@@ -247,14 +248,16 @@ class EvidenceHead(nn.Module):
             # Not by `torch.eye`, which on the device "meta" takes two seconds of imports.
             self.weigh.weight[:, :n_classes].zero_().fill_diagonal_(1)
 
-    def score(self, evidence: torch.Tensor, x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
-        """Return the logits, shape (batch, n_classes)."""
+    def features(
+        self, evidence: torch.Tensor, x: torch.Tensor, coarse: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what the class scores weigh, shape (batch, n_classes + n_features + n_coarse)."""
         area = torch.log(torch.sigmoid(evidence).mean(dim=(2, 3)) + self._NOTHING)
-        return self.weigh(torch.cat([area, x.mean(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1))
+        return torch.cat([area, x.mean(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1)
 
     def forward(self, x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
         """Return the logits, shape (batch, n_classes)."""
-        return self.score(self.evidence(x), x, coarse)
+        return self.weigh(self.features(self.evidence(x), x, coarse))
 
 
 def wafer_unet(n_classes: int, width: int = 16) -> Backbone:

@@ -42,7 +42,8 @@ from camdenoise._encoding import mean_on_dies, to_die_grid
 from camdenoise._expected_f1 import best_expected_f1
 from camdenoise._inference import PRECISIONS, inference_net
 from camdenoise._maps import FAIL, WaferMaps, as_collection, like_input
-from camdenoise._practice import wafers_to_calibrate
+from camdenoise._novelty import Novelty, known_wafers, rows_to_know
+from camdenoise._practice import KnownWafers, wafers_to_calibrate
 from camdenoise.cam import (
     METHODS,
     PACKAGE_METHODS,
@@ -84,12 +85,15 @@ class Reading(NamedTuple):
     probabilities : ndarray of float64, shape (n_classes,)
     claim : float
         How strongly a pattern is claimed; NaN for CAM methods, which claim one always.
+    features : ndarray of float32, shape (n_features,)
+        What the class scores weigh; empty for CAM methods.
     """
 
     saliency: np.ndarray
     code: int
     probabilities: np.ndarray
     claim: float = float("nan")
+    features: np.ndarray = np.zeros(0, np.float32)
 
 
 class CamDenoiser(BaseDenoiser):
@@ -150,6 +154,12 @@ class CamDenoiser(BaseDenoiser):
         Share of the wafers labelled `none` on which a pattern may be claimed. Measured on those
         that `fit` calibrates on; where it calibrates on none, on those it trained on, and then the
         share is higher on new ones.
+    novelty_rate : float between 0 and 1 or None, default=None
+        With ``method="evidence"``: share of the wafers with known patterns that may be taken for
+        novel. A wafer on which a pattern is claimed, but which is further from those known than
+        this share of them is from each other, is unlike all that the classifier was told of: the
+        denoiser abstains. None: nothing is novel, and so it is with a `min_pattern_probability`.
+        The known wafers are those that `fit` calibrates on.
     cv : int, splitter or iterable, default=5
         How `fit_transform` splits the wafers to denoise each out of fold.
     batch_size : int, default=64
@@ -191,6 +201,9 @@ class CamDenoiser(BaseDenoiser):
         over the kinds "planted", "diffuse" and "two" of `make_planted_wafers`.
     background_claims_ : ndarray of float, shape (n_wafers,)
         How strongly a pattern is claimed on wafers labelled `none`, in rising order.
+    novelty_ : Novelty or None
+        The known wafers and how far they are from each other; None where `fit` calibrates on too
+        few, or `novelty_rate` is None.
     n_features_in_ : int
         Columns of `X`, only where that was a 2-D table (rows of 1 x p maps).
 
@@ -206,8 +219,9 @@ class CamDenoiser(BaseDenoiser):
     next step of a pipeline, so `fit_transform` denoises every wafer with a classifier that has not
     seen it. A frozen estimator has seen what it has seen: there the two are the same.
 
-    The denoiser abstains (keeps every fail) on wafers without a pattern, see `no_pattern`, and
-    where no fail has evidence enough. `explain` with targets explains what it is asked for.
+    The denoiser abstains (keeps every fail) on wafers without a pattern, see `no_pattern`, on
+    novel ones, see `novelty_rate`, and where no fail has evidence enough. `explain` with targets
+    explains what it is asked for.
 
     References
     ----------
@@ -244,6 +258,7 @@ class CamDenoiser(BaseDenoiser):
         "min_probability": [Interval(Real, 0, 1, closed="both")],
         "min_pattern_probability": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "false_alarm_rate": [Interval(Real, 0, 1, closed="both")],
+        "novelty_rate": [Interval(Real, 0, 1, closed="both"), None],
         "cv": ["cv_object"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "precision": [StrOptions(set(PRECISIONS))],
@@ -268,6 +283,7 @@ class CamDenoiser(BaseDenoiser):
         min_probability=0.0,
         min_pattern_probability="auto",
         false_alarm_rate=0.05,
+        novelty_rate=None,
         cv=5,
         batch_size=64,
         precision="auto",
@@ -288,6 +304,7 @@ class CamDenoiser(BaseDenoiser):
         self.min_probability = min_probability
         self.min_pattern_probability = min_pattern_probability
         self.false_alarm_rate = false_alarm_rate
+        self.novelty_rate = novelty_rate
         self.cv = cv
         self.batch_size = batch_size
         self.precision = precision
@@ -484,12 +501,22 @@ class CamDenoiser(BaseDenoiser):
         measured = (unseen, labels) if unseen else (maps, np.ravel(y))
         self.background_claims_ = self._claims_without_pattern(*measured)
         self.min_claim_ = self._least_claim()
-        self._calibrate(unseen, labels)
+        self.novelty_ = None
+        planted = self._planted(unseen, labels)
+        readings = self._read(planted.maps) if planted.maps else []
+        self._calibrate(planted, readings)
+        if self.novelty_rate is not None and self.method_ == EVIDENCE and unseen:
+            known = self._read([unseen[row] for row in rows_to_know(labels.astype(str))])
+            self.novelty_ = known_wafers(np.array([r.features for r in known + readings]))
         self.threshold_ = self._chosen_threshold()
         return self
 
     def _take_over(
-        self, platt: PlattScaling | None, calibration: pd.DataFrame | None, claims: np.ndarray
+        self,
+        platt: PlattScaling | None,
+        calibration: pd.DataFrame | None,
+        claims: np.ndarray,
+        novelty: Novelty | None = None,
     ) -> CamDenoiser:
         """Become fitted around a frozen classifier by a calibration that was made before."""
         self._check_parameters()
@@ -497,6 +524,7 @@ class CamDenoiser(BaseDenoiser):
         self.classes_ = self.estimator_.classes_
         self._choose_method()
         self.platt_, self.calibration_, self.background_claims_ = platt, calibration, claims
+        self.novelty_ = novelty
         self.min_claim_ = self._least_claim()
         self.threshold_ = self._chosen_threshold()
         return self
@@ -558,16 +586,18 @@ class CamDenoiser(BaseDenoiser):
         least = np.quantile(self.background_claims_, 1 - self.false_alarm_rate, method="higher")
         return float(np.nextafter(least, np.inf))
 
-    def _calibrate(self, maps: list[np.ndarray], labels: np.ndarray) -> None:
-        """Fit what a die's evidence means, and see what thresholds keep, on planted wafers."""
-        self.platt_ = self.calibration_ = None
+    def _planted(self, maps: list[np.ndarray], labels: np.ndarray) -> KnownWafers:
+        """Plant patterns on wafers that the classifier has not seen; none where none are needed."""
         if not maps or not (self.method_ == EVIDENCE or self._targets()):
-            return
+            return KnownWafers([], [], [])
         rng = check_random_state(self.random_state)
         known = np.isin(labels, [*self.classes_.tolist(), BACKGROUND])
         of_known = [grid for grid, is_known in zip(maps, known, strict=True) if is_known]
-        planted = wafers_to_calibrate(of_known, labels[known], _N_PLANTED, rng)
-        readings = self._read(planted.maps)
+        return wafers_to_calibrate(of_known, labels[known], _N_PLANTED, rng)
+
+    def _calibrate(self, planted: KnownWafers, readings: list[Reading]) -> None:
+        """Fit what a die's evidence means, and see what thresholds keep, on planted wafers."""
+        self.platt_ = self.calibration_ = None
         fails = [grid == FAIL for grid in planted.maps]
         truth = [mask[fail] for mask, fail in zip(planted.truth, fails, strict=True)]
         if self.method_ == EVIDENCE and readings:
@@ -673,7 +703,8 @@ class CamDenoiser(BaseDenoiser):
         claims = list(map(strength_of_claim, maps, on_dies, of_patterns))
         claimed = self._is_claimed(probabilities, np.array(claims))
         chosen = self._likeliest(probabilities, claimed) if codes is None else codes
-        return list(map(Reading, on_dies, chosen, probabilities, claims))
+        features = result.features.float().cpu().numpy()
+        return list(map(Reading, on_dies, chosen, probabilities, claims, features))
 
     def _by_cam(self, net: Backbone, maps, images, codes, random_state) -> list[Reading]:
         """Read a batch by the class activation maps of the target layers."""
@@ -746,6 +777,17 @@ class CamDenoiser(BaseDenoiser):
         likely = reading.probabilities[reading.code] >= self.min_probability
         return likely and (asked or self.classes_[reading.code] not in NO_PATTERN_CLASSES)
 
+    def _is_novel(self, reading: Reading) -> bool:
+        """Tell whether a wafer is further from all known ones than they are from each other."""
+        if (
+            getattr(self, "novelty_", None) is None
+            or self.novelty_rate is None
+            or self.min_pattern_probability != "auto"
+        ):
+            return False
+        away = self.novelty_.distance(reading.features[None])[0]
+        return away > self.novelty_.furthest(self.novelty_rate)
+
     def _is_cleared(self, reading: Reading) -> bool:
         """Tell whether all fails of the wafer go because it surely has no pattern."""
         least = max(_CONFIDENT, self.min_probability)
@@ -766,6 +808,8 @@ class CamDenoiser(BaseDenoiser):
             return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
         if not self._is_decided(reading, asked):
             return abstain(grid, saliency, **about)
+        if not asked and self._is_novel(reading):
+            return abstain(grid, saliency, novel=True, **about)
         fails, evidence = grid == FAIL, REFINEMENTS[self.refine_](grid, saliency)
         keep = evidence >= self._threshold_on(evidence[fails])
         if not (fails & keep & (saliency > 0)).any():
@@ -775,6 +819,11 @@ class CamDenoiser(BaseDenoiser):
     def __getstate__(self) -> dict[str, Any]:
         """Give what is pickled, or written by skops, which knows no DataFrame."""
         state = dict(super().__getstate__())
+        if (novelty := state.get("novelty_")) is not None:
+            state["novelty_"] = {
+                "references": novelty.references,
+                "distances": novelty.distances,
+            }
         if (table := state.get("calibration_")) is not None:
             state["calibration_"] = table.to_dict("list")
         return state
@@ -784,6 +833,8 @@ class CamDenoiser(BaseDenoiser):
         super().__setstate__(state)
         if getattr(self, "calibration_", None) is not None:
             self.calibration_ = pd.DataFrame(self.calibration_)
+        if getattr(self, "novelty_", None) is not None:
+            self.novelty_ = Novelty(**self.novelty_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from camdenoise._calibration import PlattScaling
 from camdenoise._classifier import WaferClassifier
 from camdenoise._denoiser import CamDenoiser
+from camdenoise._novelty import Novelty
 
 _TABLE = ["threshold", "retention", "removal", "f1"]
 
@@ -43,7 +44,9 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def read_record(text: str, classifier: WaferClassifier, **parameters: Any) -> CamDenoiser:
+def read_record(
+    text: str, classifier: WaferClassifier, novelty: Novelty | None = None, **parameters: Any
+) -> CamDenoiser:
     """Rebuild a denoiser around its classifier.
 
     Parameters
@@ -52,6 +55,8 @@ def read_record(text: str, classifier: WaferClassifier, **parameters: Any) -> Ca
         What `write_record` gave.
     classifier : WaferClassifier
         A fitted one.
+    novelty : Novelty or None, default=None
+        The wafers that it knows.
     **parameters
         To have instead of those in the record.
 
@@ -74,4 +79,4 @@ def read_record(text: str, classifier: WaferClassifier, **parameters: Any) -> Ca
     claims = np.array(record["background_claims"], float)
     if claims.ndim != 1 or not np.isfinite(claims).all() or (np.diff(claims) < 0).any():
         raise ValueError("its claims on wafers without a pattern are no rising numbers.")
-    return denoiser._take_over(platt, table, claims)
+    return denoiser._take_over(platt, table, claims, novelty)

@@ -48,6 +48,9 @@ class Explanation:
         The classifier's probability of `label`; NaN without a classifier.
     abstained : bool
         True where the method declined to decide and kept every fail.
+    novel : bool
+        True where it did so because the wafer is unlike all that it knows; `label` is then the
+        class that comes nearest, whatever its probability.
     error : str or None
         Why the map could not be read, with ``on_error="keep"``; the masks are empty then.
     """
@@ -58,6 +61,7 @@ class Explanation:
     label: Any = None
     probability: float = float("nan")
     abstained: bool = False
+    novel: bool = False
     error: str | None = None
 
 

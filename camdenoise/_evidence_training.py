@@ -208,7 +208,10 @@ class EvidenceNet(WaferNet):
         if module.training and self.history[-1, "epoch"] > self._n_normed:
             _fix_norms(module)
         features = self.infer_stages(x, outputs)
-        return module.classify_by_evidence(features, outputs, learn=bool(self.columns))
+        logits, evidence, _ = module.classify_by_evidence(
+            features, outputs, learn=bool(self.columns)
+        )
+        return logits, evidence
 
     def infer_stages(self, x, outputs: dict | None = None) -> torch.Tensor:
         """Return the output of the last stage; put those that are needed later into `outputs`."""

@@ -23,12 +23,15 @@ from camdenoise._classifier import WaferClassifier
 from camdenoise._denoiser import CamDenoiser
 from camdenoise._denoiser_record import read_record, write_record
 from camdenoise._files import write_whole
+from camdenoise._novelty import FEWEST_KNOWN, Novelty
 from camdenoise._weights import net_with_weights
 
 FORMAT = "camdenoise.WaferClassifier"
 DENOISER_FORMAT = "camdenoise.CamDenoiser"
-#: Version of the texts. Files of 1 have no "sha256" and no "versions".
-SCHEMA = 2
+#: Version of the texts. Files of 1 have no "sha256" and no "versions", those of 2 no known wafers.
+SCHEMA = 3
+# Beside the weights: the known wafers of a denoiser.
+_KNOWN = "novelty."
 # Used in training only, and not of a kind that JSON holds.
 _LEFT_OUT = ("background", "class_weight", "random_state")
 # What the numbers that a model gives may depend on.
@@ -91,6 +94,11 @@ def save_model(model: WaferClassifier | CamDenoiser, path: str | os.PathLike) ->
             "denoiser": write_record(denoiser),
         }
     weights = {name: t.contiguous() for name, t in classifier.module_.state_dict().items()}
+    if denoiser is not None and denoiser.novelty_ is not None:
+        weights |= {
+            _KNOWN + name: torch.from_numpy(getattr(denoiser.novelty_, name))
+            for name in ("references", "distances")
+        }
     content = save(weights, metadata=about | {"sha256": checksum(about, weights)})
     with write_whole(path) as stream:
         stream.write(content)
@@ -133,14 +141,17 @@ def load_model(
         raise FileNotFoundError(f"No model at {path}.")
     about, weights = _read(path)
     _check_format(path, about, weights)
+    known = {name: values for name, values in weights.items() if name.startswith(_KNOWN)}
+    weights = {name: values for name, values in weights.items() if name not in known}
     try:
         classifier = _rebuild(about, weights, device)
+        novelty = _novelty(known, classifier)
         if "denoiser" in about:
-            read_record(about["denoiser"], classifier)
+            read_record(about["denoiser"], classifier, novelty)
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is no model that camdenoise saved: {error}") from error
     if "denoiser" in about:
-        return read_record(about["denoiser"], classifier, **params)
+        return read_record(about["denoiser"], classifier, novelty, **params)
     if params:
         raise ValueError(f"{', '.join(params)}: {path} holds a classifier, which takes none.")
     return classifier
@@ -247,6 +258,24 @@ def _rebuild(about: dict[str, str], weights: dict, device: str) -> WaferClassifi
         weights, classifier.backbone, len(labels), classifier.width, device
     )
     return classifier
+
+
+def _novelty(known: dict[str, torch.Tensor], classifier: WaferClassifier) -> Novelty | None:
+    """Read the known wafers; most models have none."""
+    if not known:
+        return None
+    if not classifier.module_.has_evidence:
+        raise ValueError("it has known wafers, for a net that has no use for them.")
+    found = {name.removeprefix(_KNOWN): values.numpy() for name, values in known.items()}
+    novelty = Novelty(**found)
+    n_known, n_features = len(novelty.distances), classifier.module_.head.weigh.in_features
+    if (
+        novelty.references.shape != (n_known, n_features)
+        or n_known < FEWEST_KNOWN
+        or not all(np.isfinite(values).all() for values in found.values())
+    ):
+        raise ValueError("its known wafers are not those of its net.")
+    return novelty
 
 
 def _temperature(about: dict[str, str]) -> float:

@@ -292,10 +292,13 @@ class EvidenceMaps:
         The net's output.
     evidence : Tensor, shape (n, n_classes, height, width)
         Log-odds that a fail there is of a pattern of the class.
+    features : Tensor, shape (n, n_features)
+        What the logits weigh: the areas that the maps claim, and means of channels.
     """
 
     logits: torch.Tensor
     evidence: torch.Tensor
+    features: torch.Tensor
 
 
 def evidence_maps(
@@ -337,12 +340,13 @@ def evidence_maps(
     bfloat16 = takes_bfloat16(net, precision)
     if not symmetric:
         return _sure_evidence(net, images, bfloat16)
-    logits = evidence = torch.zeros((), device=images.device)
+    logits = evidence = features = torch.zeros((), device=images.device)
     for index in range(N_SYMMETRIES):
         maps = _sure_evidence(net, symmetry(images, index), bfloat16)
         logits = logits + maps.logits / N_SYMMETRIES
         evidence = evidence + undo_symmetry(maps.evidence, index) / N_SYMMETRIES
-    return EvidenceMaps(logits, evidence)
+        features = features + maps.features / N_SYMMETRIES
+    return EvidenceMaps(logits, evidence, features)
 
 
 def _sure_evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> EvidenceMaps:
@@ -352,6 +356,7 @@ def _sure_evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> Evide
         if bfloat16 and (close := class_is_close(maps.logits)).any():
             exact = _evidence(net, images[close], False)
             maps.logits[close], maps.evidence[close] = exact.logits, exact.evidence
+            maps.features[close] = exact.features
     return maps
 
 
@@ -359,8 +364,8 @@ def _evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> EvidenceMa
     outputs: dict[str, torch.Tensor] = {}
     with stage_arithmetic(net, bfloat16):
         x = net.advance(padded(images), outputs, net.layer_names)
-    logits, evidence = net.classify_by_evidence(x, outputs)
-    return EvidenceMaps(logits[: len(images)], evidence[: len(images)])
+    found = net.classify_by_evidence(x, outputs)
+    return EvidenceMaps(*(values[: len(images)] for values in found))
 
 
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:

@@ -22,16 +22,20 @@ from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise._maps import FAIL
+from camdenoise._novelty import Novelty
 from camdenoise.datasets import PATTERN_CLASSES, make_planted_wafers
 from camdenoise.metrics import bootstrap_interval, die_scores
 from camdenoise.plotting import plot_wafer_map
-from study.calibration import KINDS, Half, halves
+from study.calibration import KINDS, N_FOLDS, Half, halves
+from study.wafers import folds_of
 
 #: Upper ends of ranges of the background's rate.
 RATES = (0.03, 0.07, 0.14, 0.20)
 ALWAYS = "a pattern is always claimed"
 CLAIMED = "false alarms are limited"
 _N_WORST = 24
+#: Share of the known wafers that may be taken for novel, and from how many wafers those are drawn.
+NOVELTY, N_KNOWN = 0.02, 8000
 
 
 def score_classes(clf: WaferClassifier, half: Half) -> pd.DataFrame:
@@ -62,7 +66,7 @@ def score_none(denoiser: CamDenoiser, half: Half) -> pd.DataFrame:
     denoiser.set_params(no_pattern="abstain")
     return pd.DataFrame(
         {
-            "claimed": [e.label in PATTERN_CLASSES for e in why],
+            "claimed": [e.label in PATTERN_CLASSES and not e.novel for e in why],
             "fails": [int((grid == FAIL).sum()) for grid in none],
             "kept": [int(e.kept.sum()) for e in why],
         }
@@ -79,10 +83,21 @@ def score_dies(denoiser: CamDenoiser, planted: Bunch) -> tuple[pd.DataFrame, lis
     return pd.concat([about, scores], axis=1), kept
 
 
-def calibrated(clf: WaferClassifier, half: Half, false_alarms: float) -> CamDenoiser:
-    """Calibrate a denoiser around the classifier as it is."""
+def known_to(clf: WaferClassifier, data: Bunch, rows: np.ndarray) -> Novelty | None:
+    """Measure how far wafers that the classifier was trained on are from each other."""
+    some = np.random.default_rng(0).permutation(rows)[:N_KNOWN]
+    denoiser = CamDenoiser(FrozenEstimator(clf), novelty_rate=NOVELTY, random_state=0)
+    return denoiser.fit([data.maps[row] for row in some], data.target[some]).novelty_
+
+
+def calibrated(
+    clf: WaferClassifier, half: Half, false_alarms: float, novelty: Novelty | None = None
+) -> CamDenoiser:
+    """Calibrate a denoiser around the classifier as it is; take wafers that it knows as given."""
     denoiser = CamDenoiser(FrozenEstimator(clf), false_alarm_rate=false_alarms, random_state=0)
-    return denoiser.fit(half.maps, half.target)
+    denoiser.fit(half.maps, half.target)
+    denoiser.novelty_ = novelty
+    return denoiser.set_params(novelty_rate=None if novelty is None else NOVELTY)
 
 
 def measure(
@@ -99,8 +114,9 @@ def measure(
         whole fold.
     """
     first, second = halves(data, fold)
+    novelty = known_to(clf, data, np.flatnonzero(folds_of(data, N_FOLDS) != fold))
     none = [
-        score_none(calibrated(clf, one, false_alarms), other)
+        score_none(calibrated(clf, one, false_alarms, novelty), other)
         for one, other in ((first, second), (second, first))
     ]
     whole = Half(
@@ -109,7 +125,7 @@ def measure(
         np.concatenate([first.target, second.target]),
     )
     careful, eager = (
-        calibrated(clf, whole, false_alarms),
+        calibrated(clf, whole, false_alarms, novelty),
         CamDenoiser(FrozenEstimator(clf), random_state=0, min_pattern_probability=0),
     )
     eager._take_over(careful.platt_, careful.calibration_, careful.background_claims_)

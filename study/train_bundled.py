@@ -4,7 +4,8 @@
 
 It trains without a fold, scores and calibrates on that fold, trains the same on all wafers, and
 writes ``wm811k.safetensors``: the latter net with the former's calibration, which no wafer of its
-own could give; and ``wm811k.json``, which tells how it was made and what was measured. Nets that
+own could give, and features of wafers that it was trained on, to tell which others are unlike them;
+and ``wm811k.json``, which tells how it was made and what was measured. Nets that
 are there already are not trained again.
 """
 
@@ -22,10 +23,19 @@ from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
 from camdenoise._files import digest, write_whole
+from camdenoise._novelty import Novelty
 from camdenoise.datasets import load_wafer_maps
 from study.calibration import N_FOLDS
 from study.graph import environment
-from study.held_out import by_rate, draw_worst, measure, summary, summary_of_none
+from study.held_out import (
+    NOVELTY,
+    by_rate,
+    draw_worst,
+    known_to,
+    measure,
+    summary,
+    summary_of_none,
+)
 from study.wafers import folds_of
 
 # Many wafers of the rare classes repeat, so a class's weight grows with the root of its rarity.
@@ -64,11 +74,13 @@ def trained(file: Path, data: Bunch, rows: np.ndarray, epochs: int, seed: int) -
     return load_model(file).set_params(input_size=SHOWN_AT)
 
 
-def bundle(clf: WaferClassifier, model: CamDenoiser) -> CamDenoiser:
-    """Put another net under a calibration."""
+def bundle(clf: WaferClassifier, model: CamDenoiser, novelty: Novelty | None) -> CamDenoiser:
+    """Put another net under a calibration, and beside it the wafers that this net knows."""
     clf.temperature_ = model.estimator_.temperature_
-    denoiser = CamDenoiser(FrozenEstimator(clf), false_alarm_rate=FALSE_ALARMS, random_state=0)
-    return denoiser._take_over(model.platt_, model.calibration_, model.background_claims_)
+    denoiser = CamDenoiser(
+        FrozenEstimator(clf), false_alarm_rate=FALSE_ALARMS, novelty_rate=NOVELTY, random_state=0
+    )
+    return denoiser._take_over(model.platt_, model.calibration_, model.background_claims_, novelty)
 
 
 def parameters_of(clf: WaferClassifier) -> dict[str, Any]:
@@ -84,6 +96,7 @@ def calibration_of(model: CamDenoiser) -> dict[str, Any]:
         "platt": None if model.platt_ is None else list(model.platt_),
         "false_alarm_rate": model.false_alarm_rate,
         "min_claim": model.min_claim_,
+        "novelty_rate": model.novelty_rate,
     }
 
 
@@ -131,7 +144,8 @@ def main(arguments: list[str] | None = None) -> None:
     found = measure(without, data, options.fold, options.planted, FALSE_ALARMS)
     write_tables(found, options.out)
     everything = trained(options.out / "all.safetensors", data, rows, **how)
-    model, file = bundle(everything, found.denoiser), options.out / "wm811k.safetensors"
+    novelty = known_to(everything, data, rows)
+    model, file = bundle(everything, found.denoiser, novelty), options.out / "wm811k.safetensors"
     save_model(model, file)
     about = {
         "model": file.stem,

@@ -3,7 +3,8 @@
     python -m study.unseen --model FOLDER/without-fold-0.safetensors --data DATA.npz
 
 Lots of the fold that the model was not trained on, as `study.train_bundled` leaves it. Half of them
-calibrate when a pattern is claimed, the other half is asked, and the other way round. Patterns that
+calibrate when a pattern is claimed, the other half is asked, and the other way round; the wafers
+that are known, to tell which are unlike them, are those that it was trained on. Patterns that
 WM-811K has no name for are put on wafers labelled `none`: half wafers, stripes, checkerboards and
 reticle grids (every fourth die of every fourth row fails). Other fabs' grids: the same wafers cut
 to fewer dies, and stretched.
@@ -22,8 +23,9 @@ from camdenoise import CamDenoiser, load_model
 from camdenoise._maps import FAIL, PASS
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps
 from camdenoise.metrics import bootstrap_interval
-from study.calibration import Half, halves
-from study.held_out import calibrated
+from study.calibration import N_FOLDS, Half, halves
+from study.held_out import calibrated, known_to
+from study.wafers import folds_of
 
 FALSE_ALARMS, N_WAFERS = 0.04, 300
 Where = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
@@ -87,6 +89,7 @@ def asked(half: Half, rng: np.random.Generator) -> dict[str, list[np.ndarray]]:
         "none, three quarters of the columns": [
             regrid(g, g.shape[0], max(1, 3 * g.shape[1] // 4)) for g in drawn
         ],
+        **{label: half.labelled(label) for label in PATTERN_CLASSES},
         "Random": half.labelled("Random"),
         "Near-full": half.labelled("Near-full"),
     }
@@ -100,7 +103,8 @@ def answers(denoiser: CamDenoiser, maps: list[np.ndarray]) -> pd.DataFrame:
     found = denoiser.explain(maps)
     return pd.DataFrame(
         {
-            "claimed": [why.label in PATTERN_CLASSES for why in found],
+            "claimed": [why.label in PATTERN_CLASSES and not why.novel for why in found],
+            "novel": [why.novel for why in found],
             "abstained": [why.abstained for why in found],
             "label": [why.label for why in found],
             "probability": [why.probability for why in found],
@@ -119,10 +123,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     clf, data = load_model(options.model), load_wafer_maps(options.data)
     first, second = halves(data, options.fold)
+    novelty = known_to(clf, data, np.flatnonzero(folds_of(data, N_FOLDS) != options.fold))
     rng = np.random.default_rng(0)
     found = []
     for one, other in ((first, second), (second, first)):
-        denoiser = calibrated(clf, one, FALSE_ALARMS)
+        denoiser = calibrated(clf, one, FALSE_ALARMS, novelty)
         for kind, maps in asked(other, rng).items():
             if maps:
                 found.append(answers(denoiser, maps).assign(kind=kind))
@@ -139,6 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "low": low,
                 "high": high,
                 "abstained": wafers["abstained"].mean(),
+                "novel": wafers["novel"].mean(),
                 "median probability": wafers["probability"].median(),
                 "fails kept": wafers["kept"].sum() / wafers["fails"].sum(),
                 "most often": f"{most.index[0]} ({most.iloc[0] / len(wafers):.0%})",

@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 from camdenoise.datasets import load_wafer_maps, make_wafer_maps, save_wafer_maps
 
 FILE, COUNTS = "wafers.npz", "counts.csv"
+_N_TRIES = 20
 
 
 def choose(
@@ -129,15 +130,22 @@ def halves(wafers: Bunch, fold: int) -> np.ndarray:
     """Split the training wafers of a fold in two, groups whole; -1 marks the test wafers.
 
     What a net does on its own training wafers says nothing of what it does on others, so the
-    training wafers of one half are denoised by a net trained on the other.
+    training wafers of one half are denoised by a net trained on the other. Of few groups, a first
+    split may leave a class out of a half; then others are tried.
     """
-    part = np.full(len(wafers.maps), -1)
     train = np.flatnonzero(wafers.fold != fold)
-    splitter = StratifiedGroupKFold(2, shuffle=True, random_state=0)
-    split = splitter.split(train, wafers.target[train], wafers.groups[train])
-    for half, (_, rows) in enumerate(split):
-        part[train[rows]] = half
-    return part
+    target = wafers.target[train]
+    found = []
+    for seed in range(_N_TRIES):
+        splitter = StratifiedGroupKFold(2, shuffle=True, random_state=seed)
+        part = np.full(len(wafers.maps), -1)
+        for half, (_, rows) in enumerate(splitter.split(train, target, wafers.groups[train])):
+            part[train[rows]] = half
+        in_halves = [len(np.unique(target[part[train] == half])) for half in (0, 1)]
+        found.append((sum(in_halves), part))
+        if sum(in_halves) == 2 * len(np.unique(target)):
+            break
+    return max(found, key=lambda of_try: of_try[0])[1]
 
 
 def pick(maps: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:

@@ -42,7 +42,12 @@ def file(tmp_path_factory):
     return path
 
 
-def start(*arguments, **options):
+def listen_to_ctrl_c():
+    """Who runs these tests in the background may have told their processes not to."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start(*arguments, preexec_fn=listen_to_ctrl_c, **options):
     command = [sys.executable, "-m", *map(str, arguments)]
     return subprocess.Popen(
         command,
@@ -51,6 +56,7 @@ def start(*arguments, **options):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=preexec_fn,
         **options,
     )
 

@@ -78,7 +78,7 @@ def test_a_file_from_before_there_was_a_temperature_has_none(file, classifier, w
 def test_a_file_says_what_it_was_saved_with(file):
     with safe_open(file, "pt") as opened:
         about = opened.metadata()
-    assert about["format"] == "camdenoise.WaferClassifier/2"
+    assert about["format"] == "camdenoise.WaferClassifier/3"
     versions = json.loads(about["versions"])
     assert versions["camdenoise"] == __version__ and versions["numpy"] == np.__version__
     assert set(versions) == {"camdenoise", "torch", "timm", "scikit-learn", "numpy"}
@@ -101,18 +101,61 @@ def test_a_file_of_the_first_version_says_what_it_said_then():
     np.testing.assert_allclose(probability, said, atol=1e-5)
 
 
-def test_the_bundled_model_is_of_the_first_version_and_becomes_one_of_the_second(tmp_path):
-    bundled = files("camdenoise") / "pretrained" / "wm811k.safetensors"
-    with safe_open(str(bundled), "pt") as opened:
-        assert opened.metadata()["format"] == "camdenoise.CamDenoiser/1"
-    denoiser = load_model(str(bundled))
+def as_of_the_first_version(file, target):
+    about = {"format": "camdenoise.CamDenoiser/1", "versions": None, "sha256": None}
+    return with_metadata(file, target, sealed=False, **about)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_denoiser_of_an_earlier_version_says_what_it_said_then(version, tmp_path):
+    file = Path(__file__).parent / "models" / "denoiser_2.safetensors"
+    if version == 1:
+        file = as_of_the_first_version(file, tmp_path / "first")
+    denoiser = load_model(file)
+    assert denoiser.novelty_ is None and denoiser.novelty_rate is None
+    maps = make_wafer_maps(
+        60, classes=["Center", "Edge-Ring", "none"], shapes=[(20, 20)], random_state=0
+    ).maps[:6]
+    found = denoiser.explain(maps)
+    assert [str(why.label) for why in found] == [
+        "Edge-Ring", "Edge-Ring", "none", "Edge-Ring", "Center", "Center"
+    ]  # fmt: skip
+    said = [0.4692, 0.4732, 0.8207, 0.4479, 0.6085, 0.6269]
+    np.testing.assert_allclose([why.probability for why in found], said, atol=0.01)
     save_model(denoiser, tmp_path / "again")
     again = load_model(tmp_path / "again")
     assert again.min_claim_ == denoiser.min_claim_ and again.platt_ == denoiser.platt_
-    maps = make_wafer_maps(4, random_state=0).maps
     np.testing.assert_array_equal(
         again.estimator_.predict_proba(maps), denoiser.estimator_.predict_proba(maps)
     )
+
+
+def with_known(file, target, **tensors):
+    """Copy the bundled model with other tensors for the wafers that it knows."""
+    with safe_open(file, "pt") as old:
+        about = old.metadata()
+        weights = {key: old.get_tensor(key) for key in old.keys()}
+    weights |= {f"novelty.{name}": values for name, values in tensors.items()}
+    weights = {name: values for name, values in weights.items() if values is not None}
+    save_file(weights, target, metadata=about | {"sha256": checksum(about, weights)})
+    return target
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"references": torch.zeros(3, 3)},
+        {"distances": torch.zeros(7)},
+        {"distances": None},
+        {"references": torch.zeros(9, 153), "distances": torch.zeros(9)},
+        {"colours": torch.zeros(1)},
+    ],
+)
+def test_known_wafers_that_do_not_fit_are_refused(tensors, tmp_path):
+    bundled = str(files("camdenoise") / "pretrained" / "wm811k.safetensors")
+    changed = with_known(bundled, tmp_path / "changed", **tensors)
+    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
+        load_model(changed)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -148,9 +191,9 @@ def test_the_checksum_looks_at_names_types_and_shapes_of_weights():
 
 
 def test_a_file_of_a_later_version_asks_for_a_later_camdenoise(file, tmp_path):
-    later = with_metadata(file, tmp_path / "later", format="camdenoise.WaferClassifier/3")
+    later = with_metadata(file, tmp_path / "later", format="camdenoise.WaferClassifier/4")
     with pytest.raises(
-        ValueError, match=r"later has format .*reads up to 2\. Install a later camdenoise"
+        ValueError, match=r"later has format .*reads up to 3\. Install a later camdenoise"
     ):
         load_model(later)
 

@@ -120,6 +120,16 @@ def test_a_wafer_that_cannot_be_read_and_one_that_stands_out():
         lot_report(ComponentSizeFilter(), maps, palette="grey")
 
 
+def test_a_lot_without_a_pattern_has_a_page_too():
+    wafers = make_wafer_maps(5, classes=["none"], random_state=0)
+    denoiser = CamDenoiser.from_pretrained()
+    assert all(why.abstained for why in denoiser.explain(wafers.maps))
+    page = lot_report(denoiser, wafers.maps)
+    assert "undecided" in page and page.count("data:image/svg+xml") == 1
+    full = [np.full((9, 9), code, np.uint8) for code in (0, 1, 2)]
+    assert len(Page(lot_report(denoiser, full)).all("img")) >= 6
+
+
 def test_names_from_the_data_run_nothing():
     keys = pd.DataFrame({"lot": [NASTY] * 2, "slot": [NASTY, "</textarea>" + NASTY]})
     maps = [np.full((4, 4), 2), np.ones((4, 4), int)]

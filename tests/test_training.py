@@ -163,7 +163,9 @@ def test_bfloat16_is_taken_where_the_cpu_has_it_and_nothing_is_grouped(monkeypat
 
 
 def test_device(monkeypatch):
-    assert resolve_device("cuda:1") == "cuda:1"
+    assert resolve_device("cpu:0") == "cpu:0"
+    with pytest.raises(ValueError, match=r"device 'abacus' cannot be used \(.*Choose 'auto'"):
+        resolve_device("abacus")
     for available, device in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(_training.torch.cuda, "is_available", lambda answer=available: answer)
         assert resolve_device("auto") == device

@@ -41,8 +41,8 @@ def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.Data
     -------
     DataFrame
         The columns of ``wafers.frame``, then ``label``, ``probability``, ``n_kept``,
-        ``n_removed`` (fails that belong to the pattern, and that do not), ``abstained`` and
-        ``error``.
+        ``n_removed`` (fails that belong to the pattern, and that do not), ``abstained``,
+        ``novel`` and ``error``.
 
     Raises
     ------
@@ -70,6 +70,7 @@ def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.Data
         n_kept=[int(why.kept.sum()) for why in explanations],
         n_removed=[int(why.removed.sum()) for why in explanations],
         abstained=[why.abstained for why in explanations],
+        novel=[why.novel for why in explanations],
         error=[why.error for why in explanations],
     )
 

@@ -140,7 +140,7 @@ def _stdf_table(
     placed = ~((parts["X_COORD"] == NO_COORDINATE) | (parts["Y_COORD"] == NO_COORDINATE)).to_numpy()
     if (code[placed] == NO_BIN).any():
         sequence = parts["sequence_number"][placed & (code == NO_BIN)].iloc[0]
-        raise Problem(f"the part has no {prefix}. Use bins='hard'.", f"record {sequence + 1}")
+        raise Problem(f"the part has no {prefix}. Use bins='hard'.", f"record {int(sequence) + 1}")
     table = die_rows(
         wafers["lot"].to_numpy()[row[placed]],
         wafers["wafer"].to_numpy()[row[placed]],
@@ -193,7 +193,7 @@ def _wafer_of_part(parts: pd.DataFrame, wafers: pd.DataFrame) -> np.ndarray:
         if (found < 0).any():
             raise Problem(
                 "the part belongs to no wafer: no WIR of its test head comes before it.",
-                f"record {sequence[np.argmin(found)] + 1}",
+                f"record {int(sequence[np.argmin(found)]) + 1}",
             )
         row[own] = of_head[found]
     return row

@@ -41,7 +41,8 @@ def lot_summary(
         - ``class``, ``probability``, ``entropy`` (of all class probabilities, in bits): missing
           for a denoiser that knows no classes;
         - ``n_kept``, ``n_removed``: fails that belong to the pattern, and that do not;
-          ``abstained``: whether nothing was decided, so that all are kept;
+          ``abstained``: whether nothing was decided, so that all are kept; ``novel``: because
+          the wafer is unlike all known ones, among which ``class`` comes nearest;
         - of the kept fails, where something was decided: ``pattern_area`` (share of the dies),
           ``radius`` (of their centre, in wafer radii) and ``angle`` (of it, in degrees clockwise
           from row 0), and ``ring`` (0 at the centre to 7) and ``sector`` (0 to 7, clockwise, 0
@@ -97,6 +98,7 @@ _N_PERMUTATIONS = 199
 _TYPES = {
     "n_dies": "Int64", "n_fails": "Int64", "yield": float, "class": object, "probability": float,
     "entropy": float, "n_kept": "Int64", "n_removed": "Int64", "abstained": "boolean",
+    "novel": "boolean",
     "pattern_area": float, "radius": float, "angle": float, "ring": "Int64", "sector": "Int64",
     "p_random": float, "error": object,
 }  # fmt: skip
@@ -114,6 +116,7 @@ def _of_wafer(grid: np.ndarray, why: Explanation) -> dict[str, Any]:
         "n_kept": int(why.kept.sum()),
         "n_removed": int(why.removed.sum()),
         "abstained": why.abstained,
+        "novel": why.novel,
         "p_random": spatial_randomness_test(grid, n_permutations=_N_PERMUTATIONS).p_value,
     }
     decided = why.kept.any() and not why.abstained

@@ -153,7 +153,7 @@ class EvidenceGraph(WaferGraph):
         """Return class probabilities, those of the dies, and how strongly a pattern is claimed."""
         outputs: dict[str, torch.Tensor] = {}
         x = self.net.advance(planes, outputs, self.net.layer_names)
-        logits, evidence = self.net.classify_by_evidence(x, outputs)
+        logits, evidence, _ = self.net.classify_by_evidence(x, outputs)
         # As in `pattern_probability`, which looks at what it is given.
         claimed = 1 - torch.sigmoid(-evidence[:, self.patterns]).prod(dim=1)
         by_row, by_column = averaging(rows, maps.shape[1]), averaging(columns, maps.shape[2])

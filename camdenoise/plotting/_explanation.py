@@ -122,7 +122,7 @@ def _verdict(wafer: ExplainedWafer) -> str:
     if why.label is not None:
         lines += [str(why.label), f"p = {why.probability:.2f}"]
     if why.abstained and why.error is None:
-        lines.append("abstained")
+        lines.append("unlike all known" if why.novel else "abstained")
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ from camdenoise.report._pictures import figure_svg, wafer_png
 # A wafer whose yield is further from the lot's median, in robust standard deviations, stands out.
 _FAR = 3.0
 _MAD_TO_DEVIATION = 1.4826
-_NO_CLASS = "no class"
+_NO_CLASS, _NOVEL = "no class", "unlike all known"
 _FREQUENCY = (
     "How often each place fails, by class: all fails, those that belong to the pattern, and those "
     "that do not. Wafers of different sizes are laid over each other."
@@ -102,7 +102,7 @@ def lot_report(
         "n_unreadable": int((~readable).sum()),
         "lot_yield": 1 - float(loss.loc["all", "loss"]),
         "loss": loss.reset_index(names="part").to_dict("records"),
-        "pareto": _pareto(table["class"][readable]),
+        "pareto": _pareto([_class_of(why) for why in explanations if why.error is None]),
         "wafers": wafers,
         "classes": sorted({wafer["class"] for wafer in wafers}),
         "outliers": [w for w in wafers if w["outlier"]],
@@ -132,8 +132,8 @@ def _wafer(
         return about | {"class": "unreadable"}
     grid = check_wafer_map(item)
     return about | {
-        "class": _NO_CLASS if why.label is None else str(why.label),
-        "probability": None if np.isnan(why.probability) else why.probability,
+        "class": _class_of(why),
+        "probability": None if np.isnan(why.probability) or why.novel else why.probability,
         "yield": facts["yield"],
         "n_fails": facts["n_fails"],
         "n_kept": facts["n_kept"],
@@ -145,8 +145,15 @@ def _wafer(
     }
 
 
-def _pareto(classes: pd.Series) -> list[dict[str, Any]]:
-    counts = classes.fillna(_NO_CLASS).value_counts()
+def _class_of(why: Explanation) -> str:
+    """Name the class of a wafer, where it has one."""
+    if why.novel:
+        return _NOVEL
+    return _NO_CLASS if why.label is None else str(why.label)
+
+
+def _pareto(classes: list[str]) -> list[dict[str, Any]]:
+    counts = pd.Series(classes, dtype=object).value_counts()
     shares = counts.cumsum() / counts.sum()
     return [
         {"class": name, "n": int(n), "bar": n / counts.iloc[0], "cumulated": float(share)}
@@ -160,11 +167,13 @@ def _figures(X: WaferMaps, explanations: list[Explanation]) -> list[dict[str, st
     items = map_items(X)
     maps = [items[row] for row in readable]
     why = [explanations[row] for row in readable]
-    named = [str(e.label) if e.label is not None else _NO_CLASS for e in why]
+    named = [_class_of(e) for e in why]
     drawn: dict[str, Any] = {
         _FREQUENCY: FrequencyDisplay.from_predictions(maps, why, target=named),
-        _ZONES: ZoneProfileDisplay.from_predictions(maps, why, random_state=0),
     }
+    # In a lot without a pattern nothing is decided, so there is nothing to compare by zones.
+    if not all(e.abstained for e in why):
+        drawn[_ZONES] = ZoneProfileDisplay.from_predictions(maps, why, random_state=0)
     made = [{"caption": text, "svg": figure_svg(d.figure_)} for text, d in drawn.items()]
     for display in drawn.values():
         plt.close(display.figure_)

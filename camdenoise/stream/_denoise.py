@@ -32,6 +32,7 @@ RESULTS = pa.schema(
         ("n_kept", pa.int32()),
         ("n_removed", pa.int32()),
         ("abstained", pa.bool_()),
+        ("novel", pa.bool_()),
         ("marks", pa.binary()),
         ("error", pa.string()),
     ]
@@ -55,9 +56,10 @@ def denoise_batches(
     pyarrow.RecordBatch
         For each batch one with as many rows, in their order: all columns but ``cells``, then
         ``predicted`` (class), ``probability`` (of it), ``n_fails``, ``n_kept``, ``n_removed``
-        (fails that belong to the pattern, and that do not), ``abstained``, ``marks`` (the map as
-        bytes, row by row, in codes of `MARKS`) and ``error``, which says why a map could not be
-        read; the columns before it are null there.
+        (fails that belong to the pattern, and that do not), ``abstained``, ``novel`` (because the
+        wafer is unlike all known ones), ``marks`` (the map as bytes, row by row, in codes of
+        `MARKS`) and ``error``, which says why a map could not be read; the columns before it are
+        null there.
 
     Raises
     ------
@@ -144,6 +146,7 @@ def _results(maps: list, why: list[Explanation | None], errors: list) -> dict[st
         "n_kept": kept,
         "n_removed": removed,
         "abstained": [None if e is None else e.abstained for e in why],
+        "novel": [None if e is None else e.novel for e in why],
         "error": errors,
     }
     made = {name: pa.array(values, RESULTS.field(name).type) for name, values in columns.items()}

@@ -84,6 +84,8 @@ def open_source(
     if head.startswith(b"PK\x03\x04"):
         return _npz(path, batch_rows)
     if _is_die_csv(head):
+        if b"\0" in head:
+            raise WaferFileError(path, "it has zero bytes, as no CSV in UTF-8 has. Save it anew.")
         tables = [_read_csv(path)]
         return WaferSource("CSV, a row per die", _of_dies(path, tables, batch_rows, dies), None)
     return WaferSource(

@@ -1,0 +1,133 @@
+"""Wafers unlike all known ones: the rate that is asked for, and nothing decided about them."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from camdenoise import CamDenoiser, load_model, save_model
+from camdenoise._novelty import FEWEST_KNOWN, known_wafers, rows_to_know
+from camdenoise.datasets import PATTERN_CLASSES, make_wafer_maps
+from camdenoise.lots import lot_summary
+from camdenoise.report import lot_report
+from camdenoise.stream import denoise_batches, wafer_batch
+
+
+def features(n, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, 5)) * [1, 2, 3, 0.1, 0] + 4
+
+
+def test_distances_are_those_to_the_tenth_nearest_in_standard_deviations():
+    known, new = features(300), features(20, seed=1)
+    novelty = known_wafers(known)
+    rounded = known.astype(np.float16).astype(float)
+    unit = np.where(rounded.std(axis=0) > 0, rounded.std(axis=0), 1)
+    expected = np.sort(cdist(new / unit, rounded / unit))[:, 9]
+    np.testing.assert_allclose(novelty.distance(new), expected, rtol=1e-3)
+    among = np.sort(cdist(rounded / unit, rounded / unit))[:, 10]
+    np.testing.assert_allclose(novelty.distances, np.sort(among), rtol=1e-3)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.5])
+def test_as_many_new_wafers_are_novel_as_were_asked_for(rate):
+    novelty = known_wafers(features(1500))
+    share = np.mean(novelty.distance(features(4000, seed=1)) > novelty.furthest(rate))
+    assert share == pytest.approx(rate, abs=0.02)
+    assert np.mean(novelty.distances > novelty.furthest(rate)) <= rate
+    assert (novelty.distance(features(50) + 30) > novelty.furthest(0)).all()
+
+
+def test_too_few_know_nothing():
+    assert known_wafers(features(FEWEST_KNOWN - 1)) is None
+    assert known_wafers(np.array([])) is None
+    assert known_wafers(features(FEWEST_KNOWN)) is not None
+
+
+def test_rare_classes_are_known_too():
+    labels = np.repeat([*PATTERN_CLASSES, "none", "Random"], [9000, 300, 2000, 9000, 90, 0, 50, 50])
+    rows = rows_to_know(labels)
+    names, counts = np.unique(labels[rows], return_counts=True)
+    assert len(set(rows)) == len(rows) and set(names) <= set(PATTERN_CLASSES)
+    wanted = [max(100, 1000 * n / 20390) for n in (9000, 300, 2000, 9000, 90)]
+    found = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    expected = dict(zip(PATTERN_CLASSES, [*wanted[:4], 90], strict=False))
+    assert found == pytest.approx(expected, abs=0.51)
+    assert len(rows_to_know(np.array(["none"] * 9))) == 0
+
+
+def barred(n=6):
+    """Wafers of which two of every six columns fail, which the bundled net calls Scratch."""
+    maps = make_wafer_maps(n, classes=["none"], shapes=[(60, 60)], random_state=0).maps
+    for grid in maps:
+        bars = grid[:, np.arange(60) % 6 < 2]
+        grid[:, np.arange(60) % 6 < 2] = np.where(bars == 1, 2, bars)
+    return maps
+
+
+@pytest.fixture(scope="module")
+def denoiser():
+    return CamDenoiser.from_pretrained("wm811k")
+
+
+def test_nothing_is_decided_about_a_novel_wafer(denoiser):
+    maps = barred()
+    for grid, why in zip(maps, denoiser.explain(maps), strict=True):
+        assert why.abstained and not why.removed.any()
+        np.testing.assert_array_equal(why.kept, grid == 2)
+    assert sum(why.novel for why in denoiser.explain(maps)) >= len(maps) / 2
+
+
+@pytest.mark.parametrize("how", [{"novelty_rate": None}, {"min_pattern_probability": 0}])
+def test_nothing_is_novel_to_who_does_not_ask(how):
+    told = CamDenoiser.from_pretrained("wm811k", **how).explain(barred())
+    assert not any(why.novel for why in told) and any(why.removed.any() for why in told)
+
+
+def test_what_is_asked_for_is_explained(denoiser):
+    maps = barred()
+    assert not any(why.novel for why in denoiser.explain(maps, ["Scratch"] * len(maps)))
+
+
+def test_known_patterns_are_not_novel(denoiser):
+    wafers = make_wafer_maps(60, classes=["Center", "Edge-Ring", "Donut"], random_state=0)
+    assert np.mean([why.novel for why in denoiser.explain(wafers.maps)]) <= 0.1
+
+
+def test_a_higher_rate_finds_more(denoiser):
+    maps = make_wafer_maps(80, random_state=1).maps
+    shares = [
+        np.mean([why.novel for why in CamDenoiser.from_pretrained(novelty_rate=r).explain(maps)])
+        for r in (0.0, 0.02, 0.3, 1.0)
+    ]
+    assert shares == sorted(shares) and shares[0] < shares[-1]
+
+
+def test_it_is_told_everywhere(denoiser):
+    maps = barred()
+    novel = [why.novel for why in denoiser.explain(maps)]
+    assert any(novel)
+    (batch,) = denoise_batches([wafer_batch(maps)], denoiser)
+    assert batch.column("novel").to_pylist() == novel
+    assert lot_summary(denoiser, maps)["novel"].tolist() == novel
+    assert "unlike all known" in lot_report(denoiser, maps)
+
+
+def test_fit_learns_what_is_known(tmp_path):
+    wafers = make_wafer_maps(
+        300, classes=["none", "Center", "Edge-Ring"], shapes=[(24, 24)], random_state=0
+    )
+    bundled = CamDenoiser.from_pretrained()
+    denoiser = CamDenoiser(bundled.estimator, novelty_rate=0.05, random_state=0)
+    assert denoiser.fit(wafers.maps).novelty_ is None  # nobody said which have a pattern
+    denoiser.fit(wafers.maps, wafers.target)
+    known = denoiser.novelty_
+    assert len(known.distances) >= 200 and (np.diff(known.distances) >= 0).all()
+    novel = [why.novel for why in denoiser.explain(wafers.maps)]
+    assert np.mean(novel) <= 0.1
+    save_model(denoiser, tmp_path / "m")
+    for again in (load_model(tmp_path / "m"), pickle.loads(pickle.dumps(denoiser))):
+        np.testing.assert_array_equal(again.novelty_.references, known.references)
+        np.testing.assert_array_equal(again.novelty_.distances, known.distances)
+        assert [why.novel for why in again.explain(wafers.maps)] == novel
+    assert load_model(tmp_path / "m", novelty_rate=None).novelty_rate is None
