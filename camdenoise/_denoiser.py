@@ -660,9 +660,11 @@ class CamDenoiser(BaseDenoiser):
         if codes is None and self.target != "predicted":
             codes = class_codes([self.target] * len(maps), self.classes_, "target")
         readings = self._read(maps, codes)
+        asked = codes is not None
+        novel = np.zeros(len(maps), bool) if asked else self._are_novel(readings)
         return [
-            self._decide(grid, reading, asked=codes is not None)
-            for grid, reading in zip(maps, readings, strict=True)
+            self._decide(grid, reading, asked, bool(is_novel))
+            for grid, reading, is_novel in zip(maps, readings, novel, strict=True)
         ]
 
     def _read(self, maps: Sequence[np.ndarray], codes: Any = None) -> list[Reading]:
@@ -777,16 +779,17 @@ class CamDenoiser(BaseDenoiser):
         likely = reading.probabilities[reading.code] >= self.min_probability
         return likely and (asked or self.classes_[reading.code] not in NO_PATTERN_CLASSES)
 
-    def _is_novel(self, reading: Reading) -> bool:
-        """Tell whether a wafer is further from all known ones than they are from each other."""
-        if (
-            getattr(self, "novelty_", None) is None
-            or self.novelty_rate is None
-            or self.min_pattern_probability != "auto"
-        ):
-            return False
-        away = self.novelty_.distance(reading.features[None])[0]
-        return away > self.novelty_.furthest(self.novelty_rate)
+    def _are_novel(self, readings: Sequence[Reading]) -> np.ndarray:
+        """Tell which wafers are further from the known ones than those are from each other."""
+        novel = np.zeros(len(readings), bool)
+        known = getattr(self, "novelty_", None)
+        if known is None or self.novelty_rate is None or self.min_pattern_probability != "auto":
+            return novel
+        rows = [row for row, reading in enumerate(readings) if self._is_decided(reading)]
+        if rows:
+            away = known.distance(np.stack([readings[row].features for row in rows]))
+            novel[rows] = away > known.furthest(self.novelty_rate)
+        return novel
 
     def _is_cleared(self, reading: Reading) -> bool:
         """Tell whether all fails of the wafer go because it surely has no pattern."""
@@ -797,7 +800,7 @@ class CamDenoiser(BaseDenoiser):
         )
         return self.no_pattern == "remove" and surely_none
 
-    def _decide(self, grid, reading: Reading, asked: bool) -> Explanation:
+    def _decide(self, grid, reading: Reading, asked: bool, novel: bool) -> Explanation:
         """Turn one wafer's saliency into kept and removed fails."""
         saliency = self._saliency(reading)
         about = {
@@ -808,7 +811,7 @@ class CamDenoiser(BaseDenoiser):
             return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)
         if not self._is_decided(reading, asked):
             return abstain(grid, saliency, **about)
-        if not asked and self._is_novel(reading):
+        if novel:
             return abstain(grid, saliency, novel=True, **about)
         fails, evidence = grid == FAIL, REFINEMENTS[self.refine_](grid, saliency)
         keep = evidence >= self._threshold_on(evidence[fails])
@@ -833,8 +836,8 @@ class CamDenoiser(BaseDenoiser):
         super().__setstate__(state)
         if getattr(self, "calibration_", None) is not None:
             self.calibration_ = pd.DataFrame(self.calibration_)
-        if getattr(self, "novelty_", None) is not None:
-            self.novelty_ = Novelty(**self.novelty_)
+        if (known := state.get("novelty_")) is not None:
+            self.novelty_ = Novelty(**known)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -113,6 +113,7 @@ OPTIONS = {
     "false alarms below zero": ["denoise", "IN", "OUT", "--false-alarm-rate", "-0.1"],
     "false alarms that are no number": ["denoise", "IN", "OUT", "--false-alarm-rate", "nan"],
     "false alarms in words": ["denoise", "IN", "OUT", "--false-alarm-rate", "few"],
+    "novelty beyond one": ["denoise", "IN", "OUT", "--novelty-rate", "2"],
     "another rule for none": ["denoise", "IN", "OUT", "--no-pattern", "keep"],
     "a model that is nowhere": ["denoise", "IN", "OUT", "--model", "no/such.safetensors"],
     "a model that nobody made": ["classify", "IN", "OUT", "--model", "wm9"],

@@ -97,6 +97,16 @@ def test_a_folder_with_results_is_left_as_it_is(file, tmp_path):
     assert (tmp_path / "part-00000.parquet").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize(("rate", "n_novel"), [("0", 0), ("1", 3)])
+def test_the_novelty_rate_is_that_of_the_command(rate, n_novel, tmp_path):
+    maps = make_wafer_maps(3, classes=["Edge-Ring"], random_state=0).maps
+    source = tmp_path / "rings.parquet"
+    pq.write_table(pa.Table.from_batches([wafer_batch(maps)]), source)
+    assert run("denoise", source, tmp_path / "out", "--novelty-rate", rate).exit_code == 0
+    decided = pq.read_table(tmp_path / "out" / "part-00000.parquet").to_pandas()
+    assert decided["novel"].sum() == decided["abstained"].sum() == n_novel
+
+
 def test_ctrl_c_says_how_to_go_on(file, tmp_path, monkeypatch):
     def stopped(*arguments, **options):
         raise KeyboardInterrupt

@@ -144,7 +144,7 @@ def test_page_shows_the_tables_numbers(finished):
     predictions = table(finished, "backbone_predictions")
     for _, row in nets.iterrows():
         key = (row["protocol"], row["backbone"])
-        own = predictions[(predictions[["protocol", "backbone"]] == key).all(axis=1)]
+        own = predictions[(predictions[["protocol", "backbone"]] == list(key)).all(axis=1)]
         by_seed = [
             f1_score(part["label"], part["predicted"], average="macro", zero_division=0)
             for _, part in own.groupby("seed")

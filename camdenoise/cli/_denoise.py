@@ -10,6 +10,8 @@ import click
 
 from camdenoise.cli._into_parts import into_parts, run_into_parts
 
+_OF_THE_DENOISER = ("no_pattern", "false_alarm_rate", "novelty_rate")
+
 
 @click.command(
     epilog="\b\nExamples:\n"
@@ -28,6 +30,11 @@ from camdenoise.cli._into_parts import into_parts, run_into_parts
     type=click.FloatRange(0, 1),
     help="Share of wafers without a pattern on which one may be claimed.",
 )
+@click.option(
+    "--novelty-rate",
+    type=click.FloatRange(0, 1),
+    help="Share of wafers with known patterns that may be taken for unlike all known ones.",
+)
 def denoise(source: Path, out: Path, **options: Any) -> None:
     """Tell which fails of the wafers in file IN belong to a pattern; write folder OUT.
 
@@ -35,7 +42,8 @@ def denoise(source: Path, out: Path, **options: Any) -> None:
     bin), CSV with a row per die, npz, STDF, SEMI G85 or E142, SINF, KLARF, told by its content.
 
     OUT gets Parquet files with a row per wafer: its keys, the class that is predicted and its
-    probability, counts of fails, and marks (a byte per die: 0 no die, 1 pass, 2 a fail of the
+    probability, counts of fails, whether nothing was decided (abstained) because the wafer is
+    unlike all known ones (novel), and marks (a byte per die: 0 no die, 1 pass, 2 a fail of the
     pattern, 3 a fail that is not part of it). A wafer that cannot be read has a row that says why
     (column error). The last line on standard output is a summary in JSON.
     """
@@ -44,7 +52,7 @@ def denoise(source: Path, out: Path, **options: Any) -> None:
         from camdenoise.cli._models import load_denoiser
         from camdenoise.stream import denoise_batches
 
-        given = {name: options[name] for name in ("no_pattern", "false_alarm_rate")}
+        given = {name: options[name] for name in _OF_THE_DENOISER}
         params = {name: value for name, value in given.items() if value is not None}
         denoiser, digest = load_denoiser(options["model"], **params)
         return partial(denoise_batches, denoiser=denoiser), {"model": digest} | params

@@ -12,6 +12,9 @@ import click
 from camdenoise.cli._mistakes import Mistake, mistakes_told
 from camdenoise.cli._sources import with_source_options
 
+# That of the bundled model.
+_NOVELTY_RATE = 0.02
+
 
 @click.command(
     epilog="\b\nExamples:\n"
@@ -71,7 +74,9 @@ def _train(source: Path, out: Path, options: dict[str, Any]) -> dict[str, Any]:
     )
     start = time.perf_counter()
     groups = {} if lots is None else {"groups": lots}
-    denoiser = CamDenoiser(classifier, random_state=options["seed"]).fit(maps, target, **groups)
+    denoiser = CamDenoiser(
+        classifier, novelty_rate=_NOVELTY_RATE, random_state=options["seed"]
+    ).fit(maps, target, **groups)
     save_model(denoiser, out)
     return {
         "wafers": len(maps),

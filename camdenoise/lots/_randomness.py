@@ -103,7 +103,7 @@ def _n_pairs(fails: np.ndarray, touching: np.ndarray) -> int:
     # One more than there are dies: the neighbour that a die at the edge has not.
     fails_here = np.zeros(len(touching) + 1, bool)
     fails_here[fails] = True
-    return np.count_nonzero(fails_here[touching[fails]])
+    return int(np.count_nonzero(fails_here[touching[fails]]))
 
 
 def _touching(dies: np.ndarray) -> np.ndarray:
