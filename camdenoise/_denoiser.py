@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import xlogy
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
@@ -802,10 +803,11 @@ class CamDenoiser(BaseDenoiser):
 
     def _decide(self, grid, reading: Reading, asked: bool, novel: bool) -> Explanation:
         """Turn one wafer's saliency into kept and removed fails."""
-        saliency = self._saliency(reading)
+        saliency, probabilities = self._saliency(reading), reading.probabilities
         about = {
             "label": self.classes_[reading.code],
-            "probability": float(reading.probabilities[reading.code]),
+            "probability": float(probabilities[reading.code]),
+            "entropy": float(-xlogy(probabilities, probabilities).sum() / np.log(2)),
         }
         if not asked and self._is_cleared(reading):
             return explain_by(grid, np.zeros(grid.shape, bool), saliency, **about)

@@ -46,6 +46,8 @@ class Explanation:
         The class that was explained; None for a method that knows no classes.
     probability : float
         The classifier's probability of `label`; NaN without a classifier.
+    entropy : float
+        Of the probabilities of all classes, in bits; NaN without a classifier.
     abstained : bool
         True where the method declined to decide and kept every fail.
     novel : bool
@@ -60,6 +62,7 @@ class Explanation:
     removed: np.ndarray = field(repr=False)
     label: Any = None
     probability: float = float("nan")
+    entropy: float = float("nan")
     abstained: bool = False
     novel: bool = False
     error: str | None = None

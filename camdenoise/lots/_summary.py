@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import entropy
 
 from camdenoise._denoising import BaseDenoiser, Explanation
 from camdenoise._maps import FAIL, NO_DIE, WaferMaps, as_collection, check_wafer_map, map_items
@@ -82,8 +81,6 @@ def lot_summary(
     rows: list[dict[str, Any]] = [{"error": why.error} for why in explanations]
     for row, grid in grids.items():
         rows[row] |= _of_wafer(grid, explanations[row])
-    for row, bits in zip(readable, _entropies(denoiser, list(grids.values())), strict=True):
-        rows[row]["entropy"] = bits
     table = pd.DataFrame(rows).reindex(columns=_COLUMNS).astype(_TYPES)
     if keys is None:
         return table
@@ -113,6 +110,7 @@ def _of_wafer(grid: np.ndarray, why: Explanation) -> dict[str, Any]:
         "yield": 1 - n_fails / n_dies if n_dies else np.nan,
         "class": why.label,
         "probability": why.probability,
+        "entropy": why.entropy,
         "n_kept": int(why.kept.sum()),
         "n_removed": int(why.removed.sum()),
         "abstained": why.abstained,
@@ -135,10 +133,3 @@ def _place(kept: np.ndarray, n_dies: int) -> dict[str, Any]:
         "ring": int(np.bincount(rings(*kept.shape)[kept]).argmax()),
         "sector": int(np.bincount(sectors(*kept.shape)[kept]).argmax()),
     }
-
-
-def _entropies(denoiser: BaseDenoiser, grids: list[np.ndarray]) -> np.ndarray:
-    predict_proba = getattr(getattr(denoiser, "estimator_", None), "predict_proba", None)
-    if not grids or predict_proba is None:
-        return np.full(len(grids), np.nan)
-    return entropy(predict_proba(grids), base=2, axis=1)

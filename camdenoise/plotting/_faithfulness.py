@@ -9,7 +9,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from camdenoise.faithfulness import area_under_curve
 from camdenoise.plotting._colours import BASELINE, LINES
 
 
@@ -48,6 +47,9 @@ def plot_faithfulness_curves(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['gradcam (0.45)', 'random (0.33)']
     """
+    # Not above: who draws something else need not wait for all that measures faithfulness.
+    from camdenoise.faithfulness import area_under_curve
+
     ax = plt.subplots()[1] if ax is None else ax
     lines = cycle(LINES)
     for name, values in curves.items():
