@@ -151,6 +151,11 @@ def load_model(
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is no model that camdenoise saved: {error}") from error
     if "denoiser" in about:
+        if params.get("novelty_rate") is not None and novelty is None:
+            raise ValueError(
+                f"novelty_rate={params['novelty_rate']}: {path} holds no known wafers to compare "
+                "with. Fit the denoiser with a novelty_rate, on labelled wafers, and save it again."
+            )
         return read_record(about["denoiser"], classifier, novelty, **params)
     if params:
         raise ValueError(f"{', '.join(params)}: {path} holds a classifier, which takes none.")

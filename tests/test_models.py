@@ -113,6 +113,8 @@ def test_a_denoiser_of_an_earlier_version_says_what_it_said_then(version, tmp_pa
         file = as_of_the_first_version(file, tmp_path / "first")
     denoiser = load_model(file)
     assert denoiser.novelty_ is None and denoiser.novelty_rate is None
+    with pytest.raises(ValueError, match=r"novelty_rate=0\.1: .* holds no known wafers"):
+        load_model(file, novelty_rate=0.1)
     maps = make_wafer_maps(
         60, classes=["Center", "Edge-Ring", "none"], shapes=[(20, 20)], random_state=0
     ).maps[:6]
