@@ -1,23 +1,26 @@
 """What the bundled recipe says of wafers that it was never told of.
 
     python -m study.unseen --model FOLDER/without-fold-0.safetensors --data DATA.npz
+    python -m study.unseen --data DATA.npz
 
 Lots of the fold that the model was not trained on, as `study.train_bundled` leaves it. Half of them
 calibrate when a pattern is claimed, the other half is asked, and the other way round; the wafers
 that are known, to tell which are unlike them, are those that it was trained on. Patterns that
 WM-811K has no name for are put on wafers labelled `none`: half wafers, stripes, checkerboards and
 reticle grids (every fourth die of every fourth row fails). Other fabs' grids: the same wafers cut
-to fewer dies, and stretched.
+to fewer dies, and stretched. Without a model the bundled one is asked, which was trained on these
+wafers: what it says of unseen patterns is still of interest, what it says of seen ones is not.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, load_model
 from camdenoise._maps import FAIL, PASS
@@ -114,21 +117,29 @@ def answers(denoiser: CamDenoiser, maps: list[np.ndarray]) -> pd.DataFrame:
     )
 
 
+def denoisers(model: Path | None, data: Bunch, fold: int) -> Iterator[tuple[CamDenoiser, Half]]:
+    """Give each denoiser with the wafers that it is asked about."""
+    if model is None:
+        whole = Half(np.arange(len(data.maps)), data.maps, data.target)
+        yield CamDenoiser.from_pretrained(), whole
+        return
+    clf, (first, second) = load_model(model), halves(data, fold)
+    novelty = known_to(clf, data, np.flatnonzero(folds_of(data, N_FOLDS) != fold))
+    yield calibrated(clf, first, FALSE_ALARMS, novelty), second
+    yield calibrated(clf, second, FALSE_ALARMS, novelty), first
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--model", type=Path, help="the bundled one if not given")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--fold", type=int, default=0)
     options = parser.parse_args(arguments)
-    clf, data = load_model(options.model), load_wafer_maps(options.data)
-    first, second = halves(data, options.fold)
-    novelty = known_to(clf, data, np.flatnonzero(folds_of(data, N_FOLDS) != options.fold))
-    rng = np.random.default_rng(0)
+    data, rng = load_wafer_maps(options.data), np.random.default_rng(0)
     found = []
-    for one, other in ((first, second), (second, first)):
-        denoiser = calibrated(clf, one, FALSE_ALARMS, novelty)
-        for kind, maps in asked(other, rng).items():
+    for denoiser, wafers in denoisers(options.model, data, options.fold):
+        for kind, maps in asked(wafers, rng).items():
             if maps:
                 found.append(answers(denoiser, maps).assign(kind=kind))
     table = pd.concat(found, ignore_index=True)
