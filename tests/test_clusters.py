@@ -106,9 +106,9 @@ def test_dask_makes_the_same_though_a_worker_dies(wafers, expected, tmp_path):
     defined, note = recipe("Dask"), str(tmp_path / "died")
 
     def decide_or_die(batches, denoiser):
-        for number, batch in enumerate(denoise_batches(batches, denoiser)):
-            if number == 1:
-                die_once(note)
+        for batch in denoise_batches(batches, denoiser):
+            # Decided, and not sent back yet.
+            die_once(note)
             yield batch
 
     defined["denoise_batches"] = decide_or_die
