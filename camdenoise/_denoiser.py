@@ -783,7 +783,7 @@ class CamDenoiser(BaseDenoiser):
     def _are_novel(self, readings: Sequence[Reading]) -> np.ndarray:
         """Tell which wafers are further from the known ones than those are from each other."""
         novel = np.zeros(len(readings), bool)
-        known = getattr(self, "novelty_", None)
+        known = self.novelty_
         if known is None or self.novelty_rate is None or self.min_pattern_probability != "auto":
             return novel
         rows = [row for row, reading in enumerate(readings) if self._is_decided(reading)]
