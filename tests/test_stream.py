@@ -104,6 +104,21 @@ def test_one_bad_wafer_makes_one_row_with_an_error():
     assert made.column("slot").to_pylist() == rows["slot"]
 
 
+def test_one_bad_wafer_among_ten_thousand_costs_its_own_row_alone(tmp_path):
+    maps = make_wafer_maps(50, shapes=[(12, 12)], random_state=0).maps * 200
+    maps[7777] = maps[7777].copy()
+    maps[7777][3, 3] = 9
+    keys = pd.DataFrame({"slot": range(10_000)})
+    pq.write_table(pa.Table.from_batches([wafer_batch(maps, keys)]), tmp_path / "wafers")
+    batches = open_source(tmp_path / "wafers").batches
+    write_parts(tmp_path / "out", batches, by_filter, make_parts=in_threads(2))
+    made = pd.concat([pd.read_parquet(f) for f in sorted((tmp_path / "out").glob("*.parquet"))])
+    assert made["slot"].tolist() == list(range(10_000))
+    (bad,) = np.flatnonzero(made["error"].notna())
+    assert bad == 7777 and "9" in made["error"].iloc[bad]
+    assert made["n_kept"].isna().sum() == 1 and made["marks"].isna().sum() == 1
+
+
 def test_a_batch_of_nothing_readable_and_an_empty_one():
     columns = {"cells": [b"\x01"], "rows": [5], "cols": [5]}
     bad, empty = by_filter([pa.RecordBatch.from_pydict(columns), wafer_batch([])])
