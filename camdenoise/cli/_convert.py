@@ -42,7 +42,7 @@ def convert(source: Path, out: Path, quiet: bool, **options: Any) -> None:
 
 
 def _write(source: Path, out: Path, quiet: bool, options: dict[str, Any]) -> int:
-    from camdenoise.io._source import read_head
+    from camdenoise.io._container import read_head
 
     to_npz = out.suffix == ".npz"
     if read_head(source).startswith(_PICKLE):

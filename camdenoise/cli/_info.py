@@ -50,7 +50,7 @@ def _facts(what: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def _is_safetensors(path: Path) -> bool:
     """Tell by the length of the header, which begins such a file, and by the header's brace."""
-    from camdenoise.io._source import read_head
+    from camdenoise.io._container import read_head
 
     head = read_head(path)
     return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**27

@@ -6,6 +6,7 @@ from camdenoise.io._g85 import read_g85, write_g85
 from camdenoise.io._klarf import read_klarf
 from camdenoise.io._lots import iter_lots
 from camdenoise.io._placement import DieTableError
+from camdenoise.io._problems import WaferFileError
 from camdenoise.io._read import read_wafers
 from camdenoise.io._results import (
     OVERLAY_BINS,
@@ -14,7 +15,6 @@ from camdenoise.io._results import (
     write_results,
 )
 from camdenoise.io._sinf import read_sinf, write_sinf
-from camdenoise.io._source import WaferFileError
 from camdenoise.io._stdf import read_stdf
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camdenoise.io._source import Problem
+from camdenoise.io._problems import Problem
 
 #: Most rows and columns of a map; a 300 mm wafer with dies of 0.1 mm has 3,000.
 MAX_SIDE = 4096

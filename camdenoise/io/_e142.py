@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._bins import BinType, bin_type, claimed, parse_grid
+from camdenoise.io._container import Content
+from camdenoise.io._die_file import DieFile, ReadOptions, read_one
 from camdenoise.io._map_xml import bin_qualities, choose_layer, text_rows
-from camdenoise.io._source import Problem, name_without_suffixes, naming, read_bytes
-from camdenoise.io._table import bins_rows, common_items, die_table, map_rows
+from camdenoise.io._problems import Problem
+from camdenoise.io._table import bins_rows, common_items, facts_of, join_rows, map_rows
 from camdenoise.io._xml import attributes_of, parse_xml
 
 
@@ -60,12 +62,15 @@ def read_e142(path: str | os.PathLike, *, map_name: str | None = None) -> pd.Dat
     1        W1  0  1   X   False
     2        W1  1  1   P    True
     """
-    content = read_bytes(path)
-    with naming(path):
-        return e142_table(parse_xml(content), name_without_suffixes(path), map_name)
+    return read_one(path, e142_file, ReadOptions(map_name=map_name)).as_table()
 
 
-def e142_table(root: Element, name: str, map_name: str | None = None) -> pd.DataFrame:
+def e142_file(content: Content, options: ReadOptions) -> DieFile:
+    """Read an E142 file."""
+    return e142_document(parse_xml(content.read_bytes()), content.stem, options)
+
+
+def e142_document(root: Element, name: str, options: ReadOptions) -> DieFile:
     """Read a parsed E142 document; `name` is for substrates that have none."""
     if root.tag != "MapData":
         raise Problem(f"the root element is {root.tag!r}, expected 'MapData' of SEMI E142.")
@@ -82,8 +87,12 @@ def e142_table(root: Element, name: str, map_name: str | None = None) -> pd.Data
     for element in maps:
         wafer = element.get("SubstrateId", "").strip()
         dimension = layouts.get(element.get("LayoutSpecifier", "").split("/")[-1].strip())
-        parts.append(_wafer_rows(element, lots.get(wafer, ""), wafer or name, dimension, map_name))
-    return die_table(parts, format="E142", about=common_items([attributes_of(m) for m in maps]))
+        parts.append(
+            _wafer_rows(element, lots.get(wafer, ""), wafer or name, dimension, options.map_name)
+        )
+    table = join_rows(parts)
+    about = common_items([attributes_of(m) for m in maps])
+    return DieFile("E142", table, facts_of(table), about)
 
 
 def _wafer_rows(

@@ -13,9 +13,11 @@ import pandas as pd
 
 from camdenoise._files import write_whole
 from camdenoise.io._bins import BinType, bin_type, claimed, parse_grid
+from camdenoise.io._container import Content
+from camdenoise.io._die_file import DieFile, ReadOptions, read_one
 from camdenoise.io._map_xml import bin_qualities, choose_layer, text_rows
-from camdenoise.io._source import Problem, name_without_suffixes, naming, read_bytes
-from camdenoise.io._table import common_items, die_table, map_rows
+from camdenoise.io._problems import Problem
+from camdenoise.io._table import common_items, facts_of, join_rows, map_rows
 from camdenoise.io._wafer_grid import WaferGrid, notation, wafer_grids
 from camdenoise.io._xml import attributes_of, parse_xml
 
@@ -60,12 +62,15 @@ def read_g85(path: str | os.PathLike, *, map_name: str | None = None) -> pd.Data
     1   L    W1  0  1    7   False
     2   L    W1  1  1    1    True
     """
-    content = read_bytes(path)
-    with naming(path):
-        return g85_table(parse_xml(content), name_without_suffixes(path), map_name)
+    return read_one(path, g85_file, ReadOptions(map_name=map_name)).as_table()
 
 
-def g85_table(root: Element, name: str, map_name: str | None = None) -> pd.DataFrame:
+def g85_file(content: Content, options: ReadOptions) -> DieFile:
+    """Read a G85 file."""
+    return g85_document(parse_xml(content.read_bytes()), content.stem, options)
+
+
+def g85_document(root: Element, name: str, options: ReadOptions) -> DieFile:
     """Read a parsed G85 document; `name` is for wafers that have none."""
     if root.tag not in ("Map", "Maps"):
         raise Problem(f"the root element is {root.tag!r}, expected 'Map' or 'Maps' of SEMI G85.")
@@ -76,10 +81,11 @@ def g85_table(root: Element, name: str, map_name: str | None = None) -> pd.DataF
     ]
     headers = [attributes_of(wafer, device) for wafer, device in pairs]
     parts = [
-        _wafer_rows(device, header, name, map_name)
+        _wafer_rows(device, header, name, options.map_name)
         for (_, device), header in zip(pairs, headers, strict=True)
     ]
-    return die_table(parts, format="G85", about=common_items(headers))
+    table = join_rows(parts)
+    return DieFile("G85", table, facts_of(table), common_items(headers))
 
 
 def _wafer_rows(

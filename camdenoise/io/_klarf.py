@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from camdenoise.io._container import Content
+from camdenoise.io._die_file import DieFile, ReadOptions, read_one
 from camdenoise.io._klarf_1 import read_statements
 from camdenoise.io._klarf_18 import read_records
 from camdenoise.io._klarf_wafer import InspectedWafer
-from camdenoise.io._source import Problem, name_without_suffixes, naming, read_text
-from camdenoise.io._table import die_rows, die_table
+from camdenoise.io._problems import Problem
+from camdenoise.io._table import die_rows, facts_of, join_rows
 
 #: What the text of a file begins with.
 STARTS = ("FileVersion", "Record FileRecord")
@@ -73,9 +75,7 @@ def read_klarf(
     2   L     7  1  0    0    True
     """
     given = None if inspected is None else _given_dies(inspected)
-    text = read_text(path)
-    with naming(path):
-        return klarf_table(text, name_without_suffixes(path), given)
+    return read_one(path, klarf_file, ReadOptions(inspected=given)).as_table()
 
 
 def _given_dies(inspected: Any) -> np.ndarray:
@@ -87,13 +87,15 @@ def _given_dies(inspected: Any) -> np.ndarray:
     return dies.astype(np.int64)
 
 
-def klarf_table(text: str, name: str, given: np.ndarray | None = None) -> pd.DataFrame:
-    """Read the text of a KLARF file; `name` is for wafers that have none."""
+def klarf_file(content: Content, options: ReadOptions) -> DieFile:
+    """Read a KLARF file."""
+    text, note = content.read_text(options.encoding)
     text = text.lstrip()
     wafers, about = (read_statements if text.startswith("FileVersion") else read_records)(text)
     if not wafers:
         raise Problem("it holds no wafer (no WaferID or WaferRecord).")
-    return die_table([_wafer_rows(w, name, given) for w in wafers], format="KLARF", about=about)
+    table = join_rows([_wafer_rows(w, content.stem, options.inspected) for w in wafers])
+    return DieFile("KLARF", table, facts_of(table), about, [note] if note else [])
 
 
 def _wafer_rows(wafer: InspectedWafer, name: str, given: np.ndarray | None) -> pd.DataFrame:

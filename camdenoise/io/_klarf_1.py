@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from camdenoise.io._klarf_wafer import InspectedWafer, index, index_columns, unquoted
-from camdenoise.io._source import Problem
+from camdenoise.io._problems import Problem
 
 VERSIONS = ("1 1", "1 2")
 #: Most statements of a file; a wafer has some thirty.

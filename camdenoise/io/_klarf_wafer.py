@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from camdenoise.io._source import Problem
+from camdenoise.io._problems import Problem
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._source import WaferFileError
+from camdenoise.io._problems import WaferFileError
 
 _BATCH_ROWS = 1 << 18
 

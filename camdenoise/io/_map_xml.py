@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
 from camdenoise.io._bins import BinType
-from camdenoise.io._source import Problem
+from camdenoise.io._problems import Problem
 
 
 def bin_qualities(definitions: Iterable[Element], kind: BinType, where: str) -> dict:

@@ -1,26 +1,22 @@
-"""Read a wafer file of any format, told by its content."""
+"""Read wafer files of any format, told by their content."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from camdenoise.io._e142 import e142_table
-from camdenoise.io._g85 import g85_table
-from camdenoise.io._klarf import STARTS, read_klarf
-from camdenoise.io._sinf import looks_like_sinf, read_sinf
-from camdenoise.io._source import (
-    WaferFileError,
-    name_without_suffixes,
-    naming,
-    read_bytes,
-    read_head,
-)
-from camdenoise.io._stdf import MAGICS, read_stdf
-from camdenoise.io._table import die_table
+from camdenoise.io._container import Content, contents
+from camdenoise.io._die_file import DieFile, Reader, ReadOptions, read_one
+from camdenoise.io._e142 import e142_document
+from camdenoise.io._g85 import g85_document
+from camdenoise.io._klarf import STARTS, klarf_file
+from camdenoise.io._problems import WaferFileError, naming
+from camdenoise.io._sinf import looks_like_sinf, sinf_file
+from camdenoise.io._stdf import MAGICS, stdf_file
+from camdenoise.io._table import join_rows
 from camdenoise.io._xml import parse_xml
 
 # Files that hold wafers too, but are for another function.
@@ -31,37 +27,35 @@ _OTHERS = {
 }
 
 
-def _read_xml(path: str | os.PathLike) -> pd.DataFrame:
-    content = read_bytes(path)
-    with naming(path):
-        root = parse_xml(content)
-        table = e142_table if root.tag == "MapData" else g85_table
-        return table(root, name_without_suffixes(path))
+def _xml_file(content: Content, options: ReadOptions) -> DieFile:
+    root = parse_xml(content.read_bytes())
+    document = e142_document if root.tag == "MapData" else g85_document
+    return document(root, content.stem, options)
 
 
-def _reader(path: str | os.PathLike) -> Callable[[str | os.PathLike], pd.DataFrame]:
+def find_reader(content: Content) -> Reader:
     """Find the reader for a file by what it begins with; its name does not matter."""
-    head = read_head(path)
+    head = content.head()
     if head[:4] in MAGICS:
-        return read_stdf
+        return stdf_file
     text = head.decode("utf-8-sig", "replace").lstrip()
     if text.startswith("<") or head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return _read_xml
+        return _xml_file
     if text.startswith(STARTS[0]) or text.split()[:2] == STARTS[1].split():
-        return read_klarf
+        return klarf_file
     if looks_like_sinf(text):
-        return read_sinf
-    return _refuse(path, head)
+        return sinf_file
+    return _refuse(content, head)
 
 
-def _refuse(path: str | os.PathLike, head: bytes) -> Callable:
+def _refuse(content: Content, head: bytes) -> Reader:
     if not head.strip():
-        raise WaferFileError(path, "the file is empty. Fetch it again.")
+        raise WaferFileError(content.name, "the file is empty. Fetch it again.")
     for magic, what in _OTHERS.items():
         if head.startswith(magic):
-            raise WaferFileError(path, f"this is {what}.")
+            raise WaferFileError(content.name, f"this is {what}.")
     raise WaferFileError(
-        path,
+        content.name,
         "the content is none of STDF, SEMI G85 or E142 (XML), SINF and KLARF. If it is a table, "
         "read it with pandas and pass it to from_die_table.",
     )
@@ -119,18 +113,18 @@ def read_wafers(
     """
     if repeated not in ("raise", "retest"):
         raise ValueError(f"repeated must be 'raise' or 'retest', got {repeated!r}.")
-    if isinstance(path, str | os.PathLike):
-        return _reader(path)(path)
-    paths = list(path)
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise ValueError("no file to read: the sequence of paths is empty.")
-    tables = [_reader(each)(each) for each in paths]
+    found = [content for each in paths for content in contents(each)]
+    options = ReadOptions()
+    files = [read_one(content, find_reader(content), options) for content in found]
     if repeated == "raise":
-        _check_repeated(paths, tables)
-    if len(tables) == 1:
-        return tables[0]
+        _check_repeated([c.name for c in found], [f.table for f in files])
+    if len(files) == 1:
+        return files[0].as_table()
     with naming(Path(paths[0]).parent):
-        return die_table(tables)
+        return join_rows([file.table for file in files])
 
 
 def _check_repeated(paths: list, tables: list[pd.DataFrame]) -> None:

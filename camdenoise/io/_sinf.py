@@ -15,8 +15,10 @@ import pandas as pd
 
 from camdenoise._files import write_whole
 from camdenoise.io._bins import BIN_TYPES, BinType, claimed, parse_grid
-from camdenoise.io._source import Problem, name_without_suffixes, naming, read_text
-from camdenoise.io._table import die_rows, die_table
+from camdenoise.io._container import Content
+from camdenoise.io._die_file import DieFile, ReadOptions, read_one
+from camdenoise.io._problems import Problem
+from camdenoise.io._table import die_rows, facts_of, join_rows
 from camdenoise.io._wafer_grid import WaferGrid, notation, wafer_grids
 
 #: Fields of the header in the order in which they are written.
@@ -84,15 +86,14 @@ def read_sinf(path: str | os.PathLike) -> pd.DataFrame:
     1   L     7  0  1    1    True
     2   L     7  1  1   31   False
     """
-    text = read_text(path)
-    with naming(path):
-        return sinf_table(text, name_without_suffixes(path))
+    return read_one(path, sinf_file, ReadOptions()).as_table()
 
 
-def sinf_table(text: str, name: str) -> pd.DataFrame:
-    """Read the text of a SINF file; `name` is for a wafer that has none."""
+def sinf_file(content: Content, options: ReadOptions) -> DieFile:
+    """Read a SINF file."""
+    text, note = content.read_text(options.encoding)
     header, rows = _split(text)
-    wafer = header.get("WAFER") or name
+    wafer = header.get("WAFER") or content.stem
     where = f"wafer {wafer!r}"
     kind = _kind_of(rows, where)
     codes = parse_grid(
@@ -105,8 +106,8 @@ def sinf_table(text: str, name: str) -> pd.DataFrame:
     y, x = np.nonzero([[_is_result(token) for token in row] for row in rows])
     bins = codes[y, x]
     passed = np.isin(bins, _pass_bins(header.get("BCEQU", ""), kind, where))
-    rows_of_dies = die_rows(header.get("LOT", ""), wafer, x, y, bins, passed)
-    return die_table([rows_of_dies], format="SINF", about=header)
+    table = join_rows([die_rows(header.get("LOT", ""), wafer, x, y, bins, passed)])
+    return DieFile("SINF", table, facts_of(table), header, [note] if note else [])
 
 
 def _split(text: str) -> tuple[dict[str, str], list[list[str]]]:

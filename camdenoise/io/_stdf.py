@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._source import MAX_STDF_BYTES, Problem, chunks, is_gzip, naming
-from camdenoise.io._table import die_rows, die_table
+from camdenoise.io._container import Content
+from camdenoise.io._die_file import DieFile, ReadOptions, read_one
+from camdenoise.io._problems import Problem
+from camdenoise.io._table import die_rows, facts_of, join_rows
 
 #: File attributes record of either byte order: length 2, type 0, subtype 10.
 MAGICS = (b"\x02\x00\x00\x0a", b"\x00\x02\x00\x0a")
@@ -25,8 +24,6 @@ _FAILED, _NOT_SAID = 0x08, 0x10
 _RECORDS = ("FAR", "MIR", "WCR", "WIR", "WRR", "PRR", "HBR", "SBR", "MRR")
 # Column of the part's record, record that describes the bins, and how its fields begin.
 _BINS = {"hard": ("HARD_BIN", "HBR", "HBIN"), "soft": ("SOFT_BIN", "SBR", "SBIN")}
-# The package tells compression by these endings of the name.
-_COMPRESSED = (".gz", ".bz2", ".zip")
 
 
 def _load_package() -> Any:
@@ -39,23 +36,9 @@ def _load_package() -> Any:
     return stdf_convert
 
 
-@contextmanager
-def _plain_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a file that is not compressed and whose name does not claim that it is."""
-    path = Path(path)
-    if not is_gzip(path) and path.suffix.lower() not in _COMPRESSED:
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="camdenoise-") as folder:
-        plain = Path(folder, "lot.stdf")
-        with open(plain, "wb") as stream:
-            stream.writelines(chunks(path, MAX_STDF_BYTES))
-        yield plain
-
-
-def _records(path: str | os.PathLike) -> dict[str, pd.DataFrame]:
+def _records(content: Content) -> dict[str, pd.DataFrame]:
     package = _load_package()
-    with _plain_file(path) as plain:
+    with content.on_disk() as plain:
         _check_magic(plain)
         try:
             tables = package.tables(plain, _RECORDS)
@@ -118,19 +101,24 @@ def read_stdf(
     """
     if bins not in _BINS:
         raise ValueError(f"bins must be 'hard' or 'soft', got {bins!r}.")
-    with naming(path):
-        records = _records(path)
-        if "MRR" not in records and not incomplete:
-            raise Problem(
-                "it ends without a master results record (MRR): it was cut short, or the test was "
-                "broken off. Fetch it again, or read what there is with incomplete=True."
-            )
-        return _stdf_table(records, *_BINS[bins])
+    options = ReadOptions(bins=bins, incomplete=incomplete)
+    return read_one(path, stdf_file, options).as_table()
+
+
+def stdf_file(content: Content, options: ReadOptions) -> DieFile:
+    """Read an STDF file."""
+    records = _records(content)
+    if "MRR" not in records and not options.incomplete:
+        raise Problem(
+            "it ends without a master results record (MRR): it was cut short, or the test was "
+            "broken off. Fetch it again, or read what there is with incomplete=True."
+        )
+    return _stdf_table(records, *_BINS[options.bins])
 
 
 def _stdf_table(
     records: dict[str, pd.DataFrame], column: str, bin_record: str, prefix: str
-) -> pd.DataFrame:
+) -> DieFile:
     if "WIR" not in records or "PRR" not in records:
         raise Problem("it holds no wafer (no WIR and PRR records). Is it of packaged parts?")
     parts, wafers = records["PRR"], _wafers(records)
@@ -150,7 +138,7 @@ def _stdf_table(
         passed[placed],
     )
     about = {"n_without_coordinates": int((~placed).sum()), **_configuration(records.get("WCR"))}
-    return die_table([table], format="STDF", about=about)
+    return DieFile("STDF", join_rows([table]), facts_of(table), about)
 
 
 def _latest(earlier: pd.DataFrame, sequence: np.ndarray) -> np.ndarray:

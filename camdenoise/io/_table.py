@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._source import Problem
+from camdenoise.io._die_file import WaferFacts
+from camdenoise.io._problems import Problem
 
 COLUMNS = ("lot", "wafer", "x", "y", "bin", "passed")
 #: How BinQuality (SEMI G85, E142) is understood; any other value means "no product die".
@@ -136,16 +137,20 @@ def _is_any(codes: np.ndarray, wanted: list) -> np.ndarray:
     return np.isin(codes, np.array(wanted, dtype=str if codes.dtype.kind == "U" else np.int32))
 
 
-def die_table(parts: Sequence[pd.DataFrame], **about: Any) -> pd.DataFrame:
-    """Join the rows of a file's wafers, with notes about the file in ``attrs``."""
+def join_rows(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join the rows of several wafers."""
     filled = [part for part in parts if len(part)]
     if not filled:
         raise Problem("it holds no die with a result.")
     if len({part["bin"].dtype.kind for part in filled}) > 1:
         raise Problem("it mixes numbered and lettered bins. Split it into one file each.")
-    table = pd.concat(filled, ignore_index=True)
-    table.attrs = about
-    return table
+    return pd.concat(filled, ignore_index=True)
+
+
+def facts_of(table: pd.DataFrame, **facts: Any) -> list[WaferFacts]:
+    """List the wafers of a die table in the order of their first row, all with the same facts."""
+    names = table[["lot", "wafer"]].drop_duplicates()
+    return [WaferFacts(lot, wafer, **facts) for lot, wafer in names.itertuples(index=False)]
 
 
 def common_items(headers: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from camdenoise.io._source import Problem
+from camdenoise.io._problems import Problem
 
 # A map in coordinates has one element per die; it has no use for nesting.
 MAX_ELEMENTS = 2_000_000

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from camdenoise.io._container import read_head
 from camdenoise.io._die_table import from_die_table
 from camdenoise.io._lots import iter_lots
 from camdenoise.io._parquet import open_to_stream
+from camdenoise.io._problems import WaferFileError
 from camdenoise.io._read import read_wafers
-from camdenoise.io._source import WaferFileError, read_head
 from camdenoise.stream._batches import CELLS, wafer_batch
 from camdenoise.stream._denoise import RESULTS
 

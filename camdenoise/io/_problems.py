@@ -1,0 +1,56 @@
+"""What is wrong with a file, said so that its owner can mend it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class WaferFileError(ValueError):
+    """A wafer file that cannot be read; the message names the file, the place and the remedy.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    reason : str
+        What is wrong and how to mend it.
+    where : str, default=""
+        The line, record or wafer at which it was noticed.
+    """
+
+    def __init__(self, path: str | os.PathLike, reason: str, where: str = ""):
+        super().__init__(": ".join(part for part in (str(path), where, reason) if part))
+        self.path = path
+        self.reason = reason
+        self.where = where
+
+    def __reduce__(self):
+        return type(self), (self.path, self.reason, self.where)
+
+
+class Problem(Exception):
+    """What is wrong at which place of a file; `naming` adds which file it is.
+
+    Parameters
+    ----------
+    reason : str
+        What is wrong and how to mend it.
+    where : str, default=""
+        The line, record or wafer.
+    """
+
+    def __init__(self, reason: str, where: str = ""):
+        super().__init__(reason, where)
+        self.reason = reason
+        self.where = where
+
+
+@contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """Turn a `Problem` that the block meets into a `WaferFileError` of this file."""
+    try:
+        yield
+    except Problem as problem:
+        raise WaferFileError(path, problem.reason, problem.where) from problem
