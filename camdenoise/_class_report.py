@@ -11,6 +11,39 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 _N_RESAMPLES = 2000
 _ENDS = (0.025, 0.975)
+# Of fewer wafers, one more or less right moves a score by a tenth or more.
+_FEWEST_OF_CLASS = 10
+
+
+def few_wafers_warning(target: Any, fewest: int = _FEWEST_OF_CLASS) -> str | None:
+    """Say which classes have too few wafers to train or to score by.
+
+    Parameters
+    ----------
+    target : array-like of shape (n_wafers,)
+        True labels.
+    fewest : int, default=10
+        How many wafers of a class are enough.
+
+    Returns
+    -------
+    str or None
+        A warning to show that names the classes and their numbers; None where all have enough.
+
+    Examples
+    --------
+    >>> from camdenoise._class_report import few_wafers_warning
+    >>> few_wafers_warning(["Loc"] * 3 + ["none"] * 50)
+    'fewer than 10 wafers of these classes: Loc (3). What is trained or scored on so few ...'
+    """
+    labels, counts = np.unique(np.asarray(target, str), return_counts=True)
+    few = [f"{label} ({n})" for label, n in zip(labels, counts, strict=True) if n < fewest]
+    if not few:
+        return None
+    return (
+        f"fewer than {fewest} wafers of these classes: {', '.join(few)}. What is trained or scored "
+        "on so few wafers says little about others. Add wafers of these classes."
+    )
 
 
 def class_report(

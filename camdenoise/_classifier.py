@@ -20,7 +20,6 @@ from sklearn.utils.validation import (
     assert_all_finite,
     check_consistent_length,
     check_is_fitted,
-    column_or_1d,
 )
 from skorch.helper import predefined_split
 from torch.utils.data import Dataset
@@ -32,6 +31,7 @@ from camdenoise._component_planes import input_planes, with_component_planes
 from camdenoise._encoding import FITS, encode_dies, encode_maps, shown_sizes
 from camdenoise._evidence_training import EvidenceNet, PractisedWafers, with_practice
 from camdenoise._inference import class_logits, inference_net, usual_number
+from camdenoise._labels import check_labels
 from camdenoise._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
 from camdenoise._practice import NOTHING, practice_wafers
 from camdenoise._training import (
@@ -139,6 +139,14 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     See Also
     --------
     CamDenoiser : Remove the fails that this classifier did not look at.
+
+    Notes
+    -----
+    It works in scikit-learn's pipelines, searches, cross-validation, voting, stacking and
+    calibration. ``BaggingClassifier`` and ``permutation_importance`` accept 2-D tables only and
+    refuse wafer maps with an error about their shape, before this class sees them: train several
+    classifiers with different `random_state` in a ``VotingClassifier``, and rank dies with a
+    `CamDenoiser`.
 
     References
     ----------
@@ -276,7 +284,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         X : list, object array or Series of 2-D maps, or 3-D array
             Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
         y : array-like of shape (n_wafers,)
-            Class labels, strings or integers.
+            Class labels, strings or integers. Labels that are nested as in LSWMD
+            (``[['Center']]``) are taken out.
         sample_weight : array-like of shape (n_wafers,), default=None
             Weight of each wafer in the loss, multiplied by that of its class.
 
@@ -289,7 +298,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         WaferMapError
             For a map that cannot be read.
         ValueError
-            For labels that do not fit `X`, an unknown backbone or a bad parameter.
+            For labels that do not fit `X` or are missing, an unknown backbone or a bad parameter.
         """
         self._validate_params()
         self._check_sizes()
@@ -325,7 +334,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         WaferMapError
             For a map that cannot be read.
         ValueError
-            For labels that do not fit `X`, or that are no classes of this classifier.
+            For labels that do not fit `X`, are missing, or are no classes of this classifier.
 
         References
         ----------
@@ -344,8 +353,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "module_")
         maps = self._read_maps(X, reset=False)
-        labels = column_or_1d(y, warn=True)
-        check_consistent_length(maps, labels)
+        check_consistent_length(maps, y)
+        labels = check_labels(y)
         codes = class_codes(labels, self.classes_, "label")
         self.temperature_ = fit_temperature(self._logits(maps), codes)
         return self
@@ -382,6 +391,30 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         """
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
+
+    def score(self, X: WaferMaps, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of wafers whose class is predicted rightly.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps.
+        y : array-like of shape (n_wafers,)
+            Their classes, as `fit` takes them.
+        sample_weight : array-like of shape (n_wafers,), default=None
+            Weight of each wafer.
+
+        Returns
+        -------
+        float
+            The accuracy, 0 to 1.
+
+        Raises
+        ------
+        ValueError
+            For labels that do not fit `X` or are missing.
+        """
+        return super().score(X, check_labels(y), sample_weight)
 
     def batches(
         self, maps: Sequence[np.ndarray], batch_size: int
@@ -434,7 +467,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
                 "Pass one class label per wafer."
             )
         check_consistent_length(maps, y)
-        labels = column_or_1d(y, warn=True)
+        labels = check_labels(y)
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)

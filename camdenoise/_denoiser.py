@@ -42,7 +42,8 @@ from camdenoise._denoising import BaseDenoiser, Explanation, abstain, explain_by
 from camdenoise._encoding import mean_on_dies, to_die_grid
 from camdenoise._expected_f1 import best_expected_f1
 from camdenoise._inference import PRECISIONS, inference_net
-from camdenoise._maps import FAIL, WaferMaps, as_collection, like_input
+from camdenoise._labels import check_labels, plain_label
+from camdenoise._maps import FAIL, WaferMaps, as_collection, like_input, looking_once
 from camdenoise._novelty import Novelty, known_wafers, rows_to_know
 from camdenoise._practice import KnownWafers, wafers_to_calibrate
 from camdenoise.cam import (
@@ -359,7 +360,8 @@ class CamDenoiser(BaseDenoiser):
         X : list, object array or Series of 2-D maps, or 3-D array
             Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
         y : array-like of shape (n_wafers,)
-            Class labels; may be left out with a frozen estimator.
+            Class labels, as `WaferClassifier.fit` takes them; may be left out with a frozen
+            estimator.
         **params : dict
             Passed to the classifier's fit, `sample_weight` for instance. The wafers of a group
             (a lot) in `groups` are all trained on or all calibrated on.
@@ -373,12 +375,13 @@ class CamDenoiser(BaseDenoiser):
         WaferMapError
             For a map that cannot be read.
         ValueError
-            For a bad parameter, a backbone that has no layer with a grid, or a target where there
-            are too few wafers to calibrate on.
+            For a bad parameter, missing labels, a backbone that has no layer with a grid, or a
+            target where there are too few wafers to calibrate on.
         """
         self._check_parameters()
         X = as_collection(X)
-        return self._fit(X, y, *self._route(params, "fit"))
+        with looking_once():
+            return self._fit(X, self._labels(X, y), *self._route(params, "fit"))
 
     def fit_transform(self, X: WaferMaps, y: Any = None, **params) -> WaferMaps:
         """Fit, and denoise each wafer with a classifier that was not trained on it.
@@ -401,10 +404,12 @@ class CamDenoiser(BaseDenoiser):
         self._check_parameters()
         X = as_collection(X)
         fit_params, split_params = self._route(params, "fit_transform")
-        self._fit(X, y, fit_params, split_params)
-        if self._is_frozen():
-            return self.transform(X)
-        return self._out_of_fold(X, y, fit_params, split_params)
+        with looking_once():
+            y = self._labels(X, y)
+            self._fit(X, y, fit_params, split_params)
+            if self._is_frozen():
+                return self.transform(X)
+            return self._out_of_fold(X, y, fit_params, split_params)
 
     def explain(self, X: WaferMaps, targets: Any = None) -> list[Explanation]:
         """Tell for each wafer which fails are kept, which are removed, and why.
@@ -447,6 +452,13 @@ class CamDenoiser(BaseDenoiser):
             splitter=check_cv(self.cv, [0, 1], classifier=True), method_mapping=to_splitter
         )
 
+    def _labels(self, X: Any, y: Any) -> np.ndarray | None:
+        """Read the labels; a frozen estimator needs none."""
+        if y is None:
+            return None
+        check_consistent_length(X, y)
+        return check_labels(y)
+
     def _check_parameters(self) -> None:
         self._validate_params()
         fixed = {} if self.threshold == "auto" else {"threshold": self.threshold}
@@ -485,8 +497,6 @@ class CamDenoiser(BaseDenoiser):
 
     def _fit(self, X, y, fit_params: dict, split_params: dict) -> CamDenoiser:
         maps = self._read_maps(X, reset=True)
-        if y is not None:
-            check_consistent_length(maps, y)
         aside = self._rows_to_calibrate(y, split_params.get("groups"))
         unseen, labels = [maps[row] for row in aside], np.ravel(y)[aside]
         if self._is_frozen():
@@ -805,7 +815,7 @@ class CamDenoiser(BaseDenoiser):
         """Turn one wafer's saliency into kept and removed fails."""
         saliency, probabilities = self._saliency(reading), reading.probabilities
         about = {
-            "label": self.classes_[reading.code],
+            "label": plain_label(self.classes_[reading.code]),
             "probability": float(probabilities[reading.code]),
             "entropy": float(-xlogy(probabilities, probabilities).sum() / np.log(2)),
         }

@@ -25,6 +25,7 @@ from camdenoise._maps import (
     map_items,
     read_what_can_be_read,
     remove_fails,
+    warn_caller,
 )
 
 
@@ -42,8 +43,8 @@ class Explanation:
         Fails that belong to the pattern.
     removed : ndarray of bool, shape (height, width)
         Fails that do not. They are failing dies all the same.
-    label : object
-        The class that was explained; None for a method that knows no classes.
+    label : str, int or None
+        The class that was explained, as plain Python has it; None for a method without classes.
     probability : float
         The classifier's probability of `label`; NaN without a classifier.
     entropy : float
@@ -101,8 +102,10 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
         Returns
         -------
         same kind as `X`
-            The maps at their own size and number type, removed fails marked as pass (1).
-            With ``on_error="keep"`` a map that cannot be read is given back as it came.
+            The maps at their own size and number type, removed fails marked as pass (1). Torch
+            tensors and nested lists come back as arrays, a 3-D tensor as one 3-D array, the
+            column ``waferMap`` of a DataFrame as a Series. With ``on_error="keep"`` a map that
+            cannot be read is given back as it came.
 
         Raises
         ------
@@ -150,17 +153,40 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
         return [next(explained) if error is None else _unreadable(error) for error in errors]
 
     def set_output(self, *, transform=None):
-        """Do nothing: a collection of wafer maps is no table, so it has one output form.
+        """Change nothing: wafer maps are not a table, so they come back as the kind that came in.
+
+        It exists because a pipeline calls it on all of its steps, also where only a later one, such
+        as `camdenoise.features.WaferFeatures`, gives a table.
 
         Parameters
         ----------
-        transform : object, default=None
-            Ignored; it exists for scikit-learn's pipelines.
+        transform : {"default", "pandas", "polars"}, default=None
+            What a table would come out as.
 
         Returns
         -------
         self
+
+        Warns
+        -----
+        UserWarning
+            For "pandas" and "polars".
+
+        Raises
+        ------
+        ValueError
+            For another value.
         """
+        if transform not in (None, "default", "pandas", "polars"):
+            raise ValueError(
+                f"transform must be 'default', 'pandas' or 'polars', got {transform!r}."
+            )
+        if transform in ("pandas", "polars"):
+            warn_caller(
+                f"{type(self).__name__} gives wafer maps, which are not a table: "
+                f"set_output(transform={transform!r}) changes nothing here. Maps come back as the "
+                "kind of collection that they came in; pass a Series of maps to get a Series."
+            )
         return self
 
 

@@ -40,13 +40,25 @@ def write_whole(file: str | os.PathLike) -> Iterator[BinaryIO]:
     file = Path(file)
     part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
     try:
-        with open(part, "xb") as stream:
+        with _opened(part, file) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _opened(part: Path, file: Path) -> BinaryIO:
+    """Open the part; an error names the file that was asked for."""
+    try:
+        return open(part, "xb")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"cannot write {file}: there is no folder {file.parent}. Make it first."
+        ) from error
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(file)) from error
 
 
 def digest(file: str | os.PathLike) -> str:

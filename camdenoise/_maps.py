@@ -2,7 +2,8 @@
 
 A wafer map is a 2-D grid of die codes (0 no die, 1 pass, 2 fail). Maps differ in size, so a
 collection is a list, tuple, one-dimensional object array or Series of maps, a 3-D array of equally
-large ones or, for very many of them, a `RaggedWaferMaps`. A plain 2-D table is also understood, as
+large ones or, for very many of them, a `RaggedWaferMaps`. A map may be an array, a list of rows or
+a torch tensor. Of a DataFrame, LSWMD's column ``waferMap`` is the collection. A plain 2-D table is also understood, as
 rows of ``1 x p`` maps, because that is what scikit-learn's generic tools send. Only an estimator
 fitted on one accepts it, and only with labels to count the rows by can it be fitted on one, so that
 a single map passed by mistake is an error rather than nonsense.
@@ -10,7 +11,11 @@ a single map passed by mistake is an error rather than nonsense.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -20,9 +25,23 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
-from camdenoise._ragged import RaggedWaferMaps
+from camdenoise._ragged import RaggedWaferMaps, as_array, is_tensor
 
 NO_DIE, PASS, FAIL = 0, 1, 2
+
+#: LSWMD's column of maps.
+LSWMD_MAPS = "waferMap"
+# Maps of a column that are looked at to tell whether it holds maps; the first may be missing.
+_LOOKED_AT = 10
+# A wafer covers the middle half of its grid; share of cells without a die there beyond which 0
+# cannot mean "no die". Test structures and a notch take some 2 %.
+_MOST_HOLES = 0.1
+# Maps whose middle is looked at; more would take time and tell nothing new.
+_ENOUGH_MAPS = 1000
+# Below this side a map has no middle.
+_SHORTEST_SIDE = 4
+# Whether the maps of the call that is running were looked at already; None outside of such a call.
+_LOOKED: ContextVar[list[bool] | None] = ContextVar("camdenoise_looked", default=None)
 
 #: Any of the kinds of collection named in the module's docstring.
 WaferMaps: TypeAlias = Sequence[np.ndarray] | np.ndarray | pd.Series
@@ -53,7 +72,7 @@ def check_wafer_map(item: Any, row: int = 0) -> np.ndarray:
 
     Parameters
     ----------
-    item : array-like of shape (height, width)
+    item : array-like or torch tensor of shape (height, width)
         Die codes 0, 1 and 2, of any number type.
     row : int, default=0
         Its position, for the error message.
@@ -68,8 +87,13 @@ def check_wafer_map(item: Any, row: int = 0) -> np.ndarray:
     WaferMapError
         For an item that is not a 2-D grid of the codes 0, 1 and 2.
     """
+    return _read_map(item, row)[0]
+
+
+def _read_map(item: Any, row: int) -> tuple[np.ndarray, bool]:
+    """Read one wafer map, and tell whether it is boolean."""
     try:
-        grid = np.asarray(item)
+        grid = as_array(item)
     except ValueError as error:
         raise WaferMapError(row, "its rows have different lengths; fill up with 0") from error
     if grid.ndim != 2 or grid.size == 0:
@@ -79,8 +103,8 @@ def check_wafer_map(item: Any, row: int = 0) -> np.ndarray:
             "Pass one (height, width) array per wafer.",
         )
     if grid.dtype == np.uint8 and grid.max() <= FAIL:
-        return grid
-    return _to_codes(grid, row)
+        return grid, False
+    return _to_codes(grid, row), grid.dtype == bool
 
 
 def _to_codes(grid: np.ndarray, row: int) -> np.ndarray:
@@ -129,6 +153,11 @@ def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> Sequence[np.ndarray]
     sequence of ndarray of uint8
         One 2-D grid per wafer: a list, or `X` itself where that is a `RaggedWaferMaps`.
 
+    Warns
+    -----
+    UserWarning
+        Where maps are boolean, or no map holds a failing die and 0 stands where dies must be.
+
     Raises
     ------
     WaferMapError
@@ -147,8 +176,13 @@ def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> Sequence[np.ndarray]
     """
     items = map_items(X, min_maps=min_maps)
     if isinstance(items, RaggedWaferMaps) and items.largest_code <= FAIL:
+        if items.largest_code < FAIL:
+            _warn_of_odd_codes(items, 0)
         return items
-    return [check_wafer_map(item, row) for row, item in enumerate(items)]
+    read = [_read_map(item, row) for row, item in enumerate(items)]
+    grids = [grid for grid, _ in read]
+    _warn_of_odd_codes(grids, sum(is_boolean for _, is_boolean in read))
+    return grids
 
 
 def read_what_can_be_read(X: WaferMaps) -> tuple[list[np.ndarray], list[str | None]]:
@@ -160,16 +194,90 @@ def read_what_can_be_read(X: WaferMaps) -> tuple[list[np.ndarray], list[str | No
         Those that can be read.
     errors : list of str or None
         One per wafer: why it cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        As `check_wafer_maps` does.
     """
     maps: list[np.ndarray] = []
     errors: list[str | None] = []
+    n_boolean = 0
     for row, item in enumerate(map_items(X)):
         try:
-            maps.append(check_wafer_map(item, row))
-            errors.append(None)
+            grid, is_boolean = _read_map(item, row)
         except WaferMapError as error:
             errors.append(str(error))
+        else:
+            maps.append(grid)
+            errors.append(None)
+            n_boolean += is_boolean
+    _warn_of_odd_codes(maps, n_boolean)
     return maps, errors
+
+
+@contextmanager
+def looking_once() -> Iterator[None]:
+    """Look at the codes of the first collection that is read in the block, and at no other.
+
+    A fit reads its wafers several times, and parts of them: what was said of the whole is not said
+    again of a part.
+    """
+    token = _LOOKED.set(_LOOKED.get() or [False])
+    try:
+        yield
+    finally:
+        _LOOKED.reset(token)
+
+
+def _warn_of_odd_codes(grids: Sequence[np.ndarray], n_boolean: int) -> None:
+    """Say what was read where 0 and 1 may have meant pass and fail."""
+    looked = _LOOKED.get()
+    if looked is not None:
+        if looked[0]:
+            return
+        looked[0] = True
+    if n_boolean:
+        some = f"{n_boolean} of the {len(grids)}" if n_boolean < len(grids) else f"the {n_boolean}"
+        of = f"{some} maps are" if len(grids) > 1 else "the map is"
+        warn_caller(
+            f"{of} boolean: True was read as pass (1) and False as no die (0). If True means a "
+            "failing die in your maps, recode them, for example np.where(mask, 2, 1)."
+        )
+    elif _has_holes_but_no_fails(grids):
+        of = f"no map of the {len(grids)} holds" if len(grids) > 1 else "the map does not hold"
+        warn_caller(
+            f"{of} a failing die (2): 0 was read as no die and 1 as pass. If 1 means a failing die "
+            "in your maps, recode them, for example np.where(mask, 2, 1)."
+        )
+
+
+def _has_holes_but_no_fails(grids: Sequence[np.ndarray]) -> bool:
+    # Nearly always the first map has a fail, so that this costs nothing.
+    if not isinstance(grids, RaggedWaferMaps) and any((grid == FAIL).any() for grid in grids):
+        return False
+    n_cells = n_holes = 0
+    for row in range(0, len(grids), max(1, len(grids) // _ENOUGH_MAPS)):
+        height, width = grids[row].shape
+        if min(height, width) >= _SHORTEST_SIDE:
+            middle = grids[row][height // 4 : -(height // 4), width // 4 : -(width // 4)]
+            n_cells += middle.size
+            n_holes += int(np.count_nonzero(middle == NO_DIE))
+    return n_holes > _MOST_HOLES * n_cells
+
+
+def warn_caller(message: str) -> None:
+    """Warn at the line that called this package, however deep in it the maps are read."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_inner(frame):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def _is_inner(frame: Any) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] in ("camdenoise", "sklearn", "joblib", "contextlib")
 
 
 def check_lengths(values: Any, n_wafers: int, name: str) -> None:
@@ -209,14 +317,55 @@ def as_collection(X: Any) -> Any:
     """Return `X` in a form that can be read twice and gives its rows.
 
     That is the list of what an iterator yields, the array that an object with ``__array__``
-    promises to be or that a list of equally long lists of numbers writes down, and anything else
-    as it is.
+    promises to be or that a list of equally long lists of numbers writes down, the array of a torch
+    tensor, LSWMD's column of maps of a DataFrame, and anything else as it is.
+
+    Raises
+    ------
+    ValueError
+        For a DataFrame with maps in other columns; the message names them.
     """
     if isinstance(X, Iterator):
         return list(X)
+    if is_tensor(X):
+        return as_array(X)
+    if isinstance(X, pd.DataFrame):
+        return _column_of_maps(X)
     known = isinstance(X, np.ndarray | pd.Series | pd.DataFrame | RaggedWaferMaps)
     arraylike = hasattr(X, "__array__") and not known
     return np.asarray(X) if arraylike or _is_written_table(X) else X
+
+
+def _column_of_maps(table: pd.DataFrame) -> pd.Series | pd.DataFrame:
+    """Take LSWMD's maps out of a table, or name the columns that hold maps."""
+    of_maps = [name for name in table.columns if _holds_maps(table[name])]
+    if LSWMD_MAPS in of_maps:
+        return table[LSWMD_MAPS]
+    if of_maps:
+        named = " and ".join(map(repr, of_maps[:5]))
+        which = f"column {named} holds" if len(of_maps) == 1 else f"columns {named} hold"
+        raise ValueError(
+            f"X is a table, and its {which} wafer maps: pass one column, X[{of_maps[0]!r}]."
+        )
+    return table
+
+
+def _holds_maps(column: pd.Series | pd.DataFrame) -> bool:
+    """Tell whether one of the first entries of a column is a 2-D grid of numbers."""
+    if column.ndim != 1 or column.dtype != object:
+        return False
+    return any(_is_grid(item) for item in column.iloc[:_LOOKED_AT])
+
+
+def _is_grid(item: Any) -> bool:
+    if not isinstance(item, np.ndarray | list | tuple) and not is_tensor(item):
+        return False
+    try:
+        grid = as_array(item)
+    except ValueError:
+        return False
+    # Nested labels, as LSWMD's [['none']], are two-dimensional, too.
+    return grid.ndim == 2 and grid.size > 0 and grid.dtype.kind in "biuf"
 
 
 def _is_written_table(X: Any) -> bool:
@@ -267,7 +416,7 @@ def like_input(X: WaferMaps, maps: list[np.ndarray]) -> WaferMaps:
     Returns
     -------
     same kind as `X`
-        A Series keeps its index and name.
+        A Series keeps its index and name. Tensors and nested lists come back as arrays.
     """
     if isinstance(X, RaggedWaferMaps):
         return RaggedWaferMaps.from_maps(maps)
@@ -291,7 +440,7 @@ def _object_array(maps: list[np.ndarray]) -> np.ndarray:
 
 def remove_fails(item: Any, removed: np.ndarray) -> np.ndarray:
     """Copy a map, in its own number type, with the removed fails marked as pass."""
-    grid = np.array(item, copy=True)
+    grid = np.array(as_array(item), copy=True)
     grid[removed] = PASS
     return grid
 

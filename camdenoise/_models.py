@@ -22,6 +22,7 @@ from camdenoise import __version__
 from camdenoise._classifier import WaferClassifier
 from camdenoise._denoiser import CamDenoiser
 from camdenoise._denoiser_record import read_record, write_record
+from camdenoise._file_kinds import kind_of
 from camdenoise._files import write_whole
 from camdenoise._novelty import FEWEST_KNOWN, Novelty
 from camdenoise._weights import net_with_weights
@@ -138,7 +139,10 @@ def load_model(
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"No model at {path}.")
+        raise FileNotFoundError(
+            f"No model at {path}. Give a file that save_model wrote; a model that comes with the "
+            "package is loaded by its name with CamDenoiser.from_pretrained."
+        )
     about, weights = _read(path)
     _check_format(path, about, weights)
     known = {name: values for name, values in weights.items() if name.startswith(_KNOWN)}
@@ -169,6 +173,11 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
         with safe_open(path, "pt", device="cpu") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        kind = kind_of(path)
+        if kind is not None and kind.what != "a safetensors file":
+            raise ValueError(
+                f"{path} is no model that camdenoise saved: it is {kind.what}. {kind.remedy}"
+            ) from error
         raise ValueError(
             f"{path} is no model that camdenoise saved: {error}. Give a file that save_model "
             "wrote; if this is one, copy it anew from where it came."

@@ -17,7 +17,8 @@ def pretrained_denoiser(name: str, device: str = "cpu", **params: Any) -> CamDen
     """Load a denoiser by its name; see `CamDenoiser.from_pretrained`."""
     if name not in PRETRAINED:
         raise ValueError(
-            f"there is no pretrained model {name!r}; there is {', '.join(PRETRAINED)}."
+            f"there is no pretrained model {str(name)!r}; there is {', '.join(PRETRAINED)}. To "
+            "load a file that save_model wrote, use camdenoise.load_model(path)."
         )
     with as_file(files("camdenoise") / "pretrained" / f"{name}.safetensors") as file:
         denoiser = load_model(file, device=device, **params)

@@ -7,6 +7,7 @@ array, which may be a file mapped into memory, and a map is cut out only when it
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,38 @@ def _from_memory(*parts: Any) -> RaggedWaferMaps:
     return RaggedWaferMaps._of(*parts)
 
 
+def is_tensor(item: Any) -> bool:
+    """Tell whether an object is a torch tensor, without the second that importing torch takes."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(item, torch.Tensor)
+
+
+def as_array(item: Any) -> np.ndarray:
+    """Convert anything array-like, a torch tensor from any device included.
+
+    Raises
+    ------
+    ValueError
+        For rows of different lengths.
+    """
+    if is_tensor(item):
+        values = item.detach().cpu()
+        # numpy has neither bfloat16 nor sparse tensors.
+        lacking = str(values.dtype) == "torch.bfloat16"
+        return (values.float() if lacking else values).to_dense().numpy()
+    array = np.asarray(item)
+    if array.dtype == object and array.ndim == 1:
+        # Parquet gives a nested list back as an array of arrays.
+        array = np.asarray(array.tolist())
+    return array
+
+
 def _as_cells(item: Any, row: int) -> np.ndarray:
     """One map as uint8, or say why it cannot be."""
-    grid = np.asarray(item)
+    try:
+        grid = as_array(item)
+    except ValueError as error:
+        raise ValueError(f"wafer map {row}: its rows have different lengths.") from error
     if grid.ndim != 2 or grid.size == 0:
         raise ValueError(
             f"wafer map {row}: expected a non-empty 2-D grid of die codes, got shape {grid.shape}."

@@ -131,28 +131,38 @@ def far(order="<", version=4):
     return record(0, 10, bytes([2 if order == "<" else 1, version]), order)
 
 
-def mir(lot="L", order="<"):
-    head = struct.pack(f"{order}IIBcccHc", 0, 0, 1, b"P", b" ", b" ", 65535, b" ")
-    return record(1, 10, head + text(lot), order)
+def mir(lot="L", order="<", *, product="", start=0):
+    head = struct.pack(f"{order}IIBcccHc", 0, start, 1, b"P", b" ", b" ", 65535, b" ")
+    return record(1, 10, head + text(lot) + text(product) * bool(product), order)
 
 
-def wir(wafer="W1", head=1, order="<"):
-    return record(2, 10, struct.pack(f"{order}BBI", head, 255, 0) + text(wafer), order)
+def wir(wafer="W1", head=1, order="<", *, start=0):
+    return record(2, 10, struct.pack(f"{order}BBI", head, 255, start) + text(wafer), order)
 
 
-def wrr(wafer="", head=1, order="<"):
-    body = struct.pack(f"{order}BBIIIIII", head, 255, 0, 1, 0, 0, 0, 0) + text(wafer)
+def wrr(wafer="", head=1, order="<", *, count=1):
+    body = struct.pack(f"{order}BBIIIIII", head, 255, 0, count, 0, 0, 0, 0) + text(wafer)
     return record(2, 20, body, order)
 
 
-def prr(x, y, hard, *, flag=None, soft=65535, head=1, order="<"):
+def wcr(size=0, height=0, width=0, center=(-32768, -32768), *, way="DRU", order="<"):
+    """A wafer configuration; `way` is WF_FLAT, POS_X and POS_Y."""
+    body = struct.pack(f"{order}fffB", size, height, width, 3) + way[:1].encode()
+    return record(2, 30, body + struct.pack(f"{order}hh", *center) + way[1:].encode(), order)
+
+
+def prr(x, y, hard, *, flag=None, soft=65535, head=1, part="1", order="<"):
     flag = (0 if hard == 1 else 8) if flag is None else flag
     body = struct.pack(f"{order}BBBHHHhhI", head, 1, flag, 0, hard, soft, x, y, 0)
-    return record(5, 20, body + text("1") + text("") + b"\0", order)
+    return record(5, 20, body + text(part) + text("") + b"\0", order)
 
 
-def bin_record(sub, number, quality, order="<"):
-    body = struct.pack(f"{order}BBHI", 255, 0, number, 1) + quality.encode() + text("")
+def pcr(count, head=255, site=0, order="<"):
+    return record(1, 30, struct.pack(f"{order}BBI", head, site, count), order)
+
+
+def bin_record(sub, number, quality, order="<", *, count=1, head=255, site=0):
+    body = struct.pack(f"{order}BBHI", head, site, number, count) + quality.encode() + text("")
     return record(1, sub, body, order)
 
 
@@ -160,9 +170,9 @@ def mrr(order="<"):
     return record(1, 20, struct.pack(f"{order}I", 0), order)
 
 
-def stdf(*parts, order="<"):
-    """A whole file around some records."""
-    return b"".join([far(order), mir(order=order), *parts, mrr(order)])
+def stdf(*parts, order="<", **header):
+    """A whole file around some records; `header` goes to its MIR."""
+    return b"".join([far(order), mir(order=order, **header), *parts, mrr(order)])
 
 
 STDF = stdf(wir(), prr(-1, 3, 1), prr(0, 3, 7), prr(-1, 3, 5), wrr())

@@ -206,7 +206,7 @@ def test_bad_labels():
         WaferClassifier(**TINY).fit(GOOD, [0, 1])
     with pytest.raises(ValueError, match="target y is None"):
         WaferClassifier(**TINY).fit(GOOD, None)
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(ValueError, match="y has 1 missing label, at row 1"):
         WaferClassifier(**TINY).fit(GOOD, [0.0, np.nan, 1.0])
 
 

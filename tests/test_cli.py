@@ -36,7 +36,7 @@ def run(*arguments):
 def test_help_has_examples():
     assert "denoise" in run("--help").stdout
     said = run("denoise", "--help").stdout
-    assert "Examples:" in said and "camdenoise denoise lots.parquet decided" in said
+    assert "Examples:" in said and "camdenoise denoise lot.stdf.gz decided" in said
 
 
 def test_denoise_writes_what_the_denoiser_says(file, tmp_path):
@@ -75,11 +75,11 @@ def test_a_model_from_a_file(file, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{there}/none.parquet", "{out}"], "no file of wafers"),
+        (["{there}/none.parquet", "{out}"], "no file or folder"),
         (["{there}/lot.parquet", "{out}", "--model", "mine"], "no model 'mine'"),
         (["{there}/lot.parquet", "{out}", "--pass-bins", "1,,2"], "give bins with commas"),
-        (["{there}/lot.parquet", "{there}/lot.parquet"], "exists"),
-        (["{there}/lot.parquet"], "Missing argument 'OUT'"),
+        (["{there}/lot.parquet", "{there}/lot.parquet"], "is a file; OUT is a folder"),
+        (["{there}/lot.parquet"], "Missing argument 'IN...'"),
         (["{there}/lot.parquet", "{out}", "--part-rows", "0"], "part-rows"),
     ],
 )

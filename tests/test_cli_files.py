@@ -54,7 +54,9 @@ def test_classes_are_the_classifier_s(file, wafers, tmp_path):
     names = [f"p({label})" for label in classifier.classes_]
     found = table.select(names).to_pandas().to_numpy()
     np.testing.assert_allclose(found, classifier.predict_proba(wafers.maps), atol=2e-3)
-    assert table["slot"].to_pylist() == list(range(30)) and "cells" not in table.column_names
+    assert table["slot"].to_pylist() == list(range(30))
+    # The maps stay, so that the folder is input for every other command.
+    assert_same_maps(maps_in(tmp_path / "out"), wafers.maps)
     again = run("classify", file, tmp_path / "out", "--part-rows", 20, "--resume")
     assert json.loads(again.stdout)["parts_before"] == 2
 
@@ -158,7 +160,7 @@ def test_models_and_results_are_described(file, tmp_path):
     facts = json.loads(run("info", tmp_path / "out", "--json").stdout)
     assert facts["kind"] == "results" and facts["wafers"] == 30
     assert facts["of"]["command"] == "classify"
-    (tmp_path / "out" / "summary.json").unlink()
+    (tmp_path / "out" / "_summary.json").unlink()
     assert "has not ended" in run("info", tmp_path / "out").stdout
 
 
@@ -166,16 +168,17 @@ def test_models_and_results_are_described(file, tmp_path):
     ("arguments", "said"),
     [
         (["info", "{there}/none"], "no file or folder"),
-        (["info", "{there}"], "no folder of results"),
+        (["info", "{there}/empty"], "no file of wafers"),
         (["info", "{there}/text"], "none of STDF"),
-        (["convert", "{there}/none", "{there}/x.parquet"], "no file of wafers"),
+        (["convert", "{there}/none", "{there}/x.parquet"], "no file or folder"),
         (["convert", "{there}/pickle", "{there}/x.parquet"], "cannot be used"),
-        (["convert", "{there}/pickle", "{there}/x.npz"], "another name than"),
+        (["convert", "{there}/pickle", "{there}/x.npz"], "cannot be used"),
         (["classify", "{there}/text", "{there}/out"], "none of STDF"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(tmp_path, arguments, said):
     (tmp_path / "text").write_text("hello")
+    (tmp_path / "empty").mkdir()
     (tmp_path / "pickle").write_bytes(b"\x80\x04cos\nsystem\n(S'true'\ntR.")
     result = run(*(text.format(there=tmp_path) for text in arguments))
     assert result.exit_code == 2 and said in result.stderr, result.stderr

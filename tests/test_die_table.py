@@ -29,14 +29,15 @@ def test_a_wafer_has_its_counts():
     table = die_table(x=[0, 1, 1], bin=[1, 7, 8])
     frame = from_die_table(table).frame
     assert frame.columns.tolist() == [
-        *("lot", "wafer", "x0", "y0", "rows", "cols", "n_rows", "n_dies", "n_fails", "n_retests")
+        *("lot", "wafer", "x0", "y0", "axes", "notch", "rows", "cols"),
+        *("n_rows", "n_dies", "n_fails", "n_retests"),
     ]
     assert frame.loc[0, ["n_rows", "n_dies", "n_fails", "n_retests"]].tolist() == [3, 2, 1, 1]
 
 
 def test_wafers_come_in_the_order_of_their_first_row():
     table = die_table(lot=["B", "A", "B"], wafer=[2, 1, 1])
-    wafers = from_die_table(table)
+    wafers = from_die_table(table, frame="wafer")
     assert wafers.frame[["lot", "wafer"]].to_numpy().tolist() == [["B", 2], ["A", 1], ["B", 1]]
     assert wafers.groups.tolist() == [0, 1, 0]
     assert [grid.tolist() for grid in wafers.maps] == [[[1]], [[2]], [[1]]]
@@ -81,7 +82,7 @@ def test_the_table_is_not_changed():
 )
 def test_the_retest_policy_decides_which_row_counts(retest, bins, code, used):
     table = die_table(x=0, bin=bins)
-    wafers = from_die_table(table, retest=retest)
+    wafers = from_die_table(table, retest=retest, pass_bins=[1] if 1 in bins else [])
     assert wafers.maps[0].tolist() == [[code]]
     assert np.flatnonzero(to_die_table(wafers, table=table)["used"]).tolist() == [used]
 
@@ -142,11 +143,12 @@ def test_a_row_is_named_by_its_index_label_too():
         (die_table().drop(columns="lot"), {}, r"no column \['lot'\]; it has .*by="),
         (die_table().iloc[:0], {}, "the table has no rows"),
         (die_table(), {"retest": "newest"}, "retest must be one of"),
-        (die_table(), {"frame": "reticle"}, "frame must be 'wafer', 'lot' or four"),
+        (die_table(), {"frame": "reticle"}, "frame must be 'lot', 'wafer' or four"),
         (die_table(), {"frame": (0, 0, 0, 3)}, "frame must be"),
         (die_table(), {"frame": (0, 0, 2.5, 3)}, "frame must be"),
-        (die_table(), {"pass_bins": ["1"]}, "holds numbers such as .1., but pass_bins is"),
-        (die_table(bin=["01", "07", "01"]), {}, "holds text such as .'01'., but pass_bins is"),
+        (die_table(), {"pass_bins": ["A"]}, r"pass_bins is \['A'\], but the bins are numbers: 1 "),
+        (die_table(bin=["01", "07", "01"]), {}, r"no die has bin 1, .* 01 \(2\), 07 \(1\)\. Name"),
+        (die_table(bin=[0, 7, 0]), {}, r"no die has bin 1, .* 0 \(2\), 7 \(1\)\. Name"),
         (pd.concat([die_table(), die_table()[["x"]]], axis=1), {}, "several columns named"),
     ],
 )
@@ -254,7 +256,7 @@ def test_every_row_comes_back_in_its_place():
 
 def test_a_retested_die_is_counted_once():
     table = die_table(x=[0, 0, 0], bin=[7, 8, 9])
-    wafers = from_die_table(table, retest="first")
+    wafers = from_die_table(table, retest="first", pass_bins=[])
     back = to_die_table(wafers, [abstain(grid) for grid in wafers.maps], table)
     assert back["kept"].tolist() == [True, False, False]
     assert back["used"].tolist() == [True, False, False]
@@ -325,6 +327,11 @@ ROWS = st.lists(
 )
 
 
+def bins_that_pass(table):
+    """Bin 1, or none where no die has it."""
+    return [1] if (table["bin"] == 1).any() else []
+
+
 def by_hand(rows, retest):
     """What each die shows, the plain way."""
     tests = {}
@@ -339,7 +346,7 @@ def by_hand(rows, retest):
 @given(ROWS, st.sampled_from(["last", "first", "best", "worst"]), st.sampled_from(["wafer", "lot"]))
 def test_maps_agree_with_a_plain_count(rows, retest, frame):
     table = pd.DataFrame(rows, columns=["lot", "wafer", "x", "y", "bin"])
-    wafers = from_die_table(table, retest=retest, frame=frame)
+    wafers = from_die_table(table, retest=retest, frame=frame, pass_bins=bins_that_pass(table))
     shown = to_die_table(wafers)
     keys = zip(shown["lot"], shown["wafer"], shown["x"], shown["y"], strict=True)
     assert dict(zip(keys, shown["bin"], strict=True)) == by_hand(rows, retest)
@@ -349,7 +356,7 @@ def test_maps_agree_with_a_plain_count(rows, retest, frame):
 @given(ROWS, st.sampled_from(["last", "first", "best", "worst"]))
 def test_rows_that_counted_are_one_per_die_and_show_what_the_map_shows(rows, retest):
     table = pd.DataFrame(rows, columns=["lot", "wafer", "x", "y", "bin"])
-    wafers = from_die_table(table, retest=retest)
+    wafers = from_die_table(table, retest=retest, pass_bins=bins_that_pass(table))
     back = to_die_table(wafers, [abstain(grid) for grid in wafers.maps], table)
     used = back[back["used"]]
     assert not used.duplicated(["lot", "wafer", "x", "y"]).any()
@@ -364,7 +371,7 @@ def test_a_table_of_one_row_per_die_gives_the_same_maps_again(rows):
     table = pd.DataFrame(rows, columns=["lot", "wafer", "x", "y", "bin"]).dropna()
     if table.empty:
         return
-    wafers = from_die_table(table)
+    wafers = from_die_table(table, pass_bins=bins_that_pass(table))
     again = from_die_table(to_die_table(wafers))
     assert all(map(np.array_equal, wafers.maps, again.maps))
 

@@ -28,9 +28,9 @@ DIES = {
     ],
     "e142": [
         ("L", "W1", 1, 0, 1, True),
-        ("L", "W1", 2, 0, 31, False),
-        ("L", "W1", 0, 1, 1, True),
-        ("L", "W1", 2, 1, 170, None),
+        ("L", "W1", 0, 0, 31, False),
+        ("L", "W1", 2, 1, 1, True),
+        ("L", "W1", 0, 1, 170, None),
     ],
     "sinf": [
         ("L", "W1", 1, 0, 1, True),
@@ -106,7 +106,11 @@ def changed(text, old, new):
         ('Rows="2"', 'Rows="-2"', "Rows is '-2', expected a whole number"),
         ("<Data", "<NoData", "it is no well-formed XML (mismatched tag"),
         ("Map WaferId", "Chart WaferId", "it is no well-formed XML"),
-        ("255 001 007 ]]></Row><Row>001 255 012", "255 255 255]]></Row><Row>255 255 255", "no die"),
+        (
+            "255 001 007 ]]></Row><Row>001 255 012",
+            "255 255 255]]></Row><Row>255 255 255",
+            "bin 1 has 0",
+        ),
     ],
 )
 def test_g85_errors_name_wafer_and_row(wafer_file, old, new, message):
@@ -145,6 +149,7 @@ def test_e142_by_coordinates(wafer_file):
     start, end = map_files.E142.index("     <BinCode>"), map_files.E142.index("    </BinCodeMap>")
     dies = '<BinCode X="-4" Y="12">01</BinCode><BinCode X="0" Y="3"> 1F </BinCode>'
     text = map_files.E142[:start] + dies + map_files.E142[end:]
+    text = changed(text, 'BinCount="2"', 'BinCount="1"')
     path = wafer_file(text.replace("2DArray", "Coordinate"))
     assert rows(read_e142(path)) == [("L", "W1", -4, 12, 1, True), ("L", "W1", 0, 3, 31, False)]
     path = wafer_file(text.replace("2DArray", "Coordinate").replace('Y="3"', 'Y="3.5"'))
@@ -165,7 +170,7 @@ def test_e142_letters_by_coordinates_may_be_longer(wafer_file):
     ]
 
 
-def test_what_e142_says_of_the_axes_is_kept_not_applied(wafer_file):
+def test_what_e142_says_of_the_axes_is_kept(wafer_file):
     about = read_e142(wafer_file(map_files.E142)).attrs["about"]
     assert about["OriginLocation"] == "UpperRight" and about["AxisDirection"] == "DownLeft"
 

@@ -91,8 +91,9 @@ def test_one_bad_map_costs_its_own_row():
     assert yield_loss(table).loc["all", "loss"] == 1
     with pytest.raises(ValueError, match="keys has 2 rows for 3"):
         lot_summary(FILTER, maps, keys=keys[:2])
-    with pytest.raises(ValueError, match="key class is named as a result"):
-        lot_summary(FILTER, maps, keys=keys.assign(**{"class": 1}))
+    # What an earlier run decided is decided anew.
+    again = lot_summary(FILTER, maps, keys=keys.assign(predicted="Loc", n_kept=-1))
+    pd.testing.assert_frame_equal(again, table)
     with pytest.raises(ValueError, match="No wafer of the summary"):
         yield_loss(table[1:2])
 
@@ -102,7 +103,7 @@ def test_classes_and_how_sure_they_are():
     denoiser = CamDenoiser.from_pretrained()
     why = denoiser.explain(wafers.maps)
     table = lot_summary(denoiser, wafers.maps, explanations=why)
-    assert table["class"].tolist() == [e.label for e in why]
+    assert table["predicted"].tolist() == [e.label for e in why]
     assert table["probability"].tolist() == [e.probability for e in why]
     probability = denoiser.estimator_.predict_proba(wafers.maps)
     bits = -(probability * np.log2(np.maximum(probability, 1e-300))).sum(axis=1)
@@ -115,10 +116,20 @@ def test_the_loss_adds_up():
     wafers = make_wafer_maps(25, random_state=0)
     table = lot_summary(CamDenoiser.from_pretrained(), wafers.maps)
     loss = yield_loss(table)
-    parts = loss.loc[["systematic", "random", "undecided"]]
+    parts = loss.loc[["systematic", "random", "undecided", "unplaced"]]
     assert parts["n_dies"].sum() == loss.loc["all", "n_dies"] == table["n_fails"].sum()
     assert loss.loc["all", "loss"] == pytest.approx(table["n_fails"].sum() / table["n_dies"].sum())
     undecided = table["abstained"].to_numpy(bool)
     assert loss.loc["undecided", "n_dies"] == table["n_fails"][undecided].sum()
-    assert (loss["low"] < loss["loss"]).all() and (loss["loss"] < loss["high"]).all()
+    some = loss.drop(index="unplaced")
+    assert (some["low"] < some["loss"]).all() and (some["loss"] < some["high"]).all()
     assert loss.equals(yield_loss(table))
+
+
+def test_dies_without_coordinates_count_in_yield_and_loss():
+    maps = [np.array([[1, 2], [1, 1]], np.uint8)]
+    keys = pd.DataFrame({"n_unplaced": [4], "n_unplaced_fails": [3]})
+    table = lot_summary(FILTER, maps, keys=keys)
+    assert table["yield"].tolist() == [0.5] and table["n_dies"].tolist() == [4]
+    loss = yield_loss(table)
+    assert loss.loc["unplaced", "n_dies"] == 3 and loss.loc["all", "loss"] == 0.5

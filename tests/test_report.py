@@ -73,7 +73,7 @@ def test_the_numbers_are_those_of_the_summary(page, lot):
     assert f"<b>{100 * (1 - loss.loc['all', 'loss']):.1f} %</b>yield" in page
     table = csv_in(page)
     assert table["slot"].tolist() == list(range(1, 10)) and set(table["lot"]) == {"A7"}
-    for name in ("n_fails", "n_kept", "n_removed", "class"):
+    for name in ("n_fails", "n_kept", "n_removed", "predicted"):
         assert table[name].tolist() == summary[name].tolist()
 
 
@@ -187,9 +187,9 @@ def test_a_report_from_the_command_line(file, tmp_path):
     ("arguments", "said"),
     [
         (["{file}"], "--out"),
-        (["{file}", "-o", "{there}/a.html", "--lot", "C"], "no wafer of that lot"),
-        (["{there}/none", "-o", "{there}/a.html"], "no file of wafers"),
-        (["{file}", "-o", "{there}/no/a.html"], "No such file"),
+        (["{file}", "-o", "{there}/a.html", "--lot", "C"], "of lot C; lots: A7, B1"),
+        (["{there}/none", "-o", "{there}/a.html"], "no file or folder"),
+        (["{file}", "-o", "{there}"], "is a folder. Give the name of a file in it"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(file, tmp_path, arguments, said):
@@ -201,4 +201,16 @@ def test_a_mistake_is_told_in_a_line(file, tmp_path, arguments, said):
 def test_a_history_is_no_lot(file, tmp_path, monkeypatch):
     monkeypatch.setattr("camdenoise.cli._report._MOST_WAFERS", 5)
     result = run("report", file, "-o", tmp_path / "a.html")
-    assert result.exit_code == 2 and "Choose one lot by --lot" in result.stderr
+    assert result.exit_code == 2 and "Choose one by --lot, such as A7, B1" in result.stderr
+
+
+def test_report_makes_its_folder(file, tmp_path):
+    result = run("report", file, "--lot", "B1", "-o", tmp_path / "new" / "lot.html")
+    assert result.exit_code == 0 and (tmp_path / "new" / "lot.html").is_file()
+
+
+def test_report_of_several_lots_names_the_lot(file, tmp_path):
+    assert run("report", file, "-o", tmp_path / "lot.html").exit_code == 0
+    page = Page((tmp_path / "lot.html").read_text())
+    names = [attrs["data-name"] for attrs in page.all("li") if "data-name" in attrs]
+    assert names[0] == "A7 0" and names[-1] == "B1 9"

@@ -20,6 +20,7 @@ from hypothesis.extra.numpy import arrays
 from camdenoise.datasets import make_wafer_maps, save_wafer_maps
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.io import WaferFileError
+from camdenoise.io._wafer_batches import without_results
 from camdenoise.stream import (
     MARKS,
     PartsError,
@@ -132,12 +133,20 @@ def test_a_batch_of_nothing_readable_and_an_empty_one():
         ({"cells": [b"\x01"], "rows": [1]}, "no column cols"),
         ({"cells": [b"\x01"], "rows": ["a"], "cols": [1]}, "rows and cols whole numbers"),
         ({"cells": [[1, 2]], "rows": [1], "cols": [2]}, "cells must be binary"),
-        ({"cells": [b"\x01"], "rows": [1], "cols": [1], "error": ["x"]}, "named as a result"),
     ],
 )
 def test_batches_without_wafers_are_refused(columns, said):
     with pytest.raises(WaferBatchError, match=said):
         list(by_filter([pa.RecordBatch.from_pydict(columns)]))
+
+
+def test_results_of_an_earlier_run_are_made_anew():
+    maps, keys = some_wafers(3)
+    (first,) = by_filter([wafer_batch(maps, keys)])
+    (again,) = by_filter([without_results(first)])
+    assert again.equals(first)
+    (over,) = by_filter([wafer_batch(maps, keys.assign(n_kept=-1, error="old"))])
+    assert over.select(first.schema.names).equals(first)
 
 
 def test_the_denoiser_is_not_modified():
@@ -171,7 +180,7 @@ def test_parts_have_equal_lengths_whatever_the_batches(wafers, tmp_path):
     assert read_parts(tmp_path).combine_chunks().equals(expected.combine_chunks())
     assert summary.wafers == 25 and summary.parts == 3 and summary.errors == 0
     assert summary.fails == summary.kept + summary.removed == sum(expected["n_fails"].to_pylist())
-    assert json.loads((tmp_path / "summary.json").read_text())["wafers"] == 25
+    assert json.loads((tmp_path / "_summary.json").read_text())["wafers"] == 25
 
 
 def stop_at(number):
@@ -192,7 +201,7 @@ def test_a_stopped_run_goes_on_where_it_was(wafers, tmp_path):
     write_parts(whole, [wafers], by_filter, part_rows=4)
     with pytest.raises(KeyboardInterrupt):
         write_parts(folder, [wafers], stop_at(3), part_rows=4)
-    assert len(list(folder.glob("part-*"))) == 3 and not (folder / "summary.json").exists()
+    assert len(list(folder.glob("part-*"))) == 3 and not (folder / "_summary.json").exists()
     assert not [file for file in folder.iterdir() if file.name.startswith(".")]
     times = {file: file.stat().st_mtime_ns for file in folder.glob("part-*")}
     summary = write_parts(folder, [wafers], by_filter, part_rows=4, resume=True)
@@ -209,7 +218,7 @@ def test_results_are_never_mixed_with_those_of_another_run(wafers, tmp_path):
         write_parts(tmp_path, [wafers], by_filter, about={"model": "b"}, resume=True)
     with pytest.raises(PartsError, match="part_rows was 4096, is 5"):
         write_parts(tmp_path, [wafers], by_filter, about={"model": "a"}, part_rows=5, resume=True)
-    (tmp_path / "run.json").write_text("{")
+    (tmp_path / "_run.json").write_text("{")
     with pytest.raises(PartsError, match="does not say what run"):
         write_parts(tmp_path, [wafers], by_filter, about={"model": "a"}, resume=True)
 
@@ -257,7 +266,7 @@ def test_files_are_told_by_their_content(kind, tmp_path):
         dies.to_csv(file, index=False)
     source = open_source(file, batch_rows=4)
     found, found_keys = wafers_in(source)
-    assert source.n_wafers == (9 if kind in ("wafers", "npz") else None)
+    assert source.n_wafers == (None if kind == "dies" else 9)
     assert found_keys["lot"].tolist() == keys["lot"].tolist()
     for grid, again in zip(maps, found, strict=True):
         np.testing.assert_array_equal(grid, again)
@@ -294,11 +303,11 @@ def test_fab_files_are_read(data_folder):
 
 
 def test_what_is_no_file_of_wafers_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no file of wafers"):
+    with pytest.raises(FileNotFoundError, match="no file or folder"):
         open_source(tmp_path / "none")
     other = tmp_path / "other.parquet"
     pd.DataFrame({"a": [1]}).to_parquet(other)
-    with pytest.raises(WaferFileError, match="It needs cells, rows and cols"):
+    with pytest.raises(WaferFileError, match="needs x, y and bin.*row per wafer has cells, rows"):
         open_source(other)
     (tmp_path / "cut").write_bytes(b"PAR1" + bytes(20))
     with pytest.raises(WaferFileError, match="cannot be read"):
@@ -307,8 +316,9 @@ def test_what_is_no_file_of_wafers_is_refused(tmp_path):
     with pytest.raises(WaferFileError, match="none of STDF"):
         open_source(tmp_path / "text")
     (tmp_path / "dies.csv").write_text("x,y,bin\n1,1,1\n")
-    with pytest.raises(WaferFileError, match="no column lot or wafer"):
-        list(open_source(tmp_path / "dies.csv").batches)
+    # Without names all dies are of one wafer, named by the file.
+    (batch,) = open_source(tmp_path / "dies.csv").batches
+    assert batch.column("wafer").to_pylist() == ["dies"]
 
 
 def test_threads_make_the_same_parts(wafers, tmp_path):

@@ -238,7 +238,7 @@ def frame_of(columns):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (frame_of({"a": [1]}), "it has no column waferMap, dieSize, lotName, .*; found a"),
+        (frame_of({"a": [1]}), "it has no column waferMap, which holds the maps; found a"),
         (pickle.dumps({"waferMap": [1]}), "it holds no DataFrame but dict"),
         (pickle.dumps(np.ones(3)), "it holds no DataFrame but Array"),
         (b"not a pickle at all", "it is damaged or no pickle of a DataFrame"),
@@ -257,10 +257,13 @@ def test_another_kind_of_content_is_refused(data, message):
     ("start", "message"),
     [
         (b"", "is empty"),
-        (b"PK\x03\x04rest", "zip archive; unpack it first"),
-        (b"\x1f\x8brest", "gzip file; unpack it first"),
+        (b"PK\x03\x04rest", "a damaged zip archive"),
+        (b"\x1f\x8brest", r"a gzip file\. Unpack it first"),
         (b"\x89HDF\r\n", "an HDF5 file"),
-        (b"MATLAB 5.0 MAT-file", "a MATLAB file"),
+        (b"MATLAB 5.0 MAT-file", r"a MATLAB file\. Take WM811K\.pkl from the folder Python"),
+        (b"\x02\x00\x00\x0a\x02\x04", r"an STDF file\. .* camdenoise\.io\.read_maps"),
+        (b"x,y,bin\n1,1,1\n", r"a text file of columns\. .* camdenoise\.io\.read_maps"),
+        (b"<?xml version='1.0'?><Map/>", r"an XML file\. .* camdenoise\.io\.read_maps"),
         (b"PAR1rest", "is no table of wafers: it cannot be read"),
     ],
 )
@@ -478,5 +481,6 @@ def test_a_mutated_parquet_file_is_read_or_refused(file):
 
 def test_a_parquet_file_of_something_else_is_refused(tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match="is no table of wafers: it has other columns"):
+    message = r"load_wm811k did not make; its columns are a\. .*camdenoise\.io\.read_maps"
+    with pytest.raises(ValueError, match=message):
         load_wm811k(tmp_path / "a.parquet")

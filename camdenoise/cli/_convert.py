@@ -2,69 +2,67 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from camdenoise.cli._mistakes import Mistake, mistakes_told
-from camdenoise.cli._sources import open_wafers, with_source_options
+from camdenoise.cli._output import check_new, echo_summary, make_folder_of
+from camdenoise.cli._sources import open_wafers, with_sources
 
-_PICKLE = b"\x80"
+if TYPE_CHECKING:
+    from camdenoise.io._container import Content
+    from camdenoise.io._wafer_source import WaferSource
 
 
 @click.command(
+    short_help="Write wafers as one table.",
     epilog="\b\nExamples:\n"
     "  camdenoise convert lot.stdf.gz lot.parquet\n"
     "  camdenoise convert LSWMD.pkl wm811k.parquet\n"
-    "  camdenoise convert dies.csv wafers.npz --pass-bins 1,2"
+    "  camdenoise convert dies.csv wafers.npz --pass-bins 1,2",
 )
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@with_sources
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
-@with_source_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
-def convert(source: Path, out: Path, quiet: bool, **options: Any) -> None:
-    """Write the wafers in file IN to file OUT, whole or not at all.
+def convert(sources: tuple[Path, ...], out: Path, quiet: bool, **options: Any) -> None:
+    """Write the wafers in the files IN to file OUT, whole or not at all.
 
-    IN is what denoise takes, or one of WM-811K's two pickles, which is read by a reader that runs
-    no code. OUT is Parquet with a row per wafer (cells, rows, cols and its keys), or npz where its
-    name ends so; it must not be there. The last line on standard output is a summary in JSON.
+    IN is what denoise takes. OUT is Parquet with a row per wafer (cells, rows, cols and its keys),
+    or npz where its name ends so; it must not be there. The last line on standard output is a
+    summary in JSON.
     """
     with mistakes_told():
-        if out.exists():
-            raise Mistake(f"{out} is there already. Choose another name.")
-        if not source.is_file():
-            raise FileNotFoundError(f"no file of wafers at {source}.")
-        n_wafers = _write(source, out, quiet, options)
-    click.echo(json.dumps({"wafers": n_wafers, "out": str(out)}))
+        check_new(out)
+        stream, _ = open_wafers(sources, options)
+        make_folder_of(out)
+        if stream.pickle is not None and out.suffix != ".npz":
+            n_wafers = _from_pickle(stream.pickle, out, quiet)
+        else:
+            n_wafers = _write(stream, out, quiet)
+    echo_summary({"wafers": n_wafers, "out": str(out)}, stream.notes, quiet)
 
 
-def _write(source: Path, out: Path, quiet: bool, options: dict[str, Any]) -> int:
-    from camdenoise.io._container import read_head
-
-    to_npz = out.suffix == ".npz"
-    if read_head(source).startswith(_PICKLE):
-        if to_npz:
-            raise Mistake("a pickle is converted to Parquet; give OUT another name than *.npz.")
-        return _from_pickle(source, out, quiet)
-    from tqdm.auto import tqdm
-
-    stream, _ = open_wafers(source, options)
-    bar = tqdm(total=stream.n_wafers, unit="wafer", disable=True if quiet else None)
-    with bar:
-        batches = _counted(stream.batches, bar)
-        return _to_npz(batches, out) if to_npz else _to_parquet(batches, out)
-
-
-def _from_pickle(source: Path, out: Path, quiet: bool) -> int:
+def _from_pickle(pickle: Content, out: Path, quiet: bool) -> int:
+    """Convert one of WM-811K's pickles to the table that `load_wm811k` makes, too."""
     import pyarrow.parquet as pq
 
     from camdenoise.io._lswmd_convert import convert_safely
 
-    convert_safely(source, out, {"name": source.name}, progress=not quiet)
+    with pickle.on_disk() as path:
+        convert_safely(path, out, {"name": pickle.path.name}, progress=not quiet)
     return pq.read_metadata(out).num_rows
+
+
+def _write(stream: WaferSource, out: Path, quiet: bool) -> int:
+    from tqdm.auto import tqdm
+
+    bar = tqdm(total=stream.n_wafers, unit="wafer", disable=True if quiet else None)
+    with bar:
+        batches = _counted(stream.batches, bar)
+        return _to_npz(batches, out) if out.suffix == ".npz" else _to_parquet(batches, out)
 
 
 def _counted(batches: Iterable, bar) -> Iterator:

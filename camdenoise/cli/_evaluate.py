@@ -9,43 +9,46 @@ from typing import Any
 import click
 
 from camdenoise.cli._mistakes import mistakes_told
-from camdenoise.cli._sources import with_source_options
+from camdenoise.cli._output import echo_summary
+from camdenoise.cli._sources import with_sources
 
 
 @click.command(
+    short_help="Score a model on labeled wafers.",
     epilog="\b\nExamples:\n"
     "  camdenoise evaluate labelled.parquet\n"
-    "  camdenoise evaluate labelled.npz --model mine.safetensors --json"
+    "  camdenoise evaluate labelled.npz --model mine.safetensors --json",
 )
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.option("--model", default="wm811k", show_default=True, help="Name, or file of save_model.")
-@with_source_options
+@with_sources
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def evaluate(source: Path, model: str, as_json: bool, **options: Any) -> None:
-    """Score the classes that a model gives the labelled wafers in file IN.
+def evaluate(sources: tuple[Path, ...], model: str, as_json: bool, **options: Any) -> None:
+    """Score the classes that a model gives the labeled wafers in the files IN.
 
     IN is what denoise takes, with a column label. Wafers without a label, or whose map cannot be
     read, are left out. Intervals (95 %) are a bootstrap over lots, where there is a column lot or
     chunk. On wafers that the model was trained on it does better than on others.
     """
     with mistakes_told():
-        facts, table = _scores(source, model, options)
+        facts, table, notes = _scores(sources, model, options)
     if as_json:
         rows = json.loads(table.to_json(orient="index"))
-        click.echo(json.dumps(facts | {"classes": rows}))
+        echo_summary(facts | {"classes": rows}, notes)
         return
     click.echo(table.round(3).to_string(na_rep=""))
     click.echo("\n" + "\n".join(f"{name}: {value}" for name, value in facts.items()))
+    for note in notes:
+        click.echo(f"Note: {note}.", err=True)
 
 
-def _scores(source: Path, model: str, options: dict[str, Any]):
+def _scores(sources: tuple[Path, ...], model: str, options: dict[str, Any]):
     import numpy as np
 
     from camdenoise._class_report import class_report
     from camdenoise.cli._labelled import labelled_wafers
     from camdenoise.cli._models import load_classifier
 
-    maps, target, lots = labelled_wafers(source, options)
+    maps, target, lots, notes = labelled_wafers(sources, options)
     classifier, digest = load_classifier(model)
     predicted = classifier.predict(maps).astype(str)
     facts: dict[str, Any] = {"wafers": len(maps), "model": digest}
@@ -58,4 +61,4 @@ def _scores(source: Path, model: str, options: dict[str, Any]):
         facts["share of none wafers that get a pattern"] = round(
             float(np.mean(predicted[bare] != "none")), 4
         )
-    return facts, class_report(target, predicted, lots)
+    return facts, class_report(target, predicted, lots), notes

@@ -10,48 +10,60 @@ from typing import Any
 import click
 
 from camdenoise.cli._mistakes import Mistake, mistakes_told
-from camdenoise.cli._sources import open_wafers, with_source_options
+from camdenoise.cli._sources import open_wafers, with_sources
 
 # How many grids, and how many values of a key, are listed; the rest is counted.
 _LISTED = 10
+# Counts that a reader keeps of each wafer, and how they are called here.
+_COUNTS = {
+    "n_retests": "tests of a die again",
+    "n_unplaced": "dies without coordinates",
+    "n_unplaced_fails": "of them fail",
+    "n_missing": "declared and not there",
+}
 
 
 @click.command(
+    short_help="Tell what a file or folder is.",
     epilog="\b\nExamples:\n"
     "  camdenoise info lots.parquet\n"
     "  camdenoise info wm811k\n"
-    "  camdenoise info decided --json"
+    "  camdenoise info decided --json",
 )
-@click.argument("what", metavar="WHAT")
-@with_source_options
+@with_sources
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def info(what: str, as_json: bool, **options: Any) -> None:
-    """Tell what WHAT is: a file of wafers, a model (by name or file), or a folder of results."""
+def info(sources: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    """Tell what IN is: files of wafers, a model (by name or file), or a folder of results."""
     with mistakes_told():
-        facts = _facts(what, options)
-    click.echo(json.dumps(facts) if as_json else _in_lines(facts))
+        facts = _facts(sources, options)
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else _in_lines(facts))
 
 
-def _facts(what: str, options: dict[str, Any]) -> dict[str, Any]:
+def _facts(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
     from camdenoise._pretrained import PRETRAINED
+    from camdenoise.io._results import RUN
 
-    path = Path(what)
+    path, what = sources[0], str(sources[0])
+    if len(sources) > 1:
+        return _of_wafers(sources, options)
     if what in PRETRAINED and not path.exists():
         return _of_model(what)
-    if path.is_dir():
+    if (path / RUN).is_file():
         return _of_folder(path)
-    if not path.exists():
+    if not path.exists() and not any(sign in what for sign in "*?["):
         raise FileNotFoundError(
             f"no file or folder {what}, and no model of that name; "
             f"{' and '.join(PRETRAINED)} comes with the package."
         )
-    return _of_model(what) if _is_safetensors(path) else _of_wafers(path, options)
+    return _of_model(what) if _is_safetensors(path) else _of_wafers(sources, options)
 
 
 def _is_safetensors(path: Path) -> bool:
     """Tell by the length of the header, which begins such a file, and by the header's brace."""
     from camdenoise.io._container import read_head
 
+    if not path.is_file():
+        return False
     head = read_head(path)
     return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**27
 
@@ -83,7 +95,8 @@ def _of_model(what: str) -> dict[str, Any]:
 
 
 def _of_folder(path: Path) -> dict[str, Any]:
-    from camdenoise.stream._parts import RUN, SUMMARY
+    from camdenoise.io._results import RUN
+    from camdenoise.stream._parts import SUMMARY
 
     try:
         run = json.loads((path / RUN).read_text())
@@ -99,14 +112,16 @@ def _of_folder(path: Path) -> dict[str, Any]:
     }
 
 
-def _of_wafers(path: Path, options: dict[str, Any]) -> dict[str, Any]:
+def _of_wafers(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
+    from camdenoise._coverage import is_partial
     from camdenoise.stream import wafers_of
 
-    stream, _ = open_wafers(path, options)
+    stream, _ = open_wafers(sources, options)
     grids: Counter = Counter()
     codes: Counter = Counter()
     labels: Counter = Counter()
-    n_wafers = n_errors = 0
+    counted: Counter = Counter()
+    n_wafers = n_errors = n_partial = 0
     keys: list[str] = []
     for batch in stream.batches:
         maps, errors = wafers_of(batch)
@@ -116,9 +131,13 @@ def _of_wafers(path: Path, options: dict[str, Any]) -> dict[str, Any]:
         for grid in maps:
             if grid is not None:
                 codes.update(dict(enumerate(_counts(grid))))
+                n_partial += is_partial(grid)
         keys = [name for name in batch.schema.names if name not in ("cells", "rows", "cols")]
         if "label" in keys:
             labels.update(batch.column("label").to_pylist())
+        for name in _COUNTS:
+            if name in keys:
+                counted[name] += sum(n or 0 for n in batch.column(name).to_pylist())
     facts = {
         "kind": f"wafers: {stream.kind}",
         "wafers": n_wafers,
@@ -126,8 +145,14 @@ def _of_wafers(path: Path, options: dict[str, Any]) -> dict[str, Any]:
         "grids": _most(grids),
         "dies that pass": codes[1],
         "dies that fail": codes[2],
+        **{text: counted[name] for name, text in _COUNTS.items() if counted[name]},
+        **({"wafers tested in part": n_partial} if n_partial else {}),
         "keys": keys,
     }
+    if len(stream.files) > 1:
+        facts = {"kind": facts.pop("kind"), "files": len(stream.files)} | facts
+    if stream.notes:
+        facts["notes"] = [note.rstrip(".") for note in stream.notes]
     if others := sum(n for code, n in codes.items() if code > 2):
         facts["cells with another code"] = others
     return facts | ({"labels": _most(labels)} if labels else {})
@@ -147,8 +172,10 @@ def _most(counted: Counter) -> dict[str, int]:
 
 
 def _in_lines(facts: dict[str, Any]) -> str:
+    notes = facts.pop("notes", [])
     width = max(map(len, facts))
-    return "\n".join(f"{name:<{width}}  {_text(value)}" for name, value in facts.items())
+    lines = [f"{name:<{width}}  {_text(value)}" for name, value in facts.items()]
+    return "\n".join([*lines, *(f"Note: {note}." for note in notes)])
 
 
 def _text(value: Any) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import click
 
 from camdenoise.cli._memory import keep_freed_memory
 from camdenoise.cli._mistakes import Mistake, mistakes_told
-from camdenoise.cli._sources import open_wafers, with_source_options
+from camdenoise.cli._output import echo_summary
+from camdenoise.cli._sources import open_wafers, with_sources
 
 _OPTIONS = (
     click.option(
@@ -46,22 +46,23 @@ def into_parts(command: Callable) -> Callable:
     """Give a command the arguments IN and OUT and the options that all of these have."""
     for option in reversed(_OPTIONS):
         command = option(command)
-    command = with_source_options(command)
     command = click.argument("out", metavar="OUT", type=click.Path(path_type=Path))(command)
-    return click.argument("source", metavar="IN", type=click.Path(path_type=Path))(command)
+    return with_sources(command)
 
 
-def run_into_parts(source: Path, out: Path, load: Load, options: dict[str, Any]) -> None:
-    """Transform what is in a file, write it, and print a summary in JSON as the last line."""
+def run_into_parts(sources: Sequence[Path], out: Path, load: Load, options: dict[str, Any]) -> None:
+    """Transform what is in files, write it, and print a summary in JSON as the last line."""
     left = f"Parts that are in {out} stay; the same command with --resume goes on."
     with mistakes_told():
         if options["workers"] and options["scheduler"]:
             raise Mistake("--workers are processes here, --scheduler is elsewhere; give one.")
-        stream, about_source = open_wafers(source, options)
+        if out.is_file():
+            raise Mistake(f"{out} is a file; OUT is a folder. Choose another name.")
+        stream, about_source = open_wafers(sources, options)
         transform, about_model = load()
     with mistakes_told(left):
         summary = _run(stream, transform, out, about_source | about_model, options)
-    click.echo(json.dumps(summary))
+    echo_summary(summary, stream.notes, options["quiet"])
 
 
 def _run(stream, transform, out: Path, about: dict[str, Any], options: dict[str, Any]) -> dict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ from camdenoise.cli._sources import open_wafers
 
 
 def labelled_wafers(
-    source: Path, options: dict[str, Any]
-) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
+    sources: Sequence[Path], options: dict[str, Any]
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None, list[str]]:
     """Read the wafers that have a label and can be read.
 
     Returns
@@ -23,16 +25,22 @@ def labelled_wafers(
     target : ndarray of str, shape (n_wafers,)
     lots : ndarray or None
         From the column ``chunk`` or ``lot``; None where there is neither.
+    notes : list of str
+        What was assumed, and classes with so few wafers that little can be said of them.
     """
     from camdenoise._maps import read_what_can_be_read
     from camdenoise.stream import wafers_of
 
     maps: list[Any] = []
     frames = []
-    stream, _ = open_wafers(source, options)
+    stream, _ = open_wafers(sources, options)
+    source = ", ".join(map(str, sources))
     for batch in stream.batches:
         if "label" not in batch.schema.names:
-            raise Mistake(f"{source} has no column label. Add one with the class of each wafer.")
+            raise Mistake(
+                f"{source} has no column label. Give a table with a row per wafer and a column "
+                "label with its class; camdenoise convert makes the table."
+            )
         maps += wafers_of(batch)[0]
         frames.append(batch.drop_columns(["cells", "rows", "cols"]).to_pandas())
     keys = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"label": []})
@@ -43,4 +51,17 @@ def labelled_wafers(
     read, errors = read_what_can_be_read([maps[row] for row in rows])
     rows = [row for row, error in zip(rows, errors, strict=True) if error is None]
     lots = next((keys[n].to_numpy()[rows] for n in ("chunk", "lot") if n in keys), None)
-    return read, labels.to_numpy(str)[rows], lots
+    target = labels.to_numpy(str)[rows]
+    return read, target, lots, [*stream.notes, *_few(target)]
+
+
+# Below so many wafers the share of right answers is known to no better than .3.
+_FEW = 10
+
+
+def _few(target: np.ndarray) -> list[str]:
+    few = {label: n for label, n in sorted(Counter(target.tolist()).items()) if n < _FEW}
+    if not few:
+        return []
+    listed = ", ".join(f"{label} ({n})" for label, n in few.items())
+    return [f"fewer than {_FEW} wafers of a class, too few to learn it or to judge by: {listed}"]

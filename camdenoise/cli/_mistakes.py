@@ -33,7 +33,7 @@ def mistakes_told(if_stopped: str = "") -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo(f"\nStopped. {if_stopped}".rstrip(), err=True)
         sys.exit(130)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         # Some libraries break their messages into lines.
         raise Mistake(" ".join(f"{error} {if_stopped}".split())) from error
     except MemoryError as error:

@@ -73,7 +73,7 @@ def load(model: str, **params: Any) -> tuple[CamDenoiser | WaferClassifier, str]
             return CamDenoiser.from_pretrained(model, **params), digest(file)
     if not Path(model).is_file():
         raise FileNotFoundError(
-            f"no model {model!r}. Give {' or '.join(PRETRAINED)}, which come with the package, or "
-            "a file that camdenoise.save_model wrote."
+            f"no model {model!r}. Give {' or '.join(PRETRAINED)}, a model that comes with the "
+            "package, or a file that camdenoise.save_model wrote."
         )
     return load_model(model, **params), digest(model)

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from camdenoise.cli._memory import without_garbage_collection
 from camdenoise.cli._mistakes import Mistake, mistakes_told
-from camdenoise.cli._sources import open_wafers, with_source_options
+from camdenoise.cli._output import echo_summary, make_folder_of
+from camdenoise.cli._sources import open_wafers, with_sources
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # More are no lot, and a page that no one scrolls through.
 _MOST_WAFERS = 200
 # What tells the wafers of a lot apart, the most usual first.
 _NAMES = ("slot", "wafer", "wafer_id", "name")
+# What tells lots apart, the most usual first.
+_LOTS = ("lot", "chunk")
 
 
 @click.command(
+    short_help="Show a lot on one page of HTML.",
     epilog="\b\nExamples:\n"
-    "  camdenoise report lot.parquet -o lot.html\n"
-    "  camdenoise report lot.stdf.gz -o lot.html --pass-bins 1,2\n"
-    "  camdenoise report history.parquet --lot A7 -o A7.html"
+    "  camdenoise report lot.stdf.gz -o lot.html\n"
+    "  camdenoise report lot7/*.stdf -o lot7.html --pass-bins 1,2\n"
+    "  camdenoise report history.parquet --lot A7 -o A7.html",
 )
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="HTML file.")
-@click.option("--lot", help="Only the wafers of this lot, by the column lot.")
+@click.option("--lot", help="Only the wafers of this lot.")
 @click.option("--model", default="wm811k", show_default=True, help="Name, or file of save_model.")
 @click.option(
     "--palette",
@@ -36,42 +42,59 @@ _NAMES = ("slot", "wafer", "wafer_id", "name")
     show_default=True,
     help="Red and blue on grey, or red and orange on green.",
 )
-@with_source_options
-def report(source: Path, out: Path, **options: Any) -> None:
-    """Write a report on the lot in file IN: one page of HTML that needs no network.
+@with_sources
+def report(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Write a report on the lot in the files IN: one page of HTML that needs no network.
 
-    IN is what denoise takes, of up to 200 wafers, or of one lot of a larger file. An existing OUT
+    IN is what denoise takes, of up to 200 wafers, or of one lot of larger files. An existing OUT
     is replaced once the new one is complete. The last line on standard output is a summary in JSON.
     """
     start = time.perf_counter()
     with mistakes_told(), without_garbage_collection():
-        n_wafers = _write(source, out, options)
+        if out.is_dir():
+            raise Mistake(f"{out} is a folder. Give the name of a file in it.")
+        n_wafers, notes = _write(sources, out, options)
     seconds = round(time.perf_counter() - start, 2)
-    click.echo(json.dumps({"wafers": n_wafers, "seconds": seconds, "out": str(out)}))
+    echo_summary({"wafers": n_wafers, "seconds": seconds, "out": str(out)}, notes)
 
 
-def _write(source: Path, out: Path, options: dict[str, Any]) -> int:
+def _write(sources: Sequence[Path], out: Path, options: dict[str, Any]) -> tuple[int, list[str]]:
     from camdenoise._files import write_whole
     from camdenoise.cli._models import load_denoiser
     from camdenoise.report import lot_report
 
-    maps, keys = _lot(source, options)
+    maps, keys, notes = _lot(sources, options)
     denoiser, _ = load_denoiser(options["model"], on_error="keep")
-    lots = sorted(set(keys["lot"].astype(str))) if "lot" in keys else []
+    lots = sorted(set(keys["lot"].astype(str)) - {""}) if "lot" in keys else []
     page = lot_report(
         denoiser,
         maps,
         keys=keys,
-        names=next((keys[name].astype(str) for name in _NAMES if name in keys), None),
-        title=f"Lot {', '.join(lots)}" if 0 < len(lots) <= 3 else f"Wafers of {source.name}",
+        names=_wafer_names(keys, with_lot=len(lots) > 1),
+        title=f"Lot {', '.join(lots)}" if 0 < len(lots) <= 3 else f"Wafers of {_names_of(sources)}",
         palette=options["palette"],
+        notes=notes,
     )
+    make_folder_of(out)
     with write_whole(out) as stream:
         stream.write(page.encode())
-    return len(maps)
+    return len(maps), notes
 
 
-def _lot(source: Path, options: dict[str, Any]):
+def _names_of(sources: Sequence[Path]) -> str:
+    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    return f"{sources[0].name or sources[0].resolve().name}{more}"
+
+
+def _wafer_names(keys: pd.DataFrame, with_lot: bool) -> list[str] | None:
+    """Name the wafers by what tells them apart; by their lot, too, where there are several."""
+    names = next((keys[name].astype(str).tolist() for name in _NAMES if name in keys), None)
+    if names is None or not with_lot:
+        return names
+    return [f"{lot} {name}" for lot, name in zip(keys["lot"].astype(str), names, strict=True)]
+
+
+def _lot(sources: Sequence[Path], options: dict[str, Any]):
     """Read the wafers of a lot, and what else is known of them."""
     import numpy as np
     import pandas as pd
@@ -80,22 +103,33 @@ def _lot(source: Path, options: dict[str, Any]):
 
     maps: list[Any] = []
     frames = []
-    stream, _ = open_wafers(source, options)
+    stream, _ = open_wafers(sources, options)
+    source = _names_of(sources)
+    seen: set[str] = set()
     for batch in stream.batches:
         grids, _ = wafers_of(batch)
         keys = batch.drop_columns(["cells", "rows", "cols"]).to_pandas()
         chosen = np.ones(len(keys), bool)
+        lot = next((name for name in _LOTS if name in keys), None)
+        if lot is not None:
+            seen |= set(keys[lot].astype(str))
         if options["lot"] is not None:
-            if "lot" not in keys:
-                raise Mistake(f"{source} has no column lot.")
-            chosen = (keys["lot"].astype(str) == options["lot"]).to_numpy()
+            if lot is None:
+                raise Mistake(f"{source} has no column {' or '.join(_LOTS)}, so --lot cannot be.")
+            chosen = (keys[lot].astype(str) == options["lot"]).to_numpy()
         # What holds no map is shown as unreadable, too.
         nothing = np.zeros((0, 0), np.uint8)
         grids = [nothing if grid is None else grid for grid in grids]
         maps += [grids[row] for row in np.flatnonzero(chosen)]
         frames.append(keys[chosen])
         if len(maps) > _MOST_WAFERS:
-            raise Mistake(f"more than {_MOST_WAFERS} wafers in {source}. Choose one lot by --lot.")
+            remedy = (
+                f"Choose one by --lot, such as {', '.join(sorted(seen)[:3])}."
+                if seen and options["lot"] is None
+                else "Give fewer wafers: a page that is longer is not read."
+            )
+            raise Mistake(f"more than {_MOST_WAFERS} wafers in {source}. {remedy}")
     if not maps:
-        raise Mistake(f"no wafer{' of that lot' if options['lot'] else ''} in {source}.")
-    return maps, pd.concat(frames, ignore_index=True)
+        lots = f" of lot {options['lot']}; lots: {', '.join(sorted(seen)[:10])}" if seen else ""
+        raise Mistake(f"no wafer in {source}{lots}.")
+    return maps, pd.concat(frames, ignore_index=True), stream.notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,45 +11,133 @@ import click
 from camdenoise.cli._mistakes import Mistake
 
 if TYPE_CHECKING:
-    from camdenoise.stream import WaferSource
+    from camdenoise.io._wafer_source import WaferSource
 
+_NAMES = ("x", "y", "bin", "lot", "wafer", "passed")
 _OPTIONS = (
     click.option(
-        "--pass-bins", help="Bins of good dies, such as 1,2; for files with a row per die."
+        "--pass-bins",
+        help="Bins of good dies, such as 1,2; 'none' if no die passes. For files with a row per "
+        "die, like all options down to --map-name.",
     ),
     click.option(
         "--retest",
         type=click.Choice(["last", "first", "best", "worst"]),
-        default="last",
-        show_default=True,
-        help="Which test of a die counts; for files with a row per die.",
+        help="Which test of a die counts; the last if not given.",
     ),
+    click.option(
+        "--frame",
+        default="lot",
+        show_default=True,
+        help="What a map shows: the product's frame (lot), only the wafer's own dies (wafer), or "
+        "X0,Y0,ROWS,COLS.",
+    ),
+    click.option(
+        "--notch",
+        type=click.Choice(["down", "left", "up", "right"]),
+        help="Where the notch is, if the file does not say or is wrong. Maps show it below.",
+    ),
+    click.option(
+        "--mirror",
+        type=click.Choice(["left-right", "up-down"]),
+        help="Mirror the maps.",
+    ),
+    click.option(
+        "--rotate",
+        type=click.Choice(["0", "90", "180", "270"]),
+        default="0",
+        help="Turn the maps clockwise.",
+    ),
+    click.option(
+        "--incomplete",
+        is_flag=True,
+        help="Read files that hold less than they declare; column n_missing counts it.",
+    ),
+    click.option(
+        "--columns",
+        help="Columns of a table with a row per die, such as "
+        "x=DIE_X,y=DIE_Y,bin=HB,lot=LOT,wafer=WID.",
+    ),
+    click.option(
+        "--bins",
+        type=click.Choice(["hard", "soft"]),
+        default="hard",
+        show_default=True,
+        help="Which bins to read from files with both.",
+    ),
+    click.option("--map-name", help="Which map of a wafer to read from SEMI G85 or E142."),
+    click.option("--encoding", help="Encoding of text that is not UTF-8, such as cp949."),
 )
 
 
-def with_source_options(command: Callable) -> Callable:
-    """Give a command the options that say how dies are read where a file has a row for each."""
+def with_sources(command: Callable) -> Callable:
+    """Give a command its files, and the options that say how they are read."""
     for option in reversed(_OPTIONS):
         command = option(command)
-    return command
+    argument = click.argument(
+        "sources", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path)
+    )
+    return argument(command)
 
 
-def open_wafers(source: Path, options: dict[str, Any]) -> tuple[WaferSource, dict[str, Any]]:
-    """Open a file, and tell what its wafers depend on: the file and how its dies are read."""
-    from camdenoise.stream import open_source
+def open_wafers(
+    sources: Sequence[Path], options: dict[str, Any]
+) -> tuple[WaferSource, dict[str, Any]]:
+    """Open files, and tell what their wafers depend on: the files and how their dies are read."""
+    from camdenoise.io._wafer_source import open_source
 
-    dies = {"pass_bins": _bins(options["pass_bins"]), "retest": options["retest"]}
-    stream = open_source(source, **dies)
-    facts = source.stat()
-    about = {"input": source.name, "bytes": facts.st_size, "modified": facts.st_mtime_ns}
-    return stream, about | dies
+    reading = {
+        "pass_bins": _bins(options["pass_bins"]),
+        "retest": options["retest"],
+        "frame": _frame(options["frame"]),
+        "notch": options["notch"],
+        "mirror": options["mirror"],
+        "rotate": int(options["rotate"]),
+        "incomplete": options["incomplete"],
+        "columns": _columns(options["columns"]),
+        "bins": options["bins"],
+        "map_name": options["map_name"],
+        "encoding": options["encoding"],
+    }
+    source = open_source(list(sources), **reading)
+    return source, {"input": [_facts(file) for file in source.files]} | reading
 
 
-def _bins(text: str | None) -> list[int] | list[str] | None:
-    """Read bins as numbers where all are, as they are in most testers, else as letters."""
+def _facts(file: Path) -> list:
+    facts = file.stat()
+    return [file.name, facts.st_size, facts.st_mtime_ns]
+
+
+def _bins(text: str | None) -> list[str] | None:
+    """Read bins as they are written; the file tells whether they are numbers or characters."""
     if text is None:
         return None
-    names = [name.strip() for name in text.split(",")]
+    if text.strip().lower() == "none":
+        return []
+    names = [name.strip().strip("'\"") for name in text.split(",")]
     if not all(names):
         raise Mistake(f"--pass-bins {text!r}: give bins with commas between them, such as 1,2.")
-    return [int(name) for name in names] if all(n.isdecimal() for n in names) else names
+    return names
+
+
+def _frame(text: str) -> str | list[int]:
+    if text in ("lot", "wafer"):
+        return text
+    try:
+        return [int(side) for side in text.split(",")]
+    except ValueError as error:
+        raise Mistake(
+            f"--frame {text!r}: give lot, wafer, or four whole numbers X0,Y0,ROWS,COLS."
+        ) from error
+
+
+def _columns(text: str | None) -> dict[str, str]:
+    if text is None:
+        return {}
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    columns = {name.strip(): column.strip() for name, _, column in pairs}
+    if not all(columns.values()) or set(columns) - set(_NAMES):
+        raise Mistake(
+            f"--columns {text!r}: give pairs such as x=DIE_X,y=DIE_Y, of {', '.join(_NAMES)}."
+        )
+    return columns

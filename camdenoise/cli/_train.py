@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from camdenoise.cli._mistakes import Mistake, mistakes_told
-from camdenoise.cli._sources import with_source_options
+from camdenoise.cli._mistakes import mistakes_told
+from camdenoise.cli._output import check_new, echo_summary, make_folder_of
+from camdenoise.cli._sources import with_sources
 
 # That of the bundled model.
 _NOVELTY_RATE = 0.02
 
 
 @click.command(
+    short_help="Train a model on labeled wafers.",
     epilog="\b\nExamples:\n"
     "  camdenoise train labelled.parquet mine.safetensors\n"
-    "  camdenoise train labelled.npz quick.safetensors --backbone wafer_resnet --epochs 3"
+    "  camdenoise train labelled.npz quick.safetensors --backbone wafer_resnet --epochs 3",
 )
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@with_sources
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option(
     "--backbone",
@@ -33,10 +35,9 @@ _NOVELTY_RATE = 0.02
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads; all if not given.")
-@with_source_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
-def train(source: Path, out: Path, **options: Any) -> None:
-    """Train a denoiser on the labelled wafers in file IN; write it to file OUT.
+def train(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
+    """Train a denoiser on the labeled wafers in the files IN; write it to file OUT.
 
     IN is what denoise takes, with a column label; wafers without a label, or whose map cannot be
     read, are left out. With at least 20 wafers labelled none, some of each class, or of the lots
@@ -45,13 +46,14 @@ def train(source: Path, out: Path, **options: Any) -> None:
     output is a summary in JSON.
     """
     with mistakes_told("Nothing was written."):
-        if out.exists():
-            raise Mistake(f"{out} is there already. Choose another name.")
-        summary = _train(source, out, options)
-    click.echo(json.dumps(summary))
+        check_new(out)
+        summary, notes = _train(sources, out, options)
+    echo_summary(summary, notes, options["quiet"])
 
 
-def _train(source: Path, out: Path, options: dict[str, Any]) -> dict[str, Any]:
+def _train(
+    sources: tuple[Path, ...], out: Path, options: dict[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
     from collections import Counter
 
     import torch
@@ -62,13 +64,14 @@ def _train(source: Path, out: Path, options: dict[str, Any]) -> dict[str, Any]:
 
     if options["threads"]:
         torch.set_num_threads(options["threads"])
-    maps, target, lots = labelled_wafers(source, options)
+    maps, target, lots, notes = labelled_wafers(sources, options)
     of_backbone = {"input_size": (48, 96)} if options["backbone"] == "wafer_unet" else {}
     classifier = WaferClassifier(
         options["backbone"],
         max_epochs=options["epochs"],
         device=options["device"],
-        progress=not options["quiet"],
+        # A log file is no place for a bar.
+        progress=not options["quiet"] and sys.stderr.isatty(),
         random_state=options["seed"],
         **of_backbone,
     )
@@ -77,8 +80,9 @@ def _train(source: Path, out: Path, options: dict[str, Any]) -> dict[str, Any]:
     denoiser = CamDenoiser(
         classifier, novelty_rate=_NOVELTY_RATE, random_state=options["seed"]
     ).fit(maps, target, **groups)
+    make_folder_of(out)
     save_model(denoiser, out)
-    return {
+    summary = {
         "wafers": len(maps),
         "labels": dict(Counter(target.tolist()).most_common()),
         "calibrated": denoiser.platt_ is not None,
@@ -86,3 +90,4 @@ def _train(source: Path, out: Path, options: dict[str, Any]) -> dict[str, Any]:
         "sha256": digest(out),
         "out": str(out),
     }
+    return summary, notes

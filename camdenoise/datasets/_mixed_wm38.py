@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from camdenoise._maps import FAIL
-from camdenoise.datasets._npz import DAMAGE, array_header
+from camdenoise.datasets._npz import DAMAGE, array_header, refuse_other_kinds
 
 #: The basic patterns, in the order of the file's label columns.
 MIXED_PATTERNS = (
@@ -179,6 +179,7 @@ def load_mixed_wm38(path: str | os.PathLike) -> Bunch:
     ['Center+Edge-Loc', 'none']
     """
     file = _locate(path)
+    refuse_other_kinds(file)
     try:
         maps, labels = _read_arrays(file)
         target = _names(labels)

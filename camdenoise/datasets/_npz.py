@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from camdenoise._file_kinds import kind_of
 from camdenoise._files import write_whole
 from camdenoise._maps import FAIL, WaferMaps, check_wafer_maps
 from camdenoise.datasets._layout import LAYOUT, check_layout, rebuild
@@ -48,14 +49,27 @@ def _locate(path: str | os.PathLike) -> Path:
     return file
 
 
+def refuse_other_kinds(file: Path) -> None:
+    """Say what a file is, and what reads it, where its first bytes tell that it is no npz file."""
+    kind = kind_of(file)
+    if kind is not None and not kind.what.startswith(("an npz", "a damaged zip")):
+        raise ValueError(f"{file} is {kind.what}, not an npz file. {kind.remedy}")
+
+
 def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     """Take each array out once (an open npz decompresses anew at every access)."""
     try:
         archive = np.load(file, allow_pickle=False)
     except DAMAGE as error:
-        raise ValueError(rebuild(f"{file} is no readable npz file ({error}).")) from error
+        refuse_other_kinds(file)
+        # numpy takes what it does not know for a pickle, and recommends to allow it.
+        reason = "its first bytes are of no known kind" if "pickle" in str(error) else error
+        raise ValueError(rebuild(f"{file} is no readable npz file ({reason}).")) from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError(f"{file} holds one bare array. Pass an npz file with {LAYOUT}.")
+        raise ValueError(
+            f"{file} holds one bare array. Pass what numpy.load gives, or an npz file with the "
+            f"arrays {', '.join(LAYOUT)}, as save_wafer_maps writes it."
+        )
     with archive:
         return {name: _read_array(archive, name, file) for name in archive.files}
 
@@ -120,6 +134,11 @@ def _groups(frame: pd.DataFrame) -> np.ndarray:
         if name in frame:
             values = frame[name].to_numpy()
             return values.astype(int) if values.dtype.kind in "iu" else pd.factorize(values)[0]
+    return runs_of_grids(frame)
+
+
+def runs_of_grids(frame: pd.DataFrame) -> np.ndarray:
+    """Number the runs of consecutive wafers with the same ``height`` and ``width``."""
     sides = frame[["height", "width"]].to_numpy()
     changes = (sides[1:] != sides[:-1]).any(axis=1)
     return np.concatenate([[0], np.cumsum(changes)])[: len(frame)]
@@ -182,6 +201,11 @@ def load_wafer_maps(
     """
     file = _locate(path)
     arrays = _read_arrays(file)
+    if {"arr_0", "arr_1"} <= set(arrays):
+        raise ValueError(
+            f"{file} holds the arrays arr_0 and arr_1, as MixedWM38 does. Read it with "
+            "camdenoise.datasets.load_mixed_wm38."
+        )
     try:
         check_layout(arrays)
     except ValueError as error:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from sklearn.utils import Bunch
 
+from camdenoise.datasets._npz import runs_of_grids
 from camdenoise.datasets._patterns import CLASSES
 from camdenoise.io._lswmd_convert import convert_safely, refuse_other_kinds
 from camdenoise.io._wafer_parquet import WaferTable, source_of
@@ -72,12 +75,34 @@ def _is_parquet(file: Path) -> bool:
         return stream.read(4) == b"PAR1"
 
 
+def _own_parquet(file: Path) -> Path:
+    """Refuse a Parquet file that no earlier call has made."""
+    try:
+        columns = pq.read_schema(file).names
+    except (OSError, ValueError, pa.ArrowException):
+        # Reading it says how it is damaged.
+        return file
+    if source_of(file) is None:
+        raise ValueError(
+            f"{file} is a Parquet file that load_wm811k did not make; its columns are "
+            f"{', '.join(columns)[:200]}. Read it with camdenoise.io.read_maps."
+        )
+    return file
+
+
 def _frame(table: WaferTable) -> pd.DataFrame:
     columns = {ours: table.columns[theirs].to_pandas() for theirs, ours in _NAMES.items()}
     frame = pd.DataFrame(columns)
     for name in ("label", "split"):
         frame[name] = frame[name].fillna("")
     return frame.assign(order=np.arange(len(frame)))
+
+
+def _groups(frame: pd.DataFrame) -> np.ndarray:
+    """Number the lots; without lots, number the runs of wafers with the same grid."""
+    if len(frame) and frame["lot"].isna().all():
+        return runs_of_grids(frame)
+    return pd.factorize(frame["lot"])[0]
 
 
 def load_wm811k(
@@ -121,9 +146,11 @@ def load_wm811k(
           Reads as a list of read-only 2-D arrays, at the cost of their cells only.
         - ``target`` : ndarray of str, shape (n_wafers,)
         - ``groups`` : ndarray of int, shape (n_wafers,); the lot, for cross-validation by group.
+          Without the column ``lotName``: runs of consecutive wafers with the same grid.
         - ``frame`` : DataFrame with ``label``, ``height``, ``width`` (in dies), ``lot``,
           ``wafer`` (number in its lot), ``die_size`` (dies on the wafer, as given), ``split``
-          ("Training", "Test" or "") and ``order`` (row in the original table).
+          ("Training", "Test" or "") and ``order`` (row in the original table). What the file
+          does not have is a missing value here.
         - ``truth`` : None; nobody knows which fails a real pattern caused.
         - ``about`` : dict with the name and size of the original file.
 
@@ -136,7 +163,8 @@ def load_wm811k(
     ValueError
         For a file that is refused (the message names what it asked for), is damaged, wants more
         memory than a file of its size needs, or holds an unknown label, code or lot (the message
-        names the row); for an unknown class in `drop`.
+        names the row); for a file of another kind (it names the function that reads it), or one
+        without any label where `labelled` is True; for an unknown class in `drop`.
 
     See Also
     --------
@@ -144,6 +172,9 @@ def load_wm811k(
 
     Notes
     -----
+    Of the columns, only ``waferMap`` is required. Tables that people saved again, without
+    ``waferIndex`` or ``lotName`` for instance, are read, too.
+
     Converting takes a minute or some and 3 GB of memory, once; ``docs/wm811k.md`` has the figures.
     3.8 % of the maps occur more than once, mostly in different lots; they are kept, as would be a
     wafer number that occurs twice in a lot. The vendor's split separates lots, and its test lots
@@ -167,17 +198,22 @@ def load_wm811k(
     if wanted - set(CLASSES):
         raise ValueError(f"drop names {sorted(wanted - set(CLASSES))}; the classes are {CLASSES}.")
     source = _locate(path)
-    file = source if _is_parquet(source) else _converted(source, cache, progress)
+    file = _own_parquet(source) if _is_parquet(source) else _converted(source, cache, progress)
     with WaferTable(file) as table:
         frame = _frame(table)
         label = frame["label"].to_numpy(dtype=str)
+        if labelled and len(label) and not (label != "").any():
+            raise ValueError(
+                f"{source} has a label for none of its {len(label)} wafers (column failureType). "
+                "Pass labelled=False to load them without."
+            )
         keep = ~np.isin(label, list(wanted)) & ((label != "") | (not labelled))
         maps = table.maps(keep)
     frame = frame[keep].reset_index(drop=True)
     return Bunch(
         maps=maps,
         target=label[keep],
-        groups=pd.factorize(frame["lot"])[0],
+        groups=_groups(frame),
         frame=frame,
         truth=None,
         about=table.about,

@@ -48,18 +48,21 @@ class BinType:
     def fits(self, code: int | str) -> bool:
         """Whether the notation can express the code."""
         if self.base == 0:
-            return isinstance(code, str) and len(code) == 1 and code.isprintable()
+            # A blank is no symbol: in a row it may stand between two.
+            return isinstance(code, str) and len(code) == 1 and code.isprintable() and code != " "
         return not isinstance(code, str) and 0 <= code < self.base**self.width
 
     def parse_row(self, text: str, where: str) -> np.ndarray:
         """Read the tokens of one row: int32 codes, or characters for ASCII."""
         if self.base == 0:
-            return np.array(list(text), dtype="<U1")
+            return _letter_row(text, self.width, where)
         return _decimal_row(text, where) if self.base == 10 else _hex_row(text, self.width, where)
 
     def parse(self, token: str, where: str) -> int | str:
         """Read one bin code; a lettered one may be longer here than in a row."""
         token = token.strip() or token
+        if self.base == 16 and token:
+            token = token.zfill(self.width)
         row = np.array([token]) if self.base == 0 and token else self.parse_row(token, where)
         if row.size != 1:
             raise Problem(f"{token[:20]!r} is no {self.name} bin code.", where)
@@ -87,6 +90,18 @@ def bin_type(name: str | None, examples: Iterable[str], where: str) -> BinType:
     if len(widths) != 1:
         raise Problem("BinType is missing and the bin codes do not tell it. Add it.", where)
     return _BY_WIDTH[widths.pop()]
+
+
+def _letter_row(text: str, width: int, where: str) -> np.ndarray:
+    if len(text) % width:
+        raise Problem(
+            f"{len(text)} letters are no whole number of bin codes of {width}. "
+            "Is the row cut short?",
+            where,
+        )
+    if not text:
+        return np.array([], dtype=f"<U{width}")
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=f"<U{width}")
 
 
 def _decimal_row(text: str, where: str) -> np.ndarray:

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +31,7 @@ MAX_BINARY_BYTES = 4 << 30
 _MAX_RATIO = 250
 _RATIO_FLOOR = 16 << 20
 _CHUNK = 1 << 20
+_HEAD_BYTES = 4096
 # An archive of a year of lots has some thousand files.
 _MAX_MEMBERS = 10_000
 
@@ -163,14 +165,25 @@ class Content:
             raise WaferFileError(self.name, "the file is empty. Fetch it again.")
         return content
 
-    def head(self, n_bytes: int = 4096) -> bytes:
-        """Read the first bytes, to see what kind of file it is."""
+    @cached_property
+    def _head(self) -> bytes:
         head = b""
         for piece in self.chunks():
             head += piece
-            if len(head) >= n_bytes:
+            if len(head) >= _HEAD_BYTES:
                 break
-        return head[:n_bytes]
+        return head[:_HEAD_BYTES]
+
+    def head(self, n_bytes: int = 4096) -> bytes:
+        """Read the first bytes, 4,096 at most, to see what kind of file it is."""
+        return self._head[:n_bytes]
+
+    def text_head(self) -> str:
+        """Read the first characters of a text, whatever encoding it has."""
+        head = self.head()
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return head.decode("utf-16", "replace").lstrip()
+        return head.decode("utf-8-sig", "replace").lstrip()
 
     def read_text(self, encoding: str | None = None) -> tuple[str, str | None]:
         """Read all as text.

@@ -101,6 +101,8 @@ class DieFile:
         Header of the file.
     notes : list of str
         What was assumed, skipped or replaced: whole sentences for the user.
+    name : str
+        How messages name the file.
     """
 
     format: str
@@ -108,6 +110,7 @@ class DieFile:
     wafers: list[WaferFacts]
     about: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    name: str = ""
 
     def as_table(self) -> pd.DataFrame:
         """Give the die table with all else in its ``attrs``."""
@@ -129,4 +132,6 @@ def read_one(path: str | os.PathLike | Content, reader: Reader, options: ReadOpt
     """Read a file by the reader for its format; errors name the file."""
     content = one_content(path)
     with naming(content.name):
-        return reader(content, options)
+        file = reader(content, options)
+    file.name = content.name
+    return file

@@ -11,74 +11,21 @@ from sklearn.utils import Bunch
 
 from camdenoise._denoising import Explanation
 from camdenoise._maps import FAIL, NO_DIE, PASS
+from camdenoise.io._orientation import MIRRORS, NOTCHES, TURNS, orient
+from camdenoise.io._pass_bins import passes
 from camdenoise.io._placement import (
     Boxes,
     Placement,
     check_columns,
     place,
     wafer_codes,
-    wrong_row,
 )
 
 RETESTS = ("last", "first", "best", "worst")
+#: Counts of a wafer that its file states or lacks, beside its dies.
+FACT_COUNTS = ("n_unplaced", "n_unplaced_fails", "n_missing")
 #: What `to_die_table` adds.
 DECISIONS = ("kept", "removed", "saliency", "used")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
-def _holds_numbers(column: pd.Series) -> bool:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return _holds_numbers(column.cat.categories.to_series())
-    if pd.api.types.is_object_dtype(column):
-        return pd.api.types.infer_dtype(column, skipna=True) in ("integer", "floating")
-    return pd.api.types.is_numeric_dtype(column)
-
-
-def _check_pass_bins(table: pd.DataFrame, name: Hashable, pass_bins: list) -> None:
-    """Refuse numbers for lettered bins and the reverse: no die would ever pass."""
-    numeric = _holds_numbers(table[name])
-    if any(_is_number(bin_) != numeric for bin_ in pass_bins):
-        example = table[name].dropna().head(1).tolist()
-        raise ValueError(
-            f"column {name!r} holds {'numbers' if numeric else 'text'} such as {example}, "
-            f"but pass_bins is {pass_bins}. Write the passing bins as they stand in the table."
-        )
-
-
-def _passes(table: pd.DataFrame, name: Hashable, pass_bins: Any, tested: np.ndarray) -> np.ndarray:
-    """Tell which tests passed: by the bins named, else by the column `passed`, else by bin 1."""
-    if pass_bins is None and "passed" in table.columns:
-        return _said_passes(table, name, tested)
-    bins = [1] if pass_bins is None else _as_list(pass_bins)
-    if tested.any():
-        _check_pass_bins(table, name, bins)
-    return table[name].isin(bins).to_numpy(dtype=bool)
-
-
-def _as_list(pass_bins: Any) -> list:
-    return [pass_bins] if isinstance(pass_bins, str) or _is_number(pass_bins) else list(pass_bins)
-
-
-def _said_passes(table: pd.DataFrame, name: Hashable, tested: np.ndarray) -> np.ndarray:
-    column = table["passed"]
-    unknown = column.isna().to_numpy() & tested
-    if unknown.any():
-        row = int(np.argmax(unknown))
-        raise wrong_row(
-            table,
-            row,
-            f"whether bin {table[name].iloc[row]} passes is not said (column 'passed' is "
-            "missing). Name the passing bins with pass_bins=.",
-        )
-    if not pd.api.types.is_bool_dtype(column) and not column.dropna().isin([True, False]).all():
-        raise ValueError(
-            f"column 'passed' holds {column.dtype}, expected truth values. Rename it, or name the "
-            "passing bins with pass_bins=."
-        )
-    return column.fillna(False).to_numpy(dtype=bool)
 
 
 def _deciding_rows(
@@ -115,11 +62,42 @@ def _counts(
     }
 
 
-def _frame(table: pd.DataFrame, wafer: np.ndarray, by: tuple, boxes: Boxes) -> pd.DataFrame:
-    first = np.full(len(boxes.rows), len(table), np.int64)
-    np.minimum.at(first, wafer, np.arange(len(table)))
-    frame = table[list(by)].iloc[first].reset_index(drop=True)
-    return frame.assign(x0=boxes.x0, y0=boxes.y0, rows=boxes.rows, cols=boxes.cols)
+def _facts(table: pd.DataFrame, by: tuple, names: pd.DataFrame) -> list[dict]:
+    """Find what the files said of each wafer, in the order of `names`; nothing for others."""
+    known = table.attrs.get("wafers", ()) if by == ("lot", "wafer") else ()
+    facts = {(each["lot"], each["wafer"]): each for each in known}
+    keys = names.itertuples(index=False, name=None) if facts else [()] * len(names)
+    return [facts.get(key, {}) for key in keys]
+
+
+def _products(facts: list[dict], lots: np.ndarray) -> np.ndarray:
+    """Give each product a number; a lot whose files name none is a product of its own."""
+    names = [each.get("product", "") for each in facts]
+    codes, known = pd.factorize(np.array(names, dtype=object))
+    named = np.array([bool(name) for name in names], bool)
+    # All wafers of a lot are of one product: the last that is named.
+    of_lot = len(known) + np.arange(int(lots.max()) + 1)
+    of_lot[lots[named]] = codes[named]
+    return of_lot[lots]
+
+
+def _frame(names: pd.DataFrame, boxes: Boxes, facts: list[dict], notch: str | None) -> pd.DataFrame:
+    x0, y0 = boxes.origin
+    frame = names.assign(
+        x0=x0,
+        y0=y0,
+        axes=[each.axes for each in boxes.orientation],
+        notch=pd.array(
+            ["down" if notch or each.get("notch") else None for each in facts], dtype="string"
+        ),
+        rows=boxes.rows,
+        cols=boxes.cols,
+    )
+    if any(facts):
+        frame["product"] = [each.get("product", "") for each in facts]
+        for name in FACT_COUNTS:
+            frame[name] = [each.get(name, 0) for each in facts]
+    return frame
 
 
 def _as_maps(cells: np.ndarray, boxes: Boxes) -> list[np.ndarray]:
@@ -139,7 +117,10 @@ def from_die_table(
     by: Hashable | Sequence[Hashable] = ("lot", "wafer"),
     pass_bins: Any = None,
     retest: str = "last",
-    frame: str | Sequence[int] = "wafer",
+    frame: str | Sequence[int] = "lot",
+    notch: str | None = None,
+    mirror: str | None = None,
+    rotate: int = 0,
 ) -> Bunch:
     """Make wafer maps from a table with one row per test of a die.
 
@@ -148,8 +129,7 @@ def from_die_table(
     table : DataFrame
         In any row order, with any further columns. It is not changed.
     x, y : str, default="x", "y"
-        Columns of the die coordinates: whole numbers (5.0 is one), negative ones too. A map's
-        columns run along x, its rows along y, both upwards from the smallest.
+        Columns of the die coordinates: whole numbers (5.0 is one), negative ones too.
     bin : str, default="bin"
         Column of the tester's bin. A row where it is missing is no test: it never decides a die,
         and a die without any other row is shown as no die (0).
@@ -157,15 +137,25 @@ def from_die_table(
         Columns that tell wafers apart, the wafer's last. An empty sequence: all rows are of one
         wafer.
     pass_bins : bin, sequence of bins, or None, default=None
-        Bins of good dies, written as in the table; every other bin fails. None: take the column
-        ``passed`` where the table has one (as the tables of `read_wafers` do), else bin 1.
+        Bins of good dies; every other bin fails. An empty list: no die passes. None: take the
+        column ``passed`` where the table has one (as the tables of `read_wafers` do), else bin 1.
     retest : {"last", "first", "best", "worst"}, default="last"
         Which of several rows of one die counts: the last or first in row order, a passing one if
         there is any ("best"), or a failing one if there is any ("worst"); of those the last.
-    frame : {"wafer", "lot"} or (x0, y0, rows, cols), default="wafer"
-        What a map shows: the smallest box around the wafer's own rows, the box around all rows of
-        its lot (the same `by` without the last column), so that the maps of a lot can be stacked,
-        or an explicit one.
+    frame : {"lot", "wafer"} or (x0, y0, rows, cols), default="lot"
+        What a map shows. "lot": the product's frame, so that a wafer whose test was broken off is
+        not taken for a smaller one: what the file declares and the box around all dies of the
+        lot; lots of one product, where files name it, that lie within its widest lot have its
+        frame. "wafer": the
+        smallest box around the wafer's own rows. Or an explicit rectangle: smallest x, smallest
+        y, number of y, number of x.
+    notch : {"down", "left", "up", "right"} or None, default=None
+        Where the notch is, seen as the coordinates are stated to run. None: as the file says,
+        else at the bottom.
+    mirror : {"left-right", "up-down"} or None, default=None
+        Mirror the maps, for files that count against what they say or what is assumed.
+    rotate : {0, 90, 180, 270}, default=0
+        Turn the maps clockwise, after all else.
 
     Returns
     -------
@@ -174,9 +164,14 @@ def from_die_table(
 
         - ``maps`` : list of ndarray of uint8, shape (rows, cols); 0 no die, 1 pass, 2 fail.
           They are views into one array; copy before changing one.
-        - ``frame`` : DataFrame, one row per wafer: the columns `by`, then ``x0``, ``y0`` (the
-          die coordinate of the map's first column and row), ``rows``, ``cols``, ``n_rows``,
-          ``n_dies``, ``n_fails``, ``n_retests`` (tests beyond one a die).
+        - ``frame`` : DataFrame, one row per wafer: the columns `by`, then ``x0``, ``y0`` (die
+          coordinates of the map's first cell, in row 0 and column 0), ``axes`` (where x and y
+          count to on the map, such as "x right, y up"), ``notch`` ("down" where the map shows it
+          at the bottom by what the file or the user says, else missing), ``rows``, ``cols``; of
+          tables that readers made also ``product``, ``n_unplaced``, ``n_unplaced_fails`` (dies
+          with a result and without coordinates, and those that fail), ``n_missing`` (records
+          that the file declares and lacks); ``n_rows``, ``n_dies``, ``n_fails``, ``n_retests``
+          (tests beyond one a die).
         - ``groups`` : ndarray of int, shape (n_wafers,); lots, for group-wise cross-validation;
           every wafer is its own where `by` has a single column.
         - ``placement`` : where each row went, for `to_die_table`.
@@ -187,7 +182,14 @@ def from_die_table(
         For the first row with a coordinate that is missing, no whole number or far off the others
         (a map may have 4096 dies a side), without a wafer, or not said to pass or fail.
     ValueError
-        For an empty table, a column it lacks, or an option that cannot be.
+        For an empty table, a column it lacks, an option that cannot be, and where bin 1 is assumed
+        to pass and no die has it.
+
+    Notes
+    -----
+    A map shows the wafer with its notch down: row 0 is at the top, column 0 on the left. The
+    tables of `read_wafers` carry how their coordinates run (``attrs``), and their maps are laid
+    so. Where nothing is said, x is taken to count to the right and y downwards.
 
     See Also
     --------
@@ -209,25 +211,52 @@ def from_die_table(
     [[2, 1], [0, 2]]
     """
     by = (by,) if isinstance(by, str) else tuple(by)  # type: ignore[arg-type]
-    if retest not in RETESTS:
-        raise ValueError(f"retest must be one of {RETESTS}, got {retest!r}.")
+    for name, value, allowed in (
+        ("retest", retest, RETESTS),
+        ("notch", notch, (None, *NOTCHES)),
+        ("mirror", mirror, (None, *MIRRORS)),
+        ("rotate", rotate, TURNS),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {allowed}, got {value!r}.")
     check_columns(table, [x, y, bin, *by])
-    wafer, boxes, cell = place(table, x, y, by, frame)
+    wafer = wafer_codes(table, by)
+    names = _first_rows(table, wafer)[list(by)]
+    facts = _facts(table, by, names)
+    lots = wafer_codes(names, by[:-1] or by)
+    orientation = [
+        orient(
+            e.get("x_right"), e.get("y_down"), notch or e.get("notch"), mirror=mirror, rotate=rotate
+        )
+        for e in facts
+    ]
+    extents = [each.get("extent") for each in facts]
+    # Without a column for lots, all wafers of the table are of one.
+    together = lots if by[:-1] else np.zeros(len(names), np.int64)
+    products = _products(facts, together)
+    boxes, cell = place(table, x, y, wafer, frame, extents, together, products, orientation)
     tested = table[bin].notna().to_numpy()
-    passed = _passes(table, bin, pass_bins, tested)
+    passed = passes(table, bin, pass_bins, tested)
     winner = _deciding_rows(cell, tested, passed, int(boxes.offset[-1]), retest)
     decided = winner >= 0
     cells = np.zeros(len(winner), np.uint8)
     cells[decided] = np.where(passed[winner[decided]], PASS, FAIL)
     used = np.zeros(len(table), bool)
     used[winner[decided]] = True
-    about = _frame(table, wafer, by, boxes)
+    about = _frame(names, boxes, facts, notch)
     return Bunch(
         maps=_as_maps(cells, boxes),
         frame=about.assign(**_counts(wafer, tested, boxes, cells)),
-        groups=wafer_codes(about, by[:-1] or by),
-        placement=Placement(x, y, by, frame, cell, used),
+        groups=lots,
+        placement=Placement(x, y, by, boxes, cell, used),
     )
+
+
+def _first_rows(table: pd.DataFrame, wafer: np.ndarray) -> pd.DataFrame:
+    """Take the first row of each wafer."""
+    first = np.full(int(wafer.max()) + 1, len(table), np.int64)
+    np.minimum.at(first, wafer, np.arange(len(table)))
+    return table.iloc[first].reset_index(drop=True)
 
 
 def _flat_decisions(
@@ -310,8 +339,8 @@ def to_die_table(
     >>> import pandas as pd
     >>> from camdenoise.filters import ComponentSizeFilter
     >>> from camdenoise.io import from_die_table, to_die_table
-    >>> table = pd.DataFrame({"wafer": 1, "x": [0, 1, 5], "y": [0, 0, 0], "bin": [4, 4, 9]})
-    >>> wafers = from_die_table(table, by="wafer")
+    >>> table = pd.DataFrame({"wafer": 1, "x": [0, 1, 5], "y": 0, "bin": [4, 4, 9]})
+    >>> wafers = from_die_table(table, by="wafer", pass_bins=[])
     >>> why = ComponentSizeFilter(min_size=2).explain(wafers.maps)
     >>> to_die_table(wafers, why, table)[["x", "bin", "kept", "removed"]]
        x  bin   kept  removed
@@ -336,10 +365,7 @@ def _check_same_table(table: pd.DataFrame, placement: Placement) -> None:
     taken = [name for name in DECISIONS if name in table.columns]
     if taken:
         raise ValueError(f"the table has columns {taken} already. Drop or rename them first.")
-    same = len(table) == len(placement.cell) and np.array_equal(
-        place(table, placement.x, placement.y, placement.by, placement.frame)[2], placement.cell
-    )
-    if not same:
+    if not placement.is_of(table):
         raise ValueError(
             "the rows of the table are not those that the wafers were made from, or not in their "
             "order. Pass the table that from_die_table got."
@@ -349,14 +375,12 @@ def _check_same_table(table: pd.DataFrame, placement: Placement) -> None:
 def _new_table(wafers: Bunch, decisions: dict[str, np.ndarray]) -> pd.DataFrame:
     frame, placement = wafers.frame, wafers.placement
     cells = np.concatenate([grid.ravel() for grid in wafers.maps])
-    sizes = (frame["rows"] * frame["cols"]).to_numpy()
+    boxes = placement.boxes
     dies = np.flatnonzero(cells != NO_DIE)
-    wafer = np.repeat(np.arange(len(sizes)), sizes)[dies]
-    place_on_map = dies - (np.cumsum(sizes) - sizes)[wafer]
-    row, column = np.divmod(place_on_map, frame["cols"].to_numpy()[wafer])
+    wafer = np.repeat(np.arange(len(boxes.rows)), boxes.n_x * boxes.n_y)[dies]
+    row, column = np.divmod(dies - boxes.offset[wafer], boxes.cols[wafer])
     table = frame[list(placement.by)].iloc[wafer].reset_index(drop=True)
-    table[placement.x] = frame["x0"].to_numpy()[wafer] + column
-    table[placement.y] = frame["y0"].to_numpy()[wafer] + row
+    table[placement.x], table[placement.y] = boxes.coordinates(wafer, row, column)
     table["bin"] = cells[dies]
     return table.assign(
         passed=cells[dies] == PASS, **{name: values[dies] for name, values in decisions.items()}

@@ -3,44 +3,80 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 from xml.etree.ElementTree import Element
 
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._bins import BinType, bin_type, claimed, parse_grid
+from camdenoise.io._bins import BinType, bin_type, claimed
+from camdenoise.io._code_grid import Direction, RowReader, grid_part
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, read_one
-from camdenoise.io._map_xml import bin_qualities, choose_layer, text_rows
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
+from camdenoise.io._map_layer import bin_list, choose_layer, read_document, row_type, text_rows
 from camdenoise.io._problems import Problem
-from camdenoise.io._table import bins_rows, common_items, facts_of, join_rows, map_rows
-from camdenoise.io._xml import attributes_of, parse_xml
+from camdenoise.io._semi_map import (
+    BinList,
+    WaferPart,
+    is_any,
+    notch_side,
+    seconds_since_1970,
+    stated,
+    wafer_part,
+    whole_file,
+    whole_number,
+)
+from camdenoise.io._table import common_items
+from camdenoise.io._xml import attributes_of
+
+_ORIGINS = ("upperleft", "upperright", "lowerleft", "lowerright")
+_AXES = ("upright", "upleft", "downright", "downleft")
 
 
-def read_e142(path: str | os.PathLike, *, map_name: str | None = None) -> pd.DataFrame:
+def read_e142(
+    path: str | os.PathLike,
+    *,
+    pass_bins: Sequence[Any] | None = None,
+    incomplete: bool = False,
+    encoding: str | None = None,
+    map_name: str | None = None,
+) -> pd.DataFrame:
     """Read the wafers of a SEMI E142 substrate map file.
 
     Parameters
     ----------
     path : path-like
-        The XML file, plain or gzip-compressed, with the root element ``MapData``.
+        The XML file, plain or compressed, with the element ``MapData``.
+    pass_bins : sequence of bins or None, default=None
+        Bins of good dies, which you will give to `from_die_table`. A quality that is not
+        understood is then no error.
+    incomplete : bool, default=False
+        Read a file that holds less than it declares. What is missing stands in
+        ``attrs["notes"]``, and its number in ``attrs["wafers"]`` as ``n_missing``: by the totals
+        of the bins (BinCount), else the positions of the map that are missing.
+    encoding : str or None, default=None
+        Of the text; None: as the file says.
     map_name : str or None, default=None
         MapName of the ``Overlay`` to read where a substrate has several with bin codes.
 
     Returns
     -------
     DataFrame
-        The die table: lot, wafer, x, y, bin, passed (see `camdenoise.io.read_wafers`). In a map
-        by rows, x counts its columns and y its rows, from 0 at the top left of the text;
-        OriginLocation, AxisDirection and Orientation are left in ``attrs["about"]``. In a map by
-        coordinates (``MapType="Coordinate"``) x and y are those of the file. A die passed where
-        BinQuality of its bin says so; a bin of no quality is missing in `passed`; bins of the
-        qualities Null, Skip, Reference and Edge are no product dies and have no row.
+        The die table: lot, wafer, x, y, bin, passed (see `camdenoise.io.read_wafers`). A map by
+        rows is drawn as the wafer is seen, the first row at the top; x and y count from the
+        corner that OriginLocation names, in the directions of AxisDirection, and from the top
+        left where the file names neither. In a map by coordinates (``MapType="Coordinate"``) x
+        and y are those of the file. A die passed where BinQuality of its bin says so; a bin of no
+        quality is missing in `passed`; bins of qualities such as Null, Skip, Reference and Edge
+        are no product dies and have no row. The header is in ``attrs["about"]``.
 
     Raises
     ------
     WaferFileError
-        For a file that is damaged, contradicts its own layout, or declares a document type.
+        For a file that is damaged, contradicts its own layout, declares a document type, has a
+        quality that is not understood, holds fewer dies than it declares, or no die that passes.
     OSError
         Where the file cannot be opened.
 
@@ -62,92 +98,291 @@ def read_e142(path: str | os.PathLike, *, map_name: str | None = None) -> pd.Dat
     1        W1  0  1   X   False
     2        W1  1  1   P    True
     """
-    return read_one(path, e142_file, ReadOptions(map_name=map_name)).as_table()
+    options = ReadOptions(
+        pass_bins=pass_bins, incomplete=incomplete, encoding=encoding, map_name=map_name
+    )
+    return read_one(path, e142_file, options).as_table()
 
 
 def e142_file(content: Content, options: ReadOptions) -> DieFile:
     """Read an E142 file."""
-    return e142_document(parse_xml(content.read_bytes()), content.stem, options)
+    return read_document(content, options, e142_document)
+
+
+def substrate_documents(root: Element) -> list[Element]:
+    """Find the E142 documents of a file, also within the message of a host."""
+    found = list(root.iter("MapData"))
+    if not found and next(root.iter("SubstrateMap"), None) is not None:
+        return [root]
+    return found
 
 
 def e142_document(root: Element, name: str, options: ReadOptions) -> DieFile:
     """Read a parsed E142 document; `name` is for substrates that have none."""
-    if root.tag != "MapData":
+    documents = substrate_documents(root)
+    if not documents:
         raise Problem(f"the root element is {root.tag!r}, expected 'MapData' of SEMI E142.")
-    lots = {
-        s.get("SubstrateId", "").strip(): (s.findtext("LotId") or "").strip()
-        for s in root.findall("Substrates/Substrate")
-    }
-    layouts = {
-        layout.get("LayoutId", "").strip(): layout.find("Dimension")
-        for layout in root.findall("Layouts/Layout")
-    }
-    maps = root.findall("SubstrateMaps/SubstrateMap")
-    parts = []
-    for element in maps:
-        wafer = element.get("SubstrateId", "").strip()
-        dimension = layouts.get(element.get("LayoutSpecifier", "").split("/")[-1].strip())
-        parts.append(
-            _wafer_rows(element, lots.get(wafer, ""), wafer or name, dimension, options.map_name)
+    substrates = [each for document in documents for each in _substrates(document, name)]
+    parts = [_part(substrate, options) for substrate in substrates]
+    about = common_items([attributes_of(substrate.element) for substrate in substrates])
+    return whole_file("E142", parts, about, options)
+
+
+@dataclass
+class _Substrate:
+    """One map of a document, and what the document says of it elsewhere.
+
+    Attributes
+    ----------
+    element : Element
+        SubstrateMap.
+    wafer : str
+    layout : Element
+        The layout of its dies; an empty element where there is none.
+    about : Element
+        Substrate, with its lot; an empty element where there is none.
+    document : Element
+        MapData.
+    alone : bool
+        Whether the document has no other map of the wafer.
+    """
+
+    element: Element
+    wafer: str
+    layout: Element
+    about: Element
+    document: Element
+    alone: bool
+    header: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.header = attributes_of(self.document, self.layout, self.about, self.element)
+        for source in (self.layout, self.about):
+            for child in source:
+                if len(child) == 0 and (child.text or "").strip():
+                    self.header.setdefault(child.tag, (child.text or "").strip())
+
+    def side(self, name: str, where: str) -> int | None:
+        """Give the number of columns (X) or rows (Y) that the layout declares."""
+        dimension = self.layout.find("Dimension")
+        return (
+            None if dimension is None else claimed(dimension.get(name), f"Dimension {name}", where)
         )
-    table = join_rows(parts)
-    about = common_items([attributes_of(m) for m in maps])
-    return DieFile("E142", table, facts_of(table), about)
 
 
-def _wafer_rows(
-    element: Element, lot: str, wafer: str, dimension: Element | None, map_name: str | None
-) -> pd.DataFrame:
-    where = f"wafer {wafer!r}"
-    overlays = [o for o in element.findall("Overlay") if o.find("BinCodeMap") is not None]
+def _substrates(document: Element, name: str) -> Iterator[_Substrate]:
+    about = {each.get("SubstrateId", "").strip(): each for each in document.iter("Substrate")}
+    layouts = {each.get("LayoutId", "").strip(): each for each in document.iter("Layout")}
+    maps = list(document.iter("SubstrateMap"))
+    ids = [each.get("SubstrateId", "").strip() for each in maps]
+    for element, wafer in zip(maps, ids, strict=True):
+        layout = element.get("LayoutSpecifier", "").split("/")[-1].strip()
+        yield _Substrate(
+            element,
+            wafer or name,
+            layouts.get(layout, Element("Layout")),
+            about.get(wafer, Element("Substrate")),
+            document,
+            ids.count(wafer) == 1,
+        )
+
+
+def _part(substrate: _Substrate, options: ReadOptions) -> WaferPart:
+    where = f"wafer {substrate.wafer!r}"
+    overlays = [o for o in substrate.element.findall("Overlay") if o.find("BinCodeMap") is not None]
     names = [o.get("MapName", "") for o in overlays]
-    bin_map = overlays[choose_layer(names, map_name, "map_name", where)].find("BinCodeMap")
+    overlay = overlays[choose_layer(names, options.map_name, "map_name", where)]
+    bin_map = overlay.find("BinCodeMap")
     assert bin_map is not None  # by the choice of overlays
-    null, definitions = bin_map.get("NullBin"), bin_map.findall("BinDefinitions/BinDefinition")
-    examples = [d.get("BinCode", "") for d in definitions] if null is None else [null]
-    kind = bin_type(bin_map.get("BinType"), examples, where)
-    codes = bin_map.findall("BinCode")
-    rest = (
-        None if null is None else kind.parse(null, where),
-        bin_qualities(definitions, kind, where),
+    definitions = bin_map.findall("BinDefinitions/BinDefinition")
+    notch, notes = notch_side(stated(substrate.header, "Orientation"), where)
+    facts = WaferFacts(
+        stated(substrate.header, "LotId"),
+        substrate.wafer,
+        product=stated(substrate.header, "ProductId"),
+        time=seconds_since_1970(
+            stated(substrate.header, "CreateDate", "TestDate") or overlay.get("CreateDate", "")
+        ),
+        notch=notch,
     )
-    if bin_map.get("MapType", "").strip().lower() == "coordinate":
-        return bins_rows(lot, wafer, *_by_coordinates(codes, kind, where), *rest)
-    grid = parse_grid(
-        text_rows(codes, kind, null),
-        kind,
-        n_rows=_side(dimension, "Y", where),
-        n_columns=_side(dimension, "X", where),
-        where=where,
-    )
-    return map_rows(lot, wafer, grid, *rest)
+    map_type = bin_map.get("MapType", "").strip()
+    read = _MAP_TYPES.get(map_type.lower())
+    if read is None:
+        raise Problem(
+            f"MapType {map_type!r} is not read; known are 2DArray, Array, Row and Coordinate.",
+            where,
+        )
+    layer = _Layer(substrate, bin_map, definitions, facts, where)
+    if substrate.alone and len(overlays) == 1:
+        layer.n_good = whole_number(stated(substrate.header, "GoodDevices"))
+    part = read(layer, options)
+    part.notes.extend(notes)
+    return part
 
 
-def _side(dimension: Element | None, name: str, where: str) -> int | None:
-    return None if dimension is None else claimed(dimension.get(name), f"Dimension {name}", where)
+@dataclass
+class _Layer:
+    """The map of bin codes of one substrate."""
+
+    substrate: _Substrate
+    bin_map: Element
+    definitions: list[Element]
+    facts: WaferFacts
+    where: str
+    n_good: int | None = None
+
+    @property
+    def null(self) -> str | None:
+        return self.bin_map.get("NullBin")
+
+    @property
+    def codes(self) -> list[Element]:
+        return self.bin_map.findall("BinCode")
+
+    def kind(self) -> BinType:
+        codes = [definition.get("BinCode", "") for definition in self.definitions]
+        return row_type(self.bin_map.get("BinType", ""), self.null, codes, self.where)
+
+    def kind_of_tokens(self) -> BinType:
+        """Find the notation of codes that stand alone; letters may then be of any length."""
+        codes = [definition.get("BinCode", "") for definition in self.definitions]
+        examples = codes if self.null is None else [self.null]
+        return bin_type(self.bin_map.get("BinType"), examples, self.where)
+
+    def bins(self, kind: BinType) -> BinList:
+        bins = bin_list(self.definitions, kind, self.where)
+        bins.n_good = self.n_good
+        return bins
+
+    def stated_directions(self) -> tuple[str, str]:
+        """Give OriginLocation and AxisDirection, in lower case; "" where they are not stated."""
+        origin = stated(self.substrate.header, "OriginLocation").lower()
+        axes = stated(self.substrate.header, "AxisDirection").lower()
+        return origin if origin in _ORIGINS else "", axes if axes in _AXES else ""
 
 
-def _by_coordinates(
-    codes: list[Element], kind: BinType, where: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    x, y, bins = [], [], []
+def _by_rows(layer: _Layer, options: ReadOptions) -> WaferPart:
+    """Read a map whose BinCode elements are its rows, or of which one is the whole map."""
+    kind = layer.kind()
+    where = layer.where
+    n_rows, n_columns = (layer.substrate.side(name, where) for name in "YX")
+    rows = text_rows(layer.codes, kind, n_columns)
+    if layer.bin_map.get("MapType", "").strip().lower() == "array" and len(rows) != n_rows:
+        if n_rows is None or n_columns is None:
+            raise Problem(
+                "MapType 'Array' does not say where its rows end, and the layout has no "
+                "Dimension. Add <Dimension X= Y=> to the layout.",
+                where,
+            )
+        rows = [kind.separator.join(row.strip() for row in rows)] if rows else []
+    reader = RowReader(kind, layer.null, layer.null == " ", options.incomplete, where)
+    grid = reader.grid(rows, n_rows, n_columns)
+    return grid_part(layer.facts, grid, layer.bins(kind), options, _direction(layer))
+
+
+def _direction(layer: _Layer) -> Direction:
+    """Tell from which corner of the drawn map the file counts, and which way."""
+    origin, axes = layer.stated_directions()
+    if not origin and not axes:
+        return Direction()
+    x_right = axes.endswith("right") if axes else origin.endswith("left")
+    y_down = axes.startswith("down") if axes else origin.startswith("upper")
+    if not origin:
+        # From the corner at which both axes begin.
+        return Direction(x_right, y_down, from_right=not x_right, from_bottom=not y_down)
+    return Direction(x_right, y_down, origin.endswith("right"), origin.startswith("lower"))
+
+
+def _by_coordinates(layer: _Layer, options: ReadOptions) -> WaferPart:
+    """Read a map whose BinCode elements are single dies."""
+    kind = layer.kind_of_tokens()
     known: dict[str, int | str] = {}
-    for number, code in enumerate(codes):
-        here = f"{where}, BinCode {number}"
-        x.append(_coordinate(code, "X", here))
-        y.append(_coordinate(code, "Y", here))
-        text = code.text or ""
+    x, y, codes = [], [], []
+    for number, element in enumerate(layer.codes):
+        here = f"{layer.where}, BinCode {number}"
+        x.append(_coordinate(element, "X", here))
+        y.append(_coordinate(element, "Y", here))
+        text = element.text or ""
         if text not in known:
             known[text] = kind.parse(text, here)
-        bins.append(known[text])
-    if not bins:
-        raise Problem("it has no BinCode.", where)
-    return np.array(x), np.array(y), np.array(bins)
+        codes.append(known[text])
+    if not codes:
+        raise Problem("it has no BinCode.", layer.where)
+    return _part_of_points(layer, kind, np.array(x), np.array(y), np.array(codes), options=options)
+
+
+def _by_runs(layer: _Layer, options: ReadOptions) -> WaferPart:
+    """Read a map whose BinCode elements are runs of dies along x, from the one they name."""
+    if all(element.get("X") is None for element in layer.codes):
+        return _by_rows(layer, options)
+    kind = layer.kind()
+    x, y, codes = [], [], []
+    for number, element in enumerate(layer.codes):
+        here = f"{layer.where}, BinCode {number}"
+        run = kind.parse_row("".join(text_rows([element], kind, None)).strip(), here)
+        x.append(np.arange(run.size) + _coordinate(element, "X", here))
+        y.append(np.full(run.size, _coordinate(element, "Y", here)))
+        codes.append(run)
+    points = (np.concatenate(values) for values in (x, y, codes))
+    return _part_of_points(layer, kind, *points, options=options)
+
+
+def _part_of_points(
+    layer: _Layer,
+    kind: BinType,
+    x: np.ndarray,
+    y: np.ndarray,
+    codes: np.ndarray,
+    *,
+    options: ReadOptions,
+) -> WaferPart:
+    bins = layer.bins(kind)
+    bins.null = [] if layer.null is None else [kind.parse(layer.null, layer.where)]
+    dies = ~is_any(codes, [*bins.null, " "] if kind.base == 0 else bins.null)
+    facts, notes = layer.facts, []
+    origin, axes = layer.stated_directions()
+    if not origin and not axes:
+        axes = "upright"
+        notes.append(
+            f"{layer.where}: x is taken to count to the right and y upwards, as E142 does where "
+            "neither OriginLocation nor AxisDirection is stated."
+        )
+    facts.x_right = axes.endswith("right") if axes else origin.endswith("left")
+    facts.y_down = axes.startswith("down") if axes else origin.startswith("upper")
+    facts.extent = _declared_extent(layer, x[dies], y[dies])
+    part = wafer_part(facts, x[dies], y[dies], codes[dies], bins, options)
+    part.notes[:0] = notes
+    return part
+
+
+def _declared_extent(
+    layer: _Layer, x: np.ndarray, y: np.ndarray
+) -> tuple[int, int, int, int] | None:
+    """Give the rectangle of the layout where all dies are in it, counted from 0 or from 1."""
+    n_rows, n_columns = (layer.substrate.side(name, layer.where) for name in "YX")
+    if not n_rows or not n_columns or not x.size:
+        return None
+    for first in (0, 1):
+        inside_x = first <= x.min() and x.max() < first + n_columns
+        if inside_x and first <= y.min() and y.max() < first + n_rows:
+            return first, first, n_rows, n_columns
+    return None
+
+
+#: How each MapType is read; the name is in lower case.
+_MAP_TYPES: dict[str, Callable[[_Layer, ReadOptions], WaferPart]] = {
+    "": _by_rows,
+    "2darray": _by_rows,
+    "array": _by_rows,
+    "row": _by_runs,
+    "coordinate": _by_coordinates,
+    "coordinates": _by_coordinates,
+}
 
 
 def _coordinate(code: Element, name: str, where: str) -> int:
     text = code.get(name, "").strip()
-    digits = text.removeprefix("-")
+    digits = text[1:] if text[:1] in ("-", "+") else text
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
         raise Problem(f"{name} is {text[:20]!r}, expected a whole number.", where)
     return int(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
@@ -12,23 +12,49 @@ import numpy as np
 import pandas as pd
 
 from camdenoise._files import write_whole
-from camdenoise.io._bins import BinType, bin_type, claimed, parse_grid
+from camdenoise.io._bins import BinType, claimed
+from camdenoise.io._code_grid import RowReader, grid_part
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, read_one
-from camdenoise.io._map_xml import bin_qualities, choose_layer, text_rows
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
+from camdenoise.io._g85_text import g85_text_file, looks_like_g85_text
+from camdenoise.io._map_layer import bin_list, choose_layer, read_document, row_type, text_rows
 from camdenoise.io._problems import Problem
-from camdenoise.io._table import common_items, facts_of, join_rows, map_rows
+from camdenoise.io._semi_map import (
+    WaferPart,
+    notch_side,
+    seconds_since_1970,
+    stated,
+    whole_file,
+)
+from camdenoise.io._table import common_items
 from camdenoise.io._wafer_grid import WaferGrid, notation, wafer_grids
-from camdenoise.io._xml import attributes_of, parse_xml
+from camdenoise.io._xml import attributes_of
 
 
-def read_g85(path: str | os.PathLike, *, map_name: str | None = None) -> pd.DataFrame:
-    """Read the wafers of a SEMI G85 map file.
+def read_g85(
+    path: str | os.PathLike,
+    *,
+    pass_bins: Sequence[Any] | None = None,
+    incomplete: bool = False,
+    encoding: str | None = None,
+    map_name: str | None = None,
+) -> pd.DataFrame:
+    """Read the wafers of a SEMI G85 map file, in XML or as text.
 
     Parameters
     ----------
     path : path-like
-        The XML file, plain or gzip-compressed, with the root element ``Map`` or ``Maps``.
+        The file, plain or compressed: XML with the element ``Map`` or ``Maps``, or text with
+        ``WAFER_MAP = {``.
+    pass_bins : sequence of bins or None, default=None
+        Bins of good dies, which you will give to `from_die_table`. A quality that is not
+        understood is then no error.
+    incomplete : bool, default=False
+        Read a file that holds less than it declares. What is missing stands in
+        ``attrs["notes"]``, and its number in ``attrs["wafers"]`` as ``n_missing``: by the totals
+        of the bins (BinCount), else the positions of the map that are missing.
+    encoding : str or None, default=None
+        Of the text; None: as the file says.
     map_name : str or None, default=None
         MapName of the ``Data`` to read where a wafer has several.
 
@@ -36,14 +62,17 @@ def read_g85(path: str | os.PathLike, *, map_name: str | None = None) -> pd.Data
     -------
     DataFrame
         The die table: lot, wafer, x, y, bin, passed (see `camdenoise.io.read_wafers`). x counts
-        the columns of the file's map and y its rows, from 0 at the top left; OriginLocation and
-        Orientation are left in ``attrs["about"]``. A die passed where BinQuality of its bin says
-        so; a bin of no quality is missing in `passed`.
+        the columns of the file's map and y its rows, from 0 at the top left: the map is drawn as
+        the wafer is seen, whatever OriginLocation says. A die passed where BinQuality of its bin
+        says so; a bin of no quality is missing in `passed`; bins of qualities such as Null, Skip,
+        Reference and Edge are no product dies and have no row. The header is in
+        ``attrs["about"]``.
 
     Raises
     ------
     WaferFileError
-        For a file that is damaged, contradicts its own header, or declares a document type.
+        For a file that is damaged, contradicts its own header, declares a document type, has a
+        quality that is not understood, holds fewer dies than it declares, or no die that passes.
     OSError
         Where the file cannot be opened.
 
@@ -62,56 +91,72 @@ def read_g85(path: str | os.PathLike, *, map_name: str | None = None) -> pd.Data
     1   L    W1  0  1    7   False
     2   L    W1  1  1    1    True
     """
-    return read_one(path, g85_file, ReadOptions(map_name=map_name)).as_table()
+    options = ReadOptions(
+        pass_bins=pass_bins, incomplete=incomplete, encoding=encoding, map_name=map_name
+    )
+    return read_one(path, g85_file, options).as_table()
 
 
 def g85_file(content: Content, options: ReadOptions) -> DieFile:
-    """Read a G85 file."""
-    return g85_document(parse_xml(content.read_bytes()), content.stem, options)
+    """Read a G85 file of either form."""
+    head = content.head().decode("latin-1").replace("\0", "")
+    if looks_like_g85_text(head):
+        return g85_text_file(content, options)
+    return read_document(content, options, g85_document)
 
 
 def g85_document(root: Element, name: str, options: ReadOptions) -> DieFile:
     """Read a parsed G85 document; `name` is for wafers that have none."""
-    if root.tag not in ("Map", "Maps"):
+    pairs = list(_devices(root))
+    if not pairs and root.tag not in ("Map", "Maps"):
         raise Problem(f"the root element is {root.tag!r}, expected 'Map' or 'Maps' of SEMI G85.")
-    pairs = [
-        (wafer, device)
-        for wafer in ([root] if root.tag == "Map" else root.findall("Map"))
-        for device in wafer.findall("Device")
-    ]
     headers = [attributes_of(wafer, device) for wafer, device in pairs]
     parts = [
-        _wafer_rows(device, header, name, options.map_name)
+        _part(device, header, name, options)
         for (_, device), header in zip(pairs, headers, strict=True)
     ]
-    table = join_rows(parts)
-    return DieFile("G85", table, facts_of(table), common_items(headers))
+    return whole_file("G85", parts, common_items(headers), options)
 
 
-def _wafer_rows(
-    device: Element, header: dict[str, str], name: str, map_name: str | None
-) -> pd.DataFrame:
-    wafer = header.get("WaferId") or header.get("SubstrateId") or name
+def _devices(root: Element) -> Iterator[tuple[Element, Element]]:
+    """Find the maps, also within the message of a host."""
+    for wafer in root.iter("Map"):
+        for device in wafer.findall("Device"):
+            yield wafer, device
+
+
+def _part(device: Element, header: Mapping[str, str], name: str, options: ReadOptions) -> WaferPart:
+    wafer = stated(header, "WaferId", "SubstrateId") or name
     where = f"wafer {wafer!r}"
-    null, bins, data = device.get("NullBin"), device.findall("Bin"), device.findall("Data")
-    examples = [b.get("BinCode", "") for b in bins] if null is None else [null]
-    kind = bin_type(header.get("BinType"), examples, where)
-    names = [d.get("MapName", "") for d in data]
-    rows = data[choose_layer(names, map_name, "map_name", where)].findall("Row")
-    codes = parse_grid(
-        text_rows(rows, kind, null),
-        kind,
-        n_rows=claimed(header.get("Rows"), "Rows", where),
-        n_columns=claimed(header.get("Columns"), "Columns", where),
-        where=where,
+    layers = device.findall("Data")
+    names = [layer.get("MapName", "") for layer in layers]
+    layer = layers[choose_layer(names, options.map_name, "map_name", where)]
+    null = device.get("NullBin")
+    definitions = layer.findall("Bin") or device.findall("Bin")
+    codes = [definition.get("BinCode", "") for definition in definitions]
+    kind = row_type(header.get("BinType", ""), null, codes, where)
+    n_columns = claimed(header.get("Columns"), "Columns", where)
+    grid = RowReader(kind, null, null == " ", options.incomplete, where).grid(
+        text_rows(layer.findall("Row"), kind, n_columns),
+        claimed(header.get("Rows"), "Rows", where),
+        n_columns,
     )
-    return map_rows(
-        header.get("LotId", ""),
+    # Bins of the device do not say which of several maps their totals are of.
+    totals = len(layers) == 1 or bool(layer.findall("Bin"))
+    bins = bin_list(definitions, kind, where, totals=totals)
+    notch, notes = notch_side(stated(header, "Orientation"), where)
+    facts = WaferFacts(
+        stated(header, "LotId"),
         wafer,
-        codes,
-        None if null is None else kind.parse(null, where),
-        bin_qualities(bins, kind, where),
+        product=stated(header, "ProductId"),
+        time=seconds_since_1970(
+            stated(header, "CreateDate", "TestDate") or layer.get("CreateDate", "")
+        ),
+        notch=notch,
     )
+    part = grid_part(facts, grid, bins, options)
+    part.notes.extend(notes)
+    return part
 
 
 def write_g85(
@@ -157,26 +202,31 @@ def write_g85(
     1   L     7  2  1   31   False
     """
     wafers = list(wafer_grids(table))
-    kind = notation(wafers, ("hexadecimal", "integer2", "ascii"))
-    null = _null_code(kind, {code for wafer in wafers for code in wafer.passes})
+    used = {code for wafer in wafers for code in wafer.passes}
+    # One code for "no die" and one for a bin that no die has must be left.
+    small = () if len(used) > 254 else ("hexadecimal",)
+    kind = notation(wafers, (*small, "integer2", "ascii"))
+    null, spare = _unused_codes(kind, used)
     with write_whole(path) as stream:
         stream.write(b'<?xml version="1.0" encoding="UTF-8"?>\n<Maps>\n')
         for wafer in wafers:
-            stream.write(_map_element(wafer, kind, null, descriptions or {}).encode())
+            stream.write(_map_element(wafer, kind, null, spare, descriptions or {}).encode())
         stream.write(b"</Maps>\n")
 
 
-def _null_code(kind: BinType, used: set) -> str:
-    """Choose a code for "no die" that no bin has."""
-    codes: Any = (
-        ".-_ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-        if kind.base == 0
-        else range(kind.base**kind.width - 1, -1, -1)
-    )
-    return next(kind.format(code) for code in codes if code not in used)
+def _unused_codes(kind: BinType, used: set) -> tuple[str, str]:
+    """Choose a code for "no die", and one for a passing bin, that no bin has."""
+    if kind.base:
+        codes: Iterable[Any] = range(kind.base**kind.width - 1, -1, -1)
+    else:
+        codes = (char for char in ".-_" + "".join(map(chr, range(33, 0x2000))) if kind.fits(char))
+    free = (kind.format(code) for code in codes if code not in used)
+    return next(free), next(free)
 
 
-def _map_element(wafer: WaferGrid, kind: BinType, null: str, descriptions: Mapping) -> str:
+def _map_element(
+    wafer: WaferGrid, kind: BinType, null: str, spare: str, descriptions: Mapping
+) -> str:
     rows, columns = wafer.size()
     device = {
         "LotId": wafer.lot,
@@ -189,7 +239,7 @@ def _map_element(wafer: WaferGrid, kind: BinType, null: str, descriptions: Mappi
     lines = [
         f'  <Map WaferId={quoteattr(wafer.wafer)} FormatRevision="SEMI G85-1101">',
         f"    <Device {_attributes(device)}>",
-        *_bin_elements(wafer, kind, descriptions),
+        *_bin_elements(wafer, kind, spare, descriptions),
         "      <Data>",
         *(
             f"        <Row>{escape(kind.separator.join(row))}</Row>"
@@ -204,8 +254,12 @@ def _attributes(values: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={quoteattr(str(value))}" for name, value in values.items())
 
 
-def _bin_elements(wafer: WaferGrid, kind: BinType, descriptions: Mapping) -> list[str]:
+def _bin_elements(wafer: WaferGrid, kind: BinType, spare: str, descriptions: Mapping) -> list[str]:
     elements = []
+    if not any(good is None or good for good in wafer.passes.values()):
+        # Says that no die passes, so that a reader need not doubt its words.
+        about = {"BinCode": spare, "BinCount": 0, "BinQuality": "Pass"}
+        elements.append(f"      <Bin {_attributes(about)}/>")
     for code, good in sorted(wafer.passes.items()):
         about = {"BinCode": kind.format(code), "BinCount": int(np.sum(wafer.bins == code))}
         if good is not None:

@@ -10,19 +10,24 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, read_one
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
 from camdenoise.io._klarf_1 import read_statements
 from camdenoise.io._klarf_18 import read_records
-from camdenoise.io._klarf_wafer import InspectedWafer
+from camdenoise.io._klarf_wafer import REMEDY, InspectedWafer, seconds
 from camdenoise.io._problems import Problem
-from camdenoise.io._table import die_rows, facts_of, join_rows
+from camdenoise.io._table import die_rows, join_rows
 
 #: What the text of a file begins with.
 STARTS = ("FileVersion", "Record FileRecord")
+NOTCHES = ("down", "left", "up", "right")
 
 
 def read_klarf(
-    path: str | os.PathLike, *, inspected: Sequence[Sequence[int]] | None = None
+    path: str | os.PathLike,
+    *,
+    inspected: Sequence[Sequence[int]] | None = None,
+    incomplete: bool = False,
+    encoding: str | None = None,
 ) -> pd.DataFrame:
     """Read the inspected dies of the wafers in a KLARF file of version 1.1, 1.2 or 1.8.
 
@@ -32,10 +37,15 @@ def read_klarf(
     Parameters
     ----------
     path : path-like
-        The text file, plain or gzip-compressed.
+        The text file, plain or compressed.
     inspected : array-like of int, shape (n_dies, 2), or None, default=None
         XINDEX and YINDEX of the dies that were inspected, for wafers whose file does not list
         them; for example the x and y of another file of the same product.
+    incomplete : bool, default=False
+        Read a file that holds less than it declares: one that ends early, or lists fewer defects
+        or inspected dies than its summary counts. ``attrs["notes"]`` says what is missing.
+    encoding : str or None, default=None
+        Of text that is not UTF-8.
 
     Returns
     -------
@@ -48,9 +58,16 @@ def read_klarf(
     Raises
     ------
     WaferFileError
-        For a file that is damaged or cut short, and a wafer whose inspected dies are not listed.
+        For a file that is damaged or cut short, one that lists fewer defects or inspected dies
+        than its summary counts, and a wafer whose inspected dies are not listed.
     OSError
         Where the file cannot be opened.
+
+    Notes
+    -----
+    The summary's NDEFECT is summed over the tests; of NDIE the largest counts. Defect lists of
+    version 1.8 may hold a selection, whose DEFECTID has gaps, while the summary counts all
+    defects. Such a list is read, with a note.
 
     Examples
     --------
@@ -75,7 +92,8 @@ def read_klarf(
     2   L     7  1  0    0    True
     """
     given = None if inspected is None else _given_dies(inspected)
-    return read_one(path, klarf_file, ReadOptions(inspected=given)).as_table()
+    options = ReadOptions(inspected=given, incomplete=incomplete, encoding=encoding)
+    return read_one(path, klarf_file, options).as_table()
 
 
 def _given_dies(inspected: Any) -> np.ndarray:
@@ -91,23 +109,39 @@ def klarf_file(content: Content, options: ReadOptions) -> DieFile:
     """Read a KLARF file."""
     text, note = content.read_text(options.encoding)
     text = text.lstrip()
-    wafers, about = (read_statements if text.startswith("FileVersion") else read_records)(text)
+    selections = not text.startswith("FileVersion")
+    read = read_records if selections else read_statements
+    wafers, about, ended = read(text, options.incomplete)
     if not wafers:
         raise Problem("it holds no wafer (no WaferID or WaferRecord).")
-    table = join_rows([_wafer_rows(w, content.stem, options.inspected) for w in wafers])
-    return DieFile("KLARF", table, facts_of(table), about, [note] if note else [])
+    notes = [note] if note else []
+    if not ended:
+        notes.append("The file ends before its EndOfFile. What it holds was read.")
+    parts: list[pd.DataFrame] = []
+    facts: dict[tuple[str, str], WaferFacts] = {}
+    for wafer in wafers:
+        wafer.wafer = wafer.wafer or content.stem
+        parts.append(_wafer_rows(wafer, options.inspected))
+        notes += _compare_totals(wafer, options.incomplete, selections)
+        new = _facts(wafer, notes)
+        known = facts.setdefault((wafer.lot, wafer.wafer), new)
+        if known is not new:
+            known.n_missing += new.n_missing
+    # A note that is true of all wafers is given once.
+    notes = list(dict.fromkeys(notes))
+    return DieFile("KLARF", join_rows(parts), list(facts.values()), about, notes)
 
 
-def _wafer_rows(wafer: InspectedWafer, name: str, given: np.ndarray | None) -> pd.DataFrame:
-    wafer_name = wafer.wafer or name
+def _wafer_rows(wafer: InspectedWafer, given: np.ndarray | None) -> pd.DataFrame:
     listed = np.array(wafer.inspected, np.int64).reshape(-1, 2)
     if not len(listed):
         if given is None:
             raise Problem(
                 "the file does not list the inspected dies (SampleTestPlan), so that the dies "
-                "without a defect are not known. Give them with read_klarf(..., inspected=...), "
-                "for example those of another wafer of the product.",
-                f"wafer {wafer_name!r}",
+                "without a defect are not known. Give them in Python with "
+                "read_klarf(..., inspected=...), for example those of another wafer of the "
+                "product. The command line cannot read such a file.",
+                f"wafer {wafer.wafer!r}",
             )
         listed = given
     defects = np.array(wafer.defects, np.int64).reshape(-1, 2)
@@ -115,4 +149,72 @@ def _wafer_rows(wafer: InspectedWafer, name: str, given: np.ndarray | None) -> p
     counts = np.bincount(index.ravel()[len(listed) :], minlength=len(dies))
     order = np.lexsort((dies[:, 0], dies[:, 1]))
     x, y = dies[order].T
-    return die_rows(wafer.lot, wafer_name, x, y, counts[order], counts[order] == 0)
+    return die_rows(wafer.lot, wafer.wafer, x, y, counts[order], counts[order] == 0)
+
+
+def _compare_totals(wafer: InspectedWafer, incomplete: bool, selections: bool) -> list[str]:
+    """Hold the lists of a wafer to its summary, which may count less but not more."""
+    where = f"wafer {wafer.wafer!r}"
+    notes = []
+    if wafer.n_missing:
+        notes.append(f"{where}: {wafer.n_missing} rows that its lists announce are missing.")
+    # Dies that the user gives are not the file's to count.
+    lists = {"defects": (len(wafer.defects), wafer.n_defects)}
+    if wafer.inspected:
+        lists["inspected dies"] = len(set(wafer.inspected)), wafer.n_dies
+    for what, (n_listed, n_counted) in lists.items():
+        if n_counted is None or n_counted <= n_listed:
+            continue
+        if what == "defects" and selections and wafer.is_selection:
+            notes.append(
+                f"{where}: the file lists {n_listed} of {n_counted} defects, a selection by its "
+                "DEFECTID. A die whose defects were all left out counts as good."
+            )
+            continue
+        lack = f"the file lists {n_listed} {what}, its summary counts {n_counted}."
+        if not incomplete:
+            raise Problem(f"{lack} {REMEDY}", where)
+        notes.append(f"{where}: {lack}")
+        # The lists may have announced the missing rows too.
+        wafer.n_missing = max(wafer.n_missing, n_counted - n_listed)
+    return notes
+
+
+def _facts(wafer: InspectedWafer, notes: list[str]) -> WaferFacts:
+    fields = wafer.fields
+    mirrored = fields.get("CoordinatesMirrored", "").upper().startswith("Y")
+    if mirrored:
+        notes.append(
+            "CoordinatesMirrored is not applied: it does not say in which view. If the map is "
+            "mirrored, turn it over with --mirror left-right."
+        )
+    time = seconds(fields.get("ResultTimestamp", ""))
+    return WaferFacts(
+        wafer.lot,
+        wafer.wafer,
+        product=fields.get("DeviceID", ""),
+        time=seconds(fields.get("FileTimestamp", "")) if time is None else time,
+        x_right=None if mirrored else True,
+        y_down=False,
+        notch=_notch(fields.get("OrientationMarkLocation", ""), notes),
+        n_missing=wafer.n_missing,
+    )
+
+
+def _notch(place: str, notes: list[str]) -> str | None:
+    """Tell where the notch is; version 1.8 gives it in degrees."""
+    if place.lower() in NOTCHES:
+        return place.lower()
+    if place == "0":
+        # All files of version 1.8 that were found have 0, and one of them InspectionOrientation
+        # DOWN too (btrapp/jklarfreader, klarfWithImagelist.klarf).
+        notes.append(
+            "OrientationMarkLocation 0 is taken as down. Say where else the notch is with --notch."
+        )
+        return "down"
+    if place:
+        notes.append(
+            f"OrientationMarkLocation {place[:20]} is not applied: from where its degrees count is "
+            "not documented. Say where the notch is with --notch."
+        )
+    return None

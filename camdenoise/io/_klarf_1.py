@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from camdenoise.io._klarf_wafer import InspectedWafer, index, index_columns, unquoted
+from camdenoise.io._klarf_wafer import (
+    FIELDS,
+    NOTES,
+    REMEDY,
+    InspectedWafer,
+    index,
+    index_columns,
+    n_lacking,
+    unquoted,
+)
 from camdenoise.io._problems import Problem
 
 VERSIONS = ("1 1", "1 2")
 #: Most statements of a file; a wafer has some thirty.
 MAX_STATEMENTS = 100_000
-#: Statements that are kept as notes.
-NOTES = ("DeviceID", "StepID", "DiePitch", "SampleOrientationMarkType", "OrientationMarkLocation")
+# Lists whose rows some tools end with a semicolon each, so that they look like statements.
+_LISTS = ("SampleTestPlan", "DefectList", "SummaryList", "ClassLookup")
 # Columns that tell of pictures; their list follows on the defect's line or on lines of its own.
 _PICTURES = {"IMAGECOUNT", "IMAGELIST"}
+# Names of pictures, on lines of their own among the defects.
+_PICTURE_FILES = ("FILENAME", "IMAGEFILENAME", "TIFFFILENAME")
 _STRING_OR_END = re.compile(r'"[^"\n]*"|;')
 
 
-def statements(text: str) -> Iterator[tuple[str, str, int]]:
+def statements(text: str, incomplete: bool = False) -> Iterator[tuple[str, str, int]]:
     """Split a file at the semicolons outside of strings.
+
+    Parameters
+    ----------
+    text : str
+        The whole file.
+    incomplete : bool, default=False
+        Also give what follows the last semicolon, up to its last whole line.
 
     Yields
     ------
@@ -32,54 +50,101 @@ def statements(text: str) -> Iterator[tuple[str, str, int]]:
     for match in _STRING_OR_END.finditer(text):
         if match[0] == ";":
             statement = text[start : match.start()]
-            indent = len(statement) - len(statement.lstrip())
-            keyword = statement.split(None, 1)[0] if statement.strip() else ""
-            values = statement[indent + len(keyword) :]
-            yield keyword, values, line + statement.count("\n", 0, indent)
+            yield _statement(statement, line)
             line += statement.count("\n")
             start = match.end()
     rest = text[start:]
-    if rest.strip():
-        line += rest.count("\n", 0, len(rest) - len(rest.lstrip()))
-        raise Problem("the last statement has no end. Is it cut short?", f"line {line}")
+    if not rest.strip():
+        return
+    if incomplete:
+        yield _statement(rest[: rest.rfind("\n") + 1], line)
+        return
+    line += rest.count("\n", 0, len(rest) - len(rest.lstrip()))
+    raise Problem(f"the last statement has no end. {REMEDY}", f"line {line}")
+
+
+def _statement(statement: str, line: int) -> tuple[str, str, int]:
+    indent = len(statement) - len(statement.lstrip())
+    keyword = statement.split(None, 1)[0] if statement.strip() else ""
+    return keyword, statement[indent + len(keyword) :], line + statement.count("\n", 0, indent)
+
+
+def _with_lists_joined(found: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, str, int]]:
+    """Join rows that end with a semicolon each to the list that they belong to."""
+    name, parts, line, end = "", [""], 1, 1
+    for keyword, values, here in found:
+        if name in _LISTS and keyword[:1] in tuple("+-.0123456789"):
+            parts += ["\n" * (here - end) or " ", keyword, values]
+            end = here + values.count("\n")
+            continue
+        yield name, "".join(parts), line
+        name, parts, line, end = keyword, [values], here, here + values.count("\n")
+    yield name, "".join(parts), line
 
 
 class _Reader:
     """Follows the statements: what the lot, the wafer and the columns of defects are just now."""
 
-    def __init__(self):
+    def __init__(self, incomplete: bool):
+        self.incomplete = incomplete
         self.wafers: list[InspectedWafer] = []
-        self.notes: dict[str, str] = {}
+        self.fields: dict[str, str] = {}
         self.lot = ""
         self.columns: list[str] = []
+        self.summary: list[str] = []
         self.inspected: list[tuple[int, int]] = []  # of a plan before the first wafer: of all
+        self.n_missing = 0
         self.ended = False
 
     def take(self, keyword: str, values: str, line: int) -> None:
+        """Take one statement."""
         where = f"line {line}, {keyword}"
         if keyword == "FileVersion":
             _check_version(values, where)
         elif keyword == "LotID":
             self.lot = unquoted(values)
         elif keyword == "WaferID":
-            wafer = InspectedWafer(self.lot, unquoted(values), inspected=list(self.inspected))
-            self.wafers.append(wafer)
+            self.wafers.append(
+                InspectedWafer(
+                    self.lot,
+                    unquoted(values),
+                    inspected=list(self.inspected),
+                    fields=dict(self.fields),
+                    n_missing=self.n_missing,
+                )
+            )
         elif keyword == "SampleTestPlan":
             plan = self.wafers[-1].inspected if self.wafers else self.inspected
-            plan.extend(_test_plan(values, where))
+            plan.extend(self._test_plan(values, where))
         elif keyword == "DefectRecordSpec":
             self.columns = _columns(values, where)
         elif keyword == "DefectList":
-            self._wafer(where).defects.extend(_defects(values, self.columns, line))
+            _add_defects(self._wafer(where), values, self.columns, line)
+        elif keyword == "SummarySpec":
+            self.summary = [name.upper() for name in values.split()[1:]]
+        elif keyword == "SummaryList" and self.wafers:
+            self.wafers[-1].summarize(self.summary, _summary_rows(values, len(self.summary)))
         elif keyword == "EndOfFile":
             self.ended = True
-        elif keyword in NOTES:
-            self.notes[keyword] = unquoted(values)
+        elif keyword in FIELDS:
+            self.fields[keyword] = unquoted(values)
 
     def _wafer(self, where: str) -> InspectedWafer:
         if not self.wafers:
             raise Problem("there is no WaferID before it.", where)
         return self.wafers[-1]
+
+    def _test_plan(self, values: str, where: str) -> list[tuple[int, int]]:
+        count, *numbers = values.split() or ["0"]
+        lacking = n_lacking(count, len(numbers) // 2, where, self.incomplete)
+        if self.wafers:
+            self.wafers[-1].n_missing += lacking
+        else:
+            self.n_missing += lacking
+        if len(numbers) % 2:
+            raise Problem("the last die has one index, expected two.", where)
+        pairs = zip(numbers[::2], numbers[1::2], strict=True)
+        return [(index(x, where), index(y, where)) for x, y in pairs]
 
 
 def _check_version(values: str, where: str) -> None:
@@ -87,70 +152,82 @@ def _check_version(values: str, where: str) -> None:
         raise Problem(f"version {values.strip()[:20]!r} is not read; 1.1, 1.2 and 1.8 are.", where)
 
 
-def _check_count(count: str, n_items: int, where: str) -> None:
-    if count != str(n_items):
-        raise Problem(f"it claims {count[:20]} items and has {n_items}. Is it cut short?", where)
-
-
-def _test_plan(values: str, where: str) -> list[tuple[int, int]]:
-    count, *numbers = values.split() or ["0"]
-    _check_count(count, len(numbers) // 2, where)
-    if len(numbers) % 2:
-        raise Problem("the last die has one index, expected two.", where)
-    pairs = zip(numbers[::2], numbers[1::2], strict=True)
-    return [(index(x, where), index(y, where)) for x, y in pairs]
-
-
 def _columns(values: str, where: str) -> list[str]:
     count, *names = values.split() or ["0"]
-    _check_count(count, len(names), where)
+    n_lacking(count, len(names), where, incomplete=False)
     return [name.upper() for name in names]
 
 
-def _defects(values: str, columns: list[str], line: int) -> list[tuple[int, int]]:
+def _summary_rows(values: str, n_columns: int) -> list[list[str]]:
+    """Take the values of each test; they may stand on lines of their own or not."""
+    words = values.split()
+    if not n_columns or len(words) % n_columns:
+        return []
+    return [words[start : start + n_columns] for start in range(0, len(words), n_columns)]
+
+
+def _add_defects(wafer: InspectedWafer, values: str, columns: list[str], line: int) -> None:
     """Read the die of each defect; a defect has a line of its own."""
+    if not values.strip():
+        # A clean wafer may have other columns: there is nothing to place.
+        return
     x, y = index_columns(columns, f"line {line}, DefectList")
     n_fields = len(columns) - (columns[-1] == "IMAGELIST")
     pictures = not _PICTURES.isdisjoint(columns)
-    defects: list[tuple[int, int]] = []
+    number_of = columns.index("DEFECTID") if "DEFECTID" in columns else None
+    n_before = len(wafer.defects)
     for number, text in enumerate(values.splitlines(), start=line):
         fields = text.split()
+        if fields and fields[0].upper() in _PICTURE_FILES:
+            continue
         if len(fields) == n_fields or (pictures and len(fields) > n_fields):
             here = f"line {number}, DefectList"
-            defects.append((index(fields[x], here), index(fields[y], here)))
-        elif fields and not (pictures and defects and len(fields) < n_fields):
+            wafer.defects.append((index(fields[x], here), index(fields[y], here)))
+            if number_of is not None:
+                wafer.ids.append(fields[number_of])
+        elif fields and not (pictures and len(wafer.defects) > n_before and len(fields) < n_fields):
             raise Problem(
                 f"the defect has {len(fields)} fields, DefectRecordSpec {len(columns)}.",
                 f"line {number}, DefectList",
             )
-    return defects
 
 
-def read_statements(text: str) -> tuple[list[InspectedWafer], dict[str, str]]:
+def read_statements(
+    text: str, incomplete: bool = False
+) -> tuple[list[InspectedWafer], dict[str, str], bool]:
     """Read the text of a KLARF file of version 1.1 or 1.2.
 
     Parameters
     ----------
     text : str
         The whole file.
+    incomplete : bool, default=False
+        Read a file that ends early or holds less than it declares.
 
     Returns
     -------
     wafers : list of InspectedWafer
         In the order of the file.
-    notes : dict of str to str
+    about : dict of str to str
         The statements `NOTES`.
+    ended : bool
+        Whether the file has its end; it may lack that only with `incomplete`.
 
     Raises
     ------
     Problem
         For a file that is damaged or cut short.
     """
-    reader = _Reader()
-    for number, (keyword, values, line) in enumerate(statements(text)):
-        if number == MAX_STATEMENTS:
+    reader = _Reader(incomplete)
+    found = _with_lists_joined(statements(text, incomplete))
+    for number, (keyword, values, line) in enumerate(found):
+        if number > MAX_STATEMENTS:
             raise Problem(f"it has more than {MAX_STATEMENTS} statements.", f"line {line}")
         reader.take(keyword, values, line)
-    if not reader.ended:
-        raise Problem("there is no EndOfFile. Is it cut short?")
-    return reader.wafers, reader.notes
+    if not (reader.ended or incomplete):
+        raise Problem(f"there is no EndOfFile. {REMEDY}")
+    for wafer in reader.wafers:
+        # What is said only after the wafer is said of it too.
+        wafer.fields = reader.fields | dict(wafer.fields)
+    about = {name: reader.fields[name] for name in NOTES if name in reader.fields}
+    return reader.wafers, about, reader.ended

@@ -5,12 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from camdenoise.io._klarf_wafer import InspectedWafer, index, index_columns, unquoted
+from camdenoise.io._klarf_wafer import (
+    FIELDS,
+    NOTES,
+    REMEDY,
+    InspectedWafer,
+    index,
+    index_columns,
+    n_lacking,
+    unquoted,
+)
 from camdenoise.io._problems import Problem
 
-#: Fields that are kept as notes.
-NOTES = ("DeviceID", "StepID", "DiePitch", "SampleOrientationMarkType", "OrientationMarkLocation")
 _TOKEN = re.compile(r'"[^"\n]*"|[{};,]|[^\s{};,"]+|"')
+
+
+class _CutShort(Problem):
+    """The file ends before its last record does."""
 
 
 class _Tokens:
@@ -26,7 +37,7 @@ class _Tokens:
         """Take the next token; there must be one."""
         match = next(self.matches, None)
         if match is None:
-            raise Problem("the file ends within a record. Is it cut short?", self.where())
+            raise _CutShort(f"the file ends within a record. {REMEDY}", self.where())
         self.line += self.text.count("\n", self.position, match.start())
         self.position = match.start()
         return match[0]
@@ -51,15 +62,31 @@ class _Tokens:
 class _Reader:
     """Follows the records: which are open just now, and what was read of the wafers."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, incomplete: bool):
         self.tokens = _Tokens(text)
+        self.incomplete = incomplete
         self.wafers: list[InspectedWafer] = []
-        self.notes: dict[str, str] = {}
+        self.about: dict[str, str] = {}
         self.lot = ""
+        # The open records: their names, and what their fields say.
         self.open: list[str] = []
+        self.fields: list[dict[str, str]] = []
+        # For each wafer the fields of the records around it, which may follow it.
+        self.around: list[list[dict[str, str]]] = []
+        self.ended = True
 
     def read(self) -> None:
         """Read up to EndOfFile."""
+        try:
+            self._read()
+        except _CutShort:
+            if not self.incomplete:
+                raise
+            self.ended = False
+        for wafer, records in zip(self.wafers, self.around, strict=True):
+            wafer.fields = {name: text for fields in records for name, text in fields.items()}
+
+    def _read(self) -> None:
         while (token := self.tokens.next()) != "EndOfFile":
             if token == "Record":
                 self._record()
@@ -69,10 +96,11 @@ class _Reader:
                 self._list()
             elif token == "}" and self.open:
                 self.open.pop()
+                self.fields.pop()
             else:
                 raise Problem(f"{token[:20]!r} is out of place.", self.tokens.where())
         if self.open:
-            raise Problem(f"{self.open[-1][:40]} has no end. Is it cut short?", self.tokens.where())
+            raise _CutShort(f"{self.open[-1][:40]} has no end. {REMEDY}", self.tokens.where())
 
     def _record(self) -> None:
         name, identifier = self.tokens.next(), ""
@@ -80,30 +108,43 @@ class _Reader:
             identifier = unquoted(token)
             self.tokens.expect("{")
         self.open.append(name)
+        self.fields.append({})
         if name == "FileRecord" and identifier != "1.8":
             raise Problem(f"version {identifier[:20]!r} is not read; 1.1, 1.2 and 1.8 are.")
         if name == "LotRecord":
             self.lot = identifier
         elif name == "WaferRecord":
             self.wafers.append(InspectedWafer(self.lot, identifier))
+            self.around.append(list(self.fields))
 
     def _field(self) -> None:
         name, _ = self.tokens.next(), self.tokens.next()
         self.tokens.expect("{")
-        values = [unquoted(value) for value in self.tokens.until("}")]
+        text = " ".join(unquoted(value) for value in self.tokens.until("}"))
+        if name in FIELDS and self.fields:
+            self.fields[-1][name] = text
         if name in NOTES:
-            self.notes[name] = " ".join(values)
+            self.about[name] = text
 
     def _list(self) -> None:
         name, where = self.tokens.next(), self.tokens.where()
         self.tokens.expect("{")
         columns = self._columns()
-        rows = self._rows(len(columns))
-        if "WaferRecord" in self.open and name in ("DefectList", "SampleTestPlanList"):
-            x, y = index_columns(columns, f"{where}, {name}")
-            wafer = self.wafers[-1]
-            dies = wafer.defects if name == "DefectList" else wafer.inspected
-            dies.extend((index(row[x], line), index(row[y], line)) for line, row in rows)
+        wafer = self.wafers[-1] if "WaferRecord" in self.open else None
+        rows = self._rows(len(columns), wafer)
+        if wafer is not None and name in ("DefectList", "SampleTestPlanList"):
+            for line, row in rows:
+                # An empty list may have other columns: there is nothing to place.
+                x, y = index_columns(columns, f"{where}, {name}")
+                die = index(row[x], line), index(row[y], line)
+                (wafer.defects if name == "DefectList" else wafer.inspected).append(die)
+                if name == "DefectList" and "DEFECTID" in columns:
+                    wafer.ids.append(row[columns.index("DEFECTID")])
+        elif wafer is not None and name == "TestSummaryList":
+            wafer.summarize(columns, [row for _, row in rows])
+        else:
+            for _ in rows:
+                pass
 
     def _columns(self) -> list[str]:
         """Read ``Columns n { type NAME, ... }``, in which files in the wild get n wrong."""
@@ -112,25 +153,33 @@ class _Reader:
         self.tokens.expect("{")
         return [word.upper() for word in list(self.tokens.until("}"))[1::2]]
 
-    def _rows(self, n_columns: int) -> list[tuple[str, list[str]]]:
-        """Read ``Data n { ... ; ... ; } }``: rows, each with its line."""
+    def _rows(
+        self, n_columns: int, wafer: InspectedWafer | None
+    ) -> Iterator[tuple[str, list[str]]]:
+        """Read ``Data n { ... ; ... ; } }``: rows, each with its line, as they come.
+
+        Rows before the end of a file that is cut short are given.
+        """
         self.tokens.expect("Data")
         count, where = self.tokens.next(), self.tokens.where()
         self.tokens.expect("{")
-        rows: list[tuple[str, list[str]]] = []
+        n_rows = 0
         row: list[str] = []
         while (token := self.tokens.next()) != "}":
             if token == "{":
                 self._skip_pictures(row)
             elif token == ";":
-                rows.append((self.tokens.where(), self._checked(row, n_columns)))
+                yield self.tokens.where(), self._checked(row, n_columns)
+                n_rows += 1
                 row = []
             elif token != ",":
                 row.append(token)
         self.tokens.expect("}")
-        if row or count != str(len(rows)):
-            raise Problem(f"it claims {count[:20]} rows and has {len(rows)}.", where)
-        return rows
+        if row:
+            raise Problem("its last row has no end.", where)
+        lacking = n_lacking(count, n_rows, where, self.incomplete, "rows")
+        if wafer is not None:
+            wafer.n_missing += lacking
 
     def _checked(self, row: list[str], n_columns: int) -> list[str]:
         if len(row) != n_columns:
@@ -149,26 +198,32 @@ class _Reader:
             depth += {"{": 1, "}": -1}.get(self.tokens.next(), 0)
 
 
-def read_records(text: str) -> tuple[list[InspectedWafer], dict[str, str]]:
+def read_records(
+    text: str, incomplete: bool = False
+) -> tuple[list[InspectedWafer], dict[str, str], bool]:
     """Read the text of a KLARF file of version 1.8.
 
     Parameters
     ----------
     text : str
         The whole file.
+    incomplete : bool, default=False
+        Read a file that ends early or holds less than it declares.
 
     Returns
     -------
     wafers : list of InspectedWafer
         In the order of the file.
-    notes : dict of str to str
+    about : dict of str to str
         The fields `NOTES`.
+    ended : bool
+        Whether the file has its end; it may lack that only with `incomplete`.
 
     Raises
     ------
     Problem
         For a file that is damaged or cut short.
     """
-    reader = _Reader(text)
+    reader = _Reader(text, incomplete)
     reader.read()
-    return reader.wafers, reader.notes
+    return reader.wafers, reader.about, reader.ended

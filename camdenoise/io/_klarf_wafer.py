@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from camdenoise.io._problems import Problem
+
+#: What is said of a wafer, a lot or a file, and kept.
+FIELDS = (
+    *("DeviceID", "StepID", "DiePitch", "SampleOrientationMarkType", "OrientationMarkLocation"),
+    *("CoordinatesMirrored", "ResultTimestamp", "FileTimestamp"),
+)
+#: Those that are given as notes on the file.
+NOTES = FIELDS[:5]
+REMEDY = "Is it cut short? Read what there is with incomplete=True (--incomplete)."
+_DATES = ("%m-%d-%y", "%m-%d-%Y", "%Y-%m-%d")
+_TIMES = (" %H:%M:%S", "T%H:%M:%S", " %H:%M", "")
 
 
 @dataclass
@@ -20,12 +32,67 @@ class InspectedWafer:
         Dies of the sample test plans; empty where the file has none.
     defects : list of tuple of int
         The die of each defect.
+    ids : list of str
+        DEFECTID of each defect; empty where the list has no such column.
+    fields : dict
+        What the file says in `FIELDS`.
+    n_defects : int or None
+        Sum of NDEFECT over the tests; None where the file has no summary.
+    n_dies : int or None
+        Largest NDIE of a test. Tests may inspect the same dies, so that they do not add up.
+    n_missing : int
+        Rows that its lists announce and do not have.
     """
 
     lot: str
     wafer: str
     inspected: list[tuple[int, int]] = field(default_factory=list)
     defects: list[tuple[int, int]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    n_defects: int | None = None
+    n_dies: int | None = None
+    n_missing: int = 0
+
+    def summarize(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Take the totals of a summary list; what is no number is not given."""
+        defects = _counts("NDEFECT", columns, rows)
+        dies = _counts("NDIE", columns, rows)
+        if defects:
+            self.n_defects = (self.n_defects or 0) + sum(defects)
+        if dies:
+            self.n_dies = max(self.n_dies or 0, *dies)
+
+    @property
+    def is_selection(self) -> bool:
+        """Whether gaps in DEFECTID show that defects were left out on purpose."""
+        return self.ids != [str(number) for number in range(1, len(self.ids) + 1)]
+
+
+def n_lacking(count: str, n_items: int, where: str, incomplete: bool, what: str = "items") -> int:
+    """Compare the length that a list announces with what it has; return how many it lacks."""
+    said = int(count) if count.isascii() and count.isdigit() and len(count) < 10 else -1
+    if said == n_items or (incomplete and said > n_items):
+        return said - n_items
+    raise Problem(f"it claims {count[:20]} {what} and has {n_items}. {REMEDY}", where)
+
+
+def _counts(name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    if name not in columns:
+        return []
+    texts = [row[columns.index(name)] for row in rows]
+    return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 10]
+
+
+def seconds(text: str) -> float | None:
+    """Read a time such as "01-31-20 23:59:59", in seconds since 1970; None for anything else."""
+    text = " ".join(text.split())
+    for form in (date + time for date in _DATES for time in _TIMES):
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            continue
+    return None
 
 
 def index(text: str, where: str) -> int:

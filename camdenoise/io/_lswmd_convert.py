@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from camdenoise._file_kinds import kind_of
 from camdenoise.io._capped import CappedError, run_capped
 from camdenoise.io._lswmd_pickle import read_columns
 from camdenoise.io._lswmd_rows import row_batches
@@ -26,16 +27,6 @@ _MEMORY_PER_BYTE = 2.25
 _SECONDS = 120
 _SECONDS_PER_BYTE = 1e-6
 _UNITS = {"read": "B", "write": "wafer"}
-# What a file begins with that is something else.
-_MAGIC = {
-    b"PK\x03\x04": "a zip archive; unpack it first",
-    b"\x1f\x8b": "a gzip file; unpack it first",
-    b"BZh": "a bzip2 file; unpack it first",
-    b"\xfd7zXZ": "an xz file; unpack it first",
-    b"\x89HDF": "an HDF5 file",
-    b"MATLAB": "a MATLAB file; take the one from the folder Python",
-    b"\x93NUMPY": "a numpy file",
-}
 
 
 class _Watched(io.RawIOBase):
@@ -88,13 +79,18 @@ def convert(source: str, target: str, origin: dict, on_progress: Report) -> int:
 
 def refuse_other_kinds(source: Path) -> None:
     """Say what a file is when its first bytes tell that it is no pickle."""
-    with open(source, "rb") as file:
-        start = file.read(8)
-    if not start:
+    if not source.stat().st_size:
         raise ValueError(f"{source} is empty. Fetch it again.")
-    for magic, kind in _MAGIC.items():
-        if start.startswith(magic):
-            raise ValueError(f"{source} is no pickle but {kind}.")
+    kind = kind_of(source)
+    # Pickles of the first protocols are text.
+    if kind is None or kind.what in ("a pickle", "a text file"):
+        return
+    remedy = kind.remedy
+    if kind.is_packed:
+        remedy = "Unpack it first, if LSWMD.pkl or WM811K.pkl is in it."
+    elif kind.what == "a MATLAB file":
+        remedy = "Take WM811K.pkl from the folder Python beside it."
+    raise ValueError(f"{source} is no pickle but {kind.what}. {remedy}")
 
 
 class _Bars:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from camdenoise._labels import label_inside
 from camdenoise.io._binary_column import binary_column, bytes_of
 from camdenoise.io._lswmd_pickle import Column
 from camdenoise.io._stand_ins import Array, PickleError, as_bytes, refuse
@@ -22,38 +23,39 @@ LABELS = (
 )  # fmt: skip
 SPLITS = ("Training", "Test")
 
-_COLUMNS = ("waferMap", "dieSize", "lotName", "waferIndex", "failureType")
+_MAPS = "waferMap"
+_COLUMNS = (_MAPS, "dieSize", "lotName", "waferIndex", "failureType")
 _SPLIT_COLUMNS = ("trianTestLabel", "trainTestLabel")
 _LARGEST_CODE = 2
 _LONGEST_LOT = 100
-_DEEPEST = 4
 _BATCH_ROWS = 16_384
 _BATCH_CELLS = 2**26
 
 
-def find_columns(columns: dict[str, Column]) -> dict[str, Column]:
-    """Pick the columns that make up WM-811K, the split under its right name."""
+def find_columns(columns: dict[str, Column]) -> dict[str, Column | None]:
+    """Pick the columns that make up WM-811K, the split under its right name.
+
+    Only the maps are required. A column that is missing, as in files that people saved again, is
+    None.
+    """
+    if _MAPS not in columns:
+        refuse(f"it has no column {_MAPS}, which holds the maps; found {', '.join(columns)[:500]}.")
     split = next((name for name in _SPLIT_COLUMNS if name in columns), _SPLIT_COLUMNS[1])
-    missing = [name for name in (*_COLUMNS, split) if name not in columns]
-    if missing:
-        refuse(f"it has no column {', '.join(missing)}; found {', '.join(columns)[:500]}.")
-    return {name: columns[name] for name in _COLUMNS} | {"split": columns[split]}
+    return {name: columns.get(name) for name in _COLUMNS} | {"split": columns.get(split)}
 
 
-def unwrap(value: Any, depth: int = 0) -> str:
+def unwrap(value: Any) -> str:
     """Return the text of a label, however it is nested; "" for a missing one."""
-    if type(value) is str:
-        return value
-    if value is None or type(value) in (int, float) and (value == 0 or value != value):
+    label = label_inside(value, _elements)
+    if label is None or type(label) in (int, float) and label == 0:
         return ""
-    inner = _elements(value)
-    if len(inner) > 1 or depth == _DEEPEST:
+    if type(label) is not str:
         raise TypeError
-    return unwrap(inner[0], depth + 1) if inner else ""
+    return label
 
 
-def _elements(value: Any) -> list[Any]:
-    """Open a label that is no text itself."""
+def _elements(value: Any) -> list[Any] | None:
+    """Open a label that is no text itself; None for a number."""
     if type(value) is Array:
         objects = value.parts[1].holds_objects
         return value.objects() if objects else value.numpy().ravel()[:2].tolist()
@@ -61,6 +63,8 @@ def _elements(value: Any) -> list[Any]:
         return [value.decode("latin-1")]
     if type(value) in (list, tuple):
         return value
+    if type(value) in (int, float):
+        return None
     raise TypeError
 
 
@@ -191,26 +195,48 @@ def row_batches(
     Raises
     ------
     PickleError
-        For a missing column, and for a value that is none; the message names the row.
+        For maps that are missing, and for a value that is wrong; the message names the row.
     """
     found = find_columns(columns)
-    maps = found["waferMap"]
+    maps = found[_MAPS]
     if not isinstance(maps, list):
         refuse("its column waferMap holds numbers, not arrays.")
-    wafer = _whole_numbers("waferIndex", found["waferIndex"], 2**15 - 1)
-    die_size = _numbers("dieSize", found["dieSize"])
+    wafer = die_size = None
+    if (index := found["waferIndex"]) is not None:
+        wafer = _whole_numbers("waferIndex", index, 2**15 - 1)
+    if (size := found["dieSize"]) is not None:
+        die_size = _numbers("dieSize", size)
     labels, splits = _lookup(LABELS), _lookup(SPLITS)
     for first, cells, heights, widths in _map_batches(maps):
         rows = range(first, first + len(heights))
-        names = {
-            "label": [_known("failureType", found["failureType"][r], r, labels) for r in rows],
-            "split": [_known("split", found["split"][r], r, splits) for r in rows],
-            "lot": [_lot(found["lotName"][r], r) for r in rows],
+        values = {
+            "rows": heights,
+            "cols": widths,
+            "label": _read(found["failureType"], rows, "failureType", labels),
+            "split": _read(found["split"], rows, "split", splits),
+            "lot": _lots(found["lotName"], rows),
+            "wafer": _part(wafer, rows),
+            "die_size": _part(die_size, rows),
         }
-        here = slice(rows.start, rows.stop)
-        values = {"rows": heights, "cols": widths, "wafer": wafer[here], "die_size": die_size[here]}
         yield pa.record_batch(
-            [cells, *(pa.array((names | values)[f.name], f.type) for f in list(SCHEMA)[1:])],
+            [cells, *(pa.array(values[f.name], f.type) for f in list(SCHEMA)[1:])],
             schema=SCHEMA,
         )
         on_progress(rows.stop, len(maps))
+
+
+def _read(
+    column: Column | None, rows: range, name: str, allowed: dict[str, str | None]
+) -> list[str | None]:
+    """Look some rows of a column up; nothing is known where the file lacks the column."""
+    if column is None:
+        return [None] * len(rows)
+    return [_known(name, column[row], row, allowed) for row in rows]
+
+
+def _lots(column: Column | None, rows: range) -> list[str | None]:
+    return [None if column is None else _lot(column[row], row) for row in rows]
+
+
+def _part(numbers: np.ndarray | None, rows: range) -> np.ndarray | list[None]:
+    return [None] * len(rows) if numbers is None else numbers[rows.start : rows.stop]

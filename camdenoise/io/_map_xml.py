@@ -1,43 +1,28 @@
-"""What SEMI G85 and E142 share: bin definitions, and rows of bin codes in XML."""
+"""SEMI wafer maps in XML, G85 or E142, bare or within the message of a host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
-from camdenoise.io._bins import BinType
-from camdenoise.io._problems import Problem
+from camdenoise.io._container import Content
+from camdenoise.io._die_file import DieFile, ReadOptions
+from camdenoise.io._e142 import e142_document, substrate_documents
+from camdenoise.io._g85 import g85_document
+from camdenoise.io._map_layer import read_document
 
 
-def bin_qualities(definitions: Iterable[Element], kind: BinType, where: str) -> dict:
-    """Read which bins pass; a bin defined twice keeps the quality that one of them gives."""
-    qualities: dict = {}
-    for definition in definitions:
-        code = kind.parse(definition.get("BinCode", ""), where)
-        quality = definition.get("BinQuality", "").strip()
-        known = qualities.get(code, "")
-        if known and quality and known.lower() != quality.lower():
-            raise Problem(f"bin {code} is defined as {known!r} and as {quality!r}.", where)
-        qualities[code] = known or quality
-    return qualities
+def looks_like_xml(head: bytes) -> bool:
+    """Whether a file begins as XML does, in any encoding."""
+    plain = head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").replace(b"\0", b"")
+    return plain.startswith(b"<")
 
 
-def text_rows(elements: Iterable[Element], kind: BinType, null: str | None) -> list[str]:
-    """List the lines of bin codes; one element may hold one row or, in lines, all of them.
-
-    Spaces around an ASCII row are layout, unless the code of "no die" is the space.
-    """
-    layout = "\r\n\t" if kind.base == 0 and null == " " else None
-    lines = (line for element in elements for line in (element.text or "").splitlines())
-    return [line for line in (line.strip(layout) for line in lines) if line]
+def xml_file(content: Content, options: ReadOptions) -> DieFile:
+    """Read a G85 or E142 file."""
+    return read_document(content, options, xml_document)
 
 
-def choose_layer(names: list[str], wanted: str | None, option: str, where: str) -> int:
-    """Pick the map that is wanted where a wafer has several; refuse to guess."""
-    if wanted is None and len(names) == 1:
-        return 0
-    if wanted is not None and names.count(wanted) == 1:
-        return names.index(wanted)
-    if not names:
-        raise Problem("it has no map of bin codes.", where)
-    raise Problem(f"it has the maps {names}. Name one of them with {option}=.", where)
+def xml_document(root: Element, name: str, options: ReadOptions) -> DieFile:
+    """Read a parsed G85 or E142 document; `name` is for wafers that have none."""
+    document = e142_document if substrate_documents(root) else g85_document
+    return document(root, name, options)

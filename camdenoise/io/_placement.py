@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from camdenoise.io._bins import MAX_SIDE
+from camdenoise.io._orientation import Orientation
 
 #: Most cells of all maps made at once.
 MAX_CELLS = 1 << 31
@@ -113,57 +115,92 @@ def wafer_codes(table: pd.DataFrame, by: Sequence[Hashable]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Boxes:
-    """The rectangle of die coordinates that each wafer's map shows.
+    """The rectangle of die coordinates that each wafer's map shows, and how it lies on the map.
 
     Attributes
     ----------
-    x0, y0 : ndarray of int64, shape (n_wafers,)
-        Coordinates of the map's first column and row.
-    cols, rows : ndarray of int64, shape (n_wafers,)
-        Its size.
+    low_x, low_y : ndarray of int64, shape (n_wafers,)
+        Smallest coordinates.
+    n_x, n_y : ndarray of int64, shape (n_wafers,)
+        How many coordinates there are from the smallest to the largest.
+    orientation : sequence of Orientation, of length n_wafers
+        How x and y run on the map.
     """
 
-    x0: np.ndarray
-    y0: np.ndarray
-    rows: np.ndarray
-    cols: np.ndarray
+    low_x: np.ndarray
+    low_y: np.ndarray
+    n_x: np.ndarray
+    n_y: np.ndarray
+    orientation: Sequence[Orientation]
 
-    @property
+    def _flags(self, name: str) -> np.ndarray:
+        return np.array([getattr(each, name) for each in self.orientation], bool)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Rows of each map."""
+        return np.where(self._flags("swapped"), self.n_x, self.n_y)
+
+    @cached_property
+    def cols(self) -> np.ndarray:
+        """Columns of each map."""
+        return np.where(self._flags("swapped"), self.n_y, self.n_x)
+
+    @cached_property
     def offset(self) -> np.ndarray:
         """Where each map begins among the cells of all, and where the last one ends."""
-        return np.concatenate([[0], np.cumsum(self.rows * self.cols)])
+        return np.concatenate([[0], np.cumsum(self.n_x * self.n_y)])
+
+    @property
+    def origin(self) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates x and y of each map's first cell, in row 0 and column 0."""
+        x_last, y_last = self.n_x - 1, self.n_y - 1
+        return (
+            self.low_x + np.where(self._flags("x_reversed"), x_last, 0),
+            self.low_y + np.where(self._flags("y_reversed"), y_last, 0),
+        )
 
     def cells(self, wafer: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Find the cell of each row among those of all maps; -1 outside of its map."""
-        column, row = x - self.x0[wafer], y - self.y0[wafer]
-        width = self.cols[wafer]
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < self.rows[wafer])
-        return np.where(inside, self.offset[wafer] + row * width + column, -1)
+        across, along = x - self.low_x[wafer], y - self.low_y[wafer]
+        n_x, n_y = self.n_x[wafer], self.n_y[wafer]
+        inside = (across >= 0) & (across < n_x) & (along >= 0) & (along < n_y)
+        if any(each.x_reversed for each in self.orientation):
+            across = np.where(self._flags("x_reversed")[wafer], n_x - 1 - across, across)
+        if any(each.y_reversed for each in self.orientation):
+            along = np.where(self._flags("y_reversed")[wafer], n_y - 1 - along, along)
+        place = along * n_x + across
+        if any(each.swapped for each in self.orientation):
+            place = np.where(self._flags("swapped")[wafer], across * n_y + along, place)
+        return np.where(inside, self.offset[wafer] + place, -1)
+
+    def coordinates(
+        self, wafer: np.ndarray, row: np.ndarray, column: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the coordinates x and y of cells of the maps: the way back."""
+        swapped = self._flags("swapped")[wafer]
+        across, along = np.where(swapped, row, column), np.where(swapped, column, row)
+        x_reversed, y_reversed = (self._flags(n)[wafer] for n in ("x_reversed", "y_reversed"))
+        across = np.where(x_reversed, self.n_x[wafer] - 1 - across, across)
+        along = np.where(y_reversed, self.n_y[wafer] - 1 - along, along)
+        return self.low_x[wafer] + across, self.low_y[wafer] + along
 
 
 def _span(group: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest value of each group, and how many whole numbers lie from there to its largest."""
+    """Smallest and largest value of each group."""
     n = int(group.max()) + 1
     low = np.full(n, _INT32.max, np.int64)
     high = np.full(n, _INT32.min, np.int64)
     np.minimum.at(low, group, values)
     np.maximum.at(high, group, values)
-    return low, high - low + 1
-
-
-def tight_boxes(wafer: np.ndarray, group: np.ndarray, x: np.ndarray, y: np.ndarray) -> Boxes:
-    """Give each wafer the smallest box that holds all dies of its group."""
-    (x0, cols), (y0, rows) = _span(group, x), _span(group, y)
-    of = np.zeros(int(wafer.max()) + 1, np.int64)
-    of[wafer] = group
-    return Boxes(x0[of], y0[of], rows[of], cols[of])
+    return low, high
 
 
 def check_extent(
     table: pd.DataFrame, boxes: Boxes, wafer: np.ndarray, names: tuple, xy: tuple
 ) -> None:
     """Refuse maps too large to be wafers before anything is allocated for them."""
-    for name, sizes, values in zip(names, (boxes.cols, boxes.rows), xy, strict=True):
+    for name, sizes, values in zip(names, (boxes.n_x, boxes.n_y), xy, strict=True):
         if sizes.max() > MAX_SIDE:
             member = np.flatnonzero(wafer == np.argmax(sizes))
             far = member[np.argmax(np.abs(values[member] - np.median(values[member])))]
@@ -191,8 +228,8 @@ class Placement:
         Names of the coordinate columns.
     by : tuple of str
         Names of the columns that tell wafers apart.
-    frame : str or tuple
-        The rule for the maps' size.
+    boxes : Boxes
+        What the maps show.
     cell : ndarray of int64, shape (n_rows,)
         Each row's cell among those of all maps, laid end to end.
     used : ndarray of bool, shape (n_rows,)
@@ -202,15 +239,33 @@ class Placement:
     x: Hashable
     y: Hashable
     by: tuple
-    frame: Any
+    boxes: Boxes = field(repr=False)
     cell: np.ndarray = field(repr=False)
     used: np.ndarray = field(repr=False)
 
+    def is_of(self, table: pd.DataFrame) -> bool:
+        """Whether the rows of the table are those that were laid out, in their order."""
+        if len(table) != len(self.cell):
+            return False
+        wafer = wafer_codes(table, self.by)
+        if int(wafer.max()) >= len(self.boxes.rows):
+            return False
+        x, y = whole_numbers(table, self.x), whole_numbers(table, self.y)
+        return np.array_equal(self.boxes.cells(wafer, x, y), self.cell)
+
 
 def place(
-    table: pd.DataFrame, x: Hashable, y: Hashable, by: tuple, frame: Any
-) -> tuple[np.ndarray, Boxes, np.ndarray]:
-    """Find each row's wafer, the wafers' boxes, and each row's cell.
+    table: pd.DataFrame,
+    x: Hashable,
+    y: Hashable,
+    wafer: np.ndarray,
+    frame: Any,
+    extents: Sequence[tuple[int, int, int, int] | None],
+    lots: np.ndarray,
+    products: np.ndarray,
+    orientation: Sequence[Orientation],
+) -> tuple[Boxes, np.ndarray]:
+    """Find the wafers' boxes, and each row's cell.
 
     Parameters
     ----------
@@ -218,15 +273,19 @@ def place(
         One row per test of a die.
     x, y : str
         Names of the coordinate columns.
-    by : tuple of str
-        Names of the columns that tell wafers apart.
-    frame : {"wafer", "lot"} or tuple (x0, y0, rows, cols)
+    wafer : ndarray of int64, shape (n_rows,)
+        Wafer of each row, from `wafer_codes`.
+    frame : {"lot", "wafer"} or tuple (x0, y0, rows, cols)
         See `camdenoise.io.from_die_table`.
+    extents : sequence of tuple (x0, y0, rows, cols) or None, of length n_wafers
+        What files declare of each wafer.
+    lots, products : ndarray of int64, shape (n_wafers,)
+        Which wafers are of one lot, and of one product.
+    orientation : sequence of Orientation, of length n_wafers
+        How they lie on their maps.
 
     Returns
     -------
-    wafer : ndarray of int64, shape (n_rows,)
-        Wafer of each row, numbered by first appearance.
     boxes : Boxes
         What the maps show.
     cell : ndarray of int64, shape (n_rows,)
@@ -235,11 +294,11 @@ def place(
     Raises
     ------
     DieTableError
-        For a row whose coordinates or wafer cannot be.
+        For a row whose coordinates cannot be.
     """
-    wafer = wafer_codes(table, by)
     columns, rows = whole_numbers(table, x), whole_numbers(table, y)
-    boxes = _boxes(table, wafer, columns, rows, by, frame)
+    sides = _sides(wafer, columns, rows, frame, extents, lots, products)
+    boxes = Boxes(*sides, orientation)
     check_extent(table, boxes, wafer, (x, y), (columns, rows))
     cell = boxes.cells(wafer, columns, rows)
     if cell.min() < 0:
@@ -250,25 +309,107 @@ def place(
             f"the die at {x} = {columns[row]}, {y} = {rows[row]} lies outside of the frame "
             f"{frame}. Enlarge the frame or drop the row.",
         )
-    return wafer, boxes, cell
+    return boxes, cell
 
 
-def _boxes(
-    table: pd.DataFrame, wafer: np.ndarray, x: np.ndarray, y: np.ndarray, by: tuple, frame: Any
-) -> Boxes:
-    if isinstance(frame, str) and frame == "wafer":
-        return tight_boxes(wafer, wafer, x, y)
-    if isinstance(frame, str) and frame == "lot":
-        return tight_boxes(wafer, wafer_codes(table, by[:-1]), x, y)
+def _sides(
+    wafer: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    frame: Any,
+    extents: Sequence,
+    lots: np.ndarray,
+    products: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Choose smallest x and y, and the numbers of x and y, of each wafer."""
     n_wafers = int(wafer.max()) + 1
-    return Boxes(*(np.full(n_wafers, side, np.int64) for side in _explicit(frame)))
+    if not isinstance(frame, str) or frame not in FRAMES:
+        x0, y0, n_y, n_x = _explicit(frame)
+        return tuple(np.full(n_wafers, v, np.int64) for v in (x0, y0, n_x, n_y))  # type: ignore
+    low_x, high_x = _span(wafer, x)
+    low_y, high_y = _span(wafer, y)
+    if frame == "lot":
+        for number, extent in enumerate(extents):
+            if extent is not None:
+                x0, y0, n_y, n_x = extent
+                low_x[number] = min(low_x[number], x0)
+                low_y[number] = min(low_y[number], y0)
+                high_x[number] = max(high_x[number], x0 + n_x - 1)
+                high_y[number] = max(high_y[number], y0 + n_y - 1)
+        (low_x, _), (low_y, _) = _span(lots, low_x), _span(lots, low_y)
+        (_, high_x), (_, high_y) = _span(lots, high_x), _span(lots, high_y)
+        of_lot = np.zeros(len(low_x), np.int64)
+        of_lot[lots] = products
+        sides = product_frames(of_lot, low_x, low_y, high_x, high_y)
+        low_x, low_y, high_x, high_y = (side[lots] for side in sides)
+    return low_x, low_y, high_x - low_x + 1, high_y - low_y + 1
+
+
+#: Rules for what a map shows, beside an explicit rectangle.
+FRAMES = ("lot", "wafer")
+# Share of a lot's box that must lie within the widest one of the product for both to have one
+# frame. A lot that was tested in part lies within; one that counts from another origin does not,
+# and one rectangle around both would be neither's wafer.
+_SHARED = 0.9
+
+
+def product_frames(
+    groups: np.ndarray, low_x: np.ndarray, low_y: np.ndarray, high_x: np.ndarray, high_y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Give lots of a product that lie within its widest one the box around them.
+
+    Parameters
+    ----------
+    groups : ndarray of int64, shape (n_lots,)
+        Product of each lot.
+    low_x, low_y, high_x, high_y : ndarray of int64, shape (n_lots,)
+        Box of each lot's dies.
+
+    Returns
+    -------
+    tuple of four ndarray
+        The same, of the frame of each lot.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = np.array
+    >>> sides = a([0, 0, 50]), a([0, 0, 0]), a([9, 9, 59]), a([9, 4, 9])
+    >>> [side.tolist() for side in product_frames(a([0, 0, 0]), *sides)]
+    [[0, 0, 50], [0, 0, 0], [9, 9, 59], [9, 9, 9]]
+    """
+    boxes = np.stack([low_x, low_y, high_x, high_y], axis=1)
+    framed = boxes.copy()
+    size = (boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1)
+    # By product, the widest lot first.
+    order = np.lexsort((-size, groups))
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    for members in np.split(order, starts[1:]):
+        _frame_one_group(members, boxes, size, framed)
+    return tuple(framed.T)  # type: ignore[return-value]
+
+
+def _frame_one_group(
+    members: np.ndarray, boxes: np.ndarray, size: np.ndarray, framed: np.ndarray
+) -> None:
+    """Frame the lots of one product, sorted from the widest: those within it, then the others."""
+    while len(members) > 1:
+        widest = boxes[members[0]]
+        low = np.maximum(boxes[members, :2], widest[:2])
+        high = np.minimum(boxes[members, 2:], widest[2:])
+        shared = np.clip(high - low + 1, 0, None).prod(axis=1)
+        within = shared >= _SHARED * size[members]
+        own = members[within]
+        framed[own, :2] = boxes[own, :2].min(axis=0)
+        framed[own, 2:] = boxes[own, 2:].max(axis=0)
+        members = members[~within]
 
 
 def _explicit(frame: Any) -> tuple[int, int, int, int]:
     sides = np.asarray(frame) if not isinstance(frame, str) else np.empty(0)
     if sides.shape != (4,) or sides.dtype.kind not in "iu" or min(sides[2:]) < 1:
         raise ValueError(
-            "frame must be 'wafer', 'lot' or four whole numbers (x0, y0, rows, cols), got "
+            "frame must be 'lot', 'wafer' or four whole numbers (x0, y0, rows, cols), got "
             f"{frame!r}."
         )
     return tuple(int(side) for side in sides)  # type: ignore[return-value]

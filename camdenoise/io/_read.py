@@ -3,52 +3,70 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from camdenoise.io._atdf import atdf_file, looks_like_atdf
 from camdenoise.io._container import Content, contents
-from camdenoise.io._die_file import DieFile, Reader, ReadOptions, read_one
-from camdenoise.io._e142 import e142_document
-from camdenoise.io._g85 import g85_document
+from camdenoise.io._die_csv import die_csv_file, looks_like_die_csv
+from camdenoise.io._die_file import Reader, ReadOptions, read_one
+from camdenoise.io._g85_text import g85_text_file, looks_like_g85_text
+from camdenoise.io._join import join_files, judge
 from camdenoise.io._klarf import STARTS, klarf_file
+from camdenoise.io._map_xml import looks_like_xml, xml_file
 from camdenoise.io._problems import WaferFileError, naming
 from camdenoise.io._sinf import looks_like_sinf, sinf_file
-from camdenoise.io._stdf import MAGICS, stdf_file
-from camdenoise.io._table import join_rows
-from camdenoise.io._xml import parse_xml
+from camdenoise.io._stdf import looks_like_stdf, stdf_file
 
-# Files that hold wafers too, but are for another function.
+# Files that hold no dies one by one; `read_maps` reads those that hold maps.
 _OTHERS = {
-    b"PAR1": "a Parquet file. Read a die table with pandas.read_parquet and from_die_table",
-    b"PK\x03\x04": "a zip or npz file. Read an npz file with camdenoise.datasets.load_wafer_maps",
-    b"\x80": "a pickle, which could run code. camdenoise.datasets.load_wm811k does not let it",
+    b"PAR1": "a Parquet file; camdenoise.io.read_maps reads it",
+    b"PK\x03\x04": "an npz file or a workbook. camdenoise.io.read_maps reads npz; save a workbook "
+    "as CSV",
+    b"\x80": "a pickle, which could run code; camdenoise.io.read_maps reads WM-811K's without "
+    "running it",
+    b"\x93NUMPY": "an array of numpy. Save maps by camdenoise.datasets.save_wafer_maps",
+    b"\x89HDF": "an HDF5 file. Save its wafers as Parquet or CSV",
+    b"\x89PNG": "a picture. Its pixels are no dies",
+    b"%PDF": "a PDF. Ask for the table behind it",
 }
 
 
-def _xml_file(content: Content, options: ReadOptions) -> DieFile:
-    root = parse_xml(content.read_bytes())
-    document = e142_document if root.tag == "MapData" else g85_document
-    return document(root, content.stem, options)
+def _looks_like_klarf(text: str) -> bool:
+    return text.startswith(STARTS[0]) or text.split(None, 2)[:2] == STARTS[1].split()
+
+
+#: Text formats: how a file is told, reader. The first that fits is taken.
+_TEXTS: tuple[tuple[Callable[[str], bool], Reader], ...] = (
+    (_looks_like_klarf, klarf_file),
+    (looks_like_atdf, atdf_file),
+    (looks_like_g85_text, g85_text_file),
+    (looks_like_sinf, sinf_file),
+    (looks_like_die_csv, die_csv_file),
+)
 
 
 def find_reader(content: Content) -> Reader:
-    """Find the reader for a file by what it begins with; its name does not matter."""
+    """Find the reader for a file by what it begins with; its name does not matter.
+
+    Raises
+    ------
+    WaferFileError
+        For a file of no known format.
+    """
     head = content.head()
-    if head[:4] in MAGICS:
+    if looks_like_stdf(head):
         return stdf_file
-    text = head.decode("utf-8-sig", "replace").lstrip()
-    if text.startswith("<") or head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return _xml_file
-    if text.startswith(STARTS[0]) or text.split()[:2] == STARTS[1].split():
-        return klarf_file
-    if looks_like_sinf(text):
-        return sinf_file
-    return _refuse(content, head)
-
-
-def _refuse(content: Content, head: bytes) -> Reader:
+    if looks_like_xml(head):
+        return xml_file
+    text = content.text_head()
+    for fits, reader in _TEXTS:
+        if fits(text):
+            return reader
     if not head.strip():
         raise WaferFileError(content.name, "the file is empty. Fetch it again.")
     for magic, what in _OTHERS.items():
@@ -56,19 +74,26 @@ def _refuse(content: Content, head: bytes) -> Reader:
             raise WaferFileError(content.name, f"this is {what}.")
     raise WaferFileError(
         content.name,
-        "the content is none of STDF, SEMI G85 or E142 (XML), SINF and KLARF. If it is a table, "
-        "read it with pandas and pass it to from_die_table.",
+        "the content is none of STDF, ATDF, SEMI G85 or E142, SINF, KLARF and a table with a row "
+        "per die. A table needs a line with the names of its columns, x, y and bin among them.",
     )
 
 
 def read_wafers(
-    path: str | os.PathLike | Sequence[str | os.PathLike], *, repeated: str = "raise"
+    path: str | os.PathLike | Sequence[str | os.PathLike],
+    *,
+    repeated: str = "raise",
+    pass_bins: Any = None,
+    incomplete: bool = False,
+    encoding: str | None = None,
 ) -> pd.DataFrame:
     """Read wafer files as one die table, each by the reader for its content.
 
-    STDF V4, SEMI G85 and E142, SINF and KLARF are known by their first bytes, plain or
-    gzip-compressed; the names of the files do not matter. A reader's options are those of its own
-    function: `read_stdf`, `read_g85`, `read_e142`, `read_sinf`, `read_klarf`.
+    STDF V4, ATDF, SEMI G85 and E142, SINF, KLARF and tables of text with a row per die are known
+    by their first bytes, plain or packed by gzip, bzip2, xz, zstd or zip, of which all members are
+    read; the names of the files do not matter. A reader's further options are those of its own
+    function: `read_stdf`, `read_atdf`, `read_g85`, `read_e142`, `read_sinf`, `read_klarf`,
+    `read_die_csv`.
 
     Parameters
     ----------
@@ -76,24 +101,33 @@ def read_wafers(
         The file, or several, such as the wafers of a lot.
     repeated : {"raise", "retest"}, default="raise"
         What to do where two files hold the same wafer (lot and wafer by name): refuse, or take
-        the later file's rows as later tests of the same dies.
+        its rows as tests of the same dies, in the order of the time of test where all files say
+        it, else in that of the files.
+    pass_bins : bin, sequence of bins, or None, default=None
+        Bins of good dies, for files that do not say which bins pass or say it in words that are
+        not understood. An empty sequence: no die passes.
+    incomplete : bool, default=False
+        Read files that hold less than they declare; what is missing is counted.
+    encoding : str or None, default=None
+        Of text that is not UTF-8 and does not say what it is, such as "cp949".
 
     Returns
     -------
     DataFrame
-        One row per test of a die, in the order of the files, with these columns:
+        One row per test of a die, with these columns:
 
         - ``lot`` : str, as the file names it; "" where it does not.
         - ``wafer`` : str, as the file names it; else the file's own name without its endings.
-        - ``x``, ``y`` : int32, die coordinates as the reader says; negative ones are kept.
+        - ``x``, ``y`` : int32, die coordinates of the file; negative ones are kept.
         - ``bin`` : int32, the tester's bin (KLARF: number of defects); str for maps of letters.
-        - ``passed`` : boolean, whether the file says that the die is good; missing where it does
-          not say. `from_die_table` asks for `pass_bins` then.
+        - ``passed`` : boolean, whether the die is good, as the file or `pass_bins` says; missing
+          where nobody does. `from_die_table` asks for `pass_bins` then.
 
         A position without a die or without a result has no row. A die tested several times has
-        several rows, also where one file holds its wafer several times; see `retest` of
-        `from_die_table`. ``attrs["format"]`` and ``attrs["about"]`` tell what else the file
-        said, where there is one file.
+        several rows; see `retest` of `from_die_table`. ``attrs`` hold ``format``, ``about`` (the
+        file's header), ``wafers`` (for each wafer: product, time, extent of the map, directions
+        of x and y, notch, dies without coordinates), by which `from_die_table` lays the maps, and
+        ``notes``: what was assumed or left out.
 
     Raises
     ------
@@ -104,6 +138,10 @@ def read_wafers(
         Where a file cannot be opened.
     ValueError
         For no file, or the same wafer in two files.
+
+    See Also
+    --------
+    read_maps : Wafer maps from these files and all others.
 
     Examples
     --------
@@ -117,14 +155,15 @@ def read_wafers(
     if not paths:
         raise ValueError("no file to read: the sequence of paths is empty.")
     found = [content for each in paths for content in contents(each)]
-    options = ReadOptions()
+    bins = [pass_bins] if np.ndim(pass_bins) == 0 and pass_bins is not None else pass_bins
+    options = ReadOptions(pass_bins=bins, incomplete=incomplete, encoding=encoding)
     files = [read_one(content, find_reader(content), options) for content in found]
     if repeated == "raise":
         _check_repeated([c.name for c in found], [f.table for f in files])
-    if len(files) == 1:
-        return files[0].as_table()
-    with naming(Path(paths[0]).parent):
-        return join_rows([file.table for file in files])
+    with naming(paths[0] if len(paths) == 1 else Path(paths[0]).parent):
+        if bins is not None:
+            judge(files, bins)
+        return join_files(files, retest=True).as_table()
 
 
 def _check_repeated(paths: list, tables: list[pd.DataFrame]) -> None:

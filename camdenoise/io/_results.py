@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from camdenoise._coverage import is_partial
 from camdenoise._denoising import Explanation
 from camdenoise._files import write_whole
 from camdenoise.io._die_table import to_die_table
@@ -25,6 +27,8 @@ OVERLAY_BINS = {
     3: "fail, not part of the pattern",
     4: "fail, not decided",
 }
+#: Says what the run was that made a folder of results.
+RUN = "_run.json"
 
 
 def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.DataFrame:
@@ -40,9 +44,9 @@ def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.Data
     Returns
     -------
     DataFrame
-        The columns of ``wafers.frame``, then ``label``, ``probability``, ``n_kept``,
+        The columns of ``wafers.frame``, then ``predicted`` (class), ``probability``, ``n_kept``,
         ``n_removed`` (fails that belong to the pattern, and that do not), ``abstained``,
-        ``novel`` and ``error``.
+        ``novel``, ``partial`` (whether less than most of the wafer was tested) and ``error``.
 
     Raises
     ------
@@ -65,12 +69,13 @@ def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.Data
     if len(explanations) != len(wafers.frame):
         raise ValueError(f"got {len(explanations)} explanations for {len(wafers.frame)} wafers.")
     return wafers.frame.assign(
-        label=[why.label for why in explanations],
+        predicted=[why.label for why in explanations],
         probability=[why.probability for why in explanations],
         n_kept=[int(why.kept.sum()) for why in explanations],
         n_removed=[int(why.removed.sum()) for why in explanations],
         abstained=[why.abstained for why in explanations],
         novel=[why.novel for why in explanations],
+        partial=[is_partial(grid) for grid in wafers.maps],
         error=[why.error for why in explanations],
     )
 
@@ -230,3 +235,59 @@ def _wide_types(schema: Any) -> Any:
 
 
 _WRITERS = {".parquet": _parquet, ".csv": _csv, ".csv.gz": _csv_gz}
+
+
+def read_results(path: str | os.PathLike) -> pd.DataFrame:
+    """Read a folder of results that `camdenoise denoise` or `classify` wrote, with the maps.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder, or one of its parts.
+
+    Returns
+    -------
+    DataFrame
+        One row per wafer, in the order of the input. ``marks`` (of denoise) or ``cells`` (of
+        classify) hold the maps as ndarray of uint8, shape (rows, cols); None where a wafer could
+        not be read. `stream.MARKS` tells the codes of marks.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such folder, or no part in it.
+
+    Notes
+    -----
+    ``pandas.read_parquet(path)`` and other tools that read folders of Parquet give the same table
+    with maps as bytes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from functools import partial
+    >>> from camdenoise.filters import ComponentSizeFilter
+    >>> from camdenoise.io import read_results
+    >>> from camdenoise.stream import denoise_batches, wafer_batch, write_parts
+    >>> transform = partial(denoise_batches, denoiser=ComponentSizeFilter(min_size=2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_parts(folder, [wafer_batch([[[1, 2], [2, 1]]])], transform)
+    ...     results = read_results(folder)
+    >>> results["marks"][0]
+    array([[1, 2],
+           [2, 1]], dtype=uint8)
+    """
+    path = Path(path)
+    if not path.is_dir():
+        parts = [path]
+    else:
+        parts = sorted(path.glob("part-*.parquet"))
+        if not parts:
+            raise FileNotFoundError(f"no part-*.parquet in {path}. Is it a folder of results?")
+    table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+    for name in {"marks", "cells"} & set(table.columns):
+        table[name] = [
+            None if cells is None else np.frombuffer(cells, np.uint8).reshape(rows, cols)
+            for cells, rows, cols in zip(table[name], table["rows"], table["cols"], strict=True)
+        ]
+    return table

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +19,10 @@ import pandas as pd
 from camdenoise._files import write_whole
 from camdenoise.io._bins import BIN_TYPES, BinType, claimed, parse_grid
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, read_one
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
+from camdenoise.io._pass_bins import DEFAULT, NONE_PASSES, REMEDY, as_bins, listed
 from camdenoise.io._problems import Problem
-from camdenoise.io._table import die_rows, facts_of, join_rows
+from camdenoise.io._table import common_items, die_rows, join_rows
 from camdenoise.io._wafer_grid import WaferGrid, notation, wafer_grids
 
 #: Fields of the header in the order in which they are written.
@@ -27,6 +31,11 @@ FIELDS: tuple[str, ...] = (
     *("REFPX", "REFPY", "DUTMS", "XDIES", "YDIES"),
 )
 _KINDS = {2: BIN_TYPES["hexadecimal"], 3: BIN_TYPES["decimal"]}
+# What the header of a further map in a file begins with.
+_FIRST_FIELDS = ("DEVICE", "LOT", "WAFER")
+# What `write_sinf` puts into COMMENT where no die passes: BCEQU cannot say that.
+_NONE_PASSES = "no die passes"
+_REMEDY = "Is it cut short? Read what there is with incomplete=True (--incomplete)."
 _LINE = re.compile(r"([A-Za-z][\w#]*)\s*:(.*)")
 
 
@@ -36,13 +45,26 @@ def looks_like_sinf(head: str) -> bool:
     return first is not None and first[1].upper() in (*FIELDS, "DIECT", "COMMENT", "ROWDATA")
 
 
-def read_sinf(path: str | os.PathLike) -> pd.DataFrame:
-    """Read the wafer of a SINF map file.
+def read_sinf(
+    path: str | os.PathLike,
+    *,
+    pass_bins: Any = None,
+    incomplete: bool = False,
+    encoding: str | None = None,
+) -> pd.DataFrame:
+    """Read the wafers of a SINF map file.
 
     Parameters
     ----------
     path : path-like
-        The text file, plain or gzip-compressed.
+        The text file, plain or compressed. It may hold several maps, one after the other.
+    pass_bins : int, sequence of int, or None, default=None
+        Bins of good dies, as numbers (the bin 1F of a map is 31). None: those of BCEQU.
+    incomplete : bool, default=False
+        Read a file that holds fewer rows or dies than its header declares.
+        ``attrs["notes"]`` says what is missing.
+    encoding : str or None, default=None
+        Of text that is not UTF-8.
 
     Returns
     -------
@@ -50,13 +72,14 @@ def read_sinf(path: str | os.PathLike) -> pd.DataFrame:
         The die table: lot, wafer, x, y, bin, passed (see `camdenoise.io.read_wafers`). x counts
         the columns of the file's map and y its rows, from 0 at the top left. Positions without a
         die (``__``) or an inspection (``@@``) have no row. The bins that BCEQU lists passed, all
-        others failed; where it lists none, bin 1 passed. The header is left in
+        others failed; where it lists none, bin 1 passed, with a note. The header is left in
         ``attrs["about"]``.
 
     Raises
     ------
     WaferFileError
-        For a file that is damaged or contradicts its own header.
+        For a file that is damaged or contradicts its own header, and where no die passes but
+        nobody said so.
     OSError
         Where the file cannot be opened.
 
@@ -86,45 +109,149 @@ def read_sinf(path: str | os.PathLike) -> pd.DataFrame:
     1   L     7  0  1    1    True
     2   L     7  1  1   31   False
     """
-    return read_one(path, sinf_file, ReadOptions()).as_table()
+    options = ReadOptions(pass_bins=pass_bins, incomplete=incomplete, encoding=encoding)
+    return read_one(path, sinf_file, options).as_table()
 
 
 def sinf_file(content: Content, options: ReadOptions) -> DieFile:
     """Read a SINF file."""
     text, note = content.read_text(options.encoding)
-    header, rows = _split(text)
-    wafer = header.get("WAFER") or content.stem
+    maps = [_read_map(m, content.stem, options) for m in _split(text)]
+    table = join_rows([wafer.rows for wafer in maps])
+    notes = [note] if note else []
+    # A note that is true of all maps is given once.
+    notes += dict.fromkeys(line for wafer in maps for line in wafer.notes)
+    assumed = options.pass_bins is None and not all(_bins_named(m.header) for m in maps)
+    if not all(_NONE_PASSES in wafer.header.get("COMMENT", "") for wafer in maps):
+        _check_passes(table, assumed, options)
+    facts: dict[str, WaferFacts] = {}
+    for wafer in maps:
+        known = facts.setdefault(f"{wafer.facts.lot}\n{wafer.facts.wafer}", wafer.facts)
+        if known is not wafer.facts:
+            known.n_missing += wafer.facts.n_missing
+    about = common_items([wafer.header for wafer in maps])
+    return DieFile("SINF", table, list(facts.values()), about, notes)
+
+
+@dataclass
+class _MapText:
+    """Header fields and the tokens of the rows of one map."""
+
+    header: dict[str, str] = field(default_factory=dict)
+    rows: list[list[str]] = field(default_factory=list)
+
+
+@dataclass
+class _Map:
+    """One map as read."""
+
+    header: dict[str, str]
+    rows: pd.DataFrame
+    facts: WaferFacts
+    notes: list[str]
+
+
+def _read_map(text: _MapText, stem: str, options: ReadOptions) -> _Map:
+    header, rows = text.header, text.rows
+    wafer = header.get("WAFER") or stem
     where = f"wafer {wafer!r}"
+    n_rows, n_columns = (claimed(header.get(name), name, where) for name in ("ROWCT", "COLCT"))
+    notes: list[str] = []
+    n_missing = 0
+    width = max(map(len, rows))
+    if n_columns is not None and n_columns > width:
+        lack = f"the header claims {n_columns} columns, the rows have {width}."
+        _allow(lack, where, options, notes)
+        n_missing, n_columns = (n_columns - width) * len(rows), None
+    if n_rows is not None and n_rows > len(rows):
+        lack = f"the header claims {n_rows} rows, the file has {len(rows)}."
+        _allow(lack, where, options, notes)
+        n_missing = n_rows - len(rows)
+    if options.incomplete:
+        rows = _completed(rows, width)
     kind = _kind_of(rows, where)
     codes = parse_grid(
         [" ".join(_filled(row, kind)) for row in rows],
         kind,
-        n_rows=claimed(header.get("ROWCT"), "ROWCT", where),
-        n_columns=claimed(header.get("COLCT"), "COLCT", where),
+        n_rows=None if options.incomplete else n_rows,
+        n_columns=n_columns,
         where=where,
     )
     y, x = np.nonzero([[_is_result(token) for token in row] for row in rows])
     bins = codes[y, x]
-    passed = np.isin(bins, _pass_bins(header.get("BCEQU", ""), kind, where))
-    table = join_rows([die_rows(header.get("LOT", ""), wafer, x, y, bins, passed)])
-    return DieFile("SINF", table, facts_of(table), header, [note] if note else [])
+    n_dies = sum(not token.startswith("_") for row in rows for token in row)
+    lacking = (claimed(header.get("DIECT"), "DIECT", where) or 0) - n_dies
+    if lacking > 0:
+        n_missing = lacking
+        lack = f"DIECT declares {header['DIECT']} dies, the map has {n_dies}."
+        _allow(lack, where, options, notes)
+    passing = _pass_bins(header, kind, bins, where, options, notes)
+    lot = header.get("LOT", "")
+    facts = WaferFacts(
+        lot,
+        wafer,
+        product=header.get("DEVICE", ""),
+        extent=(0, 0, max(n_rows or 0, len(codes)), codes.shape[1]),
+        x_right=True,
+        y_down=True,
+        notch=_notch(header.get("FNLOC", ""), notes),
+        n_missing=n_missing,
+    )
+    return _Map(header, die_rows(lot, wafer, x, y, bins, np.isin(bins, passing)), facts, notes)
 
 
-def _split(text: str) -> tuple[dict[str, str], list[list[str]]]:
-    """Take header fields and the tokens of the rows apart."""
-    header: dict[str, str] = {}
-    rows: list[list[str]] = []
+def _allow(lack: str, where: str, options: ReadOptions, notes: list[str]) -> None:
+    """Refuse what is missing, unless the user allows it."""
+    if not options.incomplete:
+        raise Problem(f"{lack} {_REMEDY}", where)
+    notes.append(f"{where}: {lack}")
+
+
+def _completed(rows: list[list[str]], width: int) -> list[list[str]]:
+    """Fill up a last row that is cut short with positions of no die."""
+    *whole, last = rows
+    length = len(whole[0][0]) if whole and whole[0] else 2
+    if last and len(last[-1]) < length:
+        last = last[:-1]
+    return [*whole, last + ["_" * length] * (width - len(last))]
+
+
+def _notch(place: str, notes: list[str]) -> str | None:
+    if place == "180":
+        return "down"
+    if place:
+        notes.append(
+            f"FNLOC {place[:20]} is not applied: writers disagree whether it counts from the top "
+            "or the bottom. If the map is not drawn with the notch down, say where it is with "
+            "--notch."
+        )
+    return None
+
+
+def _split(text: str) -> list[_MapText]:
+    """Take header fields and the tokens of the rows apart, map by map."""
+    maps = [_MapText()]
     for number, line in enumerate(text.splitlines(), start=1):
         match = _LINE.match(line.strip())
         if match is None:
-            _check_stray(line, number, rows)
-        elif match[1].upper() == "ROWDATA":
-            rows.append(match[2].split())
-        else:
-            header[match[1].upper()] = match[2].strip()
-    if not rows:
-        raise Problem("it has no line 'RowData:'. Is it a SINF file?")
-    return header, rows
+            _check_stray(line, number, maps[-1].rows)
+            continue
+        name = match[1].upper()
+        if name == "ROWDATA":
+            maps[-1].rows.append(match[2].split())
+            continue
+        if maps[-1].rows and name in _FIRST_FIELDS:
+            maps.append(_MapText())
+        maps[-1].header[name] = match[2].strip()
+    if not maps[-1].rows:
+        where = f"wafer {maps[-1].header.get('WAFER', '')!r}" if len(maps) > 1 else ""
+        raise Problem("it has no line 'RowData:'. Is it a SINF file, and complete?", where)
+    for earlier, later in pairwise(maps):
+        if not {"DEVICE", "LOT"} & later.header.keys():
+            # The next wafer of the same lot. DIECT is the wafer's own.
+            shared = {k: v for k, v in earlier.header.items() if k != "DIECT"}
+            later.header = shared | later.header
+    return maps
 
 
 def _check_stray(line: str, number: int, rows: list) -> None:
@@ -159,10 +286,44 @@ def _kind_of(rows: list[list[str]], where: str) -> BinType:
     return _KINDS[next(iter(lengths))]
 
 
-def _pass_bins(text: str, kind: BinType, where: str) -> list[int]:
-    where = f"{where}, BCEQU"
-    tokens = [token.zfill(kind.width) for token in text.replace(",", " ").split()]
-    return [int(code) for token in tokens for code in kind.parse_row(token, where)] or [1]
+def _bins_named(header: Mapping[str, str]) -> bool:
+    return bool(header.get("BCEQU", "").replace(",", " ").strip())
+
+
+def _pass_bins(
+    header: Mapping[str, str],
+    kind: BinType,
+    bins: np.ndarray,
+    where: str,
+    options: ReadOptions,
+    notes: list[str],
+) -> list[int]:
+    """Tell which bins pass: as the user says, else as BCEQU does, else bin 1."""
+    if options.pass_bins is not None:
+        try:
+            return as_bins(options.pass_bins, True, pd.Series(bins).value_counts())
+        except ValueError as error:
+            raise Problem(str(error), where) from error
+    if not _bins_named(header):
+        notes.append(
+            "BCEQU lists no bin. Bin 1 is taken as passing, as the format's description says; "
+            "name others with --pass-bins (pass_bins=)."
+        )
+        return [DEFAULT]
+    tokens = [token.zfill(kind.width) for token in header["BCEQU"].replace(",", " ").split()]
+    return [int(code) for token in tokens for code in kind.parse_row(token, f"{where}, BCEQU")]
+
+
+def _check_passes(table: pd.DataFrame, assumed: bool, options: ReadOptions) -> None:
+    """Refuse a file without a good die, unless the user names the passing bins."""
+    if options.pass_bins is not None or table["passed"].any():
+        return
+    counts = table["bin"].value_counts()
+    if assumed:
+        reason = f"BCEQU lists no bin, and no die has bin {DEFAULT}, which passes then"
+    else:
+        reason = "no die has a bin that BCEQU lists as passing"
+    raise Problem(f"{reason}. Bins (dies): {listed(counts)}. {REMEDY} {NONE_PASSES}")
 
 
 def write_sinf(
@@ -235,6 +396,11 @@ def _text(wafer: WaferGrid, kind: BinType, header: dict[str, str]) -> str:
     rows, columns = wafer.size(*sides)
     header |= {"LOT": wafer.lot, "WAFER": wafer.wafer, "ROWCT": str(rows), "COLCT": str(columns)}
     header["BCEQU"] = _bcequ(wafer, kind)
+    comment = str(header.pop("COMMENT", "")).replace(_NONE_PASSES, "").rstrip("; ")
+    if not any(wafer.passes.values()):
+        comment = f"{comment}; {_NONE_PASSES}" if comment else _NONE_PASSES
+    if comment:
+        header["COMMENT"] = comment
     names = [name for name in FIELDS if name in header]
     names += [name for name in header if name not in FIELDS]
     tokens = wafer.tokens(kind, "_" * kind.width, (rows, columns))

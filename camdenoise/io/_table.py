@@ -16,7 +16,9 @@ several rows, in the order of the tests.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +28,47 @@ from camdenoise.io._die_file import WaferFacts
 from camdenoise.io._problems import Problem
 
 COLUMNS = ("lot", "wafer", "x", "y", "bin", "passed")
-#: How BinQuality (SEMI G85, E142) is understood; any other value means "no product die".
-QUALITIES = {"pass": True, "fail": False}
+
+#: What to do with a file that holds less than it declares.
+FETCH_OR_INCOMPLETE = (
+    "Fetch the file again, or read what there is with incomplete=True (--incomplete)."
+)
+
+# What files write of a bin's quality, in lower case, without blanks and without a final "die".
+# Only words that mean one thing everywhere: any other is for the user to decide.
+_WORDS = {
+    "pass": "pass passed passes passing good ok okay p g accept accepted",
+    "fail": "fail failed fails failing failure bad f reject rejected ng nogood notgood nok notok",
+    "no die": (
+        "null nodie no empty blank skip skipped reference ref edge edgeskip mirror dummy teg pcm "
+        "alignment align alignmentmark teststructure testdevice untested nottested notest unused "
+        "notused"
+    ),
+}
+_MEANINGS = {word: meaning for meaning, words in _WORDS.items() for word in words.split()}
+_LAST_WORD = re.compile(r"(die|device|chip)s?$")
+
+
+def quality_meaning(word: str) -> str | None:
+    """Tell what a file means by the quality of a bin, such as BinQuality of SEMI G85.
+
+    Parameters
+    ----------
+    word : str
+        As the file writes it; letter case, blanks, hyphens and a final "die" do not matter.
+
+    Returns
+    -------
+    {"pass", "fail", "no die"} or None
+        "no die": such positions are no product dies, or have no result. None: not understood.
+
+    Examples
+    --------
+    >>> [quality_meaning(word) for word in ("GOOD", "Reference Die", "Not_Used", "BIN1")]
+    ['pass', 'no die', 'no die', None]
+    """
+    text = re.sub(r"[\W_]+", "", word.lower())
+    return _MEANINGS.get(text) or _MEANINGS.get(_LAST_WORD.sub("", text))
 
 
 def die_rows(lot: Any, wafer: Any, x: Any, y: Any, bins: Any, passed: Any) -> pd.DataFrame:
@@ -68,75 +109,6 @@ def _names(names: Any, n: int) -> pd.Series:
     return pd.Series(values, dtype=str if n else object)
 
 
-def map_rows(
-    lot: str, wafer: str, codes: np.ndarray, null: Any, quality: Mapping[Any, str]
-) -> pd.DataFrame:
-    """List the dies of a rectangular map: x counts its columns, y its rows, from 0.
-
-    Parameters
-    ----------
-    lot, wafer : str
-        Names.
-    codes : ndarray of shape (n_rows, n_columns)
-        Bin codes.
-    null, quality
-        See `bins_rows`.
-
-    Returns
-    -------
-    DataFrame
-        As `die_rows`.
-    """
-    y, x = np.indices(codes.shape).reshape(2, -1)
-    return bins_rows(lot, wafer, x, y, codes.ravel(), null, quality)
-
-
-def bins_rows(
-    lot: str,
-    wafer: str,
-    x: np.ndarray,
-    y: np.ndarray,
-    bins: np.ndarray,
-    null: Any,
-    quality: Mapping[Any, str],
-) -> pd.DataFrame:
-    """List dies, leaving out the positions that are none, and say which of them passed.
-
-    Parameters
-    ----------
-    lot, wafer : str
-        Names.
-    x, y : ndarray of int, shape (n_positions,)
-        Coordinates.
-    bins : ndarray of shape (n_positions,)
-        Bin codes.
-    null : bin code or None
-        The code of a position without a die.
-    quality : mapping of bin code to str
-        BinQuality as the file gives it. "Pass" and "Fail" are what they say; a bin of any other
-        quality (Null, Skip, Reference, Edge) is no product die; a bin without one may be either.
-
-    Returns
-    -------
-    DataFrame
-        As `die_rows`.
-    """
-    said = {code: text.strip().lower() for code, text in quality.items() if text.strip()}
-    no_die = [code for code, text in said.items() if text not in QUALITIES]
-    if null is not None:
-        no_die.append(null)
-    dies = ~_is_any(bins, no_die)
-    x, y, bins = x[dies], y[dies], bins[dies]
-    good = _is_any(bins, [code for code, text in said.items() if text == "pass"])
-    bad = _is_any(bins, [code for code, text in said.items() if text == "fail"])
-    return die_rows(lot, wafer, x, y, bins, pd.arrays.BooleanArray(good, ~(good | bad)))
-
-
-def _is_any(codes: np.ndarray, wanted: list) -> np.ndarray:
-    # Not the dtype of the codes: text would be cut to their length and match what it is not.
-    return np.isin(codes, np.array(wanted, dtype=str if codes.dtype.kind == "U" else np.int32))
-
-
 def join_rows(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Join the rows of several wafers."""
     filled = [part for part in parts if len(part)]
@@ -151,6 +123,38 @@ def facts_of(table: pd.DataFrame, **facts: Any) -> list[WaferFacts]:
     """List the wafers of a die table in the order of their first row, all with the same facts."""
     names = table[["lot", "wafer"]].drop_duplicates()
     return [WaferFacts(lot, wafer, **facts) for lot, wafer in names.itertuples(index=False)]
+
+
+def merge_facts(facts: Sequence[WaferFacts], table: pd.DataFrame) -> list[WaferFacts]:
+    """Give one entry for each wafer of a table, also where a file holds a wafer several times.
+
+    Parameters
+    ----------
+    facts : sequence of WaferFacts
+        In the order of the file. What is counted is summed, the last time is kept, of all else
+        the first.
+    table : DataFrame
+        A die table.
+
+    Returns
+    -------
+    list of WaferFacts
+        In the order of the wafers' first rows.
+    """
+    merged: dict[tuple[str, str], WaferFacts] = {}
+    for fact in facts:
+        key = fact.lot, fact.wafer
+        first = merged.get(key)
+        merged[key] = fact if first is None else _both(first, fact)
+    names = table[["lot", "wafer"]].drop_duplicates()
+    return [merged[key] for key in names.itertuples(index=False, name=None)]
+
+
+def _both(first: WaferFacts, second: WaferFacts) -> WaferFacts:
+    times = [time for time in (first.time, second.time) if time is not None]
+    counted = ("n_unplaced", "n_unplaced_fails", "n_missing")
+    sums = {name: getattr(first, name) + getattr(second, name) for name in counted}
+    return replace(first, time=max(times, default=None), **sums)
 
 
 def common_items(headers: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -2,19 +2,62 @@
 
 A document type can make a parser open other files or grow a line to gigabytes ("billion laughs").
 No wafer map needs one, so that the first declaration ends the reading.
+
+The parser knows few encodings. The text is therefore decoded by Python, which knows those of East
+Asia, and given to the parser as UTF-8.
 """
 
 from __future__ import annotations
 
+import codecs
+import re
 from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from camdenoise.io._problems import Problem
+from camdenoise.io._table import FETCH_OR_INCOMPLETE
 
 # A map in coordinates has one element per die; it has no use for nesting.
 MAX_ELEMENTS = 2_000_000
 MAX_DEPTH = 50
+
+_DECLARATION = re.compile(r"\s*<\?[xs]ml\s[^>]*\?>", re.IGNORECASE)
+_DECLARED = re.compile(
+    rb"\s*<\?[xs]ml\s[^>]{0,200}?encoding\s*=\s*[\"']([^\"'>]{1,40})[\"']", re.IGNORECASE
+)
+#: First bytes of a document, and its encoding; UTF-32 begins like UTF-16 and comes first.
+_STARTS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    b"<\0": "utf-16-le",
+    b"\0<": "utf-16-be",
+}
+# Files name the small standard and use the vendor's larger set (WHATWG Encoding Standard, "names
+# and labels"; nokogiri issue 1441 has such a gb2312 file).
+_LARGER = {
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+    "ascii": "cp1252",
+}
+# Python's codecs that no file is written in; two of them take quadratic time.
+_NOT_FOR_FILES = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}
+_REMEDY = (
+    "Give its encoding with encoding= (--encoding, for example utf-8, gb18030, shift_jis or cp949)."
+)
+#: Errors of the parser at a document that ends too early.
+_CUT_SHORT = {
+    expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS],
+    expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_TOKEN],
+    expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION],
+    expat.errors.codes[expat.errors.XML_ERROR_PARTIAL_CHAR],
+}
 
 
 def local_name(name: str) -> str:
@@ -29,47 +72,54 @@ def _refuse(*_) -> NoReturn:
     )
 
 
-class _Counter:
+class _Builder:
     """Builds the tree and stops where it grows beyond what a map can be."""
 
     def __init__(self):
         self.tree = TreeBuilder()
         self.elements = 0
-        self.depth = 0
+        self.open: list[str] = []
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self.elements += 1
-        self.depth += 1
-        if self.elements > MAX_ELEMENTS or self.depth > MAX_DEPTH:
+        self.open.append(local_name(name))
+        if self.elements > MAX_ELEMENTS or len(self.open) > MAX_DEPTH:
             raise Problem(
                 f"it has more than {MAX_ELEMENTS} elements or is nested more than {MAX_DEPTH} "
                 "deep, as no wafer map is."
             )
-        self.tree.start(local_name(name), {local_name(n): v for n, v in attributes.items()})
+        self.tree.start(self.open[-1], {local_name(n): v for n, v in attributes.items()})
 
     def end(self, name: str) -> None:
-        self.depth -= 1
-        self.tree.end(local_name(name))
+        self.tree.end(self.open.pop())
+
+    def close(self) -> Element:
+        """Give the root, after ending what is still open."""
+        while self.open:
+            self.end("")
+        return self.tree.close()
 
 
-def _parser(counter: _Counter) -> expat.XMLParserType:
-    parser = expat.ParserCreate()
+def _parser(builder: _Builder) -> expat.XMLParserType:
+    parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
-    parser.StartElementHandler = counter.start
-    parser.EndElementHandler = counter.end
-    parser.CharacterDataHandler = counter.tree.data
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.tree.data
     for declaration in ("StartDoctypeDecl", "EntityDecl", "ExternalEntityRef"):
         setattr(parser, f"{declaration}Handler", _refuse)
     return parser
 
 
-def parse_xml(content: bytes) -> Element:
+def parse_xml(content: bytes, encoding: str | None = None) -> Element:
     """Parse a document whose element and attribute names then have no namespace prefix.
 
     Parameters
     ----------
     content : bytes
         The whole file.
+    encoding : str or None, default=None
+        None: as the byte order mark or the document says.
 
     Returns
     -------
@@ -79,20 +129,114 @@ def parse_xml(content: bytes) -> Element:
     Raises
     ------
     Problem
-        For a document that is not well formed, declares a document type or entities, or has more
-        elements than a wafer map can.
+        For a document that is not well formed, declares a document type or entities, has more
+        elements than a wafer map can, or is of another encoding than it says.
     """
-    counter = _Counter()
-    parser = _parser(counter)
+    return _parsed(content, encoding, incomplete=False)[0]
+
+
+def parse_beginning(content: bytes, encoding: str | None = None) -> tuple[Element, bool]:
+    """Parse what there is of a document that may end too early.
+
+    Parameters
+    ----------
+    content, encoding
+        As in `parse_xml`.
+
+    Returns
+    -------
+    root : xml.etree.ElementTree.Element
+    whole : bool
+        False where the document ended too early.
+
+    Raises
+    ------
+    Problem
+        As in `parse_xml`.
+    """
+    return _parsed(content, encoding, incomplete=True)
+
+
+def _parsed(content: bytes, encoding: str | None, *, incomplete: bool) -> tuple[Element, bool]:
+    text = decode_xml(content, encoding)
+    # What it says of its encoding no longer holds; its line breaks still count.
+    head = _DECLARATION.match(text)
+    if head is not None:
+        text = "\n" * head[0].count("\n") + text[head.end() :]
+    builder = _Builder()
+    parser = _parser(builder)
     try:
-        parser.Parse(content, True)
-        return counter.tree.close()
-    except (expat.ExpatError, ValueError, LookupError) as error:
-        # ValueError and LookupError: an encoding that Python has no single-byte table for.
+        parser.Parse(text.encode("utf-8", "replace"), True)
+        return builder.close(), True
+    except expat.ExpatError as error:
+        cut_short = bool(builder.open) and error.code in _CUT_SHORT
+        if cut_short and incomplete:
+            return builder.close(), False
+        remedy = FETCH_OR_INCOMPLETE if cut_short else "Fetch the file again."
         raise Problem(
-            f"it is no well-formed XML ({error}). Fetch the file again.",
-            f"line {parser.CurrentLineNumber}",
+            f"it is no well-formed XML ({error}). {remedy}", f"line {parser.CurrentLineNumber}"
         ) from error
+
+
+def decode_xml(content: bytes, encoding: str | None = None) -> str:
+    """Decode a document.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+    encoding : str or None, default=None
+        None: by its byte order mark, else as it declares, else UTF-8.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    Problem
+        For an encoding that is unknown, or not that of the text.
+    """
+    if encoding is not None:
+        return _decoded(content, [encoding], f"it is not text in {encoding}. {_REMEDY}")
+    for start, name in _STARTS.items():
+        if content.startswith(start):
+            label = name.upper().removesuffix("-SIG")
+            reason = f"its {label} text is damaged or cut short. Fetch the file again."
+            return _decoded(content, [name], reason)
+    declared = _DECLARED.match(content)
+    if declared is None:
+        reason = f"its text is not UTF-8, and it declares no other encoding. {_REMEDY}"
+        return _decoded(content, ["utf-8"], reason)
+    name = declared[1].decode("latin-1").strip()
+    known = _codec_name(name)
+    # A declaration that can be read byte by byte is not in UTF-16, whatever it says: programs
+    # that make the text in memory and save it as UTF-8 write this.
+    if known.startswith(("utf-16", "utf-32")):
+        known = "utf-8"
+    # UTF-8 is hardly ever met by chance; the vendor's larger set is.
+    candidates = [known, "utf-8", _LARGER.get(known, known)]
+    return _decoded(content, candidates, f"its text is not in {name}, as it declares. {_REMEDY}")
+
+
+def _codec_name(encoding: str) -> str:
+    try:
+        codec = codecs.lookup(encoding)
+    except (LookupError, ValueError):
+        codec = None
+    if codec is None or not codec._is_text_encoding or codec.name in _NOT_FOR_FILES:
+        raise Problem(f"its encoding {encoding!r} is unknown. {_REMEDY}")
+    return codec.name
+
+
+def _decoded(content: bytes, encodings: list[str], reason: str) -> str:
+    """Decode by the first encoding in which the text is valid."""
+    for encoding in encodings:
+        try:
+            return content.decode(_codec_name(encoding)).removeprefix("\ufeff")
+        except UnicodeError:
+            continue
+    raise Problem(reason)
 
 
 def attributes_of(*elements: Element) -> dict[str, str]:

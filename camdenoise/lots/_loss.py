@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 _N_RESAMPLES = 2000
 _ENDS = (0.025, 0.975)
 #: Parts of the loss, and what they count of a wafer.
-_PARTS = ("systematic", "random", "undecided")
+_PARTS = ("systematic", "random", "undecided", "unplaced")
 
 
 def yield_loss(summary: pd.DataFrame, *, random_state: Any = 0) -> pd.DataFrame:
@@ -26,11 +26,11 @@ def yield_loss(summary: pd.DataFrame, *, random_state: Any = 0) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, rows "systematic", "random", "undecided" and "all"
+    DataFrame, rows "systematic", "random", "undecided", "unplaced" and "all"
         ``n_dies`` that fail; ``loss``, their share of all dies; ``low`` and ``high``, its 95 %
         percentile bootstrap over wafers. "systematic" are fails that belong to a pattern, "random"
         those that do not, "undecided" the fails of wafers on which nothing was decided, most of
-        them without a pattern.
+        them without a pattern, "unplaced" the fails without coordinates, which are on no map.
 
     Raises
     ------
@@ -54,9 +54,13 @@ def yield_loss(summary: pd.DataFrame, *, random_state: Any = 0) -> pd.DataFrame:
     kept, removed, dies = (
         wafers[name].to_numpy(float) for name in ("n_kept", "n_removed", "n_dies")
     )
-    counts = np.column_stack(
-        [np.where(undecided, 0, kept), removed, np.where(undecided, kept, 0), kept + removed]
+    unplaced, lost = (
+        wafers[name].fillna(0).to_numpy(float) if name in wafers else np.zeros(len(wafers))
+        for name in ("n_unplaced", "n_unplaced_fails")
     )
+    dies = dies + unplaced
+    parts = [np.where(undecided, 0, kept), removed, np.where(undecided, kept, 0), lost]
+    counts = np.column_stack([*parts, sum(parts)])
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
     n = len(wafers)
     times = rng.multinomial(n, np.full(n, 1 / n), size=_N_RESAMPLES)

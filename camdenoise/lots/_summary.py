@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from camdenoise._coverage import is_partial
 from camdenoise._denoising import BaseDenoiser, Explanation
 from camdenoise._maps import FAIL, NO_DIE, WaferMaps, as_collection, check_wafer_map, map_items
 from camdenoise.features._wafer_plane import positions, rings, sectors
+from camdenoise.io._columns import results_among
 from camdenoise.lots._randomness import spatial_randomness_test
 
 
@@ -29,19 +31,22 @@ def lot_summary(
     X : list, object array or Series of 2-D maps, or 3-D array
         Wafer maps.
     keys : DataFrame, default=None
-        A row per wafer, put before the rest: lot, slot and so on.
+        A row per wafer, put before the rest: lot, slot and so on. Columns with the name of a
+        result are left out.
     explanations : list of Explanation, default=None
         What ``denoiser.explain(X)`` gave, where that was asked already.
 
     Returns
     -------
     DataFrame, one row per wafer
-        - ``n_dies``, ``n_fails``, ``yield`` (share of the dies that pass);
-        - ``class``, ``probability``, ``entropy`` (of all class probabilities, in bits): missing
-          for a denoiser that knows no classes;
+        - ``n_dies``, ``n_fails`` (on the map), ``yield`` (share of the dies that pass, those
+          without coordinates counted, where `keys` has ``n_unplaced`` and ``n_unplaced_fails``);
+        - ``predicted`` (class), ``probability``, ``entropy`` (of all class probabilities, in
+          bits): missing for a denoiser that knows no classes;
         - ``n_kept``, ``n_removed``: fails that belong to the pattern, and that do not;
           ``abstained``: whether nothing was decided, so that all are kept; ``novel``: because
-          the wafer is unlike all known ones, among which ``class`` comes nearest;
+          the wafer is unlike all known ones, among which ``predicted`` comes nearest;
+          ``partial``: whether less than most of the wafer was tested;
         - of the kept fails, where something was decided: ``pattern_area`` (share of the dies),
           ``radius`` (of their centre, in wafer radii) and ``angle`` (of it, in degrees clockwise
           from row 0), and ``ring`` (0 at the centre to 7) and ``sector`` (0 to 7, clockwise, 0
@@ -54,7 +59,7 @@ def lot_summary(
     WaferMapError
         For a map that cannot be read, with ``on_error="raise"``.
     ValueError
-        For another number of keys or explanations than of wafers, or keys named as a result.
+        For another number of keys or explanations than of wafers.
 
     See Also
     --------
@@ -67,7 +72,7 @@ def lot_summary(
     >>> from camdenoise.lots import lot_summary
     >>> wafers = make_wafer_maps(3, classes=["Edge-Ring"], random_state=0)
     >>> table = lot_summary(CamDenoiser.from_pretrained(), wafers.maps)
-    >>> table["class"].tolist(), table["ring"].tolist()
+    >>> table["predicted"].tolist(), table["ring"].tolist()
     (['Edge-Ring', 'Edge-Ring', 'Edge-Ring'], [7, 7, 7])
     """
     X = as_collection(X)
@@ -84,18 +89,20 @@ def lot_summary(
     table = pd.DataFrame(rows).reindex(columns=_COLUMNS).astype(_TYPES)
     if keys is None:
         return table
-    taken = sorted(set(keys).intersection(table))
-    if taken:
-        raise ValueError(f"key {', '.join(taken)} is named as a result. Rename it.")
-    return pd.concat([keys.reset_index(drop=True), table], axis=1)
+    keys = keys.drop(columns=results_among(keys.columns)).reset_index(drop=True)
+    if "n_unplaced" in keys:
+        n_dies = table["n_dies"] + keys["n_unplaced"].fillna(0)
+        n_fails = table["n_fails"] + keys["n_unplaced_fails"].fillna(0)
+        table["yield"] = (1 - n_fails / n_dies.where(n_dies > 0)).astype(float)
+    return pd.concat([keys, table], axis=1)
 
 
 # Enough to tell apart what matters, a hundredth of a second for each wafer.
 _N_PERMUTATIONS = 199
 _TYPES = {
-    "n_dies": "Int64", "n_fails": "Int64", "yield": float, "class": object, "probability": float,
-    "entropy": float, "n_kept": "Int64", "n_removed": "Int64", "abstained": "boolean",
-    "novel": "boolean",
+    "n_dies": "Int64", "n_fails": "Int64", "yield": float, "predicted": object,
+    "probability": float, "entropy": float, "n_kept": "Int64", "n_removed": "Int64", "abstained": "boolean",
+    "novel": "boolean", "partial": "boolean",
     "pattern_area": float, "radius": float, "angle": float, "ring": "Int64", "sector": "Int64",
     "p_random": float, "error": object,
 }  # fmt: skip
@@ -108,13 +115,14 @@ def _of_wafer(grid: np.ndarray, why: Explanation) -> dict[str, Any]:
         "n_dies": n_dies,
         "n_fails": n_fails,
         "yield": 1 - n_fails / n_dies if n_dies else np.nan,
-        "class": why.label,
+        "predicted": why.label,
         "probability": why.probability,
         "entropy": why.entropy,
         "n_kept": int(why.kept.sum()),
         "n_removed": int(why.removed.sum()),
         "abstained": why.abstained,
         "novel": why.novel,
+        "partial": is_partial(grid),
         "p_random": spatial_randomness_test(grid, n_permutations=_N_PERMUTATIONS).p_value,
     }
     decided = why.kept.any() and not why.abstained

@@ -39,6 +39,7 @@ def lot_report(
     names: Sequence[str] | None = None,
     title: str = "Lot report",
     palette: str = "colorblind",
+    notes: Sequence[str] = (),
 ) -> str:
     """Write a report on a lot: one page of HTML that needs no network.
 
@@ -56,6 +57,9 @@ def lot_report(
         Heading of the page.
     palette : {"colorblind", "fab"}, default="colorblind"
         Grey, red and blue, or a tester's green, red and orange.
+
+    notes : sequence of str, default=()
+        What was assumed on reading the wafers, for the foot of the page.
 
     Returns
     -------
@@ -101,12 +105,17 @@ def lot_report(
         "n_wafers": len(table),
         "n_unreadable": int((~readable).sum()),
         "lot_yield": 1 - float(loss.loc["all", "loss"]),
-        "loss": loss.reset_index(names="part").to_dict("records"),
+        "loss": [
+            row
+            for row in loss.reset_index(names="part").to_dict("records")
+            if row["n_dies"] or row["part"] != "unplaced"
+        ],
         "pareto": _pareto([_class_of(why) for why in explanations if why.error is None]),
         "wafers": wafers,
         "classes": sorted({wafer["class"] for wafer in wafers}),
         "outliers": [w for w in wafers if w["outlier"]],
         "figures": _figures(X, explanations),
+        "notes": list(notes),
         "csv": table.assign(name=names).to_csv(index=False),
     }
     return _template().render(context)
@@ -139,6 +148,7 @@ def _wafer(
         "n_kept": facts["n_kept"],
         "n_removed": facts["n_removed"],
         "abstained": why.abstained,
+        "partial": facts["partial"],
         "shape": grid.shape,
         "before": wafer_png(grid, None, colours),
         "after": wafer_png(grid, why, colours),

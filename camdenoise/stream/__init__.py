@@ -1,11 +1,11 @@
 """Wafers by the million: Arrow record batches in, record batches out, files in parts."""
 
-from camdenoise.stream._batches import WaferBatchError, wafer_batch, wafers_of
+from camdenoise.io._wafer_batches import WaferBatchError, wafer_batch, wafers_of
+from camdenoise.io._wafer_source import WaferSource, open_source
 from camdenoise.stream._classify import classify_batches
 from camdenoise.stream._dask import on_dask
 from camdenoise.stream._denoise import MARKS, denoise_batches, result_schema
 from camdenoise.stream._parts import PartsError, PartsSummary, write_parts
-from camdenoise.stream._source import WaferSource, open_source
 from camdenoise.stream._threads import in_threads
 
 __all__ = [

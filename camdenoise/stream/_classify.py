@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from camdenoise._coverage import is_partial
 from camdenoise._maps import read_what_can_be_read
-from camdenoise.stream._batches import wafers_of, with_results
+from camdenoise.io._columns import CELLS, probability_column
+from camdenoise.io._wafer_batches import wafers_of, with_results
 
 if TYPE_CHECKING:
     from camdenoise import WaferClassifier
@@ -30,14 +32,16 @@ def classify_batches(
     Yields
     ------
     pyarrow.RecordBatch
-        For each batch one with as many rows, in their order: all columns but ``cells``, then
-        ``predicted``, for each class its probability in ``p(CLASS)``, and ``error``, which says why
-        a map could not be read; the results before it are null there.
+        For each batch one with as many rows, in their order: all columns, less what an earlier
+        run decided, then ``predicted``, ``probability`` of that class, for each class its
+        probability in ``p(CLASS)``, ``partial`` (whether less than most of the wafer was tested)
+        and ``error``, which says why a map could not be read; the results before it are null
+        there.
 
     Raises
     ------
     WaferBatchError
-        For a batch without wafer maps, or with a column named as one of the results.
+        For a batch without wafer maps.
 
     See Also
     --------
@@ -58,12 +62,13 @@ def classify_batches(
 
 
 def _classify(batch: pa.RecordBatch, classifier: WaferClassifier) -> pa.RecordBatch:
-    names = [f"p({label})" for label in classifier.classes_]
+    names = [probability_column(label) for label in classifier.classes_]
     results = pa.schema(
-        [("predicted", pa.string()), *((name, pa.float32()) for name in names)]
-        + [("error", pa.string())]
+        [("predicted", pa.string()), ("probability", pa.float32())]
+        + [(name, pa.float32()) for name in names]
+        + [("partial", pa.bool_()), ("error", pa.string())]
     )
-    schema = with_results(batch.schema, results)
+    schema = with_results(batch.schema, results, keep=(CELLS,))
     maps, errors = wafers_of(batch)
     there = [row for row, grid in enumerate(maps) if grid is not None]
     grids, unread = read_what_can_be_read([maps[row] for row in there]) if there else ([], [])
@@ -77,8 +82,13 @@ def _classify(batch: pa.RecordBatch, classifier: WaferClassifier) -> pa.RecordBa
     missing = np.isnan(probability[:, 0]) if len(maps) else np.zeros(0, bool)
     best = classifier.classes_[np.nan_to_num(probability).argmax(axis=1)].astype(str)
     found = {"predicted": pa.array(best.astype(object), pa.string(), mask=missing)}
+    highest = np.nan_to_num(probability).max(axis=1) if len(maps) else np.zeros(0)
+    found["probability"] = pa.array(highest, pa.float32(), mask=missing)
     for name, values in zip(names, probability.T, strict=True):
         found[name] = pa.array(values, pa.float32(), mask=missing)
+    readable = dict(zip(rows, grids, strict=True))
+    partial = [is_partial(readable[row]) if row in readable else None for row in range(len(maps))]
+    found["partial"] = pa.array(partial, pa.bool_())
     found["error"] = pa.array(errors, pa.string())
     arrays = [found[n] if n in found else batch.column(n) for n in schema.names]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

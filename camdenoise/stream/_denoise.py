@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from camdenoise._coverage import is_partial
 from camdenoise._denoising import BaseDenoiser, Explanation
 from camdenoise._maps import FAIL
 from camdenoise.io._binary_column import binary_column
 from camdenoise.io._results import OVERLAY_BINS
-from camdenoise.stream._batches import wafers_of, with_results
+from camdenoise.io._wafer_batches import wafers_of, with_results
 
 #: Codes of the column ``marks``, which has none for wafers that were not decided.
 MARKS = {0: "no die"} | {code: OVERLAY_BINS[code] for code in (1, 2, 3)}
@@ -33,6 +34,7 @@ RESULTS = pa.schema(
         ("n_removed", pa.int32()),
         ("abstained", pa.bool_()),
         ("novel", pa.bool_()),
+        ("partial", pa.bool_()),
         ("marks", pa.binary()),
         ("error", pa.string()),
     ]
@@ -57,14 +59,15 @@ def denoise_batches(
         For each batch one with as many rows, in their order: all columns but ``cells``, then
         ``predicted`` (class), ``probability`` (of it), ``n_fails``, ``n_kept``, ``n_removed``
         (fails that belong to the pattern, and that do not), ``abstained``, ``novel`` (because the
-        wafer is unlike all known ones), ``marks`` (the map as bytes, row by row, in codes of
-        `MARKS`) and ``error``, which says why a map could not be read; the columns before it are
-        null there.
+        wafer is unlike all known ones), ``partial`` (whether less than most of it was tested),
+        ``marks`` (the map as bytes, row by row, in codes of `MARKS`) and ``error``, which says
+        why a map could not be read; the columns before it are null there. What an earlier run
+        decided is left out.
 
     Raises
     ------
     WaferBatchError
-        For a batch without wafer maps, or with a column named as one of the results.
+        For a batch without wafer maps.
 
     See Also
     --------
@@ -99,12 +102,7 @@ def result_schema(schema: pa.Schema) -> pa.Schema:
     Returns
     -------
     pyarrow.Schema
-        The same without ``cells``, then the results.
-
-    Raises
-    ------
-    WaferBatchError
-        For a column named as one of the results.
+        The same without ``cells`` and the results of an earlier run, then the results.
 
     Examples
     --------
@@ -147,6 +145,9 @@ def _results(maps: list, why: list[Explanation | None], errors: list) -> dict[st
         "n_removed": removed,
         "abstained": [None if e is None else e.abstained for e in why],
         "novel": [None if e is None else e.novel for e in why],
+        "partial": [
+            None if e is None else is_partial(grid) for grid, e in zip(maps, why, strict=True)
+        ],
         "error": errors,
     }
     made = {name: pa.array(values, RESULTS.field(name).type) for name, values in columns.items()}

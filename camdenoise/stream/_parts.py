@@ -14,14 +14,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from camdenoise._files import write_whole
+from camdenoise.io._results import RUN
 
 Batches: TypeAlias = Iterable[pa.RecordBatch]
 Transform: TypeAlias = Callable[[Batches], Iterator[pa.RecordBatch]]
 #: A part that is to be made, and one that is made: its number, its batches.
 Part: TypeAlias = tuple[int, list[pa.RecordBatch]]
-RUN, SUMMARY = "run.json", "summary.json"
+#: Begins with "_", so that readers of whole folders pass it by, as they do `RUN`.
+SUMMARY = "_summary.json"
 # What is added up, where there is such a column.
-_ADDED = {"abstained": "abstained", "n_fails": "fails", "n_kept": "kept", "n_removed": "removed"}
+_ADDED = {
+    **{name: name for name in ("abstained", "novel", "partial")},
+    **{f"n_{name}": name for name in ("fails", "kept", "removed", "unplaced", "missing")},
+}
 
 
 class PartsError(ValueError):
@@ -40,8 +45,13 @@ class PartsSummary:
         Files in all; those that an earlier run had written.
     abstained : int or None
         Wafers on which every fail was kept; None where nothing was decided about fails.
+    novel, partial : int or None
+        Wafers unlike all known ones, and wafers of which less than most was tested.
     fails, kept, removed : int or None
         Failing dies; those that belong to a pattern, and that do not.
+    unplaced, missing : int or None
+        Dies without coordinates, which are on no map; records that files declare and lack. None
+        where no file could say.
     """
 
     wafers: int = 0
@@ -52,6 +62,10 @@ class PartsSummary:
     fails: int | None = None
     kept: int | None = None
     removed: int | None = None
+    unplaced: int | None = None
+    missing: int | None = None
+    novel: int | None = None
+    partial: int | None = None
 
     def as_dict(self) -> dict[str, int]:
         """Return what was counted, by name."""
@@ -88,8 +102,8 @@ def write_parts(
     Parameters
     ----------
     folder : path-like
-        Made where it is not there. Gets ``part-00000.parquet`` and so on, ``run.json`` (what the
-        run is) and at the end ``summary.json``: a folder with it is complete.
+        Made where it is not there. Gets ``part-00000.parquet`` and so on, ``_run.json`` (what the
+        run is) and at the end ``_summary.json``: a folder with it is complete.
     batches : iterable of pyarrow.RecordBatch
     transform : callable
         Takes an iterable of record batches and gives one for each, such as
@@ -151,7 +165,9 @@ def _prepare(folder: Path, run: dict[str, Any], resume: bool) -> None:
     """Make the folder and note what the run is, or see whether it is the one that is there."""
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / RUN
-    if not any(folder.glob("part-*.parquet")) and not note.exists():
+    # Without a part there is nothing to go on with, nor to be lost.
+    if not any(folder.glob("part-*.parquet")):
+        (folder / SUMMARY).unlink(missing_ok=True)
         with write_whole(note) as stream:
             stream.write(json.dumps(run, indent=1).encode())
         return

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from camdenoise._maps import FAIL
 from camdenoise.io._binary_column import binary_column, bytes_of
+from camdenoise.io._columns import CELLS, COLS, MAP, MARKS, ROWS, results_among
 
-#: Columns of a map: its die codes row by row, one byte each; how many rows and columns it has.
-CELLS, ROWS, COLS = "cells", "rows", "cols"
-_MAP = (CELLS, ROWS, COLS)
 #: What `io.from_die_table` allows.
 _LONGEST_SIDE = 4096
 
@@ -57,12 +56,13 @@ def wafer_batch(maps: Sequence[np.ndarray], keys: pd.DataFrame | None = None) ->
         raise ValueError(f"got {len(keys)} rows of keys for {len(maps)} wafer maps.")
     columns: dict[str, pa.Array] = {}
     if keys is not None:
-        kept = keys.drop(columns=[name for name in _MAP if name in keys])
+        kept = keys.drop(columns=[name for name in MAP if name in keys])
         table = pa.RecordBatch.from_pandas(kept, preserve_index=False)
         columns = dict(zip(table.schema.names, table.columns, strict=True))
+    maps = [np.ascontiguousarray(grid, np.uint8) for grid in maps]
     shapes = np.array([grid.shape for grid in maps], np.int32).reshape(-1, 2)
     columns |= {ROWS: pa.array(shapes[:, 0]), COLS: pa.array(shapes[:, 1])}
-    columns[CELLS] = binary_column([np.ascontiguousarray(grid, np.uint8) for grid in maps])
+    columns[CELLS] = binary_column(maps)
     return pa.RecordBatch.from_pydict(columns)
 
 
@@ -115,7 +115,7 @@ def wafers_of(batch: pa.RecordBatch) -> tuple[list[np.ndarray | None], list[str 
 
 
 def _columns(batch: pa.RecordBatch) -> tuple[pa.Array, list[int | None], list[int | None]]:
-    missing = [name for name in _MAP if name not in batch.schema.names]
+    missing = [name for name in MAP if name not in batch.schema.names]
     if missing:
         raise WaferBatchError(
             f"no column {', '.join(missing)} among {', '.join(batch.schema.names)}. A table of "
@@ -125,24 +125,56 @@ def _columns(batch: pa.RecordBatch) -> tuple[pa.Array, list[int | None], list[in
         cells = batch.column(CELLS).cast(pa.binary())
         sides = [batch.column(name).cast(pa.int64()).to_pylist() for name in (ROWS, COLS)]
     except pa.ArrowException as error:
-        types = ", ".join(f"{name} {batch.schema.field(name).type}" for name in _MAP)
+        types = ", ".join(f"{name} {batch.schema.field(name).type}" for name in MAP)
         raise WaferBatchError(
             f"cells must be binary, rows and cols whole numbers; they are {types}."
         ) from error
     return cells, sides[0], sides[1]
 
 
-def with_results(schema: pa.Schema, results: pa.Schema) -> pa.Schema:
-    """Put results in the place of the cells.
+def with_results(schema: pa.Schema, results: pa.Schema, keep: tuple[str, ...] = ()) -> pa.Schema:
+    """Tell the columns of results: the wafers' own, less earlier results and cells, then new ones.
 
-    Raises
-    ------
-    WaferBatchError
-        For a column named as one of the results.
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        Of the wafers.
+    results : pyarrow.Schema
+        What is decided about each.
+    keep : tuple of str
+        Columns to keep all the same.
     """
-    taken = [name for name in schema.names if name in results.names]
-    if taken:
-        raise WaferBatchError(
-            f"column {', '.join(taken)} is named as a result. Rename it, or leave it out."
-        )
-    return pa.schema([*(field for field in schema if field.name != CELLS), *results])
+    left_out = {CELLS, *results_among(schema.names), *results.names} - set(keep)
+
+    return pa.schema([*(field for field in schema if field.name not in left_out), *results])
+
+
+def without_results(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Take wafers out of a table of results: marks become cells again, decisions are left out.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+        Of wafers, or of results about them.
+
+    Returns
+    -------
+    pyarrow.RecordBatch
+        Without the columns of results.
+    """
+    if CELLS not in batch.schema.names and MARKS in batch.schema.names:
+        batch = batch.append_column(CELLS, _cells_of_marks(batch.column(MARKS)))
+    taken = results_among(batch.schema.names)
+    return batch.drop_columns(taken) if taken else batch
+
+
+def _cells_of_marks(marks: pa.Array) -> pa.Array:
+    """Show a removed fail as the failing die that it is."""
+    starts, flat = bytes_of(marks.cast(pa.binary()))
+    codes = np.minimum(flat, FAIL)
+    return binary_column(
+        [
+            codes[starts[row] : starts[row + 1]] if marks[row].is_valid else None
+            for row in range(len(marks))
+        ]
+    )

@@ -1,0 +1,169 @@
+"""Which column of a table of text is what, by the names that testers and scripts use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from camdenoise.io._die_file import ReadOptions
+from camdenoise.io._problems import Problem
+
+_HARD = (
+    *("hbin", "hardbin", "hardwarebin", "hwbin", "hbinnumber", "hbinnum", "hbinno"),
+    *("hardbinnumber", "hardbinnum", "hardbinno"),
+)
+_SOFT = (
+    *("sbin", "softbin", "softwarebin", "swbin", "sbinnumber", "sbinnum", "sbinno"),
+    *("softbinnumber", "softbinnum", "softbinno"),
+)
+_GENERIC = ("bin", "binnumber", "binnum", "binno", "binid", "bincode", "binvalue", "diebin")
+# Names of a pass column. The words of a weak name must be understood, else it is no such column.
+_STRONG_PASS = ("passed", "pass", "passfail", "pf", "ispass", "passflag", "passfailflag")
+WEAK_PASS = ("result", "testresult", "dieresult", "status", "diestatus")
+
+
+def _axis(axis: str, line: str) -> tuple[str, ...]:
+    """Names of a die coordinate; `line` is what a spreadsheet calls it."""
+    words = ("coord", "coordinate", "coor", "index", "idx", "pos", "position", "loc", "location")
+    return (
+        axis,
+        *(f"die{axis}", f"{axis}die", f"diecoord{axis}", f"die{axis}coord", f"dieindex{axis}"),
+        *(f"{axis}{word}" for word in words),
+        *(f"{word}{axis}" for word in words),
+        *(f"{axis}address", f"{axis}addr", f"{axis}adr", f"wafer{axis}", f"{axis}wafer"),
+        *(line, f"die{line}", f"{line}no", f"{line}index", f"{line}number"),
+    )
+
+
+#: Names of each column without case, blanks and punctuation; the first that a table has is taken.
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "x": (*_axis("x", "col"), *("column", "diecolumn", "columnno", "columnindex")),
+    "y": _axis("y", "row"),
+    "bin": ("bin", *_HARD, *_GENERIC[1:], *_SOFT),
+    "lot": ("lot", "lotid", "lotname", "lotno", "lotnum", "lotnumber", "lotcode"),
+    "wafer": (
+        *("wafer", "waferid", "wafername", "waferno", "wafernum", "wafernumber", "wafernr"),
+        *("wafercode", "waferindex", "wfr", "wfrid", "slot", "slotid", "slotno", "slotnumber"),
+    ),
+    "passed": (*_STRONG_PASS, *WEAK_PASS),
+}
+NEEDED = ("x", "y", "bin")
+KNOWN = {synonym: role for role, synonyms in SYNONYMS.items() for synonym in synonyms}
+_REMEDY = (
+    "Name the columns with --columns x=...,y=...,bin=...,lot=...,wafer=... "
+    "(in Python columns={'x': ..., 'y': ..., 'bin': ...})."
+)
+
+
+def key_of(name: str) -> str:
+    """Write a column name without case, blanks and punctuation."""
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def find_columns(names: Sequence[str], options: ReadOptions) -> tuple[dict[str, int], list[str]]:
+    """Tell which column is what.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the columns.
+    options : ReadOptions
+        `columns` names some of them; `bins` chooses hard or soft bins.
+
+    Returns
+    -------
+    columns : dict
+        Number of the column that is x, y, bin and, where there are such, lot, wafer, passed.
+    notes : list of str
+        What was found under another name.
+
+    Raises
+    ------
+    Problem
+        For columns that are missing or may be meant twice.
+    """
+    columns = _named_columns(names, options.columns)
+    given = set(columns)
+    notes = []
+    for role in SYNONYMS:
+        if role in given or options.columns.get(role) == "":
+            continue
+        matches = _matches(names, role, options.bins, set(columns.values()))
+        if matches:
+            columns[role] = matches[0]
+            notes += _choice(names, role, matches)
+    missing = [role for role in NEEDED if role not in columns]
+    if missing:
+        plural = "columns" if len(missing) > 1 else "column"
+        raise Problem(
+            f"the table has no {plural} {_and(missing)}. It needs x, y and bin, and may have lot, "
+            f"wafer and passed. Its columns are {_shown(names)}. {_REMEDY}"
+        )
+    return columns, ([f"Columns read: {'; '.join(notes)}."] if notes else [])
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(", ".join(words).rsplit(", ", 1))
+
+
+def _shown(names: Sequence[str]) -> str:
+    shown = [name for name in names if name]
+    more = f" and {len(shown) - 40} more" if len(shown) > 40 else ""
+    return ", ".join(name[:40] for name in shown[:40]) + more
+
+
+def _named_columns(names: Sequence[str], given: Mapping[str, str]) -> dict[str, int]:
+    columns = {}
+    for role, wanted in given.items():
+        found = [number for number, name in enumerate(names) if name == wanted.strip()]
+        found = found or [n for n, name in enumerate(names) if name.lower() == wanted.lower()]
+        if role not in SYNONYMS or (wanted and not found):
+            raise Problem(
+                f"--columns {role}={wanted}: {role!r} must be one of {_shown(list(SYNONYMS))}, and "
+                f"{wanted!r} one of the table's columns, {_shown(names)}."
+            )
+        if len(found) > 1:
+            raise Problem(f"the table has {len(found)} columns {wanted!r}. Rename all but one.")
+        if found:
+            columns[role] = found[0]
+    return columns
+
+
+def _matches(names: Sequence[str], role: str, bins: str, taken: set[int]) -> list[int]:
+    """Columns that may be it, best first."""
+    keys = SYNONYMS[role]
+    if role == "bin" and bins == "soft":
+        keys = (*_SOFT, *_GENERIC)
+        if any(key_of(name) in _HARD for name in names) and not any(
+            key_of(n) in keys for n in names
+        ):
+            raise Problem(f"the table has no column of soft bins. Its columns are {_shown(names)}.")
+    exact = [n for n, name in enumerate(names) if name == role and n not in taken]
+    matches: list[int] = []
+    for key in keys:
+        same = [n for n, name in enumerate(names) if key_of(name) == key and n not in taken]
+        if len(same) > 1 and not (key == role and exact) and not matches:
+            raise Problem(
+                f"the columns {_and([names[n] for n in same])} may each be {role}. Name one with "
+                f"--columns {role}=... (columns=), or rename all but one."
+            )
+        if key == role and exact:
+            if len(exact) > 1:
+                raise Problem(f"the table has {len(exact)} columns {role!r}. Rename all but one.")
+            same = exact
+        matches += same[:1]
+    return matches
+
+
+def _choice(names: Sequence[str], role: str, matches: list[int]) -> list[str]:
+    """Say which column was taken, where there was a choice or another name."""
+    name, others = names[matches[0]], [names[number] for number in matches[1:]]
+    if role == "bin":
+        kind = {**dict.fromkeys(_HARD, "hard bins"), **dict.fromkeys(_SOFT, "soft bins")}
+        said = kind.get(key_of(name))
+        label = f"bin is {name} ({said})" if said else f"bin is {name}"
+    else:
+        label = f"{role} is {name}"
+    if others:
+        return [f"{label}, not {_and(others)}"]
+    return [] if name.lower() == role else [label]

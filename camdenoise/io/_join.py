@@ -1,0 +1,184 @@
+"""Several die files as one: wafers that go on in another file, and which of all bins pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camdenoise.io._die_file import DieFile, WaferFacts
+from camdenoise.io._pass_bins import DEFAULT, REMEDY, as_bins, holds_numbers, listed, not_on_any_die
+from camdenoise.io._problems import Problem
+from camdenoise.io._table import join_rows
+
+# Formats that have no word for it whether a bin passes.
+_BINS_ONLY = ("CSV", "Parquet")
+
+
+def judge(files: Sequence[DieFile], pass_bins: Any = None) -> list[str]:
+    """Settle for every test whether it passed, as the file states or as the user says.
+
+    Parameters
+    ----------
+    files : sequence of DieFile
+        Their tables' column `passed` is filled in.
+    pass_bins : bin, sequence of bins, or None, default=None
+        Bins that pass, in all files. None: as each file states; where nothing states it and the
+        format has no way to, bin 1.
+
+    Returns
+    -------
+    list of str
+        What was assumed.
+
+    Raises
+    ------
+    Problem
+        For bins of which nobody says whether they pass, and passing bins that no die has.
+    """
+    if pass_bins is not None:
+        _pass_by(files, pass_bins, assumed=False)
+        return []
+    silent = [f for f in files if f.format in _BINS_ONLY and f.table["passed"].isna().all()]
+    if silent:
+        _pass_by(silent, [DEFAULT], assumed=True)
+    for file in files:
+        unknown = file.table["passed"].isna()
+        if unknown.any():
+            counts = file.table["bin"][unknown].value_counts()
+            raise Problem(
+                f"whether a bin passes is not said. Bins (dies) of which it is not said: "
+                f"{listed(counts)}. {REMEDY}",
+                file.name,
+            )
+    return (
+        [f"bin {DEFAULT} passes: nothing says which bins do, so it was assumed"] if silent else []
+    )
+
+
+def _pass_by(files: Sequence[DieFile], pass_bins: Any, assumed: bool) -> None:
+    counts: pd.Series = pd.Series(dtype=int)
+    named: list = []
+    for file in files:
+        bins = file.table["bin"]
+        own = bins.value_counts()
+        try:
+            wanted = as_bins(pass_bins, holds_numbers(bins), own)
+        except ValueError as error:
+            raise Problem(str(error), file.name) from error
+        file.table["passed"] = pd.array(bins.isin(wanted), dtype="boolean")
+        counts = counts.add(own, fill_value=0).astype(int)
+        named += wanted
+    if reason := not_on_any_die(named, counts, assumed):
+        raise Problem(reason)
+
+
+def join_files(files: Sequence[DieFile], retest: bool = False) -> DieFile:
+    """Make one die file of several; a wafer that is in several was tested several times.
+
+    Parameters
+    ----------
+    files : sequence of DieFile
+        Judged; in the order in which the user named them.
+    retest : bool, default=False
+        Whether the user says that wafers of the same name are the same wafer also where no lot
+        is named.
+
+    Returns
+    -------
+    DieFile
+        Wafers in the order of their first file; the tests of each in the order of time where all
+        its files say when they were made, else in that of the files.
+
+    Raises
+    ------
+    Problem
+        For wafers of one name and no lot in several files, and bins of numbers and letters.
+    """
+    if len(files) == 1:
+        return files[0]
+    homes: dict[tuple[str, str], list[tuple[int, WaferFacts]]] = {}
+    for number, file in enumerate(files):
+        for facts in file.wafers:
+            homes.setdefault((facts.lot, facts.wafer), []).append((number, facts))
+    again = {key: found for key, found in homes.items() if len(found) > 1}
+    notes = [f"{file.name}: {note}" for file in files for note in file.notes]
+    if again:
+        _check_same_wafer(again, files, retest)
+        notes.append(_retested(again))
+    order = {key: _by_time(found) for key, found in homes.items()}
+    table = _in_order(files, order) if again else join_rows([file.table for file in files])
+    formats = sorted({file.format for file in files})
+    return DieFile(
+        format=" and ".join(formats),
+        table=table,
+        wafers=[_merged([facts for _, facts in found]) for found in order.values()],
+        notes=_once(notes),
+        name=f"{len(files)} files",
+    )
+
+
+def _check_same_wafer(again: dict, files: Sequence[DieFile], retest: bool) -> None:
+    for (lot, wafer), found in again.items():
+        if not lot and not retest:
+            first, second = (files[number].name for number, _ in found[:2])
+            raise Problem(
+                f"wafer {wafer!r} is in {first} and in {second}, and no lot is named. If both are "
+                "tests of one wafer, say which counts with retest='last' (--retest last); else "
+                "give them one by one."
+            )
+
+
+def _retested(again: dict) -> str:
+    (lot, wafer), found = next(iter(again.items()))
+    timed = all(facts.time is not None for each in again.values() for _, facts in each)
+    more = f" and {len(again) - 1} more are" if len(again) > 1 else " is"
+    order = "by the time of the test" if timed else "in the order of the files"
+    return (
+        f"wafer {wafer!r} of lot {lot!r}{more} in several files, taken as tests of the same dies, "
+        f"{order}"
+    )
+
+
+def _by_time(found: list[tuple[int, WaferFacts]]) -> list[tuple[int, WaferFacts]]:
+    if any(facts.time is None for _, facts in found):
+        return found
+    return sorted(found, key=lambda entry: entry[1].time)  # type: ignore[arg-type, return-value]
+
+
+def _in_order(files: Sequence[DieFile], order: dict) -> pd.DataFrame:
+    """Join the rows wafer by wafer."""
+    rows = [
+        file.table.groupby(["lot", "wafer"], sort=False, observed=True).indices for file in files
+    ]
+    parts = [
+        files[number].table.iloc[np.sort(rows[number][key])]
+        for key, found in order.items()
+        for number, _ in found
+    ]
+    return join_rows(parts)
+
+
+def _merged(tests: list[WaferFacts]) -> WaferFacts:
+    """Combine what several files say of one wafer: the last that says something."""
+    merged = tests[0]
+    for facts in tests[1:]:
+        known = {
+            name: getattr(facts, name)
+            for name in ("product", "time", "extent", "x_right", "y_down", "notch")
+            if getattr(facts, name) not in (None, "")
+        }
+        # A retest tests some dies again, so that counts of dies do not add up.
+        counts = {
+            name: max(getattr(merged, name), getattr(facts, name))
+            for name in ("n_unplaced", "n_unplaced_fails", "n_missing")
+        }
+        merged = replace(merged, **known, **counts)
+    return merged
+
+
+def _once(notes: list[str]) -> list[str]:
+    return list(dict.fromkeys(notes))

@@ -1,0 +1,164 @@
+"""Which bins pass: as the file states, as the user says, or as is assumed and said."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+from warnings import warn
+
+import numpy as np
+import pandas as pd
+
+from camdenoise.io._placement import wrong_row
+
+#: The bin that passes where nobody says which does: testers' habit.
+DEFAULT = 1
+REMEDY = "Name the passing bins with pass_bins= (on the command line --pass-bins 1,2)."
+NONE_PASSES = "If no die passes, say so with pass_bins=[] (--pass-bins none)."
+# Bins that a message lists; the rest is counted.
+_LISTED = 10
+
+
+def is_number(value: Any) -> bool:
+    """Whether a bin is a number, which truth values are not."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
+
+
+def holds_numbers(column: pd.Series) -> bool:
+    """Whether a column holds numbered bins, not lettered ones."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return holds_numbers(column.cat.categories.to_series())
+    if pd.api.types.is_object_dtype(column):
+        return pd.api.types.infer_dtype(column, skipna=True) in ("integer", "floating")
+    return pd.api.types.is_numeric_dtype(column)
+
+
+def listed(counts: pd.Series) -> str:
+    """List bins with their numbers of dies, the most frequent first."""
+    counts = counts[counts > 0].sort_values(ascending=False, kind="stable")
+    shown = ", ".join(f"{bin_} ({n})" for bin_, n in counts.head(_LISTED).items())
+    more = len(counts) - _LISTED
+    return f"{shown} and {more} others" if more > 0 else shown
+
+
+def as_bins(pass_bins: Any, numbered: bool, counts: pd.Series) -> list:
+    """Write passing bins as a table has them: as numbers, or as the characters of a text map.
+
+    Parameters
+    ----------
+    pass_bins : bin or sequence of bins
+        As the user wrote them; "1" and 1 are the same bin.
+    numbered : bool
+        Whether the table's bins are numbers.
+    counts : Series
+        Dies of each bin of the table, for the message.
+
+    Returns
+    -------
+    list
+
+    Raises
+    ------
+    ValueError
+        For a name where bins are numbers.
+    """
+    single = isinstance(pass_bins, str) or is_number(pass_bins)
+    given = [pass_bins] if single else list(pass_bins)
+    if not numbered:
+        return [str(bin_) for bin_ in given]
+    try:
+        return [bin_ if is_number(bin_) else int(bin_) for bin_ in given]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"pass_bins is {given}, but the bins are numbers: {listed(counts)}. {REMEDY}"
+        ) from error
+
+
+def not_on_any_die(bins: Sequence[Any], counts: pd.Series, assumed: bool) -> str | None:
+    """Tell why passing bins cannot be right: no die has one, so that all would fail in silence.
+
+    Parameters
+    ----------
+    bins : sequence of bins
+        An empty one says that no die passes, which is right.
+    counts : Series
+        Dies of each bin.
+    assumed : bool
+        Whether nobody said that these bins pass.
+
+    Returns
+    -------
+    str or None
+        With the bins there are; None where some die has one of the passing bins.
+    """
+    if not bins or counts.empty or counts.reindex(list(bins)).fillna(0).any():
+        return None
+    if assumed:
+        reason = f"nothing says which bins pass, and no die has bin {DEFAULT}, which is assumed"
+    else:
+        reason = f"no die has a bin that passes ({', '.join(map(str, bins))})"
+    return f"{reason}. Bins (dies): {listed(counts)}. {REMEDY} {NONE_PASSES}"
+
+
+def passes(table: pd.DataFrame, name: Hashable, pass_bins: Any, tested: np.ndarray) -> np.ndarray:
+    """Tell which tests passed: by the bins named, else by the column `passed`, else by bin 1.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per test of a die.
+    name : str
+        Column of the bins.
+    pass_bins : bin, sequence of bins, or None
+    tested : ndarray of bool, shape (n_rows,)
+        Rows with a bin.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
+
+    Raises
+    ------
+    DieTableError
+        For the first row whose bin is not said to pass or fail.
+    ValueError
+        Where bin 1 is assumed to pass and no die has it.
+
+    Warns
+    -----
+    UserWarning
+        Where no die has one of the bins that the user names.
+    """
+    if pass_bins is None and "passed" in table.columns:
+        unread = table["passed"].isna().to_numpy() & tested
+        # A table of text without such a column is like a DataFrame without one.
+        if not (unread.sum() == tested.sum() and table.attrs.get("format") == "CSV"):
+            return _stated(table, name, unread)
+    counts = table[name].value_counts()
+    numbered = holds_numbers(table[name]) if tested.any() else True
+    bins = as_bins(DEFAULT if pass_bins is None else pass_bins, numbered, counts)
+    if reason := not_on_any_die(bins, counts, assumed=pass_bins is None):
+        if pass_bins is None:
+            raise ValueError(reason)
+        # One lot of many may have no good die.
+        warn(reason, stacklevel=3)
+    return table[name].isin(bins).to_numpy(dtype=bool)
+
+
+def _stated(table: pd.DataFrame, name: Hashable, unread: np.ndarray) -> np.ndarray:
+    column = table["passed"]
+    if unread.any():
+        row = int(np.argmax(unread))
+        counts = table[name][unread].value_counts()
+        raise wrong_row(
+            table,
+            row,
+            f"whether bin {table[name].iloc[row]} passes is not said (column 'passed' is missing). "
+            f"Bins (dies) of which it is not said: {listed(counts)}. {REMEDY}",
+        )
+    if not pd.api.types.is_bool_dtype(column) and not column.dropna().isin([True, False]).all():
+        raise ValueError(
+            f"column 'passed' holds {column.dtype}, expected truth values. Rename it, or name the "
+            "passing bins with pass_bins=."
+        )
+    return column.fillna(False).to_numpy(dtype=bool)

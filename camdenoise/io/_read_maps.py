@@ -1,0 +1,121 @@
+"""Wafer maps from anything that the commands read, in one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+from camdenoise.io._columns import MAP
+from camdenoise.io._wafer_batches import wafers_of
+from camdenoise.io._wafer_source import open_source
+
+# What tells lots apart, the most usual first.
+_LOTS = ("chunk", "lot")
+
+
+def read_maps(
+    paths: str | os.PathLike | Sequence[str | os.PathLike],
+    *,
+    pass_bins: Any = None,
+    retest: str | None = None,
+    frame: str | Sequence[int] = "lot",
+    notch: str | None = None,
+    mirror: str | None = None,
+    rotate: int = 0,
+    incomplete: bool = False,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    bins: str = "hard",
+    map_name: str | None = None,
+) -> Bunch:
+    r"""Read wafer maps from files of any known kind.
+
+    Parameters
+    ----------
+    paths : path-like or sequence of path-like
+        Files, patterns such as ``"lot7/*.stdf.gz"``, or folders; kinds and packings as in
+        `stream.open_source`.
+    pass_bins, retest, frame, notch, mirror, rotate, incomplete, columns, encoding, bins, map_name
+        For files with a row per die: see `stream.open_source`.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        With these attributes, a wafer for each that can be read, in the order of the files:
+
+        - ``maps`` : list of ndarray of uint8, shape (rows, cols); 0 no die, 1 pass, 2 fail.
+        - ``target`` : ndarray of str, shape (n_wafers,), the column ``label``; "" where a wafer
+          has none. None where there is no such column.
+        - ``groups`` : ndarray of int, shape (n_wafers,), lots, for group-wise cross-validation;
+          None where nothing tells lots apart.
+        - ``frame`` : DataFrame, one row per wafer: all else that the files say, such as lot,
+          wafer, x0 and y0 (see `from_die_table`).
+        - ``notes`` : list of str, what was assumed, skipped or left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    WaferFileError, ValueError
+        For a file that is of no known kind, damaged, or not understood, and where no wafer can
+        be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from camdenoise.io import read_maps
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "dies.csv")
+    ...     _ = file.write_text("lot,wafer,x,y,bin\nA,1,0,0,1\nA,1,1,0,7\nA,2,0,0,1\n")
+    ...     wafers = read_maps(file)
+    >>> [grid.tolist() for grid in wafers.maps], wafers.groups.tolist()
+    ([[[1, 2]], [[1, 0]]], [0, 0])
+    >>> wafers.notes[0]
+    'bin 1 passes: nothing says which bins do, so it was assumed'
+    """
+    source = open_source(
+        paths,
+        pass_bins=pass_bins,
+        retest=retest,
+        frame=frame,
+        notch=notch,
+        mirror=mirror,
+        rotate=rotate,
+        incomplete=incomplete,
+        columns=columns,
+        encoding=encoding,
+        bins=bins,
+        map_name=map_name,
+    )
+    maps: list[np.ndarray | None] = []
+    errors: list[str | None] = []
+    frames = []
+    for batch in source.batches:
+        grids, why = wafers_of(batch)
+        maps += grids
+        errors += why
+        frames.append(batch.drop_columns(list(MAP)).to_pandas())
+    there = np.array([grid is not None for grid in maps], bool)
+    notes = [note.rstrip(".") for note in source.notes]
+    if not there.all():
+        row, n_unread = int(np.argmin(there)), int((~there).sum())
+        notes.append(f"{n_unread} wafers cannot be read; the first is row {row}: {errors[row]}")
+    if not there.any():
+        raise ValueError(f"no wafer can be read. {notes[-1] if notes else ''}".rstrip())
+    keys = pd.concat(frames, ignore_index=True)[there].reset_index(drop=True)
+    target = None
+    if "label" in keys:
+        target = keys.pop("label").fillna("").astype(str).to_numpy(str)
+    lots = next((keys[name] for name in _LOTS if name in keys), None)
+    return Bunch(
+        maps=[grid for grid in maps if grid is not None],
+        target=target,
+        groups=None if lots is None else pd.factorize(lots)[0],
+        frame=keys,
+        notes=notes,
+    )

@@ -1,0 +1,670 @@
+"""Turn the records of a tester (STDF, ATDF) into dies and facts of each wafer.
+
+The readers of the two forms give the same records. This module judges them: which wafer a part
+belongs to, whether it passed, and whether the file holds as many parts as it declares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts
+from camdenoise.io._pass_bins import DEFAULT, as_bins
+from camdenoise.io._problems import Problem
+from camdenoise.io._table import die_rows, join_rows
+
+# By the specification, marks of a missing coordinate, bin and count.
+NO_COORDINATE = -32768
+NO_BIN = 65535
+NO_COUNT = 4294967295
+#: Head number of a record that sums over all heads and sites.
+ALL_HEADS = 255
+# Bits of PART_FLG: the part failed; there is no pass or fail indication.
+FAILED, NOT_SAID = 0x08, 0x10
+
+#: A record other than a part's: its fields by name.
+Row = dict[str, Any]
+
+#: Fields that are used of each record. Every record has a `sequence_number` too, which orders the
+#: records of all kinds.
+FIELDS = {
+    "MIR": ("START_T", "LOT_ID", "PART_TYP"),
+    "WCR": (
+        *("WAFR_SIZ", "DIE_HT", "DIE_WID", "CENTER_X", "CENTER_Y"),
+        *("WF_FLAT", "POS_X", "POS_Y"),
+    ),
+    "WIR": ("HEAD_NUM", "START_T", "WAFER_ID"),
+    "WRR": ("HEAD_NUM", "PART_CNT", "WAFER_ID"),
+    "PRR": ("HEAD_NUM", "PART_FLG", "HARD_BIN", "SOFT_BIN", "X_COORD", "Y_COORD", "PART_ID"),
+    "PCR": ("HEAD_NUM", "SITE_NUM", "PART_CNT"),
+    "HBR": ("HEAD_NUM", "SITE_NUM", "HBIN_NUM", "HBIN_CNT", "HBIN_PF"),
+    "SBR": ("HEAD_NUM", "SITE_NUM", "SBIN_NUM", "SBIN_CNT", "SBIN_PF"),
+    "MRR": (),
+}
+# Column of the part's record, record that describes the bins, and how its fields begin.
+_BINS = {"hard": ("HARD_BIN", "HBR", "HBIN"), "soft": ("SOFT_BIN", "SBR", "SBIN")}
+# Where the wafer's notch or flat is, and where x and y count to.
+_WAY = ("WF_FLAT", "POS_X", "POS_Y")
+# Of each record that counts parts: the count, the bin, and the part's column with that bin.
+_COUNTS = {
+    "PCR": ("PART_CNT", "", ""),
+    "HBR": ("HBIN_CNT", "HBIN_NUM", "HARD_BIN"),
+    "SBR": ("SBIN_CNT", "SBIN_NUM", "SOFT_BIN"),
+}
+_NOTCHES = {"U": "up", "D": "down", "L": "left", "R": "right"}
+_ADVICE = "Fetch the file again, or read what there is with incomplete=True (--incomplete)."
+# A declared wafer may be this many times larger than the dies in both directions. A test that
+# was broken off after 3 % of the rows still spans a third of the diameter in the other direction.
+_MAX_GROWTH = 3
+# The same for dies that lie around the declared center on all sides, as those of a whole wafer do.
+_MAX_GROWTH_CENTERED = 2
+# Wafers that one note names.
+_NAMED = 5
+
+
+@dataclass
+class Piece:
+    """The records from one FAR to the next: one file of a tester.
+
+    Attributes
+    ----------
+    rows : dict of str to list of Row
+        The records of each kind that occurs, but the parts, in their order.
+    parts : DataFrame
+        The part results records (PRR), in their order. PART_FLG is a number.
+    name : str
+        How messages name it; "" where it is the only one in the file.
+    unit : str
+        What `sequence_number` counts from 0: "record" or "line".
+    """
+
+    rows: dict[str, list[Row]]
+    parts: pd.DataFrame
+    name: str = ""
+    unit: str = "record"
+
+    def place(self, sequence: int) -> str:
+        """Name the place of a record."""
+        return ": ".join(part for part in (self.name, f"{self.unit} {sequence + 1}") if part)
+
+    def of(self, kind: str) -> list[Row]:
+        """List the records of a kind."""
+        return self.rows.get(kind, [])
+
+    @property
+    def configuration(self) -> Row:
+        """Give the wafer configuration (WCR), or nothing."""
+        return next(iter(self.of("WCR")), {})
+
+
+@dataclass
+class _Wafer:
+    """What the records of a piece say of one pass over a wafer."""
+
+    start: int
+    head: int
+    name: str
+    time: float = 0
+    #: PART_CNT of its WRR.
+    counts: list[int] = field(default_factory=list)
+    ended: bool = False
+
+
+@dataclass
+class _Lot:
+    """The parts of a piece, and what it says of its wafers."""
+
+    #: One row per part: wafer (number in `facts`), x, y, bin, passed, part_id.
+    parts: pd.DataFrame
+    facts: list[WaferFacts]
+    configuration: dict[str, Any] = field(default_factory=dict)
+    #: Declared extent of the die grid, from the wafer's size.
+    extent: tuple[int, int, int, int] | None = None
+
+
+def check_bins(options: ReadOptions) -> None:
+    """Refuse an unknown kind of bins before a file is opened."""
+    if options.bins not in _BINS:
+        raise ValueError(f"bins must be 'hard' or 'soft', got {options.bins!r}.")
+
+
+def wafer_file(
+    format: str, pieces: Iterable[Piece], options: ReadOptions, notes: Sequence[str] = ()
+) -> DieFile:
+    """Give the dies and the wafers of a tester's file.
+
+    Parameters
+    ----------
+    format : str
+        As users call it.
+    pieces : iterable of Piece
+        What was joined in the file, in its order. Each is judged by its own records.
+    options : ReadOptions
+        `bins`, `incomplete` and `pass_bins` are used.
+    notes : sequence of str
+        What the reader assumed or skipped. May grow while `pieces` is read.
+
+    Returns
+    -------
+    DieFile
+
+    Raises
+    ------
+    Problem
+        For a file without wafers or coordinates, or with less than it declares.
+    """
+    own_notes: list[str] = []
+    lots: list[_Lot] = []
+    n_passes = 0
+    empty = []
+    for piece in pieces:
+        if not len(piece.parts) or not (piece.of("WIR") or piece.of("WRR")):
+            empty.append(piece)
+            continue
+        lots.append(_lot(piece, options, n_passes, own_notes))
+        n_passes += len(lots[-1].facts)
+    _check_empty(empty, bool(lots), own_notes)
+    parts, facts = _joined(lots, own_notes)
+    placed = (parts["x"] != NO_COORDINATE) & (parts["y"] != NO_COORDINATE)
+    if len(parts) and not placed.any():
+        raise Problem(
+            f"none of its {len(parts)} parts has coordinates (X_COORD, Y_COORD), so there is no "
+            "wafer map. Export it again with die coordinates. Is it of packaged parts?"
+        )
+    # A part that is not placed may be left out too, so this number comes first.
+    n_unplaced = int((~placed).sum())
+    kept = _with_result(parts, options, own_notes)
+    parts, placed = parts[kept], placed[kept]
+    _count_unplaced(parts, placed.to_numpy(), facts, options, own_notes)
+    table = _die_table(parts[placed], facts)
+    numbers = parts["wafer"][placed]
+    _set_extents(numbers, parts[placed], lots, facts, own_notes)
+    about = {"n_without_coordinates": n_unplaced, **_common([lot.configuration for lot in lots])}
+    wafers = [facts[number] for number in numbers.unique()]
+    return DieFile(format, table, wafers, about, [*notes, *own_notes])
+
+
+def _check_empty(empty: list[Piece], some: bool, notes: list[str]) -> None:
+    """Refuse parts without wafers, and a file without parts."""
+    for piece in empty:
+        if not some or len(piece.parts):
+            raise Problem(
+                "it holds no wafer (no WIR and PRR records). Is it of packaged parts?", piece.name
+            )
+        notes.append(f"{piece.name} holds no part and was skipped")
+
+
+def _lot(piece: Piece, options: ReadOptions, n_passes: int, notes: list[str]) -> _Lot:
+    if not piece.of("MRR"):
+        _complain(
+            piece,
+            "it ends without a master results record (MRR): it was cut short, or the test was "
+            f"broken off. {_ADVICE}",
+            "it ends without a master results record (MRR), so it may lack more parts than are "
+            "counted as missing",
+            options,
+            notes,
+        )
+    wafers = _wafers(piece, n_passes)
+    row = _wafer_of_part(piece, wafers, options, notes)
+    facts = _facts(piece, wafers)
+    _check_totals(piece, wafers, row, facts, options, notes)
+    column, kind, prefix = _BINS[options.bins]
+    other_column = _BINS["soft" if options.bins == "hard" else "hard"][0]
+    parts = piece.parts
+    code = parts[column].to_numpy()
+    found = pd.DataFrame(
+        {
+            "wafer": row,
+            "x": parts["X_COORD"].to_numpy(),
+            "y": parts["Y_COORD"].to_numpy(),
+            "bin": code,
+            "other_bin": parts[other_column].to_numpy(),
+            "passed": _passed(parts["PART_FLG"].to_numpy(), code, piece.of(kind), prefix),
+            "part_id": parts["PART_ID"].to_numpy(),
+        }
+    )
+    if (row < 0).any():
+        found = found[row >= 0]
+    way = {name: piece.configuration[name] for name in _WAY if piece.configuration}
+    return _Lot(found, facts, way, _declared_extent(piece.configuration))
+
+
+def _complain(
+    piece: Piece, reason: str, note: str, options: ReadOptions, notes: list[str], where: str = ""
+) -> None:
+    """Refuse what is missing, or note it where the user accepts incomplete files."""
+    if not options.incomplete:
+        raise Problem(reason, where or piece.name)
+    notes.append(f"{piece.name}: {note}" if piece.name else note)
+
+
+def _wafers(piece: Piece, n_passes: int) -> list[_Wafer]:
+    """List the passes over wafers in the order of their records.
+
+    A pass begins with a WIR. A WRR without one ends a pass of its own where parts of its head come
+    before it.
+    """
+    heads = piece.parts["HEAD_NUM"].to_numpy()
+    places = piece.parts["sequence_number"].to_numpy()
+    wafers: list[_Wafer] = []
+    current: dict[int, _Wafer] = {}
+    last: dict[int, int] = {}
+    events = [*piece.of("WIR"), *piece.of("WRR")]
+    for record in sorted(events, key=lambda row: row["sequence_number"]):
+        place, head, name = record["sequence_number"], record["HEAD_NUM"], record["WAFER_ID"]
+        wafer = current.get(head)
+        if "START_T" in record:
+            wafer = _Wafer(place, head, name, record["START_T"])
+            wafers.append(wafer)
+        else:
+            since = last.get(head, -1)
+            if wafer is None or (wafer.ended and name not in ("", wafer.name)):
+                if not ((heads == head) & (places > since) & (places < place)).any():
+                    continue
+                wafer = _Wafer(since, head, name)
+                wafers.append(wafer)
+            wafer.name = wafer.name or name
+            wafer.counts.append(record["PART_CNT"])
+            wafer.ended = True
+        current[head] = wafer
+        last[head] = place
+    for number, wafer in enumerate(wafers, n_passes + 1):
+        wafer.name = wafer.name or f"wafer {number}"
+    return wafers
+
+
+def _latest(earlier: np.ndarray, sequence: np.ndarray) -> np.ndarray:
+    """Find for each place in the file which of `earlier` came last before it, else -1."""
+    return np.searchsorted(earlier, sequence) - 1
+
+
+def _wafer_of_part(
+    piece: Piece, wafers: list[_Wafer], options: ReadOptions, notes: list[str]
+) -> np.ndarray:
+    """Find each part's wafer: the last one that its test head began. Heads work side by side."""
+    parts = piece.parts
+    heads, places = parts["HEAD_NUM"].to_numpy(), parts["sequence_number"].to_numpy()
+    row = np.full(len(parts), -1)
+    for head in np.unique(heads):
+        own = heads == head
+        of_head = [number for number, wafer in enumerate(wafers) if wafer.head == head]
+        starts = np.array([wafers[number].start for number in of_head], dtype=np.int64)
+        # The last entry is for the parts without a wafer, whose place is -1.
+        row[own] = np.array([*of_head, -1])[_latest(starts, places[own])]
+    lost = row < 0
+    if lost.any():
+        if len({wafer.name for wafer in wafers}) == 1:
+            row[lost] = 0
+            notes.append(
+                f"{_parts(lost.sum())} taken as of {_called(wafers[0].name)}, the only one, though "
+                "the wafer information record (WIR) of the test head does not come before"
+            )
+        else:
+            _complain(
+                piece,
+                "the part belongs to no wafer: no WIR of its test head comes before it. Read the "
+                "file without such parts by incomplete=True (--incomplete).",
+                f"{_parts(lost.sum())} left out: no WIR of the test head comes before",
+                options,
+                notes,
+                piece.place(int(places[lost][0])),
+            )
+    return row
+
+
+def _parts(number: int) -> str:
+    return f"{number} part{' is' if number == 1 else 's are'}"
+
+
+def _called(name: str) -> str:
+    """Call a wafer by its name, or by its number in the file where it has none."""
+    return name if name.startswith("wafer ") else f"wafer {name}"
+
+
+def _facts(piece: Piece, wafers: list[_Wafer]) -> list[WaferFacts]:
+    """Say of each pass what its lot's MIR and the piece's WCR say."""
+    headers = piece.of("MIR") or [
+        {"sequence_number": 0, "LOT_ID": "", "PART_TYP": "", "START_T": 0}
+    ]
+    begins = np.array([header["sequence_number"] for header in headers])
+    # A wafer that is known by its WRR alone may start before the MIR.
+    rows = np.maximum(_latest(begins, np.array([wafer.start for wafer in wafers])), 0)
+    way = piece.configuration or dict.fromkeys(_WAY, "")
+    return [
+        WaferFacts(
+            header["LOT_ID"],
+            wafer.name,
+            product=header["PART_TYP"],
+            time=float(wafer.time or header["START_T"]) or None,
+            x_right={"R": True, "L": False}.get(way["POS_X"].upper()),
+            y_down={"D": True, "U": False}.get(way["POS_Y"].upper()),
+            notch=_NOTCHES.get(way["WF_FLAT"].upper()),
+        )
+        for wafer, header in zip(wafers, (headers[row] for row in rows), strict=True)
+    ]
+
+
+def _check_totals(
+    piece: Piece,
+    wafers: list[_Wafer],
+    row: np.ndarray,
+    facts: list[WaferFacts],
+    options: ReadOptions,
+    notes: list[str],
+) -> None:
+    """Compare the number of part records with the totals that the piece declares.
+
+    A retested part may be counted once or each time. So only fewer records than declared are a
+    fault.
+    """
+    held: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, str], WaferFacts] = {}
+    for number, wafer in enumerate(wafers):
+        key = (facts[number].lot, wafer.name)
+        fact = first.setdefault(key, facts[number])
+        # Some testers count the passes over a wafer together, some each by itself.
+        held[key] = held.get(key, 0) + int(np.count_nonzero(row == number))
+        declared = max([n for n in wafer.counts if _is_count(n)], default=0)
+        if declared > held[key] + fact.n_missing:
+            fact.n_missing = declared - held[key]
+            text = _difference(_called(wafer.name), held[key], f"its WRR counts {declared}")
+            _complain(piece, f"{text}. {_ADVICE}", text, options, notes)
+    known = sum(fact.n_missing for fact in first.values())
+    for kind in _COUNTS:
+        counts = _declared(piece.of(kind), kind)
+        declared = sum(counts.values())
+        if declared <= len(row):
+            _note_bin_counts(piece, kind, counts, notes)
+        elif declared > len(row) + known:
+            known = declared - len(row)
+            text = _difference("it", len(row), f"its {kind} records count {declared}")
+            _complain(piece, f"{text}. {_ADVICE}", text, options, notes)
+            if len(first) == 1:
+                facts[0].n_missing = known
+
+
+def _difference(what: str, held: int, declared: str) -> str:
+    return f"{what} has {held} part record{'s' * (held != 1)} (PRR), but {declared} parts"
+
+
+def _is_count(number: int) -> bool:
+    """Whether a count is given."""
+    return 0 < number and number not in (NO_COUNT, NO_BIN)
+
+
+def _declared(rows: list[Row], kind: str) -> dict[int, int]:
+    """Find the declared number of parts of each bin; all as of bin 0 where there are no bins.
+
+    Records that sum over all heads and sites are used where there are any. Of several that
+    describe the same, the largest counts: some testers write them after each wafer.
+    """
+    count, number, _ = _COUNTS[kind]
+    rows = [row for row in rows if _is_count(row[count])]
+    overall = [row for row in rows if row["HEAD_NUM"] == ALL_HEADS]
+    largest: dict[tuple, int] = {}
+    for row in overall or rows:
+        site = () if overall else (row["HEAD_NUM"], row["SITE_NUM"])
+        key = (row.get(number, 0), *site)
+        largest[key] = max(largest.get(key, 0), row[count])
+    declared: dict[int, int] = {}
+    for key, parts in largest.items():
+        declared[key[0]] = declared.get(key[0], 0) + parts
+    return declared
+
+
+def _note_bin_counts(piece: Piece, kind: str, declared: dict[int, int], notes: list[str]) -> None:
+    """Say where a bin has fewer parts than declared; bins may change after the test."""
+    column = _COUNTS[kind][2]
+    if not column or not declared:
+        return
+    codes, counts = np.unique(piece.parts[column].to_numpy(), return_counts=True)
+    held = dict(zip(codes.tolist(), counts.tolist(), strict=True))
+    notes.extend(
+        f"{piece.name + ': ' * bool(piece.name)}bin {number} has {held.get(number, 0)} parts, but "
+        f"its {kind} record counts {count}"
+        for number, count in declared.items()
+        if count > held.get(number, 0)
+    )
+
+
+def _passed(flags: np.ndarray, code: np.ndarray, bin_rows: list[Row], prefix: str) -> Any:
+    """Say whether parts passed: by their flags, else by their bins' records."""
+    unsaid = flags & NOT_SAID != 0
+    passed = pd.array(flags & FAILED == 0, dtype="boolean")
+    if unsaid.any():
+        passed[unsaid] = _by_bin(code[unsaid], bin_rows, prefix)
+    return passed
+
+
+def _by_bin(code: np.ndarray, bin_rows: list[Row], prefix: str) -> Any:
+    """Say whether parts passed by their bins; missing where the bins' records differ."""
+    said: dict[int, set[str]] = {}
+    for row in bin_rows:
+        said.setdefault(row[f"{prefix}_NUM"], set()).add(row[f"{prefix}_PF"])
+    good = [number for number, marks in said.items() if marks & {"P", "F"} == {"P"}]
+    bad = [number for number, marks in said.items() if marks & {"P", "F"} == {"F"}]
+    passed = np.isin(code, good)
+    return pd.arrays.BooleanArray(passed, ~(passed | np.isin(code, bad)))
+
+
+def _joined(lots: list[_Lot], notes: list[str]) -> tuple[pd.DataFrame, list[WaferFacts]]:
+    """Join the pieces; number the wafers by lot and name in the order of the file."""
+    facts: dict[tuple[str, str], list[WaferFacts]] = {}
+    parts = []
+    for lot in lots:
+        for fact in lot.facts:
+            facts.setdefault((fact.lot, fact.wafer), []).append(fact)
+        numbers = {key: number for number, key in enumerate(facts)}
+        codes = np.array([numbers[fact.lot, fact.wafer] for fact in lot.facts])
+        parts.append(lot.parts.assign(wafer=codes[lot.parts["wafer"].to_numpy()]))
+    joined = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    return joined, [_merged(of_wafer, notes) for of_wafer in facts.values()]
+
+
+def _merged(passes: list[WaferFacts], notes: list[str]) -> WaferFacts:
+    """Join what several passes over one wafer say; where they differ, nothing is said."""
+    names = ("product", "x_right", "y_down", "notch")
+    said = {name: {getattr(one, name) for one in passes} - {None, ""} for name in names}
+    differing = [name for name in names if len(said[name]) > 1]
+    if differing:
+        notes.append(
+            f"the passes over {_called(passes[0].wafer)} differ in {', '.join(differing)}; this is "
+            "taken as not given"
+        )
+    empty: dict[str, Any] = dict.fromkeys(names) | {"product": ""}
+    return replace(
+        passes[0],
+        **{name: said[name].pop() if len(said[name]) == 1 else empty[name] for name in names},
+        time=min((one.time for one in passes if one.time is not None), default=None),
+        n_missing=sum(one.n_missing for one in passes),
+    )
+
+
+def _common(configurations: list[dict[str, Any]]) -> dict[str, Any]:
+    """Keep what all pieces say of how the wafer lay."""
+    return {
+        name: value
+        for name, value in configurations[0].items()
+        if all(other.get(name) == value for other in configurations)
+    }
+
+
+def _with_result(parts: pd.DataFrame, options: ReadOptions, notes: list[str]) -> np.ndarray:
+    """Find the parts that have a bin, or a flag that says whether they passed."""
+    column, _, prefix = _BINS[options.bins]
+    no_bin = (parts["bin"] == NO_BIN).to_numpy()
+    if not no_bin.any():
+        return ~no_bin
+    if no_bin.all() and (parts["other_bin"] != NO_BIN).any():
+        other = "soft" if options.bins == "hard" else "hard"
+        raise Problem(f"no part has a {prefix} ({column}). Read it with bins={other!r}.")
+    lost = no_bin & parts["passed"].isna().to_numpy()
+    if lost.all():
+        raise Problem("it holds no die with a result: no part has a bin or a pass/fail flag.")
+    if lost.any():
+        notes.append(
+            f"{_parts(lost.sum())} left out: {column} is {NO_BIN} (missing), and PART_FLG does "
+            "not say whether the part passed"
+        )
+    n_kept = int((no_bin & ~lost).sum())
+    if n_kept:
+        notes.append(
+            f"{_parts(n_kept)} without {column}; the bin is given as {NO_BIN}, and PART_FLG says "
+            "whether the part passed"
+        )
+    return ~lost
+
+
+def _count_unplaced(
+    parts: pd.DataFrame,
+    placed: np.ndarray,
+    facts: list[WaferFacts],
+    options: ReadOptions,
+    notes: list[str],
+) -> None:
+    """Count the dies of each wafer that have a result and no coordinates."""
+    if placed.all():
+        return
+    counts = {}
+    for number, rows in parts[~placed].groupby("wafer", sort=False):
+        on_map = parts[placed & (parts["wafer"] == number).to_numpy()]
+        if _ids_name_dies(on_map):
+            named = rows["part_id"].str.strip() != ""
+            rows = rows[~(named & rows["part_id"].duplicated(keep="last"))]
+        failed = ~rows["passed"].fillna(rows["bin"].isin([DEFAULT]))
+        if options.pass_bins is not None:
+            good = as_bins(options.pass_bins, True, parts["bin"].value_counts())
+            failed = ~rows["bin"].isin(good)
+        fact = facts[int(number)]  # type: ignore[call-overload]
+        fact.n_unplaced, fact.n_unplaced_fails = len(rows), int(failed.sum())
+        counts[fact.wafer] = len(rows)
+    total = sum(counts.values())
+    notes.append(
+        f"{total} part{'s' * (total != 1)} of {_listed(counts)} ha{'s' if total == 1 else 've'} no "
+        "coordinates; they count in the yield and are on no map"
+    )
+
+
+def _ids_name_dies(placed: pd.DataFrame) -> bool:
+    """Whether PART_ID tells the dies of a wafer apart: none is at two places.
+
+    Some testers write the same text for all parts, or count from 1 again when they retest.
+    """
+    places = placed[["part_id", "x", "y"]].drop_duplicates()
+    return not places["part_id"][places["part_id"].str.strip() != ""].duplicated().any()
+
+
+def _listed(counts: dict[str, int]) -> str:
+    if len(counts) == 1:
+        return _called(next(iter(counts)))
+    named = ", ".join(f"{name}: {count}" for name, count in list(counts.items())[:_NAMED])
+    return f"{len(counts)} wafers ({named}{', ...' if len(counts) > _NAMED else ''})"
+
+
+def _die_table(parts: pd.DataFrame, facts: list[WaferFacts]) -> pd.DataFrame:
+    number = parts["wafer"].to_numpy()
+    table = die_rows(
+        np.array([fact.lot for fact in facts], dtype=object)[number],
+        np.array([fact.wafer for fact in facts], dtype=object)[number],
+        parts["x"],
+        parts["y"],
+        parts["bin"],
+        parts["passed"].array,
+    )
+    return join_rows([table])
+
+
+def _declared_extent(configuration: dict[str, Any]) -> tuple[int, int, int, int] | None:
+    """Find which dies fit the wafer around the center die.
+
+    All sizes are in the unit WF_UNITS, so their ratio does not depend on it.
+    """
+    if not configuration:
+        return None
+    size, height, width = (configuration[name] for name in ("WAFR_SIZ", "DIE_HT", "DIE_WID"))
+    x, y = configuration["CENTER_X"], configuration["CENTER_Y"]
+    if NO_COORDINATE in (x, y) or not all(np.isfinite(n) and n > 0 for n in (size, height, width)):
+        return None
+    # Sizes are stored in 32 bits; a part in 10000 is less than any scribe line.
+    n_x, n_y = (int((size / side - 1) / 2 + 1e-4) for side in (width, height))
+    return int(x) - n_x, int(y) - n_y, 2 * n_y + 1, 2 * n_x + 1
+
+
+def _set_extents(
+    numbers: pd.Series,
+    parts: pd.DataFrame,
+    lots: list[_Lot],
+    facts: list[WaferFacts],
+    notes: list[str],
+) -> None:
+    """Give each wafer the extent that its piece declares, where it fits the dies."""
+    declared: dict[tuple[int, int, int, int], set[int]] = {}
+    number_of = {(fact.lot, fact.wafer): number for number, fact in enumerate(facts)}
+    for lot in lots:
+        if lot.extent is not None:
+            own = {number_of[fact.lot, fact.wafer] for fact in lot.facts}
+            declared.setdefault(lot.extent, set()).update(own)
+    if not declared:
+        return
+    boxes = parts.groupby(numbers)[["x", "y"]].agg(["min", "max"])
+    given: dict[int, set[tuple[int, int, int, int]]] = {}
+    for extent, wafers in declared.items():
+        of_wafers = boxes[boxes.index.isin(list(wafers))]
+        fitting = of_wafers[_covered(extent, of_wafers)]
+        grown = _checked_extent(extent, fitting)
+        for number in fitting.index if grown is not None else []:
+            given.setdefault(number, set()).add(grown)  # type: ignore[arg-type]
+    for number, found in given.items():
+        if len(found) == 1:
+            facts[number].extent = found.pop()
+    doubtful = {n for wafers in declared.values() for n in wafers if n in boxes.index}
+    names = [facts[n].wafer for n in sorted(doubtful) if facts[n].extent is None]
+    if names:
+        listed = ", ".join(map(_called, names[:_NAMED])) + ", ..." * (len(names) > _NAMED)
+        notes.append(
+            f"the wafer size in the wafer configuration record (WCR) does not fit the dies of "
+            f"{listed} and is not used"
+        )
+
+
+def _covered(extent: tuple[int, int, int, int], boxes: pd.DataFrame) -> pd.Series:
+    """Whether the dies of wafers lie within an extent, or one die outside of it.
+
+    A street may run through the wafer's center; then a row more fits on one side. Testers may also
+    probe the dies that the edge cuts.
+    """
+    x0, y0, rows, cols = extent
+    return (
+        (boxes["x", "min"] >= x0 - 1)
+        & (boxes["x", "max"] <= x0 + cols)
+        & (boxes["y", "min"] >= y0 - 1)
+        & (boxes["y", "max"] <= y0 + rows)
+    )
+
+
+def _checked_extent(
+    extent: tuple[int, int, int, int], boxes: pd.DataFrame
+) -> tuple[int, int, int, int] | None:
+    """Widen an extent to all the dies, unless it is much larger than they are."""
+    if not len(boxes):
+        return None
+    x0, y0, rows, cols = extent
+    low_x, high_x = int(boxes["x", "min"].min()), int(boxes["x", "max"].max())
+    low_y, high_y = int(boxes["y", "min"].min()), int(boxes["y", "max"].max())
+    growth = min(cols / (high_x - low_x + 1), rows / (high_y - low_y + 1))
+    off_center = (
+        abs((low_x + high_x) / 2 - (x0 + (cols - 1) / 2)) / (high_x - low_x + 1),
+        abs((low_y + high_y) / 2 - (y0 + (rows - 1) / 2)) / (high_y - low_y + 1),
+    )
+    # A tenth of the dies' own width: the dies lie around the declared center.
+    centered = max(off_center) <= 0.1
+    if growth > (_MAX_GROWTH_CENTERED if centered else _MAX_GROWTH):
+        return None
+    left, top = min(x0, low_x), min(y0, low_y)
+    return left, top, max(y0 + rows, high_y + 1) - top, max(x0 + cols, high_x + 1) - left

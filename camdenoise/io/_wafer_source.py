@@ -1,0 +1,495 @@
+"""Wafers of any files as record batches, each kind told by what the file begins with."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from camdenoise.io._columns import CELLS, FACTS, MARKS, results_among
+from camdenoise.io._container import Content, contents, is_zip
+from camdenoise.io._csv_columns import find_columns
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
+from camdenoise.io._die_table import from_die_table
+from camdenoise.io._join import join_files, judge
+from camdenoise.io._lots import iter_lots
+from camdenoise.io._parquet import open_to_stream
+from camdenoise.io._pass_bins import DEFAULT, as_bins, holds_numbers, not_on_any_die
+from camdenoise.io._problems import Problem, WaferFileError, naming
+from camdenoise.io._read import find_reader
+from camdenoise.io._results import RUN
+from camdenoise.io._wafer_batches import wafer_batch, without_results
+
+Paths = str | os.PathLike | Sequence[str | os.PathLike]
+_PARQUET = b"PAR1"
+_PICKLE = b"\x80"
+# How many names a note lists.
+_LISTED = 5
+
+
+@dataclass
+class WaferSource:
+    """Wafers of files, as they are read.
+
+    Attributes
+    ----------
+    kind : str
+        What the files are.
+    batches : iterable of pyarrow.RecordBatch
+        With the columns of `wafer_batch` and the wafers' keys. To be gone through once.
+    n_wafers : int or None
+        How many there are, where the files say so before they are read.
+    files : list of Path
+        The files, in the order in which they are read.
+    notes : list of str
+        What was assumed, skipped or left out. Complete once the batches were gone through.
+    pickle : Content or None
+        The only file, where it is one of WM-811K's pickles.
+    """
+
+    kind: str
+    batches: Iterable[pa.RecordBatch]
+    n_wafers: int | None
+    files: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    pickle: Content | None = None
+
+
+@dataclass(frozen=True)
+class _Dies:
+    """What a user says about files with a row per die."""
+
+    read: ReadOptions
+    retest: str | None
+    lay: dict[str, Any]
+
+    @property
+    def table_options(self) -> dict[str, Any]:
+        return {"retest": self.retest or "last", **self.lay}
+
+    def given(self) -> list[str]:
+        """Name the options that only make sense for such files."""
+        said = {
+            "pass_bins": self.read.pass_bins is not None,
+            "columns": bool(self.read.columns),
+            "retest": self.retest is not None,
+            **{name: value not in (None, 0, "lot") for name, value in self.lay.items()},
+        }
+        return [name for name, is_given in said.items() if is_given]
+
+
+def open_source(
+    paths: Paths,
+    *,
+    batch_rows: int = 2048,
+    pass_bins: Any = None,
+    retest: str | None = None,
+    frame: str | Sequence[int] = "lot",
+    notch: str | None = None,
+    mirror: str | None = None,
+    rotate: int = 0,
+    incomplete: bool = False,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    bins: str = "hard",
+    map_name: str | None = None,
+) -> WaferSource:
+    """Open files of wafers of any known kind.
+
+    Parameters
+    ----------
+    paths : path-like or sequence of path-like
+        Files, patterns such as ``"lot7/*.stdf.gz"``, and folders, of which all files are taken
+        that hold wafers. Known are: Parquet with a row per wafer (``cells``, ``rows``, ``cols`` and
+        any keys) or with a row per die; text tables with a row per die; results of an earlier
+        run, a folder or its parts; npz as `datasets.save_wafer_maps` writes it; WM-811K's pickles;
+        STDF, ATDF, SEMI G85 and E142, SINF, KLARF; each plain or packed by gzip, bzip2, xz, zstd
+        or zip. Names of files do not matter. Parquet is read as it goes, other files at once.
+    batch_rows : int, default=2048
+        Wafers per record batch at most.
+    pass_bins, retest, frame, notch, mirror, rotate
+        For files with a row per die: see `io.from_die_table`. Bins may be written as text; an
+        empty list says that no die passes. Where `retest` is None, the last test counts.
+    incomplete : bool, default=False
+        Read files that hold less than they declare.
+    columns : mapping of str to str or None, default=None
+        Which columns of a table with a row per die are x, y, bin, lot, wafer and passed.
+    encoding : str or None, default=None
+        Of text that is not UTF-8 and does not say what it is.
+    bins : {"hard", "soft"}, default="hard"
+        Which bins to read from files with both.
+    map_name : str or None, default=None
+        Which map to read where a wafer of SEMI G85 or E142 has several.
+
+    Returns
+    -------
+    WaferSource
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    WaferFileError, ValueError
+        For a file that is of none of these kinds, damaged, or not understood; of Parquet perhaps
+        only while its batches are read.
+    """
+    dies = _Dies(
+        ReadOptions(
+            pass_bins=_as_list(pass_bins),
+            incomplete=incomplete,
+            encoding=encoding,
+            map_name=map_name,
+            bins=bins,
+            columns=dict(columns or {}),
+        ),
+        retest,
+        {"frame": frame, "notch": notch, "mirror": mirror, "rotate": rotate},
+    )
+    notes: list[str] = []
+    found, skipped = _find(paths)
+    if skipped:
+        notes.append(f"skipped, since they hold no wafers: {_some(skipped)}")
+    tables = [(content, head) for content, head in found if _is_wafer_table(content, head)]
+    others = [content for content, head in found if not _is_wafer_table(content, head)]
+    if tables and others:
+        raise ValueError(
+            f"{tables[0][0].name} has a row per wafer and {others[0].name} a row per die. Convert "
+            "the others to a table with a row per wafer first, then give the tables together."
+        )
+    if tables and (given := dies.given()):
+        raise ValueError(
+            f"{', '.join(given)} are for files with a row per die; {tables[0][0].name} has a row "
+            "per wafer."
+        )
+    if tables:
+        source = _wafer_tables(tables, batch_rows, notes)
+    elif len(others) == 1 and others[0].head(4) == _PARQUET:
+        source = _die_parquet(others[0], batch_rows, dies, notes)
+    else:
+        source = _die_files(others, batch_rows, dies, notes)
+    if len(found) == 1 and found[0][1].startswith(_PICKLE):
+        source.pickle = found[0][0]
+    source.files = list(dict.fromkeys(content.path for content, _ in found))
+    return source
+
+
+def _as_list(pass_bins: Any) -> list | None:
+    if pass_bins is None or isinstance(pass_bins, list):
+        return pass_bins
+    return [pass_bins] if np.ndim(pass_bins) == 0 else list(pass_bins)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+# --- which files ----------------------------------------------------------------------------------
+
+
+def _find(paths: Paths) -> tuple[list[tuple[Content, bytes]], list[str]]:
+    """List what is to be read, with what each begins with; also the names of files skipped."""
+    found: list[tuple[Content, bytes]] = []
+    skipped: list[str] = []
+    for path in [paths] if isinstance(paths, str | os.PathLike) else list(paths):
+        path = Path(path)
+        if path.is_dir():
+            _find_in_folder(path, found, skipped)
+        else:
+            files = [path] if path.exists() else sorted(_matches(path))
+            if not files:
+                raise FileNotFoundError(f"no file or folder {path}.")
+            found += [(c, c.head()) for file in files for c in contents(file)]
+    if not found:
+        raise ValueError(
+            f"no file of wafers in {paths}." + (f" Not read: {_some(skipped)}." if skipped else "")
+        )
+    return found, skipped
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """Find the files of a pattern; shells of Windows leave that to the program."""
+    if not any(sign in str(pattern) for sign in "*?["):
+        return []
+    base = Path(pattern.anchor) if pattern.anchor else Path()
+    return [f for f in base.glob(str(pattern.relative_to(base))) if f.is_file()]
+
+
+def _find_in_folder(folder: Path, found: list, skipped: list[str]) -> None:
+    """Take all files of a folder that hold wafers; the parts, of a folder of results."""
+    if (folder / RUN).is_file():
+        parts = sorted(folder.glob("part-*.parquet"))
+        if not parts:
+            raise ValueError(
+                f"{folder} is a folder of results without any part: the run did not come so far."
+            )
+        found += [(content, _PARQUET) for part in parts for content in contents(part)]
+        return
+    files = sorted(f for f in folder.iterdir() if f.is_file() and f.name[0] not in "._")
+    for file in files:
+        for content in contents(file):
+            head = content.head()
+            if _holds_wafers(content, head):
+                found.append((content, head))
+            else:
+                skipped.append(content.name)
+
+
+def _holds_wafers(content: Content, head: bytes) -> bool:
+    if head.startswith((_PARQUET, _PICKLE)) or is_zip(head):
+        return True
+    try:
+        find_reader(content)
+    except WaferFileError:
+        return False
+    return True
+
+
+def _is_wafer_table(content: Content, head: bytes) -> bool:
+    """Whether a file has a row per wafer."""
+    if head.startswith(_PARQUET):
+        with content.on_disk() as path, _parquet(content, path) as file:
+            return bool({CELLS, MARKS} & set(file.schema_arrow.names))
+    return head.startswith(_PICKLE) or is_zip(head)
+
+
+# --- a row per wafer ------------------------------------------------------------------------------
+
+
+def _wafer_tables(
+    tables: Sequence[tuple[Content, bytes]], batch_rows: int, notes: list[str]
+) -> WaferSource:
+    opened = [_wafer_table(content, head, batch_rows) for content, head in tables]
+    schemas = [each.schema for each in opened if each.schema is not None]
+    left_out = results_among(dict.fromkeys(name for s in schemas for name in s.names))
+    left_out = [name for name in left_out if name not in (MARKS, "error")]
+    if left_out:
+        notes.append(f"results are made anew; left out of the input: {', '.join(left_out)}")
+    schema = None
+    if len(opened) > 1 and len(schemas) == len(opened):
+        try:
+            schema = pa.unify_schemas([_read_schema(s) for s in schemas])
+        except pa.ArrowException as error:
+            raise ValueError(f"the tables differ in the type of a column ({error}).") from error
+    counts = [each.n_wafers for each in opened]
+    return WaferSource(
+        kind=" and ".join(dict.fromkeys(each.kind for each in opened)),
+        batches=(_as_schema(batch, schema) for each in opened for batch in each.batches),
+        n_wafers=None if None in counts else sum(counts),  # type: ignore[arg-type]
+        notes=notes,
+    )
+
+
+@dataclass
+class _WaferTable:
+    kind: str
+    batches: Iterator[pa.RecordBatch]
+    n_wafers: int | None
+    schema: pa.Schema | None
+
+
+def _wafer_table(content: Content, head: bytes, batch_rows: int) -> _WaferTable:
+    if head.startswith(_PICKLE):
+        return _WaferTable("WM-811K's pickle", _from_pickle(content, batch_rows), None, None)
+    if head.startswith(_PARQUET):
+        with content.on_disk() as path, _parquet(content, path) as file:
+            schema, n_wafers = file.schema_arrow, file.metadata.num_rows
+        batches = _parquet_batches(content, batch_rows)
+        kind = "results" if MARKS in schema.names else "Parquet, a row per wafer"
+        return _WaferTable(kind, batches, n_wafers, schema)
+    from camdenoise.datasets import load_wafer_maps
+
+    with content.on_disk() as path:
+        wafers = load_wafer_maps(path)
+    keys = wafers.frame.drop(columns=["height", "width"])
+    first = wafer_batch([], keys.iloc[:0]).schema
+    batches = map(without_results, _in_batches(wafers.maps, keys, batch_rows))
+    return _WaferTable("npz", batches, len(wafers.maps), first)
+
+
+def _parquet(content: Content, path: Path):
+    try:
+        return open_to_stream(path)
+    except (OSError, pa.ArrowException) as error:
+        raise WaferFileError(
+            content.name, f"this Parquet file cannot be read ({error})."
+        ) from error
+
+
+def _parquet_batches(content: Content, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    try:
+        with content.on_disk() as path, _parquet(content, path) as file:
+            for batch in file.iter_batches(batch_rows):
+                yield without_results(batch)
+    except (OSError, pa.ArrowException) as error:
+        raise WaferFileError(content.name, f"this Parquet file is damaged ({error}).") from error
+
+
+def _from_pickle(content: Content, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Read WM-811K's pickle by a reader that runs no code, by way of a Parquet file."""
+    from camdenoise.io._lswmd_convert import convert_safely
+
+    with tempfile.TemporaryDirectory(prefix="camdenoise-") as folder:
+        table = Path(folder, "wafers.parquet")
+        with content.on_disk() as path:
+            convert_safely(path, table, {"name": content.path.name}, progress=False)
+        yield from _parquet_batches(Content(table), batch_rows)
+
+
+def _read_schema(schema: pa.Schema) -> pa.Schema:
+    """Tell the columns that `without_results` leaves, which only a batch can."""
+    empty = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+    return without_results(empty).schema.remove_metadata()
+
+
+def _as_schema(batch: pa.RecordBatch, schema: pa.Schema | None) -> pa.RecordBatch:
+    if schema is None or batch.schema.equals(schema):
+        return batch
+    columns = [
+        batch.column(each.name).cast(each.type)
+        if each.name in batch.schema.names
+        else pa.nulls(batch.num_rows, each.type)
+        for each in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+# --- a row per die --------------------------------------------------------------------------------
+
+
+def _die_files(
+    found: Sequence[Content], batch_rows: int, dies: _Dies, notes: list[str]
+) -> WaferSource:
+    files = [_die_file(content, dies.read) for content in found]
+    name = str(found[0].name) if len(found) == 1 else ""
+    try:
+        notes += judge(files, dies.read.pass_bins)
+        joined = join_files(files, retest=dies.retest is not None)
+    except Problem as problem:
+        raise WaferFileError(problem.where or name, problem.reason) from problem
+    notes += joined.notes
+    notes += _direction(joined.wafers, dies.lay)
+    table = joined.as_table()
+    batches = list(_of_dies(name or joined.name, [table], batch_rows, dies))
+    kind = joined.format + (", a row per die" if joined.format in ("CSV", "Parquet") else "")
+    return WaferSource(kind, batches, sum(batch.num_rows for batch in batches), notes=notes)
+
+
+def _die_file(content: Content, options: ReadOptions) -> DieFile:
+    if content.head(4) != _PARQUET:
+        return read_one(content, find_reader(content), options)
+    with content.on_disk() as path, _parquet(content, path) as file:
+        names, notes = _die_columns(content, file.schema_arrow.names, options)
+        table = file.read(list(names.values())).to_pandas()
+    table = _renamed(table, names, content)
+    wafers = [WaferFacts(*each) for each in table[["lot", "wafer"]].drop_duplicates().to_numpy()]
+    return DieFile("Parquet", table, wafers, notes=notes, name=content.name)
+
+
+def _die_columns(
+    content: Content, names: Sequence[str], options: ReadOptions
+) -> tuple[dict[str, str], list[str]]:
+    """Find the columns of a die table; refuse a Parquet file of something else."""
+    with naming(content.name):
+        try:
+            found, notes = find_columns(names, options)
+        except Problem as problem:
+            reason = f"{problem.reason} A table with a row per wafer has cells, rows and cols."
+            raise Problem(reason, problem.where) from problem
+    return {role: names[number] for role, number in found.items()}, notes
+
+
+def _renamed(table: pd.DataFrame, names: Mapping[str, str], content: Content) -> pd.DataFrame:
+    """Give a die table its usual columns; names of lots and wafers become text."""
+    table = table.rename(columns={found: name for name, found in names.items()})
+    for name, missing in (("lot", ""), ("wafer", content.stem)):
+        if name not in table:
+            table[name] = missing
+        elif not isinstance(table[name].dtype, pd.CategoricalDtype):
+            table[name] = table[name].astype("string").fillna(missing).astype(str)
+    if "passed" not in table:
+        table["passed"] = pd.array([pd.NA] * len(table), dtype="boolean")
+    return table[["lot", "wafer", "x", "y", "bin", "passed"]]
+
+
+def _die_parquet(content: Content, batch_rows: int, dies: _Dies, notes: list[str]) -> WaferSource:
+    """Read a Parquet file with a row per die lot by lot, however long it is."""
+    with content.on_disk() as path, _parquet(content, path) as file:
+        names, found = _die_columns(content, file.schema_arrow.names, dies.read)
+    notes += found
+    passing = None
+    if "passed" not in names or dies.read.pass_bins is not None:
+        passing = _passing_bins(content, names["bin"], dies.read.pass_bins)
+        if dies.read.pass_bins is None:
+            notes.append(f"bin {DEFAULT} passes: nothing says which bins do, so it was assumed")
+    notes += _direction([WaferFacts("", "")], dies.lay)
+    if "lot" in names:
+        tables = _lots(content, names)
+    else:
+        tables = iter([_die_file(content, dies.read).table])
+    if passing is not None:
+        tables = (table.assign(passed=table["bin"].isin(passing)) for table in tables)
+    batches = _of_dies(content.name, tables, batch_rows, dies)
+    return WaferSource("Parquet, a row per die", batches, None, notes=notes)
+
+
+def _lots(content: Content, names: Mapping[str, str]) -> Iterator[pd.DataFrame]:
+    with content.on_disk() as path:
+        for lots in iter_lots(path, lot=names["lot"], columns=list(names.values())):
+            yield _renamed(lots, names, content)
+
+
+def _passing_bins(content: Content, column: str, pass_bins: list | None) -> list:
+    """Settle which bins pass before the first lot is read; the column of bins is read twice."""
+    counts = pd.Series(dtype=int)
+    with content.on_disk() as path, _parquet(content, path) as file:
+        for batch in file.iter_batches(1 << 20, columns=[column]):
+            more = batch.column(0).to_pandas().value_counts()
+            counts = counts.add(more, fill_value=0).astype(int)
+    assumed = pass_bins is None
+    numbered = holds_numbers(counts.index.to_series())
+    with naming(content.name):
+        try:
+            passing = as_bins([DEFAULT] if assumed else pass_bins, numbered, counts)
+        except ValueError as error:
+            raise Problem(str(error)) from error
+        if reason := not_on_any_die(passing, counts, assumed):
+            raise Problem(reason)
+    return passing
+
+
+def _direction(wafers: Sequence[WaferFacts], lay: Mapping[str, Any]) -> list[str]:
+    """Say where directions were assumed."""
+    assumed = []
+    if lay["mirror"] is None and any(f.y_down is None or f.x_right is None for f in wafers):
+        assumed.append("x counts to the right and y downwards (if not: --mirror)")
+    if lay["notch"] is None and any(f.notch is None for f in wafers):
+        assumed.append("the notch is at the bottom (if not: --notch)")
+    return [f"the files do not say, so it was assumed: {'; '.join(assumed)}"] if assumed else []
+
+
+def _of_dies(
+    name: str, tables: Iterable[pd.DataFrame], batch_rows: int, dies: _Dies
+) -> Iterator[pa.RecordBatch]:
+    for table in tables:
+        try:
+            wafers = from_die_table(table, **dies.table_options)
+        except ValueError as error:
+            raise WaferFileError(name, str(error)) from error
+        names = [n for n in wafers.frame if n in ("lot", "wafer", *FACTS)]
+        yield from _in_batches(wafers.maps, wafers.frame[names], batch_rows)
+
+
+def _in_batches(
+    maps: Sequence[np.ndarray], keys: pd.DataFrame, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(maps), batch_rows):
+        rows = slice(start, start + batch_rows)
+        yield wafer_batch(maps[rows], keys.iloc[rows])

@@ -1,0 +1,208 @@
+"""Whatever people have goes into every command, and what a command writes goes into every other."""
+
+import bz2
+import gzip
+import json
+import lzma
+import zipfile
+
+import numpy as np
+import one_wafer
+import pandas as pd
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+
+from camdenoise.cli import main
+from camdenoise.filters import ComponentSizeFilter
+from camdenoise.io import from_die_table, read_maps, read_results, read_wafers
+from camdenoise.lots import lot_summary
+
+COMMANDS = ["info", "convert", "classify", "denoise", "report"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def command(name, source, folder):
+    """Run a command on a file; return the result and what it wrote."""
+    out = folder / f"{name}.out"
+    arguments = {
+        "info": [source],
+        "convert": [source, out, "-q"],
+        "classify": [source, out, "-q"],
+        "denoise": [source, out, "-q"],
+        "report": [source, "-o", out],
+    }[name]
+    return run(name, *arguments), out
+
+
+@pytest.mark.parametrize("kind", one_wafer.KINDS)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_takes_every_kind(kind, name, tmp_path):
+    source = one_wafer.write(kind, tmp_path / "file")
+    result, _ = command(name, source, tmp_path)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("first", ["convert", "classify", "denoise"])
+@pytest.mark.parametrize("second", COMMANDS)
+def test_output_of_a_command_is_input_of_all(first, second, tmp_path):
+    source = one_wafer.write("stdf", tmp_path / "file")
+    result, out = command(first, source, tmp_path)
+    assert result.exit_code == 0, result.output
+    (tmp_path / "second").mkdir()
+    result, _ = command(second, out, tmp_path / "second")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("kind", [kind for kind in one_wafer.KINDS if kind != "pickle"])
+def test_same_wafer_gives_the_same_map(kind, tmp_path):
+    wafers = read_maps(one_wafer.write(kind, tmp_path / "file"))
+    np.testing.assert_array_equal(wafers.maps[0], one_wafer.GRID)
+
+
+@pytest.mark.parametrize("kind", one_wafer.DIE_FILES)
+def test_python_and_command_line_give_the_same_map(kind, tmp_path):
+    table = read_wafers(one_wafer.write(kind, tmp_path / "file"))
+    wafers = from_die_table(table)
+    np.testing.assert_array_equal(wafers.maps[0], one_wafer.GRID)
+    summary = lot_summary(ComponentSizeFilter(min_size=3), wafers.maps, keys=wafers.frame)
+    assert (summary["ring"][0], summary["sector"][0]) == (6, 1)
+
+
+@pytest.mark.parametrize("kind", ["stdf", "klarf 1.2", "e142 coordinates"])
+def test_coordinates_of_the_file_are_kept(kind, tmp_path):
+    file = one_wafer.write(kind, tmp_path / "file")
+    frame = read_maps(file).frame.iloc[0]
+    assert frame["axes"] == "x right, y up" and frame["notch"] == "down"
+    table = read_wafers(file)
+    first = table[(table["x"] == frame["x0"] + 10) & (table["y"] == frame["y0"])]
+    assert len(first) == 1 and one_wafer.GRID[0, 10] > 0
+
+
+def test_maps_turn_and_mirror_as_the_user_says(tmp_path):
+    file = one_wafer.write("stdf", tmp_path / "file")
+    grid = one_wafer.GRID
+    for options, expected in [
+        ({"rotate": 90}, np.rot90(grid, -1)),
+        ({"mirror": "up-down"}, grid[::-1]),
+        ({"mirror": "left-right", "rotate": 180}, np.rot90(grid[:, ::-1], 2)),
+        ({"notch": "left"}, np.rot90(grid)),
+        ({"notch": "up"}, np.rot90(grid, 2)),
+    ]:
+        np.testing.assert_array_equal(read_maps(file, **options).maps[0], expected)
+
+
+PACKERS = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": lambda content: pa.compress(content, "zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("kind", ["stdf", "g85", "csv", "a row per wafer", "npz", "pickle"])
+@pytest.mark.parametrize("packer", [*PACKERS, "zip"])
+def test_packed_files_are_read(kind, packer, tmp_path):
+    plain = one_wafer.write(kind, tmp_path / "plain")
+    packed = tmp_path / "packed.txt"
+    if packer == "zip":
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(plain, "folder/member")
+    else:
+        packed.write_bytes(PACKERS[packer](plain.read_bytes()))
+    assert len(read_maps(packed).maps) == len(read_maps(plain).maps)
+
+
+def test_all_members_of_an_archive_are_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "lot.zip", "w") as archive:
+        for wafer in ("W1", "W2", "W3"):
+            archive.writestr(f"{wafer}.stdf", one_wafer.stdf(wafer=wafer))
+        archive.writestr("__MACOSX/W1.stdf", b"resource")
+    assert read_maps(tmp_path / "lot.zip").frame["wafer"].tolist() == ["W1", "W2", "W3"]
+
+
+def test_patterns_files_and_folders_make_one_lot(tmp_path):
+    for wafer in ("W1", "W2", "W3"):
+        (tmp_path / f"{wafer}.stdf").write_bytes(one_wafer.stdf(wafer=wafer))
+    (tmp_path / "README.txt").write_text("wafers of July")
+    for paths in ([tmp_path / "*.stdf"], sorted(tmp_path.glob("W*")), [tmp_path]):
+        assert read_maps(paths).frame["wafer"].tolist() == ["W1", "W2", "W3"]
+    notes = read_maps(tmp_path).notes
+    assert any("skipped" in note and "README.txt" in note for note in notes)
+    result = run("info", tmp_path, "--json")
+    assert json.loads(result.stdout)["wafers"] == 3, result.output
+
+
+def test_wafer_in_two_files_is_a_retest(tmp_path):
+    (tmp_path / "a.stdf").write_bytes(one_wafer.stdf())
+    # Tested again, in part: the first dies pass now.
+    again = one_wafer.stdf(part=slice(0, 12)).replace(b"\x07\x00\xff\xff", b"\x01\x00\xff\xff")
+    (tmp_path / "b.stdf").write_bytes(again)
+    wafers = read_maps([tmp_path / "a.stdf", tmp_path / "b.stdf"])
+    assert len(wafers.maps) == 1 and wafers.frame["n_retests"].tolist() == [12]
+    assert any("in several files" in note for note in wafers.notes)
+
+
+def test_same_name_without_a_lot_is_refused(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(one_wafer.sinf().replace(b"LOT:A\n", b""))
+    with pytest.raises(ValueError, match="no lot is named.*--retest last"):
+        read_maps([tmp_path / "a", tmp_path / "b"])
+    assert len(read_maps([tmp_path / "a", tmp_path / "b"], retest="last").maps) == 1
+
+
+def test_half_tested_wafer_has_its_products_frame(tmp_path):
+    n = len(one_wafer._X)
+    (tmp_path / "half").write_bytes(one_wafer.stdf(wafer="W2", part=slice(n // 2, n)))
+    (tmp_path / "whole").write_bytes(one_wafer.stdf(wafer="W1"))
+    wafers = read_maps([tmp_path / "whole", tmp_path / "half"])
+    assert [grid.shape for grid in wafers.maps] == [one_wafer.GRID.shape] * 2
+    out = tmp_path / "out"
+    assert run("denoise", tmp_path / "whole", tmp_path / "half", out).exit_code == 0
+    assert read_results(out)["partial"].tolist() == [False, True]
+
+
+def test_results_open_the_obvious_way(tmp_path):
+    source = one_wafer.write("stdf", tmp_path / "file")
+    assert run("denoise", source, tmp_path / "out").exit_code == 0
+    plain = pd.read_parquet(tmp_path / "out")
+    table = read_results(tmp_path / "out")
+    assert plain.columns.tolist() == table.columns.tolist() and len(plain) == 1
+    np.testing.assert_array_equal(np.minimum(table["marks"][0], 2), one_wafer.GRID)
+
+
+def test_failed_first_try_does_not_lock_the_folder(tmp_path):
+    bad = tmp_path / "bad.parquet"
+    pd.DataFrame({"cells": ["text"], "rows": [1], "cols": [1]}).to_parquet(bad)
+    assert run("denoise", bad, tmp_path / "out").exit_code == 2
+    source = one_wafer.write("stdf", tmp_path / "file")
+    assert run("denoise", source, tmp_path / "out").exit_code == 0
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet of dies"])
+def test_bin_that_should_pass_must_occur(kind, tmp_path):
+    file = tmp_path / "file"
+    dies = one_wafer.die_frame().assign(bin=lambda table: table["bin"] - 1)
+    dies.to_csv(file, index=False) if kind == "csv" else dies.to_parquet(file)
+    for options in ([], ["--pass-bins", "5"]):
+        result = run("info", file, *options)
+        assert result.exit_code == 2 and "0 (" in result.output and "--pass-bins" in result.output
+    good = json.loads(run("info", file, "--pass-bins", "0", "--json").stdout)
+    assert good["dies that pass"] == int((one_wafer.GRID == 1).sum())
+    none = json.loads(run("info", file, "--pass-bins", "none", "--json").stdout)
+    assert none["dies that pass"] == 0
+
+
+def test_assumed_bin_is_said_in_the_summary(tmp_path):
+    source = one_wafer.write("csv", tmp_path / "file")
+    summary = json.loads(run("denoise", source, tmp_path / "out", "-q").stdout)
+    assert any("bin 1 passes" in note and "assumed" in note for note in summary["notes"])
+
+
+def test_options_for_dies_are_refused_for_maps(tmp_path):
+    source = one_wafer.write("npz", tmp_path / "file")
+    result = run("denoise", source, tmp_path / "out", "--pass-bins", "2")
+    assert result.exit_code == 2 and "pass_bins are for files with a row per die" in result.output
