@@ -42,7 +42,7 @@ class FileKind(NamedTuple):
 _BY_MAGIC = {
     b"PAR1": FileKind("a Parquet file", _MAPS),
     b"\x80": FileKind("a pickle", _PICKLE),
-    b"\x93NUMPY": FileKind("a numpy file of one array", _ARRAYS),
+    b"\x93NUMPY": FileKind("a numpy file of one bare array", _ARRAYS),
     b"\x1f\x8b": FileKind("a gzip file", _MAPS, True),
     b"BZh": FileKind("a bzip2 file", _MAPS, True),
     b"\xfd7zXZ": FileKind("an xz file", _MAPS, True),
@@ -100,11 +100,12 @@ def _kind_of_zip(path: str | os.PathLike) -> FileKind | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except Exception:
+        # zipfile trusts what the file says of itself, and may raise anything.
         return FileKind("a damaged zip archive", "Fetch it again.")
+    if "cells.npy" in names:
+        return FileKind("an npz file of wafer maps", _NPZ)
     if names and all(name.endswith(".npy") for name in names):
-        if "cells.npy" in names:
-            return FileKind("an npz file of wafer maps", _NPZ)
         mixed = {"arr_0.npy", "arr_1.npy"} <= set(names)
         return FileKind("an npz file of arrays", _MIXED if mixed else _ARRAYS)
     if "[Content_Types].xml" in names:

@@ -254,7 +254,11 @@ def _warn_of_odd_codes(grids: Sequence[np.ndarray], n_boolean: int) -> None:
 
 def _has_holes_but_no_fails(grids: Sequence[np.ndarray]) -> bool:
     # Nearly always the first map has a fail, so that this costs nothing.
-    if not isinstance(grids, RaggedWaferMaps) and any((grid == FAIL).any() for grid in grids):
+    ragged = isinstance(grids, RaggedWaferMaps)
+    if not ragged and any((grid == FAIL).any() for grid in grids):
+        return False
+    # Maps without any die are another matter.
+    if not (grids.largest_code if ragged else any(grid.any() for grid in grids)):
         return False
     n_cells = n_holes = 0
     for row in range(0, len(grids), max(1, len(grids) // _ENOUGH_MAPS)):

@@ -93,7 +93,7 @@ def e142(*, coordinates=False):
         kind = "Coordinate"
         dies = zip(_COL, ROWS - 1 - _ROW, _FAILS, strict=True)
         codes = "".join(
-            f'<BinCode X="{x}" Y="{y}">{"07" if f else "01"}</BinCode>' for x, y, f in dies
+            f'<BinCode X="{x}" Y="{y}">{"07" if bad else "01"}</BinCode>' for x, y, bad in dies
         )
     else:
         kind = "2DArray"

@@ -48,10 +48,11 @@ def test_a_damaged_gzip_file_is_named(wafer_file, file_kind):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"PAR1....", "this is a Parquet file. Read a die table with pandas.read_parquet"),
-        (b"PK\x03\x04....", "load_wafer_maps"),
+        (b"PAR1....", "this is a Parquet file; camdenoise.io.read_maps reads it"),
+        (b"PK\x03\x04....", "the zip data is damaged or cut short"),
         (pickle.dumps({"a": 1}), "a pickle, which could run code"),
-        (b"lot,wafer,x,y,bin\nA,1,0,0,1\n", "If it is a table, read it with pandas"),
+        (b"lot,yield\nA,1\n", "the table has no columns x, y and bin"),
+        (b"some notes\n", "A table needs a line with the names of its columns"),
         (b"<html><body/></html>", "the root element is 'html', expected 'Map' or 'Maps'"),
         (b"\x00\x01\x02\x03", "the content is none of STDF"),
     ],
@@ -106,7 +107,10 @@ CLAIMS = {
     "G85 columns": (map_files.G85.replace('"3" Or', '"4294967296" Or'), "expected 4294967296"),
     "E142": (map_files.E142.replace('Y="2"', 'Y="999999999"'), "claims 999999999 rows"),
     "SINF": (map_files.SINF.replace("ROWCT:2", "ROWCT:999999999"), "claims 999999999 rows"),
-    "SINF columns": (map_files.SINF.replace("COLCT:3", "COLCT:2147483648"), "expected 2147483648"),
+    "SINF columns": (
+        map_files.SINF.replace("COLCT:3", "COLCT:2147483648"),
+        "claims 2147483648 columns",
+    ),
     "SINF digits": (map_files.SINF.replace("ROWCT:2", "ROWCT:" + "9" * 5000), "expected a whole"),
     "KLARF plan": (map_files.KLARF_12.replace("Plan 4", "Plan 999999999"), "claims 999999999"),
     "KLARF rows": (map_files.KLARF_18.replace("Data 3", "Data 999999999"), "claims 999999999 rows"),
@@ -136,10 +140,10 @@ def test_a_file_that_grows_without_measure_is_refused(wafer_file):
 
 
 def test_a_file_beyond_the_largest_map_is_refused(wafer_file, monkeypatch):
-    monkeypatch.setattr(sys.modules["camdenoise.io._source"], "_CHUNK", 1 << 10)
+    monkeypatch.setattr(sys.modules["camdenoise.io._container"], "_CHUNK", 1 << 10)
     path = wafer_file(map_files.SINF.encode() * 500)
     with pytest.raises(WaferFileError, match="holds more than 0 MiB, which no wafer map takes"):
-        b"".join(sys.modules["camdenoise.io._source"].chunks(path, 50_000))
+        b"".join(sys.modules["camdenoise.io._container"].chunks(path, 50_000))
 
 
 def test_a_map_beyond_4096_dies_a_side_is_refused(wafer_file):

@@ -88,7 +88,7 @@ def test_rows_may_lack_fields_that_are_not_read(wafer_file):
         ("A,1,1,0,5", "A,1,1,9999999999,5", "line 3: column 'y' holds '9999999999'"),
         ("A,1,1,0,5", '# a\n\n"A\nB",1,1,1_0,5', "line 6: column 'y' holds '1_0'"),
         ("A,1,1,0,5", "A,\0,1,0,5", "it has zero bytes"),
-        ("A,1,0,0,1\nA,1,1,0,5\n", "", "the table has a header and no rows"),
+        ("A,1,0,0,1\nA,1,1,0,5\n", "", "the table has a header line and no rows"),
         ("0,0,1\nA,1,1,0,5", "0,0,\n", "no row has both a bin and coordinates"),
         (DIES, "\n", "the file is empty"),
     ],

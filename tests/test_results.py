@@ -50,7 +50,7 @@ def test_labels_and_probabilities_are_listed():
     grid = wafers.maps[0]
     why = explain_by(grid, grid > 0, np.zeros(grid.shape), label="Loc", probability=0.75)
     results = wafer_results(wafers, [why] * 3)
-    assert results["label"].tolist() == ["Loc"] * 3
+    assert results["predicted"].tolist() == ["Loc"] * 3
     assert results["probability"].tolist() == [0.75] * 3
     with pytest.raises(ValueError, match="got 1 explanations for 3 wafers"):
         wafer_results(wafers, [why])

@@ -1,6 +1,5 @@
 """Wafers as record batches: what goes in, what comes out, and parts that are whole or absent."""
 
-import json
 import os
 import signal
 import threading
@@ -20,6 +19,7 @@ from hypothesis.extra.numpy import arrays
 from camdenoise.datasets import make_wafer_maps, save_wafer_maps
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.io import WaferFileError
+from camdenoise.io._results import SUMMARY_KEY, note_in, parts_of
 from camdenoise.io._wafer_batches import without_results
 from camdenoise.stream import (
     MARKS,
@@ -180,7 +180,9 @@ def test_parts_have_equal_lengths_whatever_the_batches(wafers, tmp_path):
     assert read_parts(tmp_path).combine_chunks().equals(expected.combine_chunks())
     assert summary.wafers == 25 and summary.parts == 3 and summary.errors == 0
     assert summary.fails == summary.kept + summary.removed == sum(expected["n_fails"].to_pylist())
-    assert json.loads((tmp_path / "_summary.json").read_text())["wafers"] == 25
+    assert [note_in(part, SUMMARY_KEY) for part in parts_of(tmp_path)[:2]] == [None, None]
+    assert note_in(parts_of(tmp_path)[2], SUMMARY_KEY)["wafers"] == 25
+    assert len(list(tmp_path.iterdir())) == 3  # and nothing that a reader of folders minds
 
 
 def stop_at(number):
@@ -201,7 +203,8 @@ def test_a_stopped_run_goes_on_where_it_was(wafers, tmp_path):
     write_parts(whole, [wafers], by_filter, part_rows=4)
     with pytest.raises(KeyboardInterrupt):
         write_parts(folder, [wafers], stop_at(3), part_rows=4)
-    assert len(list(folder.glob("part-*"))) == 3 and not (folder / "_summary.json").exists()
+    assert len(list(folder.iterdir())) == 3
+    assert all(note_in(part, SUMMARY_KEY) is None for part in parts_of(folder))
     assert not [file for file in folder.iterdir() if file.name.startswith(".")]
     times = {file: file.stat().st_mtime_ns for file in folder.glob("part-*")}
     summary = write_parts(folder, [wafers], by_filter, part_rows=4, resume=True)
@@ -218,8 +221,9 @@ def test_results_are_never_mixed_with_those_of_another_run(wafers, tmp_path):
         write_parts(tmp_path, [wafers], by_filter, about={"model": "b"}, resume=True)
     with pytest.raises(PartsError, match="part_rows was 4096, is 5"):
         write_parts(tmp_path, [wafers], by_filter, about={"model": "a"}, part_rows=5, resume=True)
-    (tmp_path / "_run.json").write_text("{")
-    with pytest.raises(PartsError, match="does not say what run"):
+    bare = pq.read_table(tmp_path / "part-00000.parquet").replace_schema_metadata(None)
+    pq.write_table(bare, tmp_path / "part-00000.parquet")
+    with pytest.raises(PartsError, match="says what run it is of"):
         write_parts(tmp_path, [wafers], by_filter, about={"model": "a"}, resume=True)
 
 

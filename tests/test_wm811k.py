@@ -152,6 +152,80 @@ def test_maps_of_other_number_types_and_orders_are_recoded(tmp_path, dtype, wafe
         assert cells == [np.asarray(grid, np.uint8, order="C").tobytes() for grid in wafers.maps]
 
 
+def saved_again(wafers, **changes):
+    """LSWMD as people save it from their notebooks; None for a column takes it out."""
+    columns = {
+        "waferMap": pd.Series(wafers.maps, dtype=object),
+        "dieSize": wafers.die_size,
+        "lotName": wafers.lot,
+        "waferIndex": wafers.wafer,
+        "trianTestLabel": [
+            np.array([[split]]) if split else np.zeros((0, 0)) for split in wafers.split
+        ],
+        "failureType": [
+            np.array([[label]]) if label else np.zeros((0, 0)) for label in wafers.label
+        ],
+    }
+    columns |= changes
+    return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [("waferIndex", "wafer"), ("dieSize", "die_size"), ("trianTestLabel", "split"),
+     ("lotName", "lot")],
+)  # fmt: skip
+def test_a_column_that_was_left_out_is_missing_in_the_result(tmp_path, wafers, name, ours):
+    data = pickle.dumps(saved_again(wafers, **{name: None}))
+    whole = load_bytes(tmp_path, pickle.dumps(saved_again(wafers)), drop=())
+    loaded = load_bytes(tmp_path, data, drop=())
+    assert loaded.frame[ours].isna().all() or (loaded.frame[ours] == "").all()
+    assert_same_maps(loaded.maps, whole.maps)
+    pd.testing.assert_frame_equal(
+        loaded.frame.drop(columns=ours), whole.frame.drop(columns=ours), check_dtype=False
+    )
+
+
+def test_maps_alone_are_loaded_without_labels(tmp_path, wafers):
+    data = pickle.dumps(saved_again(wafers)[["waferMap"]])
+    loaded = load_bytes(tmp_path, data, labelled=False)
+    assert_same_maps(loaded.maps, wafers.maps)
+    assert loaded.target.tolist() == [""] * 12
+
+
+def test_without_lots_runs_of_one_grid_are_the_groups(tmp_path, wafers):
+    wafers.maps = [wafers.maps[row // 4] for row in range(12)]
+    loaded = load_bytes(
+        tmp_path, pickle.dumps(saved_again(wafers, lotName=None)), labelled=False, drop=()
+    )
+    assert loaded.groups.tolist() == [row // 4 for row in range(12)]
+
+
+@pytest.mark.parametrize("change", [{"failureType": None}, {"failureType": [[]] * 12}])
+def test_a_file_without_any_label_says_how_to_load_it(tmp_path, wafers, change):
+    message = r"file\.pkl has a label for none of its 12 wafers .*Pass labelled=False"
+    with pytest.raises(ValueError, match=message):
+        load_bytes(tmp_path, pickle.dumps(saved_again(wafers, **change)))
+
+
+def test_a_table_without_maps_names_its_columns(tmp_path, wafers):
+    data = pickle.dumps(saved_again(wafers, waferMap=None, dieSize=None))
+    message = "it has no column waferMap, which holds the maps; found lotName, waferIndex, trian"
+    with pytest.raises(ValueError, match=message):
+        load_bytes(tmp_path, data)
+
+
+def test_what_notebooks_make_of_it_is_loaded(tmp_path, wafers):
+    """A common notebook drops waferIndex, adds sizes and numbers, and keeps the labelled rows."""
+    table = saved_again(wafers, waferIndex=None)
+    table["waferMapDim"] = [grid.shape for grid in wafers.maps]
+    table["failureNum"] = table["failureType"].map(lambda value: float(value.size))
+    table = table[table["failureNum"] > 0]
+    for changed in (table, table.reset_index(), table.reset_index(drop=True)):
+        loaded = load_bytes(tmp_path, pickle.dumps(changed), drop=())
+        assert loaded.target.tolist() == [label for label in wafers.label if label]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

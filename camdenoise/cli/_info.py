@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from camdenoise.cli._mistakes import Mistake, mistakes_told
+from camdenoise.cli._mistakes import mistakes_told
 from camdenoise.cli._sources import open_wafers, with_sources
 
 # How many grids, and how many values of a key, are listed; the rest is counted.
@@ -41,15 +41,17 @@ def info(sources: tuple[Path, ...], as_json: bool, **options: Any) -> None:
 
 def _facts(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
     from camdenoise._pretrained import PRETRAINED
-    from camdenoise.io._results import RUN
+    from camdenoise.io._results import RUN_KEY, note_in, parts_of
 
     path, what = sources[0], str(sources[0])
     if len(sources) > 1:
         return _of_wafers(sources, options)
     if what in PRETRAINED and not path.exists():
         return _of_model(what)
-    if (path / RUN).is_file():
-        return _of_folder(path)
+    parts = parts_of(path) if path.is_dir() else []
+    run = next((note for part in parts if (note := note_in(part, RUN_KEY)) is not None), None)
+    if run is not None:
+        return _of_results(parts, run)
     if not path.exists() and not any(sign in what for sign in "*?["):
         raise FileNotFoundError(
             f"no file or folder {what}, and no model of that name; "
@@ -94,20 +96,14 @@ def _of_model(what: str) -> dict[str, Any]:
     return facts
 
 
-def _of_folder(path: Path) -> dict[str, Any]:
-    from camdenoise.io._results import RUN
-    from camdenoise.stream._parts import SUMMARY
+def _of_results(parts: list[Path], run: dict[str, Any]) -> dict[str, Any]:
+    from camdenoise.io._results import SUMMARY_KEY, note_in
 
-    try:
-        run = json.loads((path / RUN).read_text())
-    except (OSError, ValueError) as error:
-        raise Mistake(f"{path} is no folder of results: {RUN} cannot be read.") from error
-    done = (path / SUMMARY).is_file()
-    counts = json.loads((path / SUMMARY).read_text()) if done else {}
+    counts = note_in(parts[-1], SUMMARY_KEY)
     return {
-        "kind": "results" if done else "results of a run that has not ended",
-        "parts there": len(list(path.glob("part-*.parquet"))),
-        **counts,
+        "kind": "results of a run that has not ended" if counts is None else "results",
+        "parts there": len(parts),
+        **(counts or {}),
         "of": run.get("about", {}),
     }
 

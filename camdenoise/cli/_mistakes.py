@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,7 +29,7 @@ def mistakes_told(if_stopped: str = "") -> Iterator[None]:
         What is left of the work when it ends early, and how to go on.
     """
     try:
-        with _ended_by_a_second_ctrl_c():
+        with _ended_by_a_second_ctrl_c(), _warnings_told():
             yield
     except KeyboardInterrupt:
         click.echo(f"\nStopped. {if_stopped}".rstrip(), err=True)
@@ -38,6 +39,22 @@ def mistakes_told(if_stopped: str = "") -> Iterator[None]:
         raise Mistake(" ".join(f"{error} {if_stopped}".split())) from error
     except MemoryError as error:
         raise Mistake(f"not enough memory. {if_stopped}".rstrip()) from error
+
+
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    """Show warnings to users as one line each, without a place in the code."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def tell(message, category, *place, **more):
+            if issubclass(category, UserWarning):
+                click.echo(f"Warning: {message}", err=True)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = tell
+        yield
 
 
 @contextmanager

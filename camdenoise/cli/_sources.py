@@ -18,7 +18,7 @@ _OPTIONS = (
     click.option(
         "--pass-bins",
         help="Bins of good dies, such as 1,2; 'none' if no die passes. For files with a row per "
-        "die, like all options down to --map-name.",
+        "die, like all options down to --encoding.",
     ),
     click.option(
         "--retest",
@@ -66,6 +66,11 @@ _OPTIONS = (
         help="Which bins to read from files with both.",
     ),
     click.option("--map-name", help="Which map of a wafer to read from SEMI G85 or E142."),
+    click.option(
+        "--inspected",
+        type=click.Path(path_type=Path),
+        help="File of a wafer with all inspected dies, for KLARF files that do not list theirs.",
+    ),
     click.option("--encoding", help="Encoding of text that is not UTF-8, such as cp949."),
 )
 
@@ -98,14 +103,17 @@ def open_wafers(
         "bins": options["bins"],
         "map_name": options["map_name"],
         "encoding": options["encoding"],
+        "inspected": None if options["inspected"] is None else str(options["inspected"]),
     }
     source = open_source(list(sources), **reading)
-    return source, {"input": [_facts(file) for file in source.files]} | reading
+    # What was not asked for need not be told.
+    asked = {name: value for name, value in reading.items() if value}
+    return source, {"input": [_facts(file) for file in source.files]} | asked
 
 
-def _facts(file: Path) -> list:
+def _facts(file: Path) -> str:
     facts = file.stat()
-    return [file.name, facts.st_size, facts.st_mtime_ns]
+    return f"{file.name} ({facts.st_size} bytes, modified {facts.st_mtime_ns})"
 
 
 def _bins(text: str | None) -> list[str] | None:

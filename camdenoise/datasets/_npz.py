@@ -58,18 +58,13 @@ def refuse_other_kinds(file: Path) -> None:
 
 def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     """Take each array out once (an open npz decompresses anew at every access)."""
+    refuse_other_kinds(file)
     try:
         archive = np.load(file, allow_pickle=False)
     except DAMAGE as error:
-        refuse_other_kinds(file)
         # numpy takes what it does not know for a pickle, and recommends to allow it.
         reason = "its first bytes are of no known kind" if "pickle" in str(error) else error
         raise ValueError(rebuild(f"{file} is no readable npz file ({reason}).")) from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError(
-            f"{file} holds one bare array. Pass what numpy.load gives, or an npz file with the "
-            f"arrays {', '.join(LAYOUT)}, as save_wafer_maps writes it."
-        )
     with archive:
         return {name: _read_array(archive, name, file) for name in archive.files}
 

@@ -234,7 +234,7 @@ class TableRows:
     ) -> dict[str, Words]:
         first = next(pieces, None)
         if first is None:
-            raise Problem("the table has a header and no rows. Fetch the file again.")
+            raise Problem("the table has a header line and no rows. Fetch the file again.")
         used = [str(number) for number in columns.values()]
         delimiter = "," if invalid_row_handler is None else self.header.delimiter
         stream = pa.PythonFile(_Stream(_chained(first, pieces)), "r")
@@ -255,7 +255,7 @@ class TableRows:
             ),
         )
         if not table.num_rows:
-            raise Problem("the table has a header and no rows. Fetch the file again.")
+            raise Problem("the table has a header line and no rows. Fetch the file again.")
         # One column after the other, so that only one is held twice.
         chunked = {role: table.column(str(number)) for role, number in columns.items()}
         del table

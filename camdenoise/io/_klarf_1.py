@@ -174,18 +174,15 @@ def _add_defects(wafer: InspectedWafer, values: str, columns: list[str], line: i
     x, y = index_columns(columns, f"line {line}, DefectList")
     n_fields = len(columns) - (columns[-1] == "IMAGELIST")
     pictures = not _PICTURES.isdisjoint(columns)
-    number_of = columns.index("DEFECTID") if "DEFECTID" in columns else None
     n_before = len(wafer.defects)
     for number, text in enumerate(values.splitlines(), start=line):
         fields = text.split()
-        if fields and fields[0].upper() in _PICTURE_FILES:
-            continue
         if len(fields) == n_fields or (pictures and len(fields) > n_fields):
             here = f"line {number}, DefectList"
             wafer.defects.append((index(fields[x], here), index(fields[y], here)))
-            if number_of is not None:
-                wafer.ids.append(fields[number_of])
-        elif fields and not (pictures and len(wafer.defects) > n_before and len(fields) < n_fields):
+        elif not fields or fields[0].upper() in _PICTURE_FILES:
+            continue
+        elif not (pictures and len(wafer.defects) > n_before and len(fields) < n_fields):
             raise Problem(
                 f"the defect has {len(fields)} fields, DefectRecordSpec {len(columns)}.",
                 f"line {number}, DefectList",

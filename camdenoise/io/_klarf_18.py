@@ -133,18 +133,31 @@ class _Reader:
         wafer = self.wafers[-1] if "WaferRecord" in self.open else None
         rows = self._rows(len(columns), wafer)
         if wafer is not None and name in ("DefectList", "SampleTestPlanList"):
-            for line, row in rows:
-                # An empty list may have other columns: there is nothing to place.
-                x, y = index_columns(columns, f"{where}, {name}")
-                die = index(row[x], line), index(row[y], line)
-                (wafer.defects if name == "DefectList" else wafer.inspected).append(die)
-                if name == "DefectList" and "DEFECTID" in columns:
-                    wafer.ids.append(row[columns.index("DEFECTID")])
+            self._take_dies(wafer, name, columns, rows, f"{where}, {name}")
         elif wafer is not None and name == "TestSummaryList":
             wafer.summarize(columns, [row for _, row in rows])
         else:
             for _ in rows:
                 pass
+
+    def _take_dies(
+        self,
+        wafer: InspectedWafer,
+        name: str,
+        columns: list[str],
+        rows: Iterator[tuple[str, list[str]]],
+        where: str,
+    ) -> None:
+        """Take the die of each row, as they come."""
+        dies = wafer.defects if name == "DefectList" else wafer.inspected
+        numbered = columns.index("DEFECTID") if "DEFECTID" in columns else None
+        place = None
+        for line, row in rows:
+            # An empty list may have other columns: there is nothing to place.
+            x, y = place = place or index_columns(columns, where)
+            dies.append((index(row[x], line), index(row[y], line)))
+            if numbered is not None and dies is wafer.defects:
+                wafer.is_selection |= row[numbered] != str(len(dies))
 
     def _columns(self) -> list[str]:
         """Read ``Columns n { type NAME, ... }``, in which files in the wild get n wrong."""

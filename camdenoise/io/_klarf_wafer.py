@@ -32,8 +32,8 @@ class InspectedWafer:
         Dies of the sample test plans; empty where the file has none.
     defects : list of tuple of int
         The die of each defect.
-    ids : list of str
-        DEFECTID of each defect; empty where the list has no such column.
+    is_selection : bool
+        Whether gaps in DEFECTID show that defects were left out on purpose.
     fields : dict
         What the file says in `FIELDS`.
     n_defects : int or None
@@ -48,7 +48,7 @@ class InspectedWafer:
     wafer: str
     inspected: list[tuple[int, int]] = field(default_factory=list)
     defects: list[tuple[int, int]] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
+    is_selection: bool = False
     fields: Mapping[str, str] = field(default_factory=dict)
     n_defects: int | None = None
     n_dies: int | None = None
@@ -62,11 +62,6 @@ class InspectedWafer:
             self.n_defects = (self.n_defects or 0) + sum(defects)
         if dies:
             self.n_dies = max(self.n_dies or 0, *dies)
-
-    @property
-    def is_selection(self) -> bool:
-        """Whether gaps in DEFECTID show that defects were left out on purpose."""
-        return self.ids != [str(number) for number in range(1, len(self.ids) + 1)]
 
 
 def n_lacking(count: str, n_items: int, where: str, incomplete: bool, what: str = "items") -> int:

@@ -150,4 +150,7 @@ def choose_layer(names: list[str], wanted: str | None, option: str, where: str) 
         return names.index(wanted)
     if not names:
         raise Problem("it has no map of bin codes.", where)
-    raise Problem(f"it has the maps {names}. Name one of them with {option}=.", where)
+    raise Problem(
+        f"it has the maps {names}. Name one of them with {option}= (--{option.replace('_', '-')}).",
+        where,
+    )

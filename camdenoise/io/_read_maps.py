@@ -32,6 +32,7 @@ def read_maps(
     encoding: str | None = None,
     bins: str = "hard",
     map_name: str | None = None,
+    inspected: Any = None,
 ) -> Bunch:
     r"""Read wafer maps from files of any known kind.
 
@@ -40,7 +41,8 @@ def read_maps(
     paths : path-like or sequence of path-like
         Files, patterns such as ``"lot7/*.stdf.gz"``, or folders; kinds and packings as in
         `stream.open_source`.
-    pass_bins, retest, frame, notch, mirror, rotate, incomplete, columns, encoding, bins, map_name
+    pass_bins, retest, frame, notch, mirror, rotate, incomplete, columns, encoding, bins, \
+map_name, inspected
         For files with a row per die: see `stream.open_source`.
 
     Returns
@@ -91,6 +93,7 @@ def read_maps(
         encoding=encoding,
         bins=bins,
         map_name=map_name,
+        inspected=inspected,
     )
     maps: list[np.ndarray | None] = []
     errors: list[str | None] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -27,8 +28,9 @@ OVERLAY_BINS = {
     3: "fail, not part of the pattern",
     4: "fail, not decided",
 }
-#: Says what the run was that made a folder of results.
-RUN = "_run.json"
+#: What run made the parts of a folder, and at its end what was counted: JSON in the metadata of the
+#: Parquet files, so that a folder holds nothing else and every tool that reads folders reads it.
+RUN_KEY, SUMMARY_KEY = b"camdenoise.run", b"camdenoise.summary"
 
 
 def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.DataFrame:
@@ -237,6 +239,22 @@ def _wide_types(schema: Any) -> Any:
 _WRITERS = {".parquet": _parquet, ".csv": _csv, ".csv.gz": _csv_gz}
 
 
+def parts_of(folder: str | os.PathLike) -> list[Path]:
+    """List the parts of a folder of results, in order."""
+    return sorted(Path(folder).glob("part-*.parquet"))
+
+
+def note_in(part: Path, key: bytes) -> Any:
+    """Read what a part says of its run or of the counts at its end; None where it says nothing."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return json.loads((parquet.read_schema(part).metadata or {})[key])
+    except (OSError, KeyError, ValueError, pa.ArrowException):
+        return None
+
+
 def read_results(path: str | os.PathLike) -> pd.DataFrame:
     """Read a folder of results that `camdenoise denoise` or `classify` wrote, with the maps.
 
@@ -281,7 +299,7 @@ def read_results(path: str | os.PathLike) -> pd.DataFrame:
     if not path.is_dir():
         parts = [path]
     else:
-        parts = sorted(path.glob("part-*.parquet"))
+        parts = parts_of(path)
         if not parts:
             raise FileNotFoundError(f"no part-*.parquet in {path}. Is it a folder of results?")
     table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)

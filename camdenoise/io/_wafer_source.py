@@ -24,7 +24,7 @@ from camdenoise.io._parquet import open_to_stream
 from camdenoise.io._pass_bins import DEFAULT, as_bins, holds_numbers, not_on_any_die
 from camdenoise.io._problems import Problem, WaferFileError, naming
 from camdenoise.io._read import find_reader
-from camdenoise.io._results import RUN
+from camdenoise.io._results import RUN_KEY, note_in, parts_of
 from camdenoise.io._wafer_batches import wafer_batch, without_results
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
@@ -100,6 +100,7 @@ def open_source(
     encoding: str | None = None,
     bins: str = "hard",
     map_name: str | None = None,
+    inspected: Any = None,
 ) -> WaferSource:
     """Open files of wafers of any known kind.
 
@@ -127,6 +128,9 @@ def open_source(
         Which bins to read from files with both.
     map_name : str or None, default=None
         Which map to read where a wafer of SEMI G85 or E142 has several.
+    inspected : path-like, array-like of int of shape (n_dies, 2), or None, default=None
+        Inspected dies of KLARF files that do not list them: their coordinates, or a file of a
+        wafer of the product that has them all.
 
     Returns
     -------
@@ -148,6 +152,7 @@ def open_source(
             map_name=map_name,
             bins=bins,
             columns=dict(columns or {}),
+            inspected=_inspected(inspected),
         ),
         retest,
         {"frame": frame, "notch": notch, "mirror": mirror, "rotate": rotate},
@@ -178,6 +183,17 @@ def open_source(
         source.pickle = found[0][0]
     source.files = list(dict.fromkeys(content.path for content, _ in found))
     return source
+
+
+def _inspected(inspected: Any) -> Any:
+    """Take the dies of a file, where a file is given."""
+    if not isinstance(inspected, str | os.PathLike):
+        return inspected
+    dies = [
+        read_one(content, find_reader(content), ReadOptions(pass_bins=[])).table[["x", "y"]]
+        for content in contents(inspected)
+    ]
+    return pd.concat(dies).drop_duplicates().to_numpy()
 
 
 def _as_list(pass_bins: Any) -> list | None:
@@ -224,12 +240,8 @@ def _matches(pattern: Path) -> list[Path]:
 
 def _find_in_folder(folder: Path, found: list, skipped: list[str]) -> None:
     """Take all files of a folder that hold wafers; the parts, of a folder of results."""
-    if (folder / RUN).is_file():
-        parts = sorted(folder.glob("part-*.parquet"))
-        if not parts:
-            raise ValueError(
-                f"{folder} is a folder of results without any part: the run did not come so far."
-            )
+    parts = parts_of(folder)
+    if parts and note_in(parts[0], RUN_KEY) is not None:
         found += [(content, _PARQUET) for part in parts for content in contents(part)]
         return
     files = sorted(f for f in folder.iterdir() if f.is_file() and f.name[0] not in "._")

@@ -14,14 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from camdenoise._files import write_whole
-from camdenoise.io._results import RUN
+from camdenoise.io._results import RUN_KEY, SUMMARY_KEY, note_in, parts_of
 
 Batches: TypeAlias = Iterable[pa.RecordBatch]
 Transform: TypeAlias = Callable[[Batches], Iterator[pa.RecordBatch]]
 #: A part that is to be made, and one that is made: its number, its batches.
 Part: TypeAlias = tuple[int, list[pa.RecordBatch]]
-#: Begins with "_", so that readers of whole folders pass it by, as they do `RUN`.
-SUMMARY = "_summary.json"
 # What is added up, where there is such a column.
 _ADDED = {
     **{name: name for name in ("abstained", "novel", "partial")},
@@ -102,8 +100,9 @@ def write_parts(
     Parameters
     ----------
     folder : path-like
-        Made where it is not there. Gets ``part-00000.parquet`` and so on, ``_run.json`` (what the
-        run is) and at the end ``_summary.json``: a folder with it is complete.
+        Made where it is not there. Gets ``part-00000.parquet`` and so on, and nothing else. Each
+        says in its metadata what the run is; once all are there, the last one says what was
+        counted. ``camdenoise info`` tells both.
     batches : iterable of pyarrow.RecordBatch
     transform : callable
         Takes an iterable of record batches and gives one for each, such as
@@ -131,7 +130,9 @@ def write_parts(
         For a folder with parts, without `resume`; with it, for parts of another run.
     """
     folder = Path(folder)
-    _prepare(folder, {"part_rows": part_rows, "about": about or {}}, resume)
+    run = {"part_rows": part_rows, "about": about or {}}
+    _prepare(folder, run, resume)
+    notes = {RUN_KEY: json.dumps(run, ensure_ascii=False)}
     summary = PartsSummary()
 
     def count(table: pa.Table) -> None:
@@ -149,12 +150,24 @@ def write_parts(
 
     for number, made in make_parts(missing(), transform):
         table = pa.Table.from_batches(made)
-        with write_whole(_file_of(folder, number)) as stream:
-            pq.write_table(table, stream, compression="zstd", write_page_checksum=True)
+        _write(table, notes, _file_of(folder, number))
         count(table)
-    with write_whole(folder / SUMMARY) as stream:
-        stream.write(json.dumps(summary.as_dict()).encode())
+    if summary.parts:
+        last = _file_of(folder, summary.parts - 1)
+        notes[SUMMARY_KEY] = json.dumps(summary.as_dict())
+        _write(pq.read_table(last), notes, last)
     return summary
+
+
+def _write(table: pa.Table, notes: dict[bytes, str], file: Path) -> None:
+    known = table.schema.metadata or {}
+    with write_whole(file) as stream:
+        pq.write_table(
+            table.replace_schema_metadata({**known, **notes}),
+            stream,
+            compression="zstd",
+            write_page_checksum=True,
+        )
 
 
 def _file_of(folder: Path, number: int) -> Path:
@@ -164,23 +177,17 @@ def _file_of(folder: Path, number: int) -> Path:
 def _prepare(folder: Path, run: dict[str, Any], resume: bool) -> None:
     """Make the folder and note what the run is, or see whether it is the one that is there."""
     folder.mkdir(parents=True, exist_ok=True)
-    note = folder / RUN
+    parts = parts_of(folder)
     # Without a part there is nothing to go on with, nor to be lost.
-    if not any(folder.glob("part-*.parquet")):
-        (folder / SUMMARY).unlink(missing_ok=True)
-        with write_whole(note) as stream:
-            stream.write(json.dumps(run, indent=1).encode())
+    if not parts:
         return
     if not resume:
         raise PartsError(
             f"{folder} holds results already. Resume that run, or choose another folder."
         )
-    try:
-        there = json.loads(note.read_text())
-    except (OSError, ValueError) as error:
-        raise PartsError(
-            f"{note} does not say what run {folder} is of. Choose another folder."
-        ) from error
+    there = next((note for part in parts if (note := note_in(part, RUN_KEY)) is not None), None)
+    if there is None:
+        raise PartsError(f"no part in {folder} says what run it is of. Choose another folder.")
     now = json.loads(json.dumps(run))
     if there != now:
         raise PartsError(
