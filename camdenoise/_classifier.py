@@ -282,7 +282,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : list, object array or Series of 2-D maps, or 3-D array
-            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail). A map may be an array, a torch
+            tensor or a list of rows. Of LSWMD's DataFrame the column ``waferMap`` is taken.
         y : array-like of shape (n_wafers,)
             Class labels, strings or integers. Labels that are nested as in LSWMD
             (``[['Center']]``) are taken out.

@@ -358,7 +358,8 @@ class CamDenoiser(BaseDenoiser):
         Parameters
         ----------
         X : list, object array or Series of 2-D maps, or 3-D array
-            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail), as `WaferClassifier.fit` takes
+            them.
         y : array-like of shape (n_wafers,)
             Class labels, as `WaferClassifier.fit` takes them; may be left out with a frozen
             estimator.

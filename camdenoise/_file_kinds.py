@@ -13,7 +13,9 @@ _DELIMITERS = (b",", b";", b"\t")
 
 _MAPS = "Read it with camdenoise.io.read_maps."
 _WAFERS = "Read its maps with camdenoise.io.read_maps, or its dies with camdenoise.io.read_wafers."
-_PICKLE = "Read LSWMD.pkl or WM811K.pkl with camdenoise.datasets.load_wm811k; any other can run code."
+_PICKLE = (
+    "Read LSWMD.pkl or WM811K.pkl with camdenoise.datasets.load_wm811k; any other can run code."
+)
 _NPZ = "Read it with camdenoise.datasets.load_wafer_maps."
 _MIXED = "Read it with camdenoise.datasets.load_mixed_wm38."
 _ARRAYS = "Open it with numpy.load, and pass the maps themselves or save them with save_wafer_maps."

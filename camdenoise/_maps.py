@@ -3,10 +3,10 @@
 A wafer map is a 2-D grid of die codes (0 no die, 1 pass, 2 fail). Maps differ in size, so a
 collection is a list, tuple, one-dimensional object array or Series of maps, a 3-D array of equally
 large ones or, for very many of them, a `RaggedWaferMaps`. A map may be an array, a list of rows or
-a torch tensor. Of a DataFrame, LSWMD's column ``waferMap`` is the collection. A plain 2-D table is also understood, as
-rows of ``1 x p`` maps, because that is what scikit-learn's generic tools send. Only an estimator
-fitted on one accepts it, and only with labels to count the rows by can it be fitted on one, so that
-a single map passed by mistake is an error rather than nonsense.
+a torch tensor. Of a DataFrame, LSWMD's column ``waferMap`` is the collection. A plain 2-D table is
+also understood, as rows of ``1 x p`` maps, because that is what scikit-learn's generic tools send.
+Only an estimator fitted on one accepts it, and only with labels to count the rows by can it be
+fitted on one, so that a single map passed by mistake is an error rather than nonsense.
 """
 
 from __future__ import annotations
@@ -253,12 +253,8 @@ def _warn_of_odd_codes(grids: Sequence[np.ndarray], n_boolean: int) -> None:
 
 
 def _has_holes_but_no_fails(grids: Sequence[np.ndarray]) -> bool:
-    # Nearly always the first map has a fail, so that this costs nothing.
-    ragged = isinstance(grids, RaggedWaferMaps)
-    if not ragged and any((grid == FAIL).any() for grid in grids):
-        return False
     # Maps without any die are another matter.
-    if not (grids.largest_code if ragged else any(grid.any() for grid in grids)):
+    if _largest_code(grids) != PASS:
         return False
     n_cells = n_holes = 0
     for row in range(0, len(grids), max(1, len(grids) // _ENOUGH_MAPS)):
@@ -268,6 +264,18 @@ def _has_holes_but_no_fails(grids: Sequence[np.ndarray]) -> bool:
             n_cells += middle.size
             n_holes += int(np.count_nonzero(middle == NO_DIE))
     return n_holes > _MOST_HOLES * n_cells
+
+
+def _largest_code(grids: Sequence[np.ndarray]) -> int:
+    """Return the largest code; nearly always the first map has a fail, and no other is read."""
+    if isinstance(grids, RaggedWaferMaps):
+        return grids.largest_code
+    largest = NO_DIE
+    for grid in grids:
+        largest = max(largest, int(grid.max()))
+        if largest == FAIL:
+            break
+    return largest
 
 
 def warn_caller(message: str) -> None:

@@ -116,7 +116,7 @@ def test_nobody_is_told_to_allow_pickle(name, wafer_file):
     assert "allow_pickle" not in str(caught.value) and "unsafe" not in str(caught.value)
 
 
-def test_bytes_of_no_known_kind_are_not_called_a_pickle(wafer_file):
+def test_unknown_bytes_are_not_called_a_pickle(wafer_file):
     with pytest.raises(ValueError, match="its first bytes are of no known kind") as caught:
         load_wafer_maps(wafer_file(b"\x07\x00\xff\xfe" * 99))
     assert "pickle" not in str(caught.value)

@@ -264,11 +264,16 @@ def test_klarf_18_errors_name_the_line(wafer_file, old, new, message):
     assert message in message_of(wafer_file(changed(map_files.KLARF_18, old, new)), read_klarf)
 
 
-def test_klarf_without_inspected_dies_is_an_error_that_can_be_mended(wafer_file):
+def test_klarf_without_inspected_dies_has_a_remedy(wafer_file):
     start, end = (map_files.KLARF_12.index(s) for s in ("SampleTestPlan", "DefectRecordSpec"))
-    path = wafer_file(map_files.KLARF_12[:start] + map_files.KLARF_12[end:])
+    content = map_files.KLARF_12[:start] + map_files.KLARF_12[end:]
+    path = wafer_file(content.replace("SampleTestPlan 1 3 -4;", ""))
     assert "wafer 'W1': the file does not list the inspected dies" in message_of(path)
-    table = read_klarf(path, inspected=[[-1, 0], [2, 2]])
+    given = read_klarf(path, inspected=[[-1, 0]])
+    assert rows(given)[-1] == ("L", "W2", -1, 0, 0, True)
+    # Where another wafer of the file has a list, it is taken.
+    assert rows(read_klarf(wafer_file(content)))[0] == ("L", "W1", 3, -4, 0, True)
+    table = read_klarf(wafer_file(content), inspected=[[-1, 0], [2, 2]])
     assert rows(table) == [
         ("L", "W1", -1, 0, 2, False),
         ("L", "W1", 2, 2, 0, True),
@@ -349,7 +354,10 @@ def test_real_g85(formats, tmp_path):
 
 def test_real_klarf_12_does_not_list_its_dies_but_counts_them(formats):
     path = formats / "klarf12.000"
-    assert "wafer '02': the file does not list the inspected dies" in message_of(path)
+    whole = read_klarf(path)
+    # Of the 56 dies with a defect on one wafer or another all are among the nearest 4306.
+    assert whole.groupby("wafer").size().tolist() == [4306] * 3
+    assert "the 4306 dies nearest to the center are taken" in whole.attrs["notes"][0]
     table = read_klarf(path, inspected=[[100, 100]])
     assert table.groupby("wafer")["bin"].sum().to_dict() == {"02": 56, "06": 36, "01": 95}
     defective = table[~table["passed"]].groupby("wafer").size()
@@ -358,7 +366,8 @@ def test_real_klarf_12_does_not_list_its_dies_but_counts_them(formats):
 
 def test_real_klarf_18(formats):
     path = formats / "klarf18.klarf"
-    assert "wafer 'SecondWaferId': the file does not list" in message_of(path)
+    notes = read_klarf(path).attrs["notes"]
+    assert any("those of wafer 'FirstWaferId' are taken" in note for note in notes)
     table = read_klarf(path, inspected=[[0, 0]])
     assert table["lot"].unique().tolist() == ["aLot.String"]
     assert table.groupby("wafer")["bin"].agg(["size", "sum"]).to_numpy().tolist() == [

@@ -98,23 +98,23 @@ def test_an_unreadable_map_is_not_counted():
     ],
     ids=["real", "perfect", "one with fails", "no die", "tiny", "ragged", "ragged and perfect"],
 )
-def test_maps_that_may_be_right_are_read_without_a_warning(maps, no_warnings):
+def test_maps_that_may_be_right_are_read_in_silence(maps, no_warnings):
     check_wafer_maps(maps)
     read_what_can_be_read(maps)
 
 
-def test_a_perfect_wafer_with_a_few_test_structures_is_read_in_silence(no_warnings):
+def test_a_few_test_structures_are_read_in_silence(no_warnings):
     grid = np.minimum(SAME_GRID[0], 1)
     grid[8:10, 9:12] = 0
     check_wafer_maps([grid])
 
 
-def test_denoised_maps_without_a_fail_are_read_in_silence(no_warnings):
+def test_denoised_maps_are_read_in_silence(no_warnings):
     clean = MedianFilter(3).fit_transform([np.minimum(grid, 1) for grid in WAFERS.maps])
     MedianFilter().transform(clean)
 
 
-def test_within_a_call_the_first_reading_alone_is_looked_at(no_warnings):
+def test_within_a_call_only_the_first_reading_warns(no_warnings):
     with looking_once():
         check_wafer_maps(WAFERS.maps)
         check_wafer_maps(ZERO_ONE)
@@ -191,7 +191,7 @@ def test_nested_labels_are_not_taken_for_maps():
         check_wafer_maps(pd.DataFrame({"failureType": [[["Loc"]], np.array([["none"]])]}))
 
 
-def test_maps_from_a_parquet_column_of_nested_lists_are_read(tmp_path):
+def test_a_parquet_column_of_nested_lists_is_read(tmp_path):
     table = pd.DataFrame({"waferMap": [grid.tolist() for grid in WAFERS.maps]})
     table.to_parquet(tmp_path / "maps.parquet")
     read = check_wafer_maps(pd.read_parquet(tmp_path / "maps.parquet"))
@@ -228,14 +228,14 @@ def test_a_stack_of_tensors_comes_back_as_a_3_d_array(kind, no_warnings):
     np.testing.assert_array_equal(clean, MedianFilter().fit_transform(np.stack(SAME_GRID)))
 
 
-def test_a_list_of_tensors_comes_back_as_a_list_of_arrays(no_warnings):
+def test_tensors_come_back_as_arrays(no_warnings):
     clean = MedianFilter().fit_transform([torch.from_numpy(grid) for grid in WAFERS.maps])
     expected = MedianFilter().fit_transform(WAFERS.maps)
     assert type(clean) is list and all(type(grid) is np.ndarray for grid in clean)
     assert all(map(np.array_equal, clean, expected))
 
 
-def test_nested_lists_come_back_as_a_list_of_arrays():
+def test_nested_lists_come_back_as_arrays():
     clean = MedianFilter().fit_transform([grid.tolist() for grid in WAFERS.maps])
     expected = MedianFilter().fit_transform(WAFERS.maps)
     assert type(clean) is list and all(map(np.array_equal, clean, expected))
@@ -289,7 +289,7 @@ def test_an_unknown_output_is_an_error():
         MedianFilter().set_output(transform="excel")
 
 
-def test_a_pipeline_gives_the_features_after_a_denoiser_as_a_table():
+def test_a_pipeline_still_gives_features_as_a_table():
     pipeline = make_pipeline(MedianFilter(), WaferFeatures())
     with pytest.warns(UserWarning, match="MedianFilter gives wafer maps"):
         pipeline.set_output(transform="pandas")

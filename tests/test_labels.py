@@ -49,7 +49,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize("kind", MISSING)
-def test_missing_labels_are_counted_and_the_first_is_named(kind):
+def test_missing_labels_are_counted_and_located(kind):
     message = (
         "^y has 2 missing labels, the first at row 1. Drop those wafers, or label them 'none' "
         "if they have no pattern.$"
@@ -103,7 +103,7 @@ def test_a_tensor_of_labels_is_read():
     assert check_labels(torch.tensor([2, 0])).tolist() == [2, 0]
 
 
-def test_a_table_of_one_column_is_read_with_scikit_learn_s_warning():
+def test_a_table_of_one_column_is_read_with_a_warning():
     with pytest.warns(DataConversionWarning, match="column-vector y"):
         labels = check_labels(pd.DataFrame({"failureType": [[["Loc"]], [["none"]]]}))
     assert labels.tolist() == ["Loc", "none"]
@@ -120,7 +120,7 @@ def nested(wafers):
     return pd.Series([np.array([[label]]) for label in wafers.target])
 
 
-def test_a_classifier_is_fitted_and_scored_on_nested_labels(wafers, nested):
+def test_a_classifier_learns_from_nested_labels(wafers, nested):
     plain = WaferClassifier(**TINY).fit(wafers.maps, wafers.target)
     clf = WaferClassifier(**TINY).fit(wafers.maps, nested)
     assert clf.classes_.tolist() == plain.classes_.tolist()
@@ -142,14 +142,14 @@ def test_a_denoiser_is_fitted_on_nested_labels(wafers, nested):
 
 
 @pytest.mark.parametrize("method", ["fit", "score", "calibrate"])
-def test_every_method_of_the_classifier_refuses_missing_labels(method, classifier, wafers):
+def test_the_classifier_refuses_missing_labels(method, classifier, wafers):
     y = [None, *wafers.target[1:]]
     with pytest.raises(ValueError, match="y has 1 missing label, at row 0"):
         getattr(classifier, method)(wafers.maps, y)
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
-def test_every_fit_of_the_denoiser_refuses_missing_labels(method, wafers):
+def test_the_denoiser_refuses_missing_labels(method, wafers):
     y = pd.Series(wafers.target).where(np.arange(len(wafers.target)) % 10 != 3)
     with pytest.raises(ValueError, match="y has 12 missing labels, the first at row 3"):
         getattr(CamDenoiser(WaferClassifier(**TINY)), method)(wafers.maps, y)
@@ -163,7 +163,7 @@ def test_labels_of_an_explanation_are_plain(classifier, wafers):
     assert type(why.label) is str and "np." not in repr(why)
 
 
-def test_few_wafers_of_a_class_are_named_with_their_number():
+def test_classes_of_few_wafers_are_named():
     message = few_wafers_warning(np.array(["Loc"] * 3 + ["none"] * 10 + ["Donut"]))
     assert "of these classes: Donut (1), Loc (3)." in message
 

@@ -175,7 +175,7 @@ def saved_again(wafers, **changes):
     [("waferIndex", "wafer"), ("dieSize", "die_size"), ("trianTestLabel", "split"),
      ("lotName", "lot")],
 )  # fmt: skip
-def test_a_column_that_was_left_out_is_missing_in_the_result(tmp_path, wafers, name, ours):
+def test_a_column_left_out_is_missing_in_the_result(tmp_path, wafers, name, ours):
     data = pickle.dumps(saved_again(wafers, **{name: None}))
     whole = load_bytes(tmp_path, pickle.dumps(saved_again(wafers)), drop=())
     loaded = load_bytes(tmp_path, data, drop=())

@@ -133,7 +133,7 @@ def _groups(frame: pd.DataFrame) -> np.ndarray:
 
 
 def runs_of_grids(frame: pd.DataFrame) -> np.ndarray:
-    """Number the runs of consecutive wafers with the same ``height`` and ``width``."""
+    """Give each run of consecutive wafers with the same ``height`` and ``width`` a number."""
     sides = frame[["height", "width"]].to_numpy()
     changes = (sides[1:] != sides[:-1]).any(axis=1)
     return np.concatenate([[0], np.cumsum(changes)])[: len(frame)]

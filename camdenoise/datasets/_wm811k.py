@@ -99,7 +99,7 @@ def _frame(table: WaferTable) -> pd.DataFrame:
 
 
 def _groups(frame: pd.DataFrame) -> np.ndarray:
-    """Number the lots; without lots, number the runs of wafers with the same grid."""
+    """Give each lot a number; without lots, each run of wafers with the same grid."""
     if len(frame) and frame["lot"].isna().all():
         return runs_of_grids(frame)
     return pd.factorize(frame["lot"])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -99,13 +100,13 @@ def join_files(files: Sequence[DieFile], retest: bool = False) -> DieFile:
         For wafers of one name and no lot in several files, and bins of numbers and letters.
     """
     if len(files) == 1:
-        return files[0]
+        return replace(files[0], notes=gathered(files))
     homes: dict[tuple[str, str], list[tuple[int, WaferFacts]]] = {}
     for number, file in enumerate(files):
         for facts in file.wafers:
             homes.setdefault((facts.lot, facts.wafer), []).append((number, facts))
     again = {key: found for key, found in homes.items() if len(found) > 1}
-    notes = [f"{file.name}: {note}" for file in files for note in file.notes]
+    notes = gathered(files)
     if again:
         _check_same_wafer(again, files, retest)
         notes.append(_retested(again))
@@ -116,7 +117,7 @@ def join_files(files: Sequence[DieFile], retest: bool = False) -> DieFile:
         format=" and ".join(formats),
         table=table,
         wafers=[_merged([facts for _, facts in found]) for found in order.values()],
-        notes=_once(notes),
+        notes=notes,
         name=f"{len(files)} files",
     )
 
@@ -180,5 +181,45 @@ def _merged(tests: list[WaferFacts]) -> WaferFacts:
     return merged
 
 
-def _once(notes: list[str]) -> list[str]:
-    return list(dict.fromkeys(notes))
+_OF_A_WAFER = re.compile(r"wafer ('.*?'): (.*)", re.DOTALL)
+# How many names a note lists.
+_LISTED = 3
+
+
+def gathered(files: Sequence[DieFile]) -> list[str]:
+    """Say what is true of several wafers or files once, with their names.
+
+    Parameters
+    ----------
+    files : sequence of DieFile
+
+    Returns
+    -------
+    list of str
+        Their notes, those of one wafer as ``wafer 'W1': ...``.
+    """
+    wafers: dict[str, list[str]] = {}
+    homes: dict[str, list[str]] = {}
+    for file in files:
+        for note in file.notes:
+            match = _OF_A_WAFER.fullmatch(note)
+            text = match[2] if match else note
+            if match:
+                wafers.setdefault(text, []).append(match[1])
+            homes.setdefault(text, []).append(file.name)
+    notes = []
+    for text, names in homes.items():
+        if text in wafers:
+            subject = f"wafer{'s' if len(wafers[text]) > 1 else ''} {_some(wafers[text])}: "
+        else:
+            # What all files share need not name them.
+            subject = (
+                "" if len(set(names)) == len(files) else f"{_some(list(dict.fromkeys(names)))}: "
+            )
+        notes.append(f"{subject}{text}")
+    return notes
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from camdenoise.io._bins import MAX_SIDE
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
 from camdenoise.io._klarf_1 import read_statements
@@ -32,7 +33,9 @@ def read_klarf(
     """Read the inspected dies of the wafers in a KLARF file of version 1.1, 1.2 or 1.8.
 
     KLARF lists defects, not dies. The dies without a defect are known only where the file lists
-    those that were inspected (SampleTestPlan), so that a wafer without such a list is an error.
+    those that were inspected (SampleTestPlan). For a wafer without such a list those of another
+    wafer of the file are taken, else the dies nearest to the center, as many as its summary counts
+    (NDIE); ``attrs["notes"]`` says so. Where the file says neither, it is an error.
 
     Parameters
     ----------
@@ -121,7 +124,9 @@ def klarf_file(content: Content, options: ReadOptions) -> DieFile:
     facts: dict[tuple[str, str], WaferFacts] = {}
     for wafer in wafers:
         wafer.wafer = wafer.wafer or content.stem
-        parts.append(_wafer_rows(wafer, options.inspected))
+        dies, note = _inspected(wafer, wafers, options.inspected)
+        notes += [note] if note else []
+        parts.append(_wafer_rows(wafer, dies))
         notes += _compare_totals(wafer, options.incomplete, selections)
         new = _facts(wafer, notes)
         known = facts.setdefault((wafer.lot, wafer.wafer), new)
@@ -132,18 +137,74 @@ def klarf_file(content: Content, options: ReadOptions) -> DieFile:
     return DieFile("KLARF", join_rows(parts), list(facts.values()), about, notes)
 
 
-def _wafer_rows(wafer: InspectedWafer, given: np.ndarray | None) -> pd.DataFrame:
-    listed = np.array(wafer.inspected, np.int64).reshape(-1, 2)
-    if not len(listed):
-        if given is None:
-            raise Problem(
-                "the file does not list the inspected dies (SampleTestPlan), so that the dies "
-                "without a defect are not known. Give them in Python with "
-                "read_klarf(..., inspected=...), for example those of another wafer of the "
-                "product. The command line cannot read such a file.",
-                f"wafer {wafer.wafer!r}",
-            )
-        listed = given
+def _inspected(
+    wafer: InspectedWafer, wafers: Sequence[InspectedWafer], given: Any
+) -> tuple[Any, str | None]:
+    """Choose the inspected dies of a wafer, and say where they come from if not from its list."""
+    if wafer.inspected:
+        return wafer.inspected, None
+    where = f"wafer {wafer.wafer!r}"
+    if given is not None:
+        return given, None
+    lists = [other for other in wafers if other.inspected]
+    if lists:
+        return lists[0].inspected, (
+            f"{where}: the file does not list its inspected dies; those of wafer "
+            f"{lists[0].wafer!r} are taken"
+        )
+    dies = _nearest_dies(wafer)
+    if dies is not None:
+        return dies, (
+            f"{where}: the file does not list its inspected dies; the {len(dies)} dies nearest to "
+            "the center are taken, as many as its summary counts. If you have a file with the "
+            "list, give it with inspected= (--inspected)"
+        )
+    raise Problem(
+        "the file does not list the inspected dies (SampleTestPlan), so that the dies without a "
+        "defect are not known. Give them with inspected= (--inspected FILE), for example those of "
+        "another wafer of the product.",
+        where,
+    )
+
+
+def _nearest_dies(wafer: InspectedWafer) -> np.ndarray | None:
+    """List the dies nearest to the wafer's center, as many as its summary counts.
+
+    A die (i, j) reaches from (i, j) to (i + 1, j + 1) times DiePitch; SampleCenterLocation is in
+    the same unit. What counts is the corner that is furthest from the center.
+    """
+    pitch, center = (
+        _numbers(wafer.fields.get(name, "")) for name in ("DiePitch", "SampleCenterLocation")
+    )
+    if not wafer.n_dies or len(pitch) != 2 or len(center) != 2 or min(pitch) <= 0:
+        return None
+    # The dies would fill a disk of this radius; 3 more for those that its edge cuts.
+    radius = np.sqrt(wafer.n_dies * pitch[0] * pitch[1] / np.pi)
+    sides = []
+    for size, middle in zip(pitch, center, strict=True):
+        first, last = np.floor(((middle - radius) / size, (middle + radius) / size))
+        if last - first > MAX_SIDE:
+            return None
+        index = np.arange(first - 3, last + 4)
+        sides.append(
+            (index, np.maximum(abs(index * size - middle), abs((index + 1) * size - middle)))
+        )
+    (x, far_x), (y, far_y) = sides
+    distance = np.hypot(far_x[np.newaxis], far_y[:, np.newaxis])
+    nearest = np.argsort(distance, axis=None, kind="stable")[: wafer.n_dies]
+    rows, columns = np.unravel_index(nearest, distance.shape)
+    return np.column_stack([x[columns], y[rows]]).astype(np.int64)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [number for word in text.split() if np.isfinite(number := float(word))]
+    except ValueError:
+        return []
+
+
+def _wafer_rows(wafer: InspectedWafer, inspected: Any) -> pd.DataFrame:
+    listed = np.array(inspected, np.int64).reshape(-1, 2)
     defects = np.array(wafer.defects, np.int64).reshape(-1, 2)
     dies, index = np.unique(np.concatenate([listed, defects]), axis=0, return_inverse=True)
     counts = np.bincount(index.ravel()[len(listed) :], minlength=len(dies))

@@ -11,7 +11,7 @@ from camdenoise.io._problems import Problem
 #: What is said of a wafer, a lot or a file, and kept.
 FIELDS = (
     *("DeviceID", "StepID", "DiePitch", "SampleOrientationMarkType", "OrientationMarkLocation"),
-    *("CoordinatesMirrored", "ResultTimestamp", "FileTimestamp"),
+    *("CoordinatesMirrored", "ResultTimestamp", "FileTimestamp", "SampleCenterLocation"),
 )
 #: Those that are given as notes on the file.
 NOTES = FIELDS[:5]
