@@ -57,7 +57,8 @@ def coverage(grid: np.ndarray) -> float:
     0.5
     """
     inside = inside_ellipse(*grid.shape)
-    return float(np.count_nonzero(grid[inside]) / max(1, np.count_nonzero(inside)))
+    n_inside = int(np.count_nonzero(inside))
+    return int(np.count_nonzero(grid[inside])) / max(1, n_inside)
 
 
 def is_partial(grid: np.ndarray) -> bool:

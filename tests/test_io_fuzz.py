@@ -3,23 +3,32 @@
 Longer runs: ``CAMDENOISE_FUZZ_SECONDS=300 python -m pytest -m slow -s tests/test_io_fuzz.py``.
 """
 
+import bz2
 import gzip
+import io
 import itertools
+import lzma
 import os
 import resource
 import time
+import zipfile
 
 import hypothesis
 import map_files
+import one_wafer
+import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
 from camdenoise.io import (
     WaferFileError,
     from_die_table,
+    read_atdf,
+    read_die_csv,
     read_e142,
     read_g85,
     read_klarf,
+    read_maps,
     read_sinf,
     read_stdf,
     read_wafers,
@@ -27,11 +36,19 @@ from camdenoise.io import (
 
 READERS = {
     "g85": read_g85,
+    "g85 text": read_g85,
     "e142": read_e142,
     "sinf": read_sinf,
     "klarf12": read_klarf,
     "klarf18": read_klarf,
     "stdf": read_stdf,
+    "atdf": read_atdf,
+    "csv": read_die_csv,
+}
+SAMPLES = map_files.SAMPLES | {
+    "g85 text": one_wafer.g85_text(),
+    "atdf": one_wafer.atdf(),
+    "csv": one_wafer.die_frame().head(12).to_csv(index=False).encode(),
 }
 # A reader that hangs; far above what any file takes, whatever else the machine does.
 SECONDS_PER_FILE = 10
@@ -66,10 +83,33 @@ def mutate(content, position, length, piece, operation):
     return content[:start] + (piece if operation == "replace" else b"") + content[end:]
 
 
+def zipped(*members):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, member in enumerate(members):
+            archive.writestr(zipfile.ZipInfo(f"member {number}"), member)
+    return stream.getvalue()
+
+
+PACKERS = {
+    "gzip": lambda content: gzip.compress(content, 1, mtime=0),
+    "bzip2": bz2.compress,
+    "xz": lambda content: lzma.compress(content, preset=0),
+    "zstd": lambda content: pa.compress(content, "zstd", asbytes=True),
+    "zip": zipped,
+    "zip of two": lambda content: zipped(content, content),
+    "zip of gzip": lambda content: zipped(gzip.compress(content, 1, mtime=0)),
+}
+
+
+def pack(content, packer):
+    return PACKERS[packer](content)
+
+
 @st.composite
 def damaged_files(draw, kind):
     """A sound file with a few changes, or its beginning and then anything; some are packed."""
-    content = map_files.SAMPLES[kind]
+    content = SAMPLES[kind]
     if draw(st.integers(0, 9)) == 0:
         content = content[: draw(st.integers(0, 200))] + draw(st.binary(max_size=300))
     changes = st.tuples(
@@ -80,9 +120,11 @@ def damaged_files(draw, kind):
     )
     for change in draw(st.lists(changes, max_size=5)):
         content = mutate(content, *change)
-    if draw(st.integers(0, 19)) == 0:
-        packed = gzip.compress(content, 1, mtime=0)
-        content = packed[: draw(st.integers(0, len(packed)))]
+    if draw(st.integers(0, 9)) == 0:
+        packed = pack(content, draw(st.sampled_from(sorted(PACKERS))))
+        if draw(st.booleans()):
+            packed = mutate(packed, *draw(changes))
+        content = packed
     return content
 
 
@@ -93,8 +135,8 @@ def check_table(table):
     known = table.assign(passed=table["passed"].fillna(False))
     try:
         wafers = from_die_table(known)
-    except ValueError as error:  # coordinates may lie too far apart for a map
-        assert "far from the other dies" in str(error) or "iter_lots" in str(error)
+    except ValueError as error:  # coordinates, or a declared size, may be too large for a map
+        assert any(text in str(error) for text in ("far from the other", "iter_lots", "declares"))
         return
     assert wafers.frame["n_rows"].sum() == len(table)
 
@@ -112,6 +154,18 @@ def check_reader(read, path, content):
         assert time.process_time() - start < SECONDS_PER_FILE
     check_table(table)
     return True
+
+
+def check_maps(path):
+    """Read a file as the commands do; what is wrong with it is told in a line."""
+    start = time.process_time()
+    try:
+        wafers = read_maps(path)
+    except ValueError as error:
+        assert len(str(error)) < 2500
+    else:
+        assert all(grid.dtype == "uint8" and grid.max() <= 2 for grid in wafers.maps)
+    assert time.process_time() - start < SECONDS_PER_FILE
 
 
 @pytest.fixture(scope="module")
@@ -135,13 +189,22 @@ def fuzz(kind, path, *, examples, seed=None):
         counts["files"] += 1
         counts["readable"] += check_reader(READERS[kind], path, content)
         check_reader(read_wafers, path, content)
+        check_maps(path)
 
     (read_damaged if seed is None else hypothesis.seed(seed)(read_damaged))()
     return counts
 
 
-def test_damaged_files_are_read_or_named(file_kind, path):
-    fuzz(file_kind, path, examples=60)
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_damaged_files_are_read_or_named(kind, path):
+    fuzz(kind, path, examples=60)
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_what_grows_without_measure_is_refused(packer, path):
+    path.write_bytes(pack(SAMPLES["sinf"] + b" " * (64 << 20), packer))
+    with pytest.raises(WaferFileError, match="grows more than 250-fold|holds more than 64 MiB"):
+        read_maps(path)
 
 
 @hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
@@ -169,7 +232,8 @@ def run_for(kind, path, seconds):
 
 
 @pytest.mark.slow
-def test_damaged_files_for_long(file_kind, path):
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_damaged_files_for_long(kind, path):
     if "CAMDENOISE_FUZZ_SECONDS" not in os.environ:
         pytest.skip("set CAMDENOISE_FUZZ_SECONDS, for example to 300")
-    assert run_for(file_kind, path, float(os.environ["CAMDENOISE_FUZZ_SECONDS"])) < 500
+    assert run_for(kind, path, float(os.environ["CAMDENOISE_FUZZ_SECONDS"])) < 500

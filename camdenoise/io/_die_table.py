@@ -66,8 +66,9 @@ def _facts(table: pd.DataFrame, by: tuple, names: pd.DataFrame) -> list[dict]:
     """Find what the files said of each wafer, in the order of `names`; nothing for others."""
     known = table.attrs.get("wafers", ()) if by == ("lot", "wafer") else ()
     facts = {(each["lot"], each["wafer"]): each for each in known}
-    keys = names.itertuples(index=False, name=None) if facts else [()] * len(names)
-    return [facts.get(key, {}) for key in keys]
+    if not facts:
+        return [{}] * len(names)
+    return [facts.get((lot, wafer), {}) for lot, wafer in names.itertuples(index=False, name=None)]
 
 
 def _products(facts: list[dict], lots: np.ndarray) -> np.ndarray:

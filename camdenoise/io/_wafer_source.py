@@ -458,7 +458,7 @@ def _lots(content: Content, names: Mapping[str, str]) -> Iterator[pd.DataFrame]:
             yield _renamed(lots, names, content)
 
 
-def _passing_bins(content: Content, column: str, pass_bins: list | None) -> list:
+def _passing_bins(content: Content, column: str, pass_bins: Sequence[Any] | None) -> list:
     """Settle which bins pass before the first lot is read; the column of bins is read twice."""
     counts = pd.Series(dtype=int)
     with content.on_disk() as path, _parquet(content, path) as file:

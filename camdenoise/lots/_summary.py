@@ -101,8 +101,8 @@ def lot_summary(
 _N_PERMUTATIONS = 199
 _TYPES = {
     "n_dies": "Int64", "n_fails": "Int64", "yield": float, "predicted": object,
-    "probability": float, "entropy": float, "n_kept": "Int64", "n_removed": "Int64", "abstained": "boolean",
-    "novel": "boolean", "partial": "boolean",
+    "probability": float, "entropy": float, "n_kept": "Int64", "n_removed": "Int64",
+    "abstained": "boolean", "novel": "boolean", "partial": "boolean",
     "pattern_area": float, "radius": float, "angle": float, "ring": "Int64", "sector": "Int64",
     "p_random": float, "error": object,
 }  # fmt: skip
