@@ -30,6 +30,7 @@ from camdenoise._backbones import WAFER_UNET, Backbone
 from camdenoise._calibration import PlattScaling, fit_platt, tempered_softmax
 from camdenoise._classifier import WaferClassifier, class_codes
 from camdenoise._component_planes import input_planes
+from camdenoise._coverage import is_partial, reaches_untested
 from camdenoise._decision import (
     REFINEMENTS,
     best_threshold,
@@ -829,6 +830,9 @@ class CamDenoiser(BaseDenoiser):
         fails, evidence = grid == FAIL, REFINEMENTS[self.refine_](grid, saliency)
         keep = evidence >= self._threshold_on(evidence[fails])
         if not (fails & keep & (saliency > 0)).any():
+            return abstain(grid, saliency, **about)
+        if not asked and is_partial(grid) and reaches_untested(grid, fails & keep):
+            # The pattern may go on where nothing was tested, and be another one.
             return abstain(grid, saliency, **about)
         return explain_by(grid, keep, saliency, **about)
 

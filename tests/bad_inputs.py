@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from scipy import sparse
 
 GOOD = np.array([[0, 1, 1, 0], [1, 2, 2, 1], [1, 1, 2, 1]], np.uint8)
@@ -82,7 +81,6 @@ COLLECTIONS = {
     "a stack of stacks": np.zeros((2, 2, 3, 3)),
     "a sparse matrix": sparse.eye(3),
     "a table with a column of maps": pd.DataFrame({"map": [GOOD, GOOD]}),
-    "one map as a tensor": torch.from_numpy(GOOD),
     "a function": len,
     "a type": list,
 }

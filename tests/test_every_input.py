@@ -137,6 +137,8 @@ def test_patterns_files_and_folders_make_one_lot(tmp_path):
     (tmp_path / "README.txt").write_text("wafers of July")
     for paths in ([tmp_path / "*.stdf"], sorted(tmp_path.glob("W*")), [tmp_path]):
         assert read_maps(paths).frame["wafer"].tolist() == ["W1", "W2", "W3"]
+    twice = read_maps([tmp_path / "*.stdf", tmp_path / "W1.stdf"])
+    assert len(twice.maps) == 3 and twice.frame["n_retests"].tolist() == [0, 0, 0]
     notes = read_maps(tmp_path).notes
     assert any("skipped" in note and "README.txt" in note for note in notes)
     result = run("info", tmp_path, "--json")

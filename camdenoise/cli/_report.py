@@ -126,7 +126,8 @@ def _lot(sources: Sequence[Path], options: dict[str, Any]):
             remedy = (
                 f"Choose one by --lot, such as {', '.join(sorted(seen)[:3])}."
                 if seen and options["lot"] is None
-                else "Give fewer wafers: a page that is longer is not read."
+                else "Save those to look at in a file of their own, for example by "
+                "camdenoise.io.read_maps and camdenoise.datasets.save_wafer_maps."
             )
             raise Mistake(f"more than {_MOST_WAFERS} wafers in {source}. {remedy}")
     if not maps:

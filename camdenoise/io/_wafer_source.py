@@ -223,6 +223,8 @@ def _find(paths: Paths) -> tuple[list[tuple[Content, bytes]], list[str]]:
             if not files:
                 raise FileNotFoundError(f"no file or folder {path}.")
             found += [(c, c.head()) for file in files for c in contents(file)]
+    # A file that several patterns match is read once.
+    found = list({(c.path.resolve(), c.member): (c, head) for c, head in found}.values())
     if not found:
         raise ValueError(
             f"no file of wafers in {paths}." + (f" Not read: {_some(skipped)}." if skipped else "")
