@@ -111,7 +111,7 @@ def _kind_of_zip(path: str | os.PathLike) -> FileKind | None:
         mixed = {"arr_0.npy", "arr_1.npy"} <= set(names)
         return FileKind("an npz file of arrays", _MIXED if mixed else _ARRAYS)
     if "[Content_Types].xml" in names:
-        return FileKind("an Excel workbook", _MAPS)
+        return FileKind("an Excel workbook", "Save its sheet as CSV.")
     if any(name.endswith("/data.pkl") for name in names):
         return FileKind("a PyTorch checkpoint", "camdenoise reads models that save_model wrote.")
     return FileKind("a zip archive", _MAPS, True)
@@ -127,7 +127,7 @@ def _kind_of_text(head: bytes) -> FileKind | None:
     first_line = head.split(b"\n", 1)[0]
     if head.startswith(_TEXT_PICKLES) and not any(sign in first_line for sign in _DELIMITERS):
         return FileKind("a pickle", _PICKLE)
-    if text[:9].lower() in ("<!doctype", "<html") or text[:5].lower() == "<html":
+    if text[:14].lower().startswith(("<!doctype html", "<html")):
         return FileKind("a web page", "Fetch the file itself; the link may need a login.")
     if text.startswith("<"):
         return FileKind("an XML file", _WAFERS)

@@ -49,12 +49,13 @@ def test_a_damaged_gzip_file_is_named(wafer_file, file_kind):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"PAR1....", "this is a Parquet file; camdenoise.io.read_maps reads it"),
+        (b"PAR1....", "this is a Parquet file. Read it with camdenoise.io.read_maps"),
         (b"PK\x03\x04....", "the zip data is damaged or cut short"),
-        (pickle.dumps({"a": 1}), "a pickle, which could run code"),
+        (pickle.dumps({"a": 1}), "this is a pickle. Read LSWMD.pkl"),
         (b"lot,yield\nA,1\n", "the table has no columns x, y and bin"),
-        (b"some notes\n", "A table needs a line with the names of its columns"),
-        (b"<html><body/></html>", "the root element is 'html', expected 'Map' or 'Maps'"),
+        (b"some notes\n", "Its first line is 'some notes'"),
+        (b"<html><body/></html>", "this is a web page. Fetch the file itself"),
+        (b"<chart/>", "the root element is 'chart', expected 'Map' or 'Maps'"),
         (b"\x00\x01\x02\x03", "the content is none of STDF"),
     ],
 )

@@ -128,7 +128,10 @@ def test_all_members_of_an_archive_are_read(tmp_path):
         for wafer in ("W1", "W2", "W3"):
             archive.writestr(f"{wafer}.stdf", one_wafer.stdf(wafer=wafer))
         archive.writestr("__MACOSX/W1.stdf", b"resource")
-    assert read_maps(tmp_path / "lot.zip").frame["wafer"].tolist() == ["W1", "W2", "W3"]
+        archive.writestr("readme.txt", b"wafers of July")
+    wafers = read_maps(tmp_path / "lot.zip")
+    assert wafers.frame["wafer"].tolist() == ["W1", "W2", "W3"]
+    assert "readme.txt" in wafers.notes[0]
 
 
 def test_patterns_files_and_folders_make_one_lot(tmp_path):
@@ -214,4 +217,18 @@ def test_assumed_bin_is_said_in_the_summary(tmp_path):
 def test_options_for_dies_are_refused_for_maps(tmp_path):
     source = one_wafer.write("npz", tmp_path / "file")
     result = run("denoise", source, tmp_path / "out", "--pass-bins", "2")
-    assert result.exit_code == 2 and "pass_bins are for files with a row per die" in result.output
+    assert result.exit_code == 2 and "a row per die take pass_bins= (--pass-bins)" in result.output
+
+
+def test_named_columns_make_a_table_of_any_text(tmp_path):
+    file = tmp_path / "dies.txt"
+    file.write_text("a,b,c\n0,0,1\n1,0,7\n")
+    result = run("info", file)
+    assert result.exit_code == 2 and "--columns" in result.output and "'a,b,c'" in result.output
+    assert run("info", file, "--columns", "x=a,y=b,bin=c").exit_code == 0
+
+
+def test_results_keep_what_was_assumed(tmp_path):
+    source = one_wafer.write("csv", tmp_path / "file")
+    assert run("denoise", source, tmp_path / "out").exit_code == 0
+    assert "bin 1 passes" in run("info", tmp_path / "out").stdout

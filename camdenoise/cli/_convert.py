@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from camdenoise.io._wafer_source import WaferSource
 
 
+# Endings by which people ask for something else than Parquet.
+_OTHERS = (".csv", ".tsv", ".txt", ".json", ".xlsx", ".xls", ".xml", ".html", ".pkl", ".stdf")
+
+
 @click.command(
     short_help="Write wafers as one table.",
     epilog="\b\nExamples:\n"
@@ -36,6 +40,8 @@ def convert(sources: tuple[Path, ...], out: Path, quiet: bool, **options: Any) -
     """
     with mistakes_told():
         check_new(out)
+        if out.suffix.lower() in _OTHERS:
+            raise Mistake(f"{out}: convert writes Parquet or npz. End the name in one of them.")
         stream, _ = open_wafers(sources, options)
         make_folder_of(out)
         if stream.pickle is not None and out.suffix != ".npz":

@@ -36,7 +36,9 @@ _OPTIONS = (
         type=click.IntRange(1),
         help="Threads here, with a batch each; as many as cores if not given.",
     ),
-    click.option("-q", "--quiet", is_flag=True, help="No progress bar."),
+    click.option(
+        "-q", "--quiet", is_flag=True, help="No progress bar, no notes but in the summary."
+    ),
 )
 #: Gives the transformation of batches, and what it depends on.
 Load = Callable[[], tuple[Any, dict[str, Any]]]
@@ -85,6 +87,7 @@ def _run(stream, transform, out: Path, about: dict[str, Any], options: dict[str,
                 resume=options["resume"],
                 progress=bar.update,
                 make_parts=make_parts,
+                notes=stream.notes,
             )
         except PartsError as error:
             raise Mistake(str(error)) from error

@@ -11,6 +11,7 @@ import codecs
 import gzip
 import lzma
 import os
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -63,6 +64,30 @@ def _decompress(stream: BinaryIO, kind: str) -> BinaryIO:
     return pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd")
 
 
+def _open_member(file: BinaryIO, member: str) -> tuple[BinaryIO, int, str]:
+    """Open a file of a zip archive, which may be compressed itself."""
+    try:
+        archive = zipfile.ZipFile(file)
+        packed = archive.getinfo(member).compress_size
+        # The archive's stream cannot be rewound cheaply.
+        with archive.open(member) as begin:
+            inner = _compression(begin.read(8))
+        stream: BinaryIO = archive.open(member)  # type: ignore[assignment]
+    except (OSError, ValueError, OverflowError, zlib.error, lzma.LZMAError) as error:
+        # Offsets that lead out of the file.
+        raise zipfile.BadZipFile(str(error)) from error
+    return (_decompress(stream, inner), packed, inner) if inner else (stream, packed, "zip")
+
+
+def _members(file: BinaryIO) -> list[str]:
+    """List the files of a zip archive."""
+    try:
+        items = zipfile.ZipFile(file).infolist()
+    except (OSError, ValueError, OverflowError) as error:
+        raise zipfile.BadZipFile(str(error)) from error
+    return [item.filename for item in items if not item.is_dir()]
+
+
 @dataclass(frozen=True)
 class Content:
     """The bytes of one file, taken out of what they are packed in.
@@ -99,17 +124,7 @@ class Content:
             packed = os.fstat(file.fileno()).st_size
             kind = ""
             if self.member is not None:
-                archive = zipfile.ZipFile(file)
-                stream = archive.open(self.member)  # type: ignore[assignment]
-                packed = archive.getinfo(self.member).compress_size
-                kind = "zip"
-                # A member may be compressed itself; the archive's stream cannot be rewound cheaply.
-                head = stream.read(8)
-                if inner := _compression(head):
-                    stream = _decompress(archive.open(self.member), inner)  # type: ignore[arg-type]
-                    kind = inner
-                else:
-                    stream = archive.open(self.member)  # type: ignore[assignment]
+                stream, packed, kind = _open_member(file, self.member)
             else:
                 head = file.read(8)
                 file.seek(0)
@@ -270,7 +285,7 @@ def _damage_named(name: str) -> Iterator[None]:
     """Turn a damaged archive into an error that names the file."""
     try:
         yield
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (zipfile.BadZipFile, KeyError, struct.error, EOFError) as error:
         raise WaferFileError(
             name, f"the zip data is damaged or cut short ({error}). Fetch the file again."
         ) from error
@@ -331,9 +346,7 @@ def contents(path: str | os.PathLike) -> list[Content]:
         if not is_zip(file.read(4)):
             return [Content(path)]
         with _damage_named(str(path)):
-            names = [
-                item.filename for item in zipfile.ZipFile(file).infolist() if not item.is_dir()
-            ]
+            names = _members(file)
     if _is_one_file(names):
         return [Content(path)]
     # What a Mac adds to each member, and files that are hidden.

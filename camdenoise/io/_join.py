@@ -138,10 +138,8 @@ def _retested(again: dict) -> str:
     timed = all(facts.time is not None for each in again.values() for _, facts in each)
     more = f" and {len(again) - 1} more are" if len(again) > 1 else " is"
     order = "by the time of the test" if timed else "in the order of the files"
-    return (
-        f"wafer {wafer!r} of lot {lot!r}{more} in several files, taken as tests of the same dies, "
-        f"{order}"
-    )
+    named = f"wafer {wafer!r} of lot {lot!r}" if lot else f"wafer {wafer!r}"
+    return f"{named}{more} in several files, taken as tests of the same dies, {order}"
 
 
 def _by_time(found: list[tuple[int, WaferFacts]]) -> list[tuple[int, WaferFacts]]:

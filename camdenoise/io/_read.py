@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from camdenoise._file_kinds import kind_of
 from camdenoise.io._atdf import atdf_file, looks_like_atdf
 from camdenoise.io._container import Content, contents
 from camdenoise.io._die_csv import die_csv_file, looks_like_die_csv
@@ -22,18 +23,10 @@ from camdenoise.io._problems import WaferFileError, naming
 from camdenoise.io._sinf import looks_like_sinf, sinf_file
 from camdenoise.io._stdf import looks_like_stdf, stdf_file
 
-# Files that hold no dies one by one; `read_maps` reads those that hold maps.
-_OTHERS = {
-    b"PAR1": "a Parquet file; camdenoise.io.read_maps reads it",
-    b"PK\x03\x04": "an npz file or a workbook. camdenoise.io.read_maps reads npz; save a workbook "
-    "as CSV",
-    b"\x80": "a pickle, which could run code; camdenoise.io.read_maps reads WM-811K's without "
-    "running it",
-    b"\x93NUMPY": "an array of numpy. Save maps by camdenoise.datasets.save_wafer_maps",
-    b"\x89HDF": "an HDF5 file. Save its wafers as Parquet or CSV",
-    b"\x89PNG": "a picture. Its pixels are no dies",
-    b"%PDF": "a PDF. Ask for the table behind it",
-}
+_NO_OPTIONS = ReadOptions()
+_WEB_PAGE = ("<!doctype html", "<html")
+# What a file with a row per wafer begins with: Parquet, pickle, npz.
+_TABLES = (b"PAR1", b"\x80", b"PK\x03\x04")
 
 
 def _looks_like_klarf(text: str) -> bool:
@@ -50,32 +43,46 @@ _TEXTS: tuple[tuple[Callable[[str], bool], Reader], ...] = (
 )
 
 
-def find_reader(content: Content) -> Reader:
+def find_reader(content: Content, options: ReadOptions = _NO_OPTIONS) -> Reader:
     """Find the reader for a file by what it begins with; its name does not matter.
+
+    Parameters
+    ----------
+    content : Content
+    options : ReadOptions
+        With `columns`, any text that is of no other format is a table.
+
+    Returns
+    -------
+    Reader
 
     Raises
     ------
     WaferFileError
         For a file of no known format.
     """
-    head = content.head()
+    head, text = content.head(), content.text_head()
     if looks_like_stdf(head):
         return stdf_file
-    if looks_like_xml(head):
+    if looks_like_xml(head) and not text[:14].lower().startswith(_WEB_PAGE):
         return xml_file
-    text = content.text_head()
     for fits, reader in _TEXTS:
         if fits(text):
             return reader
     if not head.strip():
         raise WaferFileError(content.name, "the file is empty. Fetch it again.")
-    for magic, what in _OTHERS.items():
-        if head.startswith(magic):
-            raise WaferFileError(content.name, f"this is {what}.")
+    if options.columns and b"\0" not in head:
+        return die_csv_file
+    kind = kind_of(content.path) if content.member is None else None
+    if kind is not None and not kind.is_packed and "text file" not in kind.what:
+        raise WaferFileError(content.name, f"this is {kind.what}. {kind.remedy}")
+    columns = text.split("\n", 1)[0].strip()[:200]
     raise WaferFileError(
         content.name,
         "the content is none of STDF, ATDF, SEMI G85 or E142, SINF, KLARF and a table with a row "
-        "per die. A table needs a line with the names of its columns, x, y and bin among them.",
+        "per die. If it is a table, it begins with the names of its columns, and its columns x, y "
+        "and bin have names that are not known: say which they are with columns={'x': ...} "
+        f"(--columns x=...,y=...,bin=...). Its first line is {columns!r}.",
     )
 
 
@@ -154,7 +161,7 @@ def read_wafers(
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise ValueError("no file to read: the sequence of paths is empty.")
-    found = [content for each in paths for content in contents(each)]
+    found = [content for each in paths for content in wafer_contents(each)[0]]
     bins = [pass_bins] if np.ndim(pass_bins) == 0 and pass_bins is not None else pass_bins
     options = ReadOptions(pass_bins=bins, incomplete=incomplete, encoding=encoding)
     files = [read_one(content, find_reader(content), options) for content in found]
@@ -164,6 +171,40 @@ def read_wafers(
         if bins is not None:
             judge(files, bins)
         return join_files(files, retest=True).as_table()
+
+
+def wafer_contents(path: str | os.PathLike) -> tuple[list[Content], list[str]]:
+    """List what a file holds, and what an archive holds beside wafers.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    found : list of Content
+        Of an archive those that are of a known kind; of any other file itself.
+    skipped : list of str
+        Names of the others.
+    """
+    found = contents(path)
+    if len(found) == 1:
+        return found, []
+    known = [content for content in found if holds_wafers(content)]
+    if not known:
+        raise WaferFileError(path, f"none of its {len(found)} files holds wafers.")
+    return known, [content.name for content in found if content not in known]
+
+
+def holds_wafers(content: Content) -> bool:
+    """Tell whether a file is of a known kind."""
+    if content.head().startswith(_TABLES):
+        return True
+    try:
+        find_reader(content)
+    except WaferFileError:
+        return False
+    return True
 
 
 def _check_repeated(paths: list, tables: list[pd.DataFrame]) -> None:

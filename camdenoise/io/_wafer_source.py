@@ -23,7 +23,7 @@ from camdenoise.io._lots import iter_lots
 from camdenoise.io._parquet import open_to_stream
 from camdenoise.io._pass_bins import DEFAULT, as_bins, holds_numbers, not_on_any_die
 from camdenoise.io._problems import Problem, WaferFileError, naming
-from camdenoise.io._read import find_reader
+from camdenoise.io._read import find_reader, holds_wafers, wafer_contents
 from camdenoise.io._results import RUN_KEY, note_in, parts_of
 from camdenoise.io._wafer_batches import wafer_batch, without_results
 
@@ -169,9 +169,9 @@ def open_source(
             "the others to a table with a row per wafer first, then give the tables together."
         )
     if tables and (given := dies.given()):
+        asked = ", ".join(f"{name}= (--{name.replace('_', '-')})" for name in given)
         raise ValueError(
-            f"{', '.join(given)} are for files with a row per die; {tables[0][0].name} has a row "
-            "per wafer."
+            f"{tables[0][0].name} has a row per wafer; only files with a row per die take {asked}."
         )
     if tables:
         source = _wafer_tables(tables, batch_rows, notes)
@@ -222,12 +222,18 @@ def _find(paths: Paths) -> tuple[list[tuple[Content, bytes]], list[str]]:
             files = [path] if path.exists() else sorted(_matches(path))
             if not files:
                 raise FileNotFoundError(f"no file or folder {path}.")
-            found += [(c, c.head()) for file in files for c in contents(file)]
+            for file in files:
+                known, others = wafer_contents(file)
+                found += [(content, content.head()) for content in known]
+                skipped += others
     # A file that several patterns match is read once.
     found = list({(c.path.resolve(), c.member): (c, head) for c, head in found}.values())
     if not found:
+        places = [paths] if isinstance(paths, str | os.PathLike) else paths
+        more = f" Not read: {_some(skipped)}." if skipped else ""
         raise ValueError(
-            f"no file of wafers in {paths}." + (f" Not read: {_some(skipped)}." if skipped else "")
+            f"no file of wafers in {', '.join(map(str, places))}.{more} Of a folder, files are "
+            "read and not its folders; for those give a pattern such as 'lots/*/*.stdf'."
         )
     return found, skipped
 
@@ -249,21 +255,10 @@ def _find_in_folder(folder: Path, found: list, skipped: list[str]) -> None:
     files = sorted(f for f in folder.iterdir() if f.is_file() and f.name[0] not in "._")
     for file in files:
         for content in contents(file):
-            head = content.head()
-            if _holds_wafers(content, head):
-                found.append((content, head))
+            if holds_wafers(content):
+                found.append((content, content.head()))
             else:
                 skipped.append(content.name)
-
-
-def _holds_wafers(content: Content, head: bytes) -> bool:
-    if head.startswith((_PARQUET, _PICKLE)) or is_zip(head):
-        return True
-    try:
-        find_reader(content)
-    except WaferFileError:
-        return False
-    return True
 
 
 def _is_wafer_table(content: Content, head: bytes) -> bool:
@@ -398,7 +393,7 @@ def _die_files(
 
 def _die_file(content: Content, options: ReadOptions) -> DieFile:
     if content.head(4) != _PARQUET:
-        return read_one(content, find_reader(content), options)
+        return read_one(content, find_reader(content, options), options)
     with content.on_disk() as path, _parquet(content, path) as file:
         names, notes = _die_columns(content, file.schema_arrow.names, options)
         table = file.read(list(names.values())).to_pandas()

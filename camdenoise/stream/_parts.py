@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -94,6 +94,7 @@ def write_parts(
     resume: bool = False,
     progress: Callable[[int], Any] = lambda n_wafers: None,
     make_parts: Callable[[Iterable[Part], Transform], Iterator[Part]] = one_by_one,
+    notes: Sequence[str] = (),
 ) -> PartsSummary:
     """Transform record batches and write what comes out as Parquet files of equal length.
 
@@ -119,6 +120,9 @@ def write_parts(
     make_parts : callable
         Takes an iterable of parts (number, record batches) and `transform`, and gives the same
         parts transformed, in any order; `on_dask` for instance.
+    notes : sequence of str, default=()
+        What was assumed about the wafers, such as `WaferSource.notes`; kept with the counts. Read
+        once all batches were gone through.
 
     Returns
     -------
@@ -132,7 +136,7 @@ def write_parts(
     folder = Path(folder)
     run = {"part_rows": part_rows, "about": about or {}}
     _prepare(folder, run, resume)
-    notes = {RUN_KEY: json.dumps(run, ensure_ascii=False)}
+    metadata = {RUN_KEY: json.dumps(run, ensure_ascii=False)}
     summary = PartsSummary()
 
     def count(table: pa.Table) -> None:
@@ -150,20 +154,21 @@ def write_parts(
 
     for number, made in make_parts(missing(), transform):
         table = pa.Table.from_batches(made)
-        _write(table, notes, _file_of(folder, number))
+        _write(table, metadata, _file_of(folder, number))
         count(table)
     if summary.parts:
         last = _file_of(folder, summary.parts - 1)
-        notes[SUMMARY_KEY] = json.dumps(summary.as_dict())
-        _write(pq.read_table(last), notes, last)
+        counts = summary.as_dict() | ({"notes": list(notes)} if notes else {})
+        metadata[SUMMARY_KEY] = json.dumps(counts, ensure_ascii=False)
+        _write(pq.read_table(last), metadata, last)
     return summary
 
 
-def _write(table: pa.Table, notes: dict[bytes, str], file: Path) -> None:
+def _write(table: pa.Table, metadata: dict[bytes, str], file: Path) -> None:
     known = table.schema.metadata or {}
     with write_whole(file) as stream:
         pq.write_table(
-            table.replace_schema_metadata({**known, **notes}),
+            table.replace_schema_metadata({**known, **metadata}),
             stream,
             compression="zstd",
             write_page_checksum=True,
