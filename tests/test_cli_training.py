@@ -134,7 +134,7 @@ def test_ctrl_c_leaves_no_model(file, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["train", "{there}/none", "{there}/m"], "no file of wafers"),
+        (["train", "{there}/none", "{there}/m"], "no file or folder"),
         (["train", "{there}/bare", "{there}/m"], "has no column label"),
         (["train", "{there}/empty", "{there}/m"], "no wafer of"),
         (["train", "{file}", "{there}/m", "--backbone", "resnet_18"], "Did you mean"),

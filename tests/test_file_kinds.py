@@ -14,6 +14,7 @@ import pytest
 from camdenoise import CamDenoiser, WaferClassifier, load_model
 from camdenoise._file_kinds import kind_of
 from camdenoise.datasets import load_mixed_wm38, load_wafer_maps, load_wm811k
+from camdenoise.io import read_maps
 
 
 def zipped(**members):
@@ -65,7 +66,7 @@ FILES = {
     "MixedWM38": (npz(arr_0=np.ones(2), arr_1=np.ones(2)), "an npz file of", "load_mixed_wm38"),
     "zip": (zipped(**{"lot.csv": "x,y,bin"}), "a zip archive", "camdenoise.io.read_maps"),
     "half a zip": (zipped(**{"lot.csv": "x" * 99})[:60], "a damaged zip archive", "Fetch it again"),
-    "Excel": (zipped(**{"[Content_Types].xml": "<Types/>"}), "an Excel workbook", "read_maps"),
+    "Excel": (zipped(**{"[Content_Types].xml": "<Types/>"}), "an Excel workbook", "as CSV"),
     "torch": (zipped(**{"archive/data.pkl": "x"}), "a PyTorch checkpoint", "save_model"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(20), "an HDF5 file", "save_wafer_maps"),
     "PNG": (b"\x89PNG\r\n\x1a\n" + bytes(20), "a PNG image", "save_wafer_maps"),
@@ -105,6 +106,25 @@ def test_a_loader_names_another_kind_and_its_reader(load, name, wafer_file):
     said = str(caught.value)
     assert str(file) in said and advice in said
     assert what in said or name == "MixedWM38"
+
+
+DIES = b"lot,wafer,x,y,bin\nA,1,0,0,1\nA,1,1,0,2\n"
+NAMED = {
+    "CSV": DIES,
+    "gzip": gzip.compress(DIES),
+    "zip": zipped(**{"lot.csv": DIES}),
+    "Parquet": parquet(lot=["A", "A"], wafer=[1, 1], x=[0, 1], y=[0, 0], bin=[1, 2]),
+}
+
+
+@pytest.mark.parametrize("load", [load_wafer_maps, load_model])
+@pytest.mark.parametrize("name", NAMED)
+def test_the_named_reader_reads_it(name, load, wafer_file):
+    file = wafer_file(NAMED[name], "lot.dat")
+    with pytest.raises(ValueError, match=r"camdenoise\.io\.read_maps"):
+        load(file)
+    (grid,) = read_maps(file, pass_bins=[1]).maps
+    assert grid.tolist() == [[1, 2]]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -29,7 +29,7 @@ _OTHERS = (".csv", ".tsv", ".txt", ".json", ".xlsx", ".xls", ".xml", ".html", ".
     "  camdenoise convert dies.csv wafers.npz --pass-bins 1,2",
 )
 @with_sources
-@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=Path)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def convert(sources: tuple[Path, ...], out: Path, quiet: bool, **options: Any) -> None:
     """Write the wafers in the files IN to file OUT, whole or not at all.

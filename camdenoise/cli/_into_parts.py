@@ -48,7 +48,7 @@ def into_parts(command: Callable) -> Callable:
     """Give a command the arguments IN and OUT and the options that all of these have."""
     for option in reversed(_OPTIONS):
         command = option(command)
-    command = click.argument("out", metavar="OUT", type=click.Path(path_type=Path))(command)
+    command = click.argument("out", metavar="OUT", type=Path)(command)
     return with_sources(command)
 
 

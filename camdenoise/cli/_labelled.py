@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ def labelled_wafers(
     notes : list of str
         What was assumed, and classes with so few wafers that little can be said of them.
     """
+    from camdenoise._class_report import few_wafers_warning
     from camdenoise._maps import read_what_can_be_read
     from camdenoise.stream import wafers_of
 
@@ -52,16 +52,5 @@ def labelled_wafers(
     rows = [row for row, error in zip(rows, errors, strict=True) if error is None]
     lots = next((keys[n].to_numpy()[rows] for n in ("chunk", "lot") if n in keys), None)
     target = labels.to_numpy(str)[rows]
-    return read, target, lots, [*stream.notes, *_few(target)]
-
-
-# Below so many wafers the share of right answers is known to no better than .3.
-_FEW = 10
-
-
-def _few(target: np.ndarray) -> list[str]:
-    few = {label: n for label, n in sorted(Counter(target.tolist()).items()) if n < _FEW}
-    if not few:
-        return []
-    listed = ", ".join(f"{label} ({n})" for label, n in few.items())
-    return [f"fewer than {_FEW} wafers of a class, too few to learn it or to judge by: {listed}"]
+    few = few_wafers_warning(target)
+    return read, target, lots, [*stream.notes, *([few] if few else [])]

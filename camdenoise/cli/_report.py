@@ -32,7 +32,7 @@ _LOTS = ("lot", "chunk")
     "  camdenoise report lot7/*.stdf -o lot7.html --pass-bins 1,2\n"
     "  camdenoise report history.parquet --lot A7 -o A7.html",
 )
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="HTML file.")
+@click.option("-o", "--out", type=Path, required=True, help="HTML file.")
 @click.option("--lot", help="Only the wafers of this lot.")
 @click.option("--model", default="wm811k", show_default=True, help="Name, or file of save_model.")
 @click.option(

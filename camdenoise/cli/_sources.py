@@ -68,7 +68,7 @@ _OPTIONS = (
     click.option("--map-name", help="Which map of a wafer to read from SEMI G85 or E142."),
     click.option(
         "--inspected",
-        type=click.Path(path_type=Path),
+        type=Path,
         help="File of a wafer with all inspected dies, for KLARF files that do not list theirs.",
     ),
     click.option("--encoding", help="Encoding of text that is not UTF-8, such as cp949."),
@@ -79,9 +79,7 @@ def with_sources(command: Callable) -> Callable:
     """Give a command its files, and the options that say how they are read."""
     for option in reversed(_OPTIONS):
         command = option(command)
-    argument = click.argument(
-        "sources", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path)
-    )
+    argument = click.argument("sources", metavar="IN...", nargs=-1, required=True, type=Path)
     return argument(command)
 
 

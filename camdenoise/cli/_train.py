@@ -24,7 +24,7 @@ _NOVELTY_RATE = 0.02
     "  camdenoise train labelled.npz quick.safetensors --backbone wafer_resnet --epochs 3",
 )
 @with_sources
-@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=Path)
 @click.option(
     "--backbone",
     default="wafer_unet",
