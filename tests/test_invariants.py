@@ -244,7 +244,9 @@ def test_a_higher_threshold_keeps_less(refine, grid, thresholds):
         CamDenoiser(frozen, refine=refine, threshold=t).fit([grid])
         for t in sorted(thresholds, reverse=True)
     )
-    assert not (kept_by(strict, grid) & ~kept_by(loose, grid)).any()
+    # Where no fail reaches the threshold, nothing is decided and all are kept.
+    if not strict.explain([grid])[0].abstained:
+        assert not (kept_by(strict, grid) & ~kept_by(loose, grid)).any()
 
 
 @settings(max_examples=30)

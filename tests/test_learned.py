@@ -84,7 +84,7 @@ def random_wafers(n, seed):
 def test_the_unet_learns_what_only_the_truth_can_tell():
     maps, truth = random_wafers(48, 0)
     unseen, its_truth = random_wafers(24, 1)
-    denoiser = UNetDenoiser(**TINY).set_params(input_size=12)
+    denoiser = UNetDenoiser(**TINY).set_params(input_size=12, max_epochs=8)
     for told, answer in ((truth, its_truth), ([~t for t in truth], [~t for t in its_truth])):
         kept = [e.kept for e in denoiser.fit(maps, truth=told).explain(unseen)]
         assert die_scores(unseen, answer, kept)["f1"].mean() > 0.8
