@@ -26,11 +26,11 @@ from pytorch_grad_cam import GradCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch.utils.flop_counter import FlopCounterMode
 
-from camdenoise._backbones import make_backbone
-from camdenoise._encoding import encode_maps, one_hot
-from camdenoise._inference import inference_net, takes_bfloat16
 from camdenoise.cam import activation_maps, auto_layers
 from camdenoise.datasets import make_wafer_maps
+from camdenoise.nets._backbones import make_backbone
+from camdenoise.nets._encoding import encode_maps, one_hot
+from camdenoise.nets._inference import inference_net, takes_bfloat16
 
 PEERS = {"gradcam": GradCAM, "layercam": LayerCAM}
 #: Net -> the layer where Grad-CAM is usually asked for.

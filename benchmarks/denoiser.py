@@ -24,11 +24,11 @@ from cam_throughput import operations, peak
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise._component_planes import input_planes
-from camdenoise._denoiser import EVIDENCE
-from camdenoise._inference import class_logits, inference_net, takes_bfloat16
 from camdenoise.cam import activation_maps, evidence_maps
 from camdenoise.datasets import make_wafer_maps
+from camdenoise.denoising._cam_denoiser import EVIDENCE
+from camdenoise.nets._component_planes import input_planes
+from camdenoise.nets._inference import class_logits, inference_net, takes_bfloat16
 
 PRECISIONS = ("auto", "float32")
 

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from camdenoise._denoising import abstain
 from camdenoise.io import from_die_table, iter_lots, to_die_table, write_results
+from camdenoise.wafers._explanation import abstain
 
 N_WAFERS = 25
 BINS = np.array([1] * 7 + [5, 9, 12], np.int16)

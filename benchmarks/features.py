@@ -17,10 +17,10 @@ import pandas as pd
 import torch
 
 from camdenoise import WaferClassifier
-from camdenoise._maps import FAIL
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_wafer_maps
 from camdenoise.features import WaferFeatures
 from camdenoise.features._radon import radon_features
+from camdenoise.wafers._maps import FAIL
 
 FORWARD = "WaferClassifier.predict_proba, float32"
 

@@ -19,8 +19,8 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise._inference import CLOSE
 from camdenoise.datasets import load_wafer_maps
+from camdenoise.nets._inference import CLOSE
 
 #: Net -> target layers of Grad-CAM, as its users choose them; LayerCAM gets those of the default.
 GRADCAM_LAYER = {

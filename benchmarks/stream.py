@@ -38,18 +38,18 @@ ROWS = 2048
 STEPS = {
     "the net": [("camdenoise/cam.py", "evidence_maps")],
     "encoding": [
-        ("camdenoise/_encoding.py", "encode_maps"),
-        ("camdenoise/_encoding.py", "encode_dies"),
-        ("camdenoise/_component_planes.py", "with_component_planes"),
-        ("camdenoise/_component_planes.py", "input_planes"),
+        ("camdenoise/nets/_encoding.py", "encode_maps"),
+        ("camdenoise/nets/_encoding.py", "encode_dies"),
+        ("camdenoise/nets/_component_planes.py", "with_component_planes"),
+        ("camdenoise/nets/_component_planes.py", "input_planes"),
     ],
     "back to dies": [
-        ("camdenoise/_decision.py", "pattern_probability"),
-        ("camdenoise/_encoding.py", "mean_on_dies"),
+        ("camdenoise/denoising/_decision.py", "pattern_probability"),
+        ("camdenoise/nets/_encoding.py", "mean_on_dies"),
     ],
     "decision": [
-        ("camdenoise/_denoiser.py", "_decide"),
-        ("camdenoise/_decision.py", "strength_of_claim"),
+        ("camdenoise/denoising/_cam_denoiser.py", "_decide"),
+        ("camdenoise/denoising/_decision.py", "strength_of_claim"),
     ],
     "result columns": [("camdenoise/stream/_denoise.py", "_results")],
     "writing": [("pyarrow/parquet/core.py", "write_table")],

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from camdenoise import CamDenoiser
-from camdenoise._component_planes import input_planes, with_component_planes
-from camdenoise._encoding import encode_dies, encode_maps, mean_on_dies
-from camdenoise._inference import class_logits, inference_net
 from camdenoise.cam import evidence_maps
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.filters import LargestComponentFilter, MedianFilter
 from camdenoise.io import from_die_table
+from camdenoise.nets._component_planes import input_planes, with_component_planes
+from camdenoise.nets._encoding import encode_dies, encode_maps, mean_on_dies
+from camdenoise.nets._inference import class_logits, inference_net
 from camdenoise.stream import denoise_batches, wafer_batch
 
 SIZE = 48

@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 
 from camdenoise import WaferClassifier
-from camdenoise._encoding import encode_dies, encode_maps
 from camdenoise.datasets import make_wafer_maps
+from camdenoise.nets._encoding import encode_dies, encode_maps
 
 #: Parameters that are not the defaults.
 NETS = {"wafer_resnet": {}, "wafer_unet": {"input_size": (48, 96)}}

@@ -7,22 +7,24 @@ first used, so that reading data or filtering does not wait for torch.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from camdenoise._version import __version__
+
 if TYPE_CHECKING:
-    from camdenoise._classifier import WaferClassifier
-    from camdenoise._denoiser import CamDenoiser
-    from camdenoise._denoising import Explanation
-    from camdenoise._maps import WaferMapError
-    from camdenoise._models import load_model, save_model
-    from camdenoise._ragged import RaggedWaferMaps
+    from camdenoise.classification._classifier import WaferClassifier
+    from camdenoise.denoising._cam_denoiser import CamDenoiser
+    from camdenoise.models._files import load_model, save_model
+    from camdenoise.wafers._explanation import Explanation
+    from camdenoise.wafers._maps import WaferMapError
+    from camdenoise.wafers._ragged import RaggedWaferMaps
 
 _HOMES = {
-    "CamDenoiser": "camdenoise._denoiser",
-    "Explanation": "camdenoise._denoising",
-    "RaggedWaferMaps": "camdenoise._ragged",
-    "WaferClassifier": "camdenoise._classifier",
-    "WaferMapError": "camdenoise._maps",
-    "load_model": "camdenoise._models",
-    "save_model": "camdenoise._models",
+    "CamDenoiser": "camdenoise.denoising._cam_denoiser",
+    "Explanation": "camdenoise.wafers._explanation",
+    "RaggedWaferMaps": "camdenoise.wafers._ragged",
+    "WaferClassifier": "camdenoise.classification._classifier",
+    "WaferMapError": "camdenoise.wafers._maps",
+    "load_model": "camdenoise.models._files",
+    "save_model": "camdenoise.models._files",
 }
 
 __all__ = [
@@ -31,10 +33,10 @@ __all__ = [
     "RaggedWaferMaps",
     "WaferClassifier",
     "WaferMapError",
+    "__version__",
     "load_model",
     "save_model",
 ]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str):

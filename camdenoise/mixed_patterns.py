@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from camdenoise._component_planes import input_planes
-from camdenoise._denoiser import EVIDENCE, CamDenoiser
-from camdenoise._denoising import Explanation
-from camdenoise._encoding import mean_on_dies
-from camdenoise._inference import inference_net
-from camdenoise._maps import WaferMaps, as_collection, check_wafer_map, map_items
 from camdenoise.cam import evidence_maps
+from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
+from camdenoise.nets._component_planes import input_planes
+from camdenoise.nets._encoding import mean_on_dies
+from camdenoise.nets._inference import inference_net
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import WaferMaps, as_collection, check_wafer_map, map_items
 
 __all__ = ["mixed_patterns"]
 

@@ -8,7 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from camdenoise.datasets._npz import FILE_IN_FOLDER
+from camdenoise.io._npz import FILE_IN_FOLDER
 from study.profiles import STAGES, load_profile, profile_names
 
 

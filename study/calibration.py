@@ -25,10 +25,10 @@ from sklearn.metrics import log_loss
 from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, Explanation, WaferClassifier, load_model
-from camdenoise._maps import FAIL
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_planted_wafers
 from camdenoise.metrics import calibration_error, die_reliability, die_report
 from camdenoise.plotting import plot_reliability
+from camdenoise.wafers._maps import FAIL
 from study.show_planted import to_markdown
 from study.wafers import folds_of
 

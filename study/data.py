@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from camdenoise._files import digest
 from camdenoise.datasets import load_wm811k, save_wafer_maps
-from camdenoise.datasets._npz import FILE_IN_FOLDER
+from camdenoise.io._atomic import digest
+from camdenoise.io._npz import FILE_IN_FOLDER
 from camdenoise.stream import open_source, wafers_of
 
 _ZIP, _PICKLE, _PARQUET = b"PK", b"\x80", b"PAR1"

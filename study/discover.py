@@ -18,10 +18,10 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, load_model
-from camdenoise._maps import FAIL
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps
 from camdenoise.filters import LargestComponentFilter
 from camdenoise.similarity import WaferEmbedding, discover_patterns
+from camdenoise.wafers._maps import FAIL
 from study.similar import wafers_of_fold
 
 

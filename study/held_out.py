@@ -21,11 +21,11 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise._maps import FAIL
-from camdenoise._novelty import Novelty
 from camdenoise.datasets import PATTERN_CLASSES, make_planted_wafers
+from camdenoise.denoising._novelty import Novelty
 from camdenoise.metrics import bootstrap_interval, die_scores
 from camdenoise.plotting import plot_wafer_map
+from camdenoise.wafers._maps import FAIL
 from study.calibration import KINDS, N_FOLDS, Half, halves
 from study.wafers import folds_of
 

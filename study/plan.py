@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from camdenoise._files import digest
+from camdenoise.io._atomic import digest
 from study import before_after, controls, denoise, faithfulness, models, plants, truth, wafers
 from study.bench.plan import bench_tasks
 from study.comparison.plan import comparison_tasks

@@ -12,8 +12,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from camdenoise import load_model
-from camdenoise._files import write_whole
 from camdenoise.faithfulness import BETTER
+from camdenoise.io._atomic import write_whole
 from study import figures, findings, summary
 from study.bench.entries import EVIDENCE
 from study.bench.report import bench_section

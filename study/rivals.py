@@ -32,9 +32,9 @@ from sklearn.svm import SVC
 from sklearn.utils import Bunch
 
 from camdenoise import WaferClassifier
-from camdenoise._files import digest, write_whole
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, product_groups
 from camdenoise.features import WaferFeatures
+from camdenoise.io._atomic import digest, write_whole
 from camdenoise.metrics import bootstrap_interval
 from study.graph import slug
 from study.train_bundled import recipe

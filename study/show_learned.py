@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from camdenoise._files import write_whole
 from camdenoise.datasets import load_wafer_maps, make_planted_wafers
 from camdenoise.filters import ComponentSizeFilter, LargestComponentFilter, NeighborCountFilter
+from camdenoise.io._atomic import write_whole
 from camdenoise.learned import AutoencoderDenoiser, BlindSpotDenoiser, UNetDenoiser
 from camdenoise.learned._learned import LearnedDenoiser
 from camdenoise.metrics import die_average_precision, die_report

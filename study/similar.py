@@ -19,10 +19,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, load_model
-from camdenoise._maps import FAIL
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps
 from camdenoise.filters import ComponentSizeFilter, LargestComponentFilter, MedianFilter
 from camdenoise.similarity import WaferEmbedding, mean_average_precision, similar_wafers
+from camdenoise.wafers._maps import FAIL
 from study.calibration import N_FOLDS
 from study.wafers import folds_of
 

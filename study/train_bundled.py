@@ -22,9 +22,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
-from camdenoise._files import digest, write_whole
-from camdenoise._novelty import Novelty
 from camdenoise.datasets import load_wafer_maps
+from camdenoise.denoising._novelty import Novelty
+from camdenoise.io._atomic import digest, write_whole
 from study.calibration import N_FOLDS
 from study.graph import environment
 from study.held_out import (

@@ -23,9 +23,9 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, load_model
-from camdenoise._maps import FAIL, PASS
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps
 from camdenoise.metrics import bootstrap_interval
+from camdenoise.wafers._maps import FAIL, PASS
 from study.calibration import N_FOLDS, Half, halves
 from study.held_out import calibrated, known_to
 from study.wafers import folds_of

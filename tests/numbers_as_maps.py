@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import get_tags
 
-from camdenoise._maps import WaferMapInput, check_wafer_maps
+from camdenoise.wafers._maps import WaferMapInput, check_wafer_maps
 
 #: The codes 0, 1, 2 take turns at this rate, so that data of any range, whole numbers too, become
 #: maps with fails, passes and gaps. On maps of a single code the checks would see nothing.

@@ -12,13 +12,18 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
 
-import camdenoise._denoiser as denoiser_module
+import camdenoise.denoising._cam_denoiser as denoiser_module
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise._calibration import PlattScaling, fit_platt, fit_temperature, tempered_softmax
-from camdenoise._decision import THRESHOLDS, best_threshold, trade_off
-from camdenoise._expected_f1 import best_expected_f1
-from camdenoise._practice import wafers_to_calibrate
+from camdenoise.classification._calibration import (
+    PlattScaling,
+    fit_platt,
+    fit_temperature,
+    tempered_softmax,
+)
 from camdenoise.datasets import make_wafer_maps
+from camdenoise.datasets._practice import wafers_to_calibrate
+from camdenoise.denoising._decision import THRESHOLDS, best_threshold, trade_off
+from camdenoise.denoising._expected_f1 import best_expected_f1
 from camdenoise.metrics import die_scores
 
 CLASSES = ["none", "Center", "Edge-Ring"]

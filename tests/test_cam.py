@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from camdenoise._backbones import make_backbone
 from camdenoise.cam import (
     GRADIENT_METHODS,
     PACKAGE_METHODS,
@@ -14,6 +13,7 @@ from camdenoise.cam import (
     auto_layers,
     randomcam,
 )
+from camdenoise.nets._backbones import make_backbone
 
 PACKAGE_CLASS = {
     "gradcam": "GradCAM",

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from camdenoise import CamDenoiser, load_model
-from camdenoise._class_report import class_report
 from camdenoise.cli import main
 from camdenoise.datasets import make_wafer_maps
+from camdenoise.metrics._class_report import class_report
 from camdenoise.stream import wafer_batch
 
 
@@ -125,7 +125,7 @@ def test_ctrl_c_leaves_no_model(file, tmp_path, monkeypatch):
     def stopped(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("camdenoise._training.WaferMapNet.fit_loop", stopped)
+    monkeypatch.setattr("camdenoise.nets._training.WaferMapNet.fit_loop", stopped)
     result = run("train", file, tmp_path / "m.safetensors", "--backbone", "wafer_resnet")
     assert result.exit_code == 130 and "Nothing was written" in result.stderr
     assert not list(tmp_path.iterdir())

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from camdenoise import CamDenoiser
-from camdenoise._coverage import coverage, is_partial, reaches_untested
 from camdenoise.datasets import load_wafer_maps, make_wafer_maps
+from camdenoise.wafers._coverage import coverage, is_partial, reaches_untested
 
 
 def disk(height, width):

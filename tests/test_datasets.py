@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
-from camdenoise._maps import WaferMapError
 from camdenoise.datasets import (
     CLASSES,
     PATTERN_CLASSES,
@@ -16,6 +15,7 @@ from camdenoise.datasets import (
     make_wafer_maps,
     save_wafer_maps,
 )
+from camdenoise.wafers._maps import WaferMapError
 
 DATA = Path(
     os.environ.get("CAMDENOISE_DATA", Path(__file__).resolve().parents[1] / "../shared/data")

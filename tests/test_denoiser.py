@@ -14,8 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedKFold
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise._decision import component_evidence, relative_saliency
 from camdenoise.datasets import make_wafer_maps
+from camdenoise.denoising._decision import component_evidence, relative_saliency
 
 
 @pytest.fixture

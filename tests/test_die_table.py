@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camdenoise._denoising import Explanation, abstain, explain_by
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.io import DieTableError, from_die_table, iter_lots, to_die_table
 from camdenoise.io._placement import MAX_SIDE
+from camdenoise.wafers._explanation import Explanation, abstain, explain_by
 
 
 def die_table(**columns):

@@ -12,10 +12,9 @@ from matplotlib.colors import to_rgb
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from camdenoise import CamDenoiser, Explanation, RaggedWaferMaps, WaferClassifier
-from camdenoise._zone_profile import count_by_zone, evenness_test
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_wafer_maps
-from camdenoise.features._wafer_plane import rings, sectors
 from camdenoise.filters import MedianFilter
+from camdenoise.lots._zone_profile import count_by_zone, evenness_test
 from camdenoise.metrics import die_precision_retention, die_scores
 from camdenoise.plotting import (
     PALETTES,
@@ -28,6 +27,7 @@ from camdenoise.plotting import (
     WaferMapDisplay,
     ZoneProfileDisplay,
 )
+from camdenoise.wafers._plane import rings, sectors
 
 GRID = np.array([[0, 2, 1, 1], [2, 2, 1, 1], [1, 1, 2, 0]], np.uint8)
 NOTHING = np.zeros((0, 0), bool)

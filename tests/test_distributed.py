@@ -14,8 +14,8 @@ from conftest import TINY, three_class_wafers
 from torch import nn
 
 from camdenoise import WaferClassifier
-from camdenoise._distributed_training import SharedBatches
-from camdenoise._training import EncodedWafers, OneCycle, WaferBatches, WaferNet
+from camdenoise.nets._distributed_training import SharedBatches
+from camdenoise.nets._training import EncodedWafers, OneCycle, WaferBatches, WaferNet
 
 SCRIPT = """
 import hashlib, json, sys, torch
@@ -112,7 +112,7 @@ def test_what_processes_cannot_share_is_refused(params, said):
 
 
 def test_without_accelerate_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.delitem(sys.modules, "camdenoise._distributed_training")
+    monkeypatch.delitem(sys.modules, "camdenoise.nets._distributed_training")
     monkeypatch.setitem(sys.modules, "accelerate", None)
     wafers = three_class_wafers()
     with pytest.raises(ImportError, match=r"pip install 'camdenoise\[gpu\]'"):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from camdenoise._augmentation import Augmentation, symmetry, undo_symmetry
-from camdenoise._encoding import encode_maps, one_hot, to_die_grid
-from camdenoise._maps import FAIL
+from camdenoise.nets._augmentation import Augmentation, symmetry, undo_symmetry
+from camdenoise.nets._encoding import encode_maps, one_hot, to_die_grid
+from camdenoise.wafers._maps import FAIL
 
 
 def test_nearest_resize_keeps_every_die_when_enlarging():

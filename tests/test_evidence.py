@@ -8,26 +8,26 @@ import torch
 from conftest import TINY, fitted_classifier
 from sklearn.frozen import FrozenEstimator
 
-import camdenoise._evidence_training as evidence_training
+import camdenoise.classification._evidence_training as evidence_training
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
-from camdenoise._augmentation import Augmentation, symmetry, undo_symmetry
-from camdenoise._backbones import make_backbone
-from camdenoise._component_planes import input_planes, with_component_planes
-from camdenoise._decision import pattern_probability
-from camdenoise._encoding import FITS, encode_dies, encode_maps, mean_on_dies, shown_sizes
-from camdenoise._evidence_training import (
+from camdenoise.cam import evidence_maps
+from camdenoise.classification._evidence_training import (
     PractisedWafers,
     pattern_loss,
     settle_norms,
     with_practice,
 )
-from camdenoise._inference import inference_net
-from camdenoise._practice import Practice, practice_wafers
-from camdenoise._training import EncodedWafers, SizedWafers, WaferBatches
-from camdenoise.cam import evidence_maps
 from camdenoise.datasets import load_wafer_maps, make_wafer_maps
+from camdenoise.datasets._practice import Practice, practice_wafers
+from camdenoise.denoising._decision import pattern_probability
 from camdenoise.filters._component_size import component_size
 from camdenoise.metrics import die_scores
+from camdenoise.nets._augmentation import Augmentation, symmetry, undo_symmetry
+from camdenoise.nets._backbones import make_backbone
+from camdenoise.nets._component_planes import input_planes, with_component_planes
+from camdenoise.nets._encoding import FITS, encode_dies, encode_maps, mean_on_dies, shown_sizes
+from camdenoise.nets._inference import inference_net
+from camdenoise.nets._training import EncodedWafers, SizedWafers, WaferBatches
 
 SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
 

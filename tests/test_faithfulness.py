@@ -12,8 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier, WaferMapError
-from camdenoise._backbones import make_backbone
-from camdenoise._untrained import untrained_net
+from camdenoise.denoising._untrained import untrained_net
 from camdenoise.faithfulness import (
     CURVES,
     RANDOM,
@@ -31,6 +30,7 @@ from camdenoise.faithfulness import (
 from camdenoise.faithfulness._imputation import fail_probability, impute
 from camdenoise.faithfulness._perturbation import die_order, variants
 from camdenoise.faithfulness._weights import _rank_correlation
+from camdenoise.nets._backbones import make_backbone
 
 
 class FirstColumn(ClassifierMixin, BaseEstimator):

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from camdenoise import CamDenoiser, WaferClassifier, load_model
-from camdenoise._file_kinds import kind_of
 from camdenoise.datasets import load_mixed_wm38, load_wafer_maps, load_wm811k
 from camdenoise.io import read_maps
+from camdenoise.io._file_kinds import kind_of
 
 
 def zipped(**members):

@@ -1,6 +1,6 @@
 import pytest
 
-from camdenoise._files import write_whole
+from camdenoise.io._atomic import write_whole
 
 
 def test_a_file_appears_once_it_is_complete(tmp_path):

@@ -16,10 +16,10 @@ from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 
 from camdenoise import CamDenoiser, RaggedWaferMaps, WaferClassifier
-from camdenoise._maps import check_wafer_maps, looking_once, read_what_can_be_read
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.features import WaferFeatures
 from camdenoise.filters import MedianFilter
+from camdenoise.wafers._maps import check_wafer_maps, looking_once, read_what_can_be_read
 
 WAFERS = make_wafer_maps(6, classes=["Center", "none"], random_state=0)
 SAME_GRID = make_wafer_maps(6, shapes=[(20, 22)], classes=["Center"], random_state=0).maps

@@ -14,10 +14,10 @@ from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from camdenoise import CamDenoiser, WaferClassifier, _inference
-from camdenoise._backbones import Backbone, make_backbone, pooled_linear_head
-from camdenoise._encoding import encode_maps, one_hot
-from camdenoise._inference import class_is_close, class_logits, inference_net, takes_bfloat16
 from camdenoise.cam import GRADIENT_METHODS, activation_maps
+from camdenoise.nets._backbones import Backbone, make_backbone, pooled_linear_head
+from camdenoise.nets._encoding import encode_maps, one_hot
+from camdenoise.nets._inference import class_is_close, class_logits, inference_net, takes_bfloat16
 
 
 def with_running_statistics(net):

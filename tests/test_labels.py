@@ -11,8 +11,8 @@ from conftest import TINY
 from sklearn.exceptions import DataConversionWarning
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise._class_report import few_wafers_warning
-from camdenoise._labels import check_labels, plain_label
+from camdenoise.metrics._class_report import few_wafers_warning
+from camdenoise.wafers._labels import check_labels, plain_label
 
 #: LSWMD.pkl's way to write a label, and ways that saving it again turns that into.
 NESTED = {

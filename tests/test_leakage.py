@@ -10,7 +10,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit, StratifiedKFold
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise._denoising import explain_by
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.leakage import (
     BLIND,
@@ -23,6 +22,7 @@ from camdenoise.leakage import (
     marked_map,
 )
 from camdenoise.leakage._controls import mean_masks, other_classes
+from camdenoise.wafers._explanation import explain_by
 
 
 def two_sided_wafers(n=300, side=20, seed=0):

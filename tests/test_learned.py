@@ -19,15 +19,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from camdenoise import WaferClassifier, WaferMapError
-from camdenoise._encoding import encode_dies, encode_maps, mean_on_dies, one_hot
-from camdenoise._segmentation import DieTask, Question, die_logits, die_loss, train_die_net
-from camdenoise._unet import Decoder, UNet
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.learned import AutoencoderDenoiser, BlindSpotDenoiser, UNetDenoiser
 from camdenoise.learned._autoencoder import FlippedDiesTask
 from camdenoise.learned._blind_spot import HIDDEN, HiddenDiesTask, hide, pattern_share
 from camdenoise.learned._unet_denoiser import PatternTask
 from camdenoise.metrics import die_average_precision, die_scores
+from camdenoise.nets._encoding import encode_dies, encode_maps, mean_on_dies, one_hot
+from camdenoise.nets._segmentation import DieTask, Question, die_logits, die_loss, train_die_net
+from camdenoise.nets._unet import Decoder, UNet
 
 #: A net small enough to be trained in a test.
 TINY = {"width": 4, "input_size": 32, "batch_size": 8}

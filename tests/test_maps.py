@@ -9,14 +9,14 @@ from conftest import OnlyAnArray
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferMapError
-from camdenoise._maps import (
+from camdenoise.filters import ComponentSizeFilter, MedianFilter, NeighborCountFilter
+from camdenoise.wafers._maps import (
     as_collection,
     check_wafer_map,
     check_wafer_maps,
     like_input,
     remove_fails,
 )
-from camdenoise.filters import ComponentSizeFilter, MedianFilter, NeighborCountFilter
 
 CODES = [[0, 1, 2], [2, 1, 0]]
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from camdenoise import WaferMapError
-from camdenoise._maps import check_wafer_maps
 from camdenoise.datasets import CLASSES, MIXED_CLASSES, MIXED_PATTERNS, load_mixed_wm38
+from camdenoise.wafers._maps import check_wafer_maps
 
 LABELS = [[0] * 8, [1, 0, 1, 0, 1, 0, 1, 0], [0, 0, 0, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]]
 

@@ -21,9 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from camdenoise import CamDenoiser, WaferClassifier, __version__, load_model, save_model
-from camdenoise._models import checksum
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.features import WaferFeatures
+from camdenoise.nets._checkpoint import checksum
 from camdenoise.similarity import WaferEmbedding
 
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from camdenoise import CamDenoiser, load_model, save_model
-from camdenoise._novelty import FEWEST_KNOWN, known_wafers, rows_to_know
 from camdenoise.datasets import PATTERN_CLASSES, make_wafer_maps
+from camdenoise.denoising._novelty import FEWEST_KNOWN, known_wafers, rows_to_know
 from camdenoise.lots import lot_summary
 from camdenoise.report import lot_report
 from camdenoise.stream import denoise_batches, wafer_batch

@@ -23,10 +23,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
 
 from camdenoise import CamDenoiser, RaggedWaferMaps, WaferClassifier, WaferMapError
-from camdenoise._maps import check_wafer_maps, like_input
 from camdenoise.datasets import load_wafer_maps, make_wafer_maps, save_wafer_maps
 from camdenoise.filters import MedianFilter
 from camdenoise.metrics import die_scores
+from camdenoise.wafers._maps import check_wafer_maps, like_input
 
 FAST = TINY | {"max_epochs": 2}
 

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camdenoise._denoising import Explanation, explain_by
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.io import (
     OVERLAY_BINS,
@@ -15,6 +14,7 @@ from camdenoise.io import (
     wafer_results,
     write_results,
 )
+from camdenoise.wafers._explanation import Explanation, explain_by
 
 
 def lot_table(lot="A", seed=0):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from camdenoise import CamDenoiser, WaferClassifier, load_model
-from camdenoise._files import digest
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_wafer_maps, save_wafer_maps
+from camdenoise.io._atomic import digest
 from study import train_bundled
 
 

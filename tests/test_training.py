@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from camdenoise import _training
-from camdenoise._augmentation import Augmentation
-from camdenoise._backbones import make_backbone, pooled_linear_head
-from camdenoise._encoding import one_hot
-from camdenoise._training import (
+from camdenoise.nets._augmentation import Augmentation
+from camdenoise.nets._backbones import make_backbone, pooled_linear_head
+from camdenoise.nets._encoding import one_hot
+from camdenoise.nets._training import (
     EncodedWafers,
     WaferBatches,
     WaferNet,

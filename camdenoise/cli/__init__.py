@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from camdenoise import __version__
+from camdenoise._version import __version__
 from camdenoise.cli._classify import classify
 from camdenoise.cli._convert import convert
 from camdenoise.cli._denoise import denoise

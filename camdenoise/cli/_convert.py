@@ -87,7 +87,7 @@ def _to_parquet(batches: Iterator, out: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from camdenoise._files import write_whole
+    from camdenoise.io._atomic import write_whole
 
     first = next(batches, None)
     if first is None:

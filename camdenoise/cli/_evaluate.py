@@ -44,9 +44,9 @@ def evaluate(sources: tuple[Path, ...], model: str, as_json: bool, **options: An
 def _scores(sources: tuple[Path, ...], model: str, options: dict[str, Any]):
     import numpy as np
 
-    from camdenoise._class_report import class_report
     from camdenoise.cli._labelled import labelled_wafers
     from camdenoise.cli._models import load_classifier
+    from camdenoise.metrics._class_report import class_report
 
     maps, target, lots, notes = labelled_wafers(sources, options)
     classifier, digest = load_classifier(model)

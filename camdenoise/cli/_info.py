@@ -40,8 +40,8 @@ def info(sources: tuple[Path, ...], as_json: bool, **options: Any) -> None:
 
 
 def _facts(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
-    from camdenoise._pretrained import PRETRAINED
     from camdenoise.io._results import RUN_KEY, note_in, parts_of
+    from camdenoise.nets._checkpoint import PRETRAINED
 
     path, what = sources[0], str(sources[0])
     if len(sources) > 1:
@@ -109,8 +109,8 @@ def _of_results(parts: list[Path], run: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_wafers(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
-    from camdenoise._coverage import is_partial
     from camdenoise.stream import wafers_of
+    from camdenoise.wafers._coverage import is_partial
 
     stream, _ = open_wafers(sources, options)
     grids: Counter = Counter()

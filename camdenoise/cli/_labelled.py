@@ -27,9 +27,9 @@ def labelled_wafers(
     notes : list of str
         What was assumed, and classes with so few wafers that little can be said of them.
     """
-    from camdenoise._class_report import few_wafers_warning
-    from camdenoise._maps import read_what_can_be_read
+    from camdenoise.metrics._class_report import few_wafers_warning
     from camdenoise.stream import wafers_of
+    from camdenoise.wafers._maps import read_what_can_be_read
 
     maps: list[Any] = []
     frames = []

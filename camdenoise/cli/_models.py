@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +64,11 @@ def load_classifier(model: str) -> tuple[WaferClassifier, str]:
 def load(model: str, **params: Any) -> tuple[CamDenoiser | WaferClassifier, str]:
     """Load whatever model it is, and tell the SHA-256 of its file."""
     from camdenoise import CamDenoiser, load_model
-    from camdenoise._files import digest
-    from camdenoise._pretrained import PRETRAINED
+    from camdenoise.io._atomic import digest
+    from camdenoise.nets._checkpoint import PRETRAINED, pretrained_file
 
     if model in PRETRAINED:
-        with as_file(files("camdenoise") / "pretrained" / f"{model}.safetensors") as file:
+        with pretrained_file(model) as file:
             return CamDenoiser.from_pretrained(model, **params), digest(file)
     if not Path(model).is_file():
         raise FileNotFoundError(

@@ -59,8 +59,8 @@ def report(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
 
 
 def _write(sources: Sequence[Path], out: Path, options: dict[str, Any]) -> tuple[int, list[str]]:
-    from camdenoise._files import write_whole
     from camdenoise.cli._models import load_denoiser
+    from camdenoise.io._atomic import write_whole
     from camdenoise.report import lot_report
 
     maps, keys, notes = _lot(sources, options)

@@ -59,8 +59,8 @@ def _train(
     import torch
 
     from camdenoise import CamDenoiser, WaferClassifier, save_model
-    from camdenoise._files import digest
     from camdenoise.cli._labelled import labelled_wafers
+    from camdenoise.io._atomic import digest
 
     if options["threads"]:
         torch.set_num_threads(options["threads"])

@@ -16,9 +16,9 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from camdenoise._components import fail_components
-from camdenoise._maps import FAIL
 from camdenoise.datasets._wafers import Disc, disc_of
+from camdenoise.wafers._components import fail_components
+from camdenoise.wafers._maps import FAIL
 
 # A component is part of the pattern from this many fails, and this share of the largest one.
 FEWEST_FAILS = 8

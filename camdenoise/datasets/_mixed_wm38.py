@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from camdenoise._maps import FAIL
-from camdenoise.datasets._npz import DAMAGE, array_header, refuse_other_kinds
+from camdenoise.io._npz import DAMAGE, array_header, refuse_other_kinds
+from camdenoise.wafers._maps import FAIL
 
 #: The basic patterns, in the order of the file's label columns.
 MIXED_PATTERNS = (

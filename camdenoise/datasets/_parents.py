@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from camdenoise._maps import NO_DIE
 from camdenoise.datasets._planting import TURNS, plant, similar_grids
 from camdenoise.datasets._supply import Supply, find_backgrounds, find_patterns
+from camdenoise.wafers._maps import NO_DIE
 
 # Background rates that differ by less than this are as good as one another.
 _RATE_STEP = 0.01

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from camdenoise._maps import map_items
 from camdenoise.datasets._options import Range, check_range
 from camdenoise.datasets._patterns import PATTERN_CLASSES
+from camdenoise.wafers._maps import map_items
 
 KINDS = ("planted", "two", "diffuse", "simulated")
 #: Kinds whose patterns come from real wafers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from camdenoise._maps import WaferMaps, check_wafer_maps
+from camdenoise.wafers._maps import WaferMaps, check_wafer_maps
 
 #: What `product_groups` calls products with too few wafers.
 RARE = "rare"

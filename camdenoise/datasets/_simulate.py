@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
-from camdenoise._maps import FAIL, PASS
 from camdenoise.datasets._options import (
     Process,
     Range,
@@ -35,6 +34,7 @@ from camdenoise.datasets._wafers import (
     draw_wafer_rate,
     make_disc,
 )
+from camdenoise.wafers._maps import FAIL, PASS
 
 LOT_SIZE = 25
 # Mean and spread over wafers.

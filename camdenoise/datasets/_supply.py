@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from camdenoise._maps import FAIL, check_wafer_map
 from camdenoise.datasets._extraction import extract_pattern, is_patternless
+from camdenoise.wafers._maps import FAIL, check_wafer_map
 
 BACKGROUND = "none"
 

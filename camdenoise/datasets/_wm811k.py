@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.utils import Bunch
 
-from camdenoise.datasets._npz import runs_of_grids
 from camdenoise.datasets._patterns import CLASSES
 from camdenoise.io._lswmd_convert import convert_safely, refuse_other_kinds
+from camdenoise.io._npz import runs_of_grids
 from camdenoise.io._wafer_parquet import WaferTable, source_of
 
 FILES_IN_FOLDER = ("LSWMD.pkl", "WM811K.pkl")

@@ -12,9 +12,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from camdenoise._maps import FAIL, NO_DIE, WaferMaps, check_die_arrays, check_wafer_maps
 from camdenoise.faithfulness._perturbation import CURVES, n_points, variants
 from camdenoise.faithfulness._random import RANDOM, random_saliency
+from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps, check_die_arrays, check_wafer_maps
 
 # Maps predicted at a time.
 _BATCH_MAPS = 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solveh_banded
 
-from camdenoise._maps import FAIL, NO_DIE, PASS
+from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
 # Votes of the neighbours beside a die and at its corners (Rong et al. 2022).
 _BESIDE, _CORNER = 1 / 6, 1 / 12

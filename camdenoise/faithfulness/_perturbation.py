@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from camdenoise._maps import FAIL, NO_DIE, PASS
 from camdenoise.faithfulness._imputation import impute
+from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
 
 def die_order(chosen: np.ndarray, saliency: np.ndarray, ties: np.ndarray) -> np.ndarray:

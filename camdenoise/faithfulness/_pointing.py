@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from camdenoise._maps import FAIL, NO_DIE, WaferMaps, check_die_masks, check_wafer_maps
 from camdenoise.faithfulness._curves import check_saliency
+from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps, check_die_masks, check_wafer_maps
 
 
 def energy_pointing_game(

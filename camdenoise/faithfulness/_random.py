@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from camdenoise._maps import NO_DIE, WaferMaps, check_wafer_maps
+from camdenoise.wafers._maps import NO_DIE, WaferMaps, check_wafer_maps
 
 #: Name of the random saliency in tables.
 RANDOM = "random"

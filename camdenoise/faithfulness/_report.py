@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from camdenoise._maps import WaferMaps, check_wafer_maps
 from camdenoise.faithfulness._curves import area_under_curve, draw_curves, with_random
 from camdenoise.faithfulness._perturbation import CURVES
 from camdenoise.faithfulness._pointing import energy_pointing_game
 from camdenoise.faithfulness._random import RANDOM
 from camdenoise.metrics import bootstrap_interval
+from camdenoise.wafers._maps import WaferMaps, check_wafer_maps
 
 #: Which way each metric improves.
 BETTER = {

@@ -12,10 +12,10 @@ from scipy.stats import rankdata
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from camdenoise._backbones import Backbone
-from camdenoise._denoiser import CamDenoiser
-from camdenoise._maps import NO_DIE, WaferMaps, check_wafer_maps
-from camdenoise._untrained import untrained_net, with_net
+from camdenoise.denoising._cam_denoiser import CamDenoiser
+from camdenoise.denoising._untrained import untrained_net, with_net
+from camdenoise.nets._backbones import Backbone
+from camdenoise.wafers._maps import NO_DIE, WaferMaps, check_wafer_maps
 
 
 def randomised_weights(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from camdenoise.features._wafer_plane import positions
+from camdenoise.wafers._plane import positions
 
 REGION_FEATURES = (
     "area", "perimeter", "major_axis", "minor_axis", "eccentricity", "solidity",

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from camdenoise._components import fail_components
-from camdenoise._maps import (
+from camdenoise.features._radon import N_VALUES, radon_features
+from camdenoise.features._region import REGION_FEATURES, region_features
+from camdenoise.wafers._components import fail_components
+from camdenoise.wafers._maps import (
     FAIL,
     NO_DIE,
     StatelessInput,
@@ -17,9 +19,7 @@ from camdenoise._maps import (
     check_wafer_map,
     map_items,
 )
-from camdenoise.features._radon import N_VALUES, radon_features
-from camdenoise.features._region import REGION_FEATURES, region_features
-from camdenoise.features._wafer_plane import N_RINGS, N_ZONES, rings, zones
+from camdenoise.wafers._plane import N_RINGS, N_ZONES, rings, zones
 
 NAMES = (
     "fail_rate",

@@ -7,10 +7,10 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
-from sklearn.utils._param_validation import Interval
 
-from camdenoise._maps import FAIL, NO_DIE
+from camdenoise._sklearn_compat import Interval
 from camdenoise.filters._stateless import StatelessFilter
+from camdenoise.wafers._maps import FAIL, NO_DIE
 
 # A maximum flow needs whole numbers: so many make up the fidelity of a die with eight neighbours.
 _UNIT = 10_000

@@ -6,13 +6,13 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options
 
-from camdenoise._components import fail_components
-from camdenoise._denoising import explain_by
-from camdenoise._maps import FAIL, NO_DIE
+from camdenoise._sklearn_compat import Interval, Options
 from camdenoise.filters._component_size import component_size
 from camdenoise.filters._stateless import StatelessFilter
+from camdenoise.wafers._components import fail_components
+from camdenoise.wafers._explanation import explain_by
+from camdenoise.wafers._maps import FAIL, NO_DIE
 
 
 def largest_by_chance(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options
 
-from camdenoise._components import fail_components
+from camdenoise._sklearn_compat import Interval, Options
 from camdenoise.filters._stateless import StatelessFilter
+from camdenoise.wafers._components import fail_components
 
 
 def component_size(grid: np.ndarray, connectivity: int) -> np.ndarray:

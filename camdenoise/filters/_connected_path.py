@@ -6,10 +6,10 @@ from numbers import Integral
 
 import numpy as np
 from scipy import ndimage
-from sklearn.utils._param_validation import Interval, Options
 
-from camdenoise._components import fail_components
+from camdenoise._sklearn_compat import Interval, Options
 from camdenoise.filters._stateless import StatelessFilter
+from camdenoise.wafers._components import fail_components
 
 
 def path_length(grid: np.ndarray, connectivity: int) -> np.ndarray:

@@ -6,10 +6,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import ndimage
-from sklearn.utils._param_validation import Interval
 
-from camdenoise._maps import FAIL
+from camdenoise._sklearn_compat import Interval
 from camdenoise.filters._stateless import StatelessFilter
+from camdenoise.wafers._maps import FAIL
 
 
 def disc(radius: float) -> np.ndarray:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from numbers import Integral
 
-from sklearn.utils._param_validation import Options
-
+from camdenoise._sklearn_compat import Options
 from camdenoise.filters._component_size import component_size
 from camdenoise.filters._stateless import StatelessFilter
 

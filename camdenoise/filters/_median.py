@@ -5,10 +5,10 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
-from camdenoise._maps import FAIL, NO_DIE
+from camdenoise._sklearn_compat import Interval
 from camdenoise.filters._stateless import StatelessFilter, check_odd, window_counts
+from camdenoise.wafers._maps import FAIL, NO_DIE
 
 
 def fail_share(grid: np.ndarray, size: int) -> np.ndarray:

@@ -6,11 +6,11 @@ from numbers import Integral
 
 import numpy as np
 from scipy import ndimage
-from sklearn.utils._param_validation import Interval, StrOptions
 
-from camdenoise._components import fail_components
-from camdenoise._maps import FAIL, NO_DIE, PASS
+from camdenoise._sklearn_compat import Interval, StrOptions
 from camdenoise.filters._stateless import StatelessFilter, window_counts
+from camdenoise.wafers._components import fail_components
+from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
 
 def square_shares(grid: np.ndarray, size: int) -> np.ndarray:

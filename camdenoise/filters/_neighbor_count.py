@@ -5,10 +5,10 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
-from camdenoise._maps import FAIL
+from camdenoise._sklearn_compat import Interval
 from camdenoise.filters._stateless import StatelessFilter, window_counts
+from camdenoise.wafers._maps import FAIL
 
 
 def failing_neighbors(fails: np.ndarray) -> np.ndarray:

@@ -7,10 +7,10 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import ndimage
-from sklearn.utils._param_validation import Interval
 
-from camdenoise._maps import FAIL, NO_DIE
+from camdenoise._sklearn_compat import Interval
 from camdenoise.filters._stateless import StatelessFilter, check_odd
+from camdenoise.wafers._maps import FAIL, NO_DIE
 
 
 def weighted_fail_share(grid: np.ndarray, size: int) -> np.ndarray:

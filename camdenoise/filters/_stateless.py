@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from camdenoise._denoising import BaseDenoiser, Explanation, explain_by
-from camdenoise._maps import StatelessInput, WaferMaps
+from camdenoise.denoising._base import BaseDenoiser
+from camdenoise.wafers._explanation import Explanation, explain_by
+from camdenoise.wafers._maps import StatelessInput, WaferMaps
 
 
 def window_counts(mask: np.ndarray, size: int) -> np.ndarray:

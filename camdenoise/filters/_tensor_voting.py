@@ -7,10 +7,10 @@ from numbers import Real
 
 import numpy as np
 from scipy import signal
-from sklearn.utils._param_validation import Interval
 
-from camdenoise._maps import FAIL
+from camdenoise._sklearn_compat import Interval
 from camdenoise.filters._stateless import StatelessFilter
+from camdenoise.wafers._maps import FAIL
 
 # A vote weighs 1e-4 of the nearest ones at three times the scale.
 _REACH = 3

@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from camdenoise._denoising import Explanation
-from camdenoise._maps import FAIL, NO_DIE, PASS
 from camdenoise.io._orientation import MIRRORS, NOTCHES, TURNS, orient
 from camdenoise.io._pass_bins import passes
 from camdenoise.io._placement import (
@@ -20,6 +18,8 @@ from camdenoise.io._placement import (
     place,
     wafer_codes,
 )
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
 RETESTS = ("last", "first", "best", "worst")
 #: Counts of a wafer that its file states or lacks, beside its dies.

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import pandas as pd
 
-from camdenoise._files import write_whole
+from camdenoise.io._atomic import write_whole
 from camdenoise.io._bins import BinType, claimed
 from camdenoise.io._code_grid import RowReader, grid_part
 from camdenoise.io._container import Content

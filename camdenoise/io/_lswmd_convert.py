@@ -12,8 +12,8 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from camdenoise._file_kinds import kind_of
 from camdenoise.io._capped import CappedError, run_capped
+from camdenoise.io._file_kinds import kind_of
 from camdenoise.io._lswmd_pickle import read_columns
 from camdenoise.io._lswmd_rows import row_batches
 from camdenoise.io._wafer_parquet import write_wafers

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from camdenoise._labels import label_inside
 from camdenoise.io._binary_column import binary_column, bytes_of
 from camdenoise.io._lswmd_pickle import Column
 from camdenoise.io._stand_ins import Array, PickleError, as_bytes, refuse
 from camdenoise.io._wafer_parquet import LONGEST_SIDE, MOST_CELLS, SCHEMA
+from camdenoise.wafers._labels import label_inside
 
 LABELS = (
     "Center", "Donut", "Edge-Loc", "Edge-Ring", "Loc", "Near-full", "Random", "Scratch", "none"

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise._file_kinds import kind_of
 from camdenoise.io._atdf import atdf_file, looks_like_atdf
 from camdenoise.io._container import Content, contents
 from camdenoise.io._die_csv import die_csv_file, looks_like_die_csv
 from camdenoise.io._die_file import Reader, ReadOptions, read_one
+from camdenoise.io._file_kinds import kind_of
 from camdenoise.io._g85_text import g85_text_file, looks_like_g85_text
 from camdenoise.io._join import join_files, judge
 from camdenoise.io._klarf import STARTS, klarf_file

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from camdenoise._coverage import is_partial
-from camdenoise._denoising import Explanation
-from camdenoise._files import write_whole
+from camdenoise.io._atomic import write_whole
 from camdenoise.io._die_table import to_die_table
 from camdenoise.io._table import COLUMNS
+from camdenoise.wafers._coverage import is_partial
+from camdenoise.wafers._explanation import Explanation
 
 #: Bins of `pattern_overlay`, for BinDescription.
 OVERLAY_BINS = {

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise._files import write_whole
+from camdenoise.io._atomic import write_whole
 from camdenoise.io._bins import BIN_TYPES, BinType, claimed, parse_grid
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from camdenoise._maps import FAIL
 from camdenoise.io._binary_column import binary_column, bytes_of
 from camdenoise.io._columns import CELLS, COLS, MAP, MARKS, ROWS, results_among
+from camdenoise.wafers._maps import FAIL
 
 #: What `io.from_die_table` allows.
 _LONGEST_SIDE = 4096

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from camdenoise._ragged import RaggedWaferMaps
 from camdenoise.io._binary_column import MOST_BYTES, bytes_of
+from camdenoise.wafers._ragged import RaggedWaferMaps
 
 LONGEST_SIDE = 2**14
 #: Four times the cells of WM-811K.

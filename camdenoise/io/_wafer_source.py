@@ -20,6 +20,7 @@ from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
 from camdenoise.io._die_table import from_die_table
 from camdenoise.io._join import join_files, judge
 from camdenoise.io._lots import iter_lots
+from camdenoise.io._npz import load_wafer_maps
 from camdenoise.io._parquet import open_to_stream
 from camdenoise.io._pass_bins import DEFAULT, as_bins, holds_numbers, not_on_any_die
 from camdenoise.io._problems import Problem, WaferFileError, naming
@@ -313,8 +314,6 @@ def _wafer_table(content: Content, head: bytes, batch_rows: int) -> _WaferTable:
         batches = _parquet_batches(content, batch_rows)
         kind = "results" if MARKS in schema.names else "Parquet, a row per wafer"
         return _WaferTable(kind, batches, n_wafers, schema)
-    from camdenoise.datasets import load_wafer_maps
-
     with content.on_disk() as path:
         wafers = load_wafer_maps(path)
     keys = wafers.frame.drop(columns=["height", "width"])

@@ -14,12 +14,12 @@ from typing import TypeAlias
 import numpy as np
 from sklearn.utils import check_random_state
 
-from camdenoise._denoising import Explanation
-from camdenoise._encoding import to_die_grid
-from camdenoise._unit_wafer import unit_wafer_mean
-from camdenoise._untrained import untrained
+from camdenoise.denoising._untrained import untrained
 from camdenoise.leakage._cross_fit import CrossFit, explain_unseen
 from camdenoise.leakage._masks import nearness, region, strongest_fails
+from camdenoise.nets._encoding import to_die_grid
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._unit_wafer import unit_wafer_mean
 
 Masks: TypeAlias = list[np.ndarray]
 Generator: TypeAlias = np.random.Generator

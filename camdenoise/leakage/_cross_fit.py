@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold, check_cv
 
-from camdenoise._denoiser import CamDenoiser
-from camdenoise._denoising import Explanation
+from camdenoise.denoising._cam_denoiser import CamDenoiser
+from camdenoise.wafers._explanation import Explanation
 
 #: Fitted denoisers, each with the rows of the wafers that it explains.
 Models: TypeAlias = Sequence[tuple[Any, np.ndarray]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from camdenoise._denoising import Explanation
-from camdenoise._maps import FAIL, NO_DIE, PASS
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
 # Share of the wafer's largest saliency from which on a die is in the region of the mask.
 _STRONG = 0.5

@@ -15,12 +15,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import column_or_1d
 from tqdm.auto import tqdm
 
-from camdenoise._denoiser import EVIDENCE, CamDenoiser
-from camdenoise._maps import FAIL, WaferMaps, check_lengths, check_wafer_maps
+from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
 from camdenoise.leakage._controls import CONTROLS
 from camdenoise.leakage._cross_fit import CrossFit, cross_fit, inner_splits, splits
 from camdenoise.leakage._masks import marked_map
 from camdenoise.leakage._summary import DENOISED, RAW, fold_scores, leakage_summary
+from camdenoise.wafers._maps import FAIL, WaferMaps, check_lengths, check_wafer_maps
 
 _INDEPENDENT = "independent architecture"
 _COLUMNS = ["fold", "wafer", "group", "condition", "label", "predicted", "marked"]

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import expit
-from sklearn.utils._param_validation import Interval
 
-from camdenoise._augmentation import Augmentation
-from camdenoise._encoding import encode_dies
-from camdenoise._maps import FAIL, NO_DIE, WaferMaps
-from camdenoise._segmentation import DieTask, Question, die_logits
+from camdenoise._sklearn_compat import Interval
 from camdenoise.learned._learned import LearnedDenoiser
+from camdenoise.nets._augmentation import Augmentation
+from camdenoise.nets._encoding import encode_dies
+from camdenoise.nets._segmentation import DieTask, Question, die_logits
+from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps
 
 
 class FlippedDiesTask(DieTask):

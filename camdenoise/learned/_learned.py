@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from camdenoise._denoising import BaseDenoiser, Explanation, explain_by
-from camdenoise._encoding import encode_maps
-from camdenoise._maps import FAIL, WaferMaps
-from camdenoise._segmentation import DieTask, train_die_net
-from camdenoise._training import epoch_summaries
-from camdenoise._unet import UNet
+from camdenoise._sklearn_compat import Interval, StrOptions
+from camdenoise.denoising._base import BaseDenoiser
+from camdenoise.nets._encoding import encode_maps
+from camdenoise.nets._segmentation import DieTask, train_die_net
+from camdenoise.nets._training import epoch_summaries
+from camdenoise.nets._unet import UNet
+from camdenoise.wafers._explanation import Explanation, explain_by
+from camdenoise.wafers._maps import FAIL, WaferMaps
 
 
 class LearnedDenoiser(BaseDenoiser):

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from scipy.special import expit
 
-from camdenoise._encoding import encode_maps
-from camdenoise._maps import FAIL, WaferMaps, check_die_masks
-from camdenoise._segmentation import DieTask, Question, die_logits
 from camdenoise.learned._learned import LearnedDenoiser
+from camdenoise.nets._encoding import encode_maps
+from camdenoise.nets._segmentation import DieTask, Question, die_logits
+from camdenoise.wafers._maps import FAIL, WaferMaps, check_die_masks
 
 
 class PatternTask(DieTask):

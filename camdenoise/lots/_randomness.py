@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
-from camdenoise._maps import FAIL, NO_DIE, check_wafer_map
+from camdenoise.wafers._maps import FAIL, NO_DIE, check_wafer_map
 
 
 class RandomnessTest(NamedTuple):

@@ -7,12 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise._coverage import is_partial
-from camdenoise._denoising import BaseDenoiser, Explanation
-from camdenoise._maps import FAIL, NO_DIE, WaferMaps, as_collection, check_wafer_map, map_items
-from camdenoise.features._wafer_plane import positions, rings, sectors
+from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.io._columns import results_among
 from camdenoise.lots._randomness import spatial_randomness_test
+from camdenoise.wafers._coverage import is_partial
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import (
+    FAIL,
+    NO_DIE,
+    WaferMaps,
+    as_collection,
+    check_wafer_map,
+    map_items,
+)
+from camdenoise.wafers._plane import positions, rings, sectors
 
 
 def lot_summary(

@@ -14,13 +14,13 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from camdenoise import __version__
-from camdenoise._classifier import WaferClassifier
-from camdenoise._denoiser import EVIDENCE, CamDenoiser
-from camdenoise._encoding import encode_dies, shown_sizes
-from camdenoise._files import write_whole
-from camdenoise._maps import check_wafer_map
+from camdenoise._version import __version__
+from camdenoise.classification._classifier import WaferClassifier
+from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
+from camdenoise.io._atomic import write_whole
+from camdenoise.nets._encoding import encode_dies, shown_sizes
 from camdenoise.onnx._wafer_graph import wafer_graph
+from camdenoise.wafers._maps import check_wafer_map
 
 FORMAT = "camdenoise.WaferGraph/1"
 _NEEDED = ("onnx", "onnxscript")

@@ -12,13 +12,13 @@ import torch
 from torch import nn
 from torch.nn.functional import max_pool2d
 
-from camdenoise._backbones import N_PLANES_WITH_COMPONENTS
-from camdenoise._calibration import NEAREST
-from camdenoise._component_planes import STEPS, input_planes
-from camdenoise._decision import SMALLEST
-from camdenoise._denoiser import EVIDENCE, CamDenoiser
-from camdenoise._maps import FAIL, NO_DIE
 from camdenoise.cam import GRADIENT_METHODS, is_pooled_linear, maps_before_pooling
+from camdenoise.classification._calibration import NEAREST
+from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
+from camdenoise.denoising._decision import SMALLEST
+from camdenoise.nets._backbones import N_PLANES_WITH_COMPONENTS
+from camdenoise.nets._component_planes import STEPS, input_planes
+from camdenoise.wafers._maps import FAIL, NO_DIE
 
 
 def wafer_graph(denoiser: CamDenoiser) -> WaferGraph:

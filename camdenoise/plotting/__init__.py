@@ -10,7 +10,6 @@ new ones, and return them. Nothing here shows a figure or changes matplotlib's s
 fail has a colour of its own: it is not part of the pattern, but it is no good die either.
 """
 
-from camdenoise._unit_wafer import unit_wafer_mean
 from camdenoise.plotting._class_pareto import ClassParetoDisplay
 from camdenoise.plotting._colours import PALETTES, SCALE
 from camdenoise.plotting._explanation import ExplanationDisplay, plot_explanation
@@ -22,6 +21,7 @@ from camdenoise.plotting._precision_retention import PrecisionRetentionDisplay
 from camdenoise.plotting._reliability import DieReliabilityDisplay, plot_reliability
 from camdenoise.plotting._wafer_map import WaferMapDisplay, plot_wafer_map
 from camdenoise.plotting._zone_profile import ZoneProfileDisplay
+from camdenoise.wafers._unit_wafer import unit_wafer_mean
 
 __all__ = [
     "PALETTES",

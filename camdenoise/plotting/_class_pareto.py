@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from camdenoise._denoising import Explanation
-from camdenoise._maps import WaferMaps
 from camdenoise.plotting._colours import die_colours
 from camdenoise.plotting._explained import FromExplanations, readable_wafers
 from camdenoise.plotting._panels import one_axes
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import WaferMaps
 
 
 class ClassParetoDisplay(FromExplanations):

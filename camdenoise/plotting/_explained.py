@@ -7,8 +7,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from camdenoise._denoising import BaseDenoiser, Explanation
-from camdenoise._maps import (
+from camdenoise.denoising._base import BaseDenoiser
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import (
     FAIL,
     WaferMaps,
     as_collection,

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from camdenoise._denoising import Explanation
-from camdenoise._maps import FAIL, NO_DIE, WaferMaps, remove_fails
 from camdenoise.plotting._colours import SCALE
 from camdenoise.plotting._explained import (
     ExplainedWafer,
@@ -20,6 +18,8 @@ from camdenoise.plotting._explained import (
 )
 from camdenoise.plotting._look import Look
 from camdenoise.plotting._panels import panel_grid
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps, remove_fails
 
 
 class ExplanationDisplay(FromExplanations):

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from camdenoise._denoising import Explanation
-from camdenoise._maps import FAIL, WaferMaps, check_lengths
-from camdenoise._unit_wafer import unit_wafer_mean
 from camdenoise.plotting._colours import SCALE
 from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, readable_wafers
 from camdenoise.plotting._look import Look
 from camdenoise.plotting._panels import one_axes, panel_grid
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import FAIL, WaferMaps, check_lengths
+from camdenoise.wafers._unit_wafer import unit_wafer_mean
 
 _COLUMNS = ("all fails", "kept fails", "removed fails")
 

@@ -12,8 +12,8 @@ from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
-from camdenoise._maps import FAIL, NO_DIE
 from camdenoise.plotting._colours import die_colours
+from camdenoise.wafers._maps import FAIL, NO_DIE
 
 _REMOVED = FAIL + 1
 # Quarter turns counterclockwise that bring a notch to the bottom.

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpecBase, SubplotSpec
 
-from camdenoise._denoising import Explanation
-from camdenoise._maps import FAIL, WaferMaps, check_lengths
 from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, explained_wafers
 from camdenoise.plotting._look import Look
 from camdenoise.plotting._panels import one_axes, place_of
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import FAIL, WaferMaps, check_lengths
 
 
 class LotGalleryDisplay(FromExplanations):

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from camdenoise._denoising import Explanation
-from camdenoise._maps import WaferMaps
 from camdenoise.metrics import COUNTS, die_precision_retention, die_scores, with_rates
 from camdenoise.plotting._colours import LINES
 from camdenoise.plotting._explained import FromExplanations, masks_of, readable_wafers
 from camdenoise.plotting._panels import one_axes
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import WaferMaps
 
 
 class PrecisionRetentionDisplay(FromExplanations):

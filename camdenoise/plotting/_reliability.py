@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from camdenoise._denoising import Explanation
-from camdenoise._maps import WaferMaps
 from camdenoise.metrics import calibration_error, die_reliability
 from camdenoise.plotting._colours import BASELINE, LINES
 from camdenoise.plotting._explained import FromExplanations, masks_of, readable_wafers
 from camdenoise.plotting._panels import one_axes
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import WaferMaps
 
 
 class DieReliabilityDisplay(FromExplanations):

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from camdenoise._denoising import BaseDenoiser, Explanation
-from camdenoise._maps import check_wafer_map
+from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.plotting._explained import readable_wafers
 from camdenoise.plotting._look import Look
 from camdenoise.plotting._panels import one_axes
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import check_wafer_map
 
 
 class WaferMapDisplay:

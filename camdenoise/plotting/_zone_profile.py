@@ -10,9 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from camdenoise._denoising import Explanation
-from camdenoise._maps import NO_DIE, WaferMaps
-from camdenoise._zone_profile import (
+from camdenoise.lots._zone_profile import (
     ZONES,
     count_by_zone,
     evenness_test,
@@ -22,6 +20,8 @@ from camdenoise._zone_profile import (
 from camdenoise.plotting._colours import die_colours
 from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, readable_wafers
 from camdenoise.plotting._panels import panel_grid
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import NO_DIE, WaferMaps
 
 _STYLES: dict[str, tuple[str, dict[str, Any]]] = {
     "kept": ("fail", {"marker": "o", "linestyle": "-"}),

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
-from camdenoise._denoising import BaseDenoiser, Explanation
-from camdenoise._maps import WaferMaps, as_collection, check_wafer_map, map_items
+from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.lots import lot_summary, yield_loss
 from camdenoise.plotting import PALETTES, FrequencyDisplay, ZoneProfileDisplay
 from camdenoise.report._pictures import figure_svg, wafer_png
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import WaferMaps, as_collection, check_wafer_map, map_items
 
 # A wafer whose yield is further from the lot's median, in robust standard deviations, stands out.
 _FAR = 3.0

@@ -11,8 +11,8 @@ from matplotlib import rc_context
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from camdenoise._denoising import Explanation
-from camdenoise._maps import FAIL, NO_DIE
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import FAIL, NO_DIE
 
 _REMOVED = FAIL + 1
 

@@ -12,9 +12,9 @@ import pandas as pd
 from sklearn.cluster import HDBSCAN
 from sklearn.utils import check_random_state
 
-from camdenoise._maps import WaferMaps, check_wafer_maps
-from camdenoise._unit_wafer import unit_wafer_mean
 from camdenoise.similarity._embedding import WaferEmbedding
+from camdenoise.wafers._maps import WaferMaps, check_wafer_maps
+from camdenoise.wafers._unit_wafer import unit_wafer_mean
 
 # Share of the wafers in each resample.
 _SHARE = 0.8

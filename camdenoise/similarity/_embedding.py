@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
-from camdenoise._maps import FAIL, WaferMapInput, WaferMaps
-from camdenoise.features._wafer_plane import positions
+from camdenoise._sklearn_compat import HasMethods, Interval
+from camdenoise.wafers._maps import FAIL, WaferMapInput, WaferMaps
+from camdenoise.wafers._plane import positions
 
 
 class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from camdenoise._coverage import is_partial
-from camdenoise._denoising import BaseDenoiser, Explanation
-from camdenoise._maps import FAIL
+from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.io._binary_column import binary_column
 from camdenoise.io._results import OVERLAY_BINS
 from camdenoise.io._wafer_batches import wafers_of, with_results
+from camdenoise.wafers._coverage import is_partial
+from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._maps import FAIL
 
 #: Codes of the column ``marks``, which has none for wafers that were not decided.
 MARKS = {0: "no die"} | {code: OVERLAY_BINS[code] for code in (1, 2, 3)}

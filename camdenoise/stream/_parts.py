@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from camdenoise._files import write_whole
+from camdenoise.io._atomic import write_whole
 from camdenoise.io._results import RUN_KEY, SUMMARY_KEY, note_in, parts_of
 
 Batches: TypeAlias = Iterable[pa.RecordBatch]

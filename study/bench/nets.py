@@ -11,8 +11,8 @@ import pandas as pd
 from safetensors.torch import load_file, save_file
 
 from camdenoise import WaferClassifier, load_model, save_model
-from camdenoise._unet import UNet
 from camdenoise.learned import AutoencoderDenoiser, BlindSpotDenoiser, UNetDenoiser
+from camdenoise.nets._unet import UNet
 from study.bench.entries import (
     ALL_CLASSES,
     AUTOENCODER,

@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import avg_pool2d
 
 from camdenoise import WaferClassifier
-from camdenoise._component_planes import input_planes
-from camdenoise._encoding import encode_maps
-from camdenoise._maps import FAIL
+from camdenoise.nets._component_planes import input_planes
+from camdenoise.nets._encoding import encode_maps
+from camdenoise.wafers._maps import FAIL
 from study.before_after import denoised
 from study.denoisers import kept_by
 from study.faithfulness import balanced

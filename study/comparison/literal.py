@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from camdenoise._backbones import make_backbone
-from camdenoise._encoding import encode_maps
-from camdenoise._maps import FAIL
-from camdenoise._training import (
+from camdenoise.nets._backbones import make_backbone
+from camdenoise.nets._encoding import encode_maps
+from camdenoise.nets._training import (
     EncodedWafers,
     TrainingProgress,
     WaferBatches,
     WaferNet,
     wants_bfloat16,
 )
+from camdenoise.wafers._maps import FAIL
 
 _VIRIDIS = torch.tensor(matplotlib.colormaps["viridis"](np.linspace(0, 1, FAIL + 1))[:, :3])
 

@@ -1,0 +1,38 @@
+"""A denoiser around a net that has learnt nothing, to set beside the trained one."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import torch
+from sklearn.utils import check_random_state
+
+from camdenoise.classification._classifier import WaferClassifier
+from camdenoise.denoising._cam_denoiser import CamDenoiser
+from camdenoise.nets._backbones import Backbone, make_backbone
+
+
+def untrained_net(clf: WaferClassifier, random_state: Any) -> Backbone:
+    """Build a net of the classifier's architecture with new random weights."""
+    # The classifier took the first number for its own initial weights, which training stays near.
+    # With the same random_state the net would hardly forget.
+    seed = check_random_state(random_state).randint(2**31 - 1, size=2)[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(seed))
+        return make_backbone(clf.backbone, len(clf.classes_), width=clf.width)
+
+
+def with_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:
+    """Copy a fitted denoiser, with this net in place of its own."""
+    other = copy(denoiser)
+    other.estimator_ = copy(denoiser.estimator_)
+    other.estimator_.module_ = net
+    return other
+
+
+def untrained(denoiser: CamDenoiser, random_state: Any) -> CamDenoiser:
+    """Copy a fitted denoiser, with an untrained net of the same architecture."""
+    clf = denoiser.estimator_
+    net = untrained_net(clf, random_state).to(next(clf.module_.parameters()).device)
+    return with_net(denoiser, net.eval())

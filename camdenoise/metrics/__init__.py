@@ -1,0 +1,31 @@
+"""How well a denoiser tells pattern from noise, measured on failing dies only."""
+
+from camdenoise.metrics._dies import (
+    COUNTS,
+    RATES,
+    bootstrap_interval,
+    calibration_error,
+    die_average_precision,
+    die_precision_retention,
+    die_reliability,
+    die_report,
+    die_scores,
+    holm,
+    sign_flip_test,
+    with_rates,
+)
+
+__all__ = [
+    "COUNTS",
+    "RATES",
+    "bootstrap_interval",
+    "calibration_error",
+    "die_average_precision",
+    "die_precision_retention",
+    "die_reliability",
+    "die_report",
+    "die_scores",
+    "holm",
+    "sign_flip_test",
+    "with_rates",
+]

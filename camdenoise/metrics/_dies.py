@@ -1,0 +1,627 @@
+"""How well a denoiser tells pattern from noise, measured on failing dies only.
+
+Most dies pass and can be neither kept nor removed; counting them would make every denoiser look
+good. So each failing die is one decision: it belongs to the pattern or not, and was kept or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn import config_context
+from sklearn.metrics import average_precision_score, precision_recall_curve
+from sklearn.utils import check_random_state
+
+from camdenoise.wafers._maps import (
+    FAIL,
+    WaferMaps,
+    check_die_arrays,
+    check_die_masks,
+    check_lengths,
+    check_wafer_maps,
+)
+
+__all__ = [
+    "bootstrap_interval",
+    "calibration_error",
+    "die_average_precision",
+    "die_precision_retention",
+    "die_reliability",
+    "die_report",
+    "die_scores",
+    "holm",
+    "sign_flip_test",
+]
+
+COUNTS = ["n_fail", "n_pattern", "n_kept", "true_positive"]
+RATES = ["precision", "retention", "f1", "iou", "noise_removal"]
+
+# Resampled values held at a time by the bootstrap: 32 MB.
+_BATCH_VALUES = 4_000_000
+
+
+def die_scores(
+    maps: WaferMaps, truth: Sequence[np.ndarray], kept: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    """Score each wafer's kept fails against the fails that belong to its pattern.
+
+    Parameters
+    ----------
+    maps : collection of wafer maps
+        The maps that were denoised, not the result.
+    truth : sequence of bool arrays, one per wafer, each of its map's shape
+        Where the pattern is. Dies in it that do not fail are left out of account.
+    kept : sequence of bool arrays, one per wafer, each of its map's shape
+        Fails that the denoiser kept, as in `Explanation.kept`.
+
+    Returns
+    -------
+    DataFrame, one row per wafer in the order of `maps`
+        Counts of failing dies: ``n_fail``, ``n_pattern`` (in the truth), ``n_kept`` and
+        ``true_positive`` (in both). Rates between 0 and 1: ``precision``, ``retention`` (recall:
+        share of the pattern's fails that was kept), ``f1``, ``iou`` and ``noise_removal`` (share
+        of the other fails that was removed).
+
+    Raises
+    ------
+    ValueError
+        For lengths or shapes that do not match, masks that are not boolean, or a kept die that
+        does not fail; the message names the wafer.
+
+    Notes
+    -----
+    Where a rate would be 0 / 0:
+
+    - No pattern and nothing kept is the right answer: precision, f1 and iou are 1.
+    - A pattern and nothing kept: precision is 0, so that keeping nothing earns nothing.
+    - No pattern: retention is NaN. No noise: noise_removal is NaN.
+    - No failing die: there was nothing to decide, and every rate is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.metrics import die_scores
+    >>> wafer_map = np.array([[2, 2, 1], [2, 1, 2]])
+    >>> truth = np.array([[True, True, False], [True, False, False]])
+    >>> kept = np.array([[True, True, False], [False, False, True]])
+    >>> die_scores([wafer_map], [truth], [kept]).round(2).T
+                      0
+    n_fail         4.00
+    n_pattern      3.00
+    n_kept         3.00
+    true_positive  2.00
+    precision      0.67
+    retention      0.67
+    f1             0.67
+    iou            0.50
+    noise_removal  0.00
+    """
+    grids = check_wafer_maps(maps)
+    truth = check_die_masks(truth, grids, "truth")
+    kept = _check_kept(kept, grids)
+    counts = [_count(grid == FAIL, t, k) for grid, t, k in zip(grids, truth, kept, strict=True)]
+    return with_rates(pd.DataFrame(counts, columns=COUNTS))
+
+
+def die_report(
+    maps: WaferMaps,
+    truth: Sequence[np.ndarray],
+    kept: Sequence[np.ndarray],
+    target: Sequence[Any],
+    *,
+    average: str = "wafer",
+) -> pd.DataFrame:
+    """Summarise `die_scores` per class, with a row for the mean over classes.
+
+    Parameters
+    ----------
+    maps, truth, kept
+        As in `die_scores`.
+    target : array-like of shape (n_wafers,)
+        The class of each wafer.
+    average : {"wafer", "die"}, default="wafer"
+        Mean of the wafers' rates, leaving out NaN, so that each wafer counts alike; or the rates
+        of the class's dies taken together, so that each failing die counts alike.
+
+    Returns
+    -------
+    DataFrame, one row per class in sorted order, then "macro"
+        ``n_wafers`` and the columns of `die_scores`. Counts are sums; in "macro" too, while its
+        rates are the mean over the classes in which they are defined.
+
+    Raises
+    ------
+    ValueError
+        As `die_scores`, and for a missing label, a class called "macro" or another `average`.
+
+    Examples
+    --------
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.filters import MedianFilter
+    >>> from camdenoise.metrics import die_report
+    >>> wafers = make_wafer_maps(40, classes=["Center", "Scratch"], random_state=0)
+    >>> kept = [e.kept for e in MedianFilter().explain(wafers.maps)]
+    >>> report = die_report(wafers.maps, wafers.truth, kept, wafers.target)
+    >>> bool(report.loc["Center", "retention"] > report.loc["Scratch", "retention"])
+    True
+    """
+    if average not in ("wafer", "die"):
+        raise ValueError(f"average must be 'wafer' or 'die', got {average!r}.")
+    scores = die_scores(maps, truth, kept)
+    by_class = scores.groupby(_check_target(target, len(scores)), sort=True)
+    report = by_class[COUNTS].sum()
+    if average == "die":
+        report = with_rates(report)
+    else:
+        report = report.join(by_class[RATES].mean())
+    report.insert(0, "n_wafers", by_class.size())
+    return _with_macro(report)
+
+
+def die_average_precision(
+    maps: WaferMaps, truth: Sequence[np.ndarray], saliency: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Score how well the saliency ranks each wafer's pattern fails before its other fails.
+
+    Parameters
+    ----------
+    maps : collection of wafer maps
+        The maps that were denoised, not the result.
+    truth : sequence of bool arrays, one per wafer, each of its map's shape
+        Where the pattern is.
+    saliency : sequence of float arrays, one per wafer, each of its map's shape
+        Score of each die, as in `Explanation.saliency`; only the order within a wafer matters.
+
+    Returns
+    -------
+    ndarray of float, shape (n_wafers,)
+        Average precision over the failing dies. A random order scores the pattern's share of the
+        fails. NaN for a wafer without pattern fails or without others: there is nothing to rank.
+
+    Raises
+    ------
+    ValueError
+        For lengths or shapes that do not match, masks that are not boolean, or a saliency that
+        is not finite on a failing die; the message names the wafer.
+
+    See Also
+    --------
+    sklearn.metrics.average_precision_score : What is computed for each wafer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.metrics import die_average_precision
+    >>> truth = np.array([[True, True, False, False]])
+    >>> die_average_precision([[[2, 2, 2, 1]]], [truth], [np.array([[0.9, 0.2, 0.5, 1.0]])])
+    array([0.83333333])
+    """
+    grids = check_wafer_maps(maps)
+    truth = check_die_masks(truth, grids, "truth")
+    saliency = _check_saliency(saliency, grids)
+    with config_context(skip_parameter_validation=True, assume_finite=True):
+        return np.array(
+            [
+                _average_precision(t[grid == FAIL], s[grid == FAIL])
+                for grid, t, s in zip(grids, truth, saliency, strict=True)
+            ]
+        )
+
+
+def die_precision_retention(
+    maps: WaferMaps, truth: Sequence[np.ndarray], saliency: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    """Tell what is kept by each threshold on the saliency, all failing dies taken together.
+
+    Parameters
+    ----------
+    maps : collection of wafer maps
+        The maps that were denoised, not the result.
+    truth : sequence of bool arrays, one per wafer, each of its map's shape
+        Where the pattern is.
+    saliency : sequence of float arrays, one per wafer, each of its map's shape
+        Score of each die, as in `Explanation.saliency`.
+
+    Returns
+    -------
+    DataFrame, one row per distinct saliency of a failing die, in rising order
+        ``threshold``, at or above which a fail is kept; ``precision``, the share of the kept fails
+        that is of the pattern; ``retention``, the share of the pattern's fails that is kept.
+
+    Raises
+    ------
+    ValueError
+        For lengths or shapes that do not match, masks that are not boolean, a saliency that is
+        not finite on a failing die, or no fail of a pattern on any wafer.
+
+    See Also
+    --------
+    camdenoise.plotting.PrecisionRetentionDisplay : Draws it.
+    sklearn.metrics.precision_recall_curve : What is computed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.metrics import die_precision_retention
+    >>> truth = np.array([[True, True, False]])
+    >>> die_precision_retention([[[2, 2, 2]]], [truth], [np.array([[0.9, 0.4, 0.5]])]).round(2)
+       threshold  precision  retention
+    0        0.4       0.67        1.0
+    1        0.5       0.50        0.5
+    2        0.9       1.00        0.5
+    """
+    grids = check_wafer_maps(maps)
+    truth = check_die_masks(truth, grids, "truth")
+    of_fails, scores = _on_fails(grids, truth, _check_saliency(saliency, grids))
+    if not of_fails.any():
+        raise ValueError(
+            "No failing die is in the truth, so there is nothing to retain. Pass wafers with a "
+            "pattern, such as those of make_planted_wafers."
+        )
+    precision, retention, threshold = precision_recall_curve(of_fails, scores)
+    # The last point of scikit-learn's curve, nothing kept, has no threshold.
+    return pd.DataFrame(
+        {"threshold": threshold, "precision": precision[:-1], "retention": retention[:-1]}
+    )
+
+
+def die_reliability(
+    maps: WaferMaps,
+    truth: Sequence[np.ndarray],
+    saliency: Sequence[np.ndarray],
+    *,
+    n_bins: int = 10,
+) -> pd.DataFrame:
+    """Compare the probability that fails were given with how often they belong to the pattern.
+
+    Parameters
+    ----------
+    maps : collection of wafer maps
+        The maps that were denoised, not the result.
+    truth : sequence of bool arrays, one per wafer, each of its map's shape
+        Where the pattern is.
+    saliency : sequence of float arrays, one per wafer, each of its map's shape
+        Probability of each die to belong to the pattern, as in `Explanation.saliency` of a
+        `CamDenoiser` that reads evidence. Those of failing dies count, all alike.
+    n_bins : int, default=10
+        Number of equal parts of the range from 0 to 1.
+
+    Returns
+    -------
+    DataFrame, one row per bin
+        ``low`` and ``high``, its limits, of which it holds the lower one (the last one both);
+        ``n_dies``, the fails in it; ``predicted``, their mean probability; ``observed``, the share
+        of them that belongs to the pattern. The last two are NaN for a bin without fails.
+
+    Raises
+    ------
+    ValueError
+        For lengths or shapes that do not match, masks that are not boolean, or a saliency of a
+        failing die that is no number from 0 to 1; the message names the wafer.
+
+    See Also
+    --------
+    calibration_error : Sums it up.
+    camdenoise.plotting.DieReliabilityDisplay : Draws it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from camdenoise.metrics import die_reliability
+    >>> truth = np.array([[False, True, True, False]])
+    >>> die_reliability([[[2, 2, 2, 1]]], [truth], [np.array([[0.1, 0.3, 0.8, 1]])], n_bins=2)
+       low  high  n_dies  predicted  observed
+    0  0.0   0.5       2        0.2       0.5
+    1  0.5   1.0       1        0.8       1.0
+    """
+    grids = check_wafer_maps(maps)
+    truth = check_die_masks(truth, grids, "truth")
+    saliency = _check_saliency(saliency, grids)
+    _check_probability(saliency, grids)
+    observed, predicted = _on_fails(grids, truth, saliency)
+    edges = np.arange(n_bins + 1) / n_bins
+    of_bin = np.searchsorted(edges[1:-1], predicted, side="right")
+    dies = pd.DataFrame({"predicted": predicted.astype(float), "observed": observed.astype(float)})
+    means = dies.groupby(of_bin).mean().reindex(range(n_bins))
+    counts = np.bincount(of_bin, minlength=n_bins)
+    limits = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "n_dies": counts})
+    return limits.join(means)
+
+
+def calibration_error(reliability: pd.DataFrame) -> float:
+    """Give the expected calibration error of a table that `die_reliability` made.
+
+    Parameters
+    ----------
+    reliability : DataFrame
+
+    Returns
+    -------
+    float
+        Mean distance between a bin's predicted probability and observed share, each bin weighted
+        by its fails. NaN without any.
+
+    References
+    ----------
+    .. [1] M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining Well Calibrated Probabilities
+       Using Bayesian Binning", AAAI 2015.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from camdenoise.metrics import calibration_error
+    >>> table = pd.DataFrame({"n_dies": [3, 1], "predicted": [0.1, 0.8], "observed": [0, 1]})
+    >>> round(calibration_error(table), 3)
+    0.125
+    """
+    off = (reliability["predicted"] - reliability["observed"]).abs()
+    n_dies = reliability["n_dies"].sum()
+    return float((off * reliability["n_dies"]).sum() / n_dies) if n_dies else float("nan")
+
+
+def bootstrap_interval(
+    values: Sequence[float],
+    statistic: Callable = np.mean,
+    *,
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    random_state: Any = None,
+) -> tuple[float, float]:
+    """Give the percentile bootstrap interval of a statistic of one value per wafer.
+
+    Parameters
+    ----------
+    values : array-like of float, shape (n_wafers,)
+        One score per wafer. NaN (a wafer on which the score is undefined) is left out.
+    statistic : callable, default=numpy.mean
+        Function of a sample; resamples are stacked where it takes `axis`.
+    n_resamples : int, default=2000
+        Number of resamples of the wafers, drawn with replacement.
+    confidence : float between 0 and 1, default=0.95
+        Confidence level.
+    random_state : int, RandomState instance or None, default=None
+        For the resamples.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    ValueError
+        For values that are not one-dimensional, or fewer than two that are not NaN.
+
+    Notes
+    -----
+    Wafers are taken as independent. Those of a lot are not quite: where lots differ, the interval
+    is too narrow, and `values` should be one mean per lot.
+
+    Examples
+    --------
+    >>> from camdenoise.metrics import bootstrap_interval
+    >>> low, high = bootstrap_interval([0.7, 0.8, 0.9, 0.8], random_state=0)
+    >>> 0.7 <= low < 0.8 < high <= 0.9
+    True
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1:
+        raise ValueError(f"values must be one number per wafer, got shape {numbers.shape}.")
+    sample = numbers[~np.isnan(numbers)]
+    if len(sample) < 2:
+        raise ValueError(f"A bootstrap needs at least two values that are not NaN: {len(sample)}.")
+    interval = stats.bootstrap(
+        (sample,),
+        statistic,
+        n_resamples=n_resamples,
+        batch=max(1, _BATCH_VALUES // len(sample)),
+        confidence_level=confidence,
+        method="percentile",
+        random_state=check_random_state(random_state),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def sign_flip_test(
+    differences: Sequence[float],
+    *,
+    groups: Sequence[Any] | None = None,
+    strata: Sequence[Any] | None = None,
+    n_resamples: int = 9999,
+    random_state: Any = None,
+) -> float:
+    """Test whether two denoisers scored on the same wafers differ in the mean.
+
+    Were they alike, each difference could as well have the other sign. So the signs are flipped at
+    random, those of a group together, and the p-value tells how often the mean comes out as far
+    from zero as it is.
+
+    Parameters
+    ----------
+    differences : array-like of float, shape (n_wafers,)
+        One denoiser's score less the other's on each wafer. NaN (a wafer on which a score is
+        undefined) is left out.
+    groups : array-like of shape (n_wafers,), default=None
+        Wafers that are not independent, those of a lot or with the same planted pattern, share a
+        group. None takes all as independent.
+    strata : array-like of shape (n_wafers,), default=None
+        The mean is over the wafers of each stratum, then over the strata: with the wafers'
+        classes it is the difference of macro averages. None: one stratum.
+    n_resamples : int, default=9999
+        Number of random flips; where there are no more than this in all, each is tried once.
+    random_state : int, RandomState instance or None, default=None
+        For the flips.
+
+    Returns
+    -------
+    float
+        The two-sided p-value.
+
+    Raises
+    ------
+    ValueError
+        For lengths that do not match, or fewer than two groups.
+
+    See Also
+    --------
+    holm : For several such tests.
+    scipy.stats.permutation_test : What is computed, on one sum per group.
+
+    Examples
+    --------
+    >>> from camdenoise.metrics import sign_flip_test
+    >>> sign_flip_test([0.1, 0.2, 0.1, 0.3, 0.2])  # 2 of the 32 ways to choose the signs
+    0.0625
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    table = pd.DataFrame({"difference": values, "group": np.arange(len(values)), "stratum": 0})
+    if groups is not None:
+        check_lengths(groups, len(values), "groups")
+        table["group"] = np.asarray(groups)
+    if strata is not None:
+        check_lengths(strata, len(values), "strata")
+        table["stratum"] = np.asarray(strata)
+    table = table.dropna(subset="difference")
+    sizes = table.groupby("stratum")["difference"].transform("size")
+    shares = table["difference"] / (sizes * table["stratum"].nunique())
+    sums = shares.groupby(table["group"]).sum().to_numpy()
+    if len(sums) < 2:
+        raise ValueError(f"A paired test needs wafers of at least two groups, got {len(sums)}.")
+    tested = stats.permutation_test(
+        (sums,),
+        np.sum,
+        permutation_type="samples",
+        n_resamples=n_resamples,
+        batch=max(1, _BATCH_VALUES // len(sums)),
+        random_state=check_random_state(random_state),
+    )
+    return float(tested.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Adjust the p-values of several tests, so that one false alarm among all is as rare as asked.
+
+    Parameters
+    ----------
+    p_values : array-like of float, shape (n_tests,)
+
+    Returns
+    -------
+    ndarray of float, shape (n_tests,)
+        To be compared with the level wanted for all tests together.
+
+    References
+    ----------
+    .. [1] S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian
+       Journal of Statistics 6(2), 1979.
+
+    Examples
+    --------
+    >>> from camdenoise.metrics import holm
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values)
+    factors = np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1)
+    return adjusted
+
+
+def _check_kept(kept: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:
+    read = check_die_masks(kept, grids, "kept")
+    for row, (mask, grid) in enumerate(zip(read, grids, strict=True)):
+        wrong = mask & (grid != FAIL)
+        if wrong.any():
+            y, x = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"wafer map {row}: the die at row {y}, column {x} is kept but does not fail "
+                f"(code {grid[y, x]}). Pass the map as it was before denoising, and masks of fails."
+            )
+    return read
+
+
+def _check_saliency(saliency: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:
+    read = check_die_arrays(saliency, grids, "saliency")
+    for row, (score, grid) in enumerate(zip(read, grids, strict=True)):
+        if not np.isfinite(score[grid == FAIL]).all():
+            raise ValueError(
+                f"wafer map {row}: saliency is not finite on every failing die. "
+                "Give dies without evidence the score 0."
+            )
+    return read
+
+
+def _on_fails(grids: Sequence[np.ndarray], *arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Put the values on failing dies of all wafers end to end, for each of the arrays."""
+    fails = [grid == FAIL for grid in grids]
+    return [
+        np.concatenate([values[fail] for values, fail in zip(of_wafers, fails, strict=True)])
+        for of_wafers in arrays
+    ]
+
+
+def _check_probability(saliency: list[np.ndarray], grids: Sequence[np.ndarray]) -> None:
+    for row, (score, grid) in enumerate(zip(saliency, grids, strict=True)):
+        of_fails = score[grid == FAIL]
+        wrong = of_fails[(of_fails < 0) | (of_fails > 1)]
+        if len(wrong):
+            raise ValueError(
+                f"wafer map {row}: saliency {wrong[0]} of a failing die is no probability. "
+                "Pass numbers from 0 to 1, such as those of CamDenoiser(method='evidence')."
+            )
+
+
+def _check_target(target: Any, n_wafers: int) -> np.ndarray:
+    target = np.asarray(target)
+    check_lengths(target, n_wafers, "target")
+    missing = np.flatnonzero(pd.isna(target))
+    if len(missing):
+        raise ValueError(
+            f"target of wafer {missing[0]} is missing; leave out wafers without a label."
+        )
+    if (target == "macro").any():
+        raise ValueError("A class called 'macro' would clash with the report's last row.")
+    return target
+
+
+def _count(fails: np.ndarray, truth: np.ndarray, kept: np.ndarray) -> list[int]:
+    pattern = truth & fails
+    return [int(np.count_nonzero(m)) for m in (fails, pattern, kept, pattern & kept)]
+
+
+def with_rates(counts: pd.DataFrame) -> pd.DataFrame:
+    """Add the rates to counts of failing dies, as `die_scores` defines them."""
+    n_fail, n_pattern, n_kept, hits = (counts[name].to_numpy(float) for name in COUNTS)
+    noise = n_fail - n_pattern
+    rates = {
+        "precision": _ratio(hits, n_kept, np.where(n_pattern > 0, 0.0, 1.0)),
+        "retention": _ratio(hits, n_pattern, np.nan),
+        "f1": _ratio(2 * hits, n_kept + n_pattern, 1.0),
+        "iou": _ratio(hits, n_kept + n_pattern - hits, 1.0),
+        "noise_removal": 1 - _ratio(n_kept - hits, noise, np.nan),
+    }
+    decided = {name: np.where(n_fail > 0, rate, np.nan) for name, rate in rates.items()}
+    return counts.assign(**decided)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray, otherwise: Any) -> np.ndarray:
+    """Divide, with `otherwise` where the divisor is 0."""
+    return np.divide(part, whole, out=np.zeros_like(part) + otherwise, where=whole > 0)
+
+
+def _with_macro(report: pd.DataFrame) -> pd.DataFrame:
+    sums = report[["n_wafers", *COUNTS]].sum()
+    macro = pd.concat([sums, report[RATES].mean()]).to_frame("macro").T
+    macro = macro.astype(report.dtypes.to_dict())
+    return pd.concat([report, macro]).rename_axis("class")
+
+
+def _average_precision(truth: np.ndarray, score: np.ndarray) -> float:
+    if truth.all() or not truth.any():
+        return float("nan")
+    return float(average_precision_score(truth, score))

@@ -1,0 +1,1 @@
+"""Nets on wafer maps and how they are trained: torch, no estimator."""

@@ -1,0 +1,175 @@
+"""Trained models on disk: tensors in safetensors, everything else as JSON text beside them.
+
+Neither can run code, so a model from a stranger can be opened. A pickle could not. This module
+knows files, not estimators: these build themselves from a `Checkpoint`. What the texts are, version
+by version, is in docs/models.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import torch
+
+from camdenoise._version import __version__
+from camdenoise.io._atomic import write_whole
+from camdenoise.io._file_kinds import kind_of
+
+#: Version of the texts. Files of 1 have no "sha256" and no "versions", those of 2 no known wafers.
+SCHEMA = 3
+#: Names of the models that come with the package.
+PRETRAINED = ("wm811k",)
+# What the numbers that a model gives may depend on.
+_PACKAGES = ("torch", "timm", "scikit-learn", "numpy")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a model file holds.
+
+    Attributes
+    ----------
+    kind : str
+        Which estimator it is, such as "camdenoise.WaferClassifier".
+    texts : dict of str to str
+        Parameters and the rest, as JSON.
+    tensors : dict of str to Tensor
+        Weights and other arrays.
+    """
+
+    kind: str
+    texts: dict[str, str]
+    tensors: dict[str, torch.Tensor]
+
+
+@contextmanager
+def pretrained_file(name: str) -> Iterator[Path]:
+    """Give the file of a model that comes with the package.
+
+    Raises
+    ------
+    ValueError
+        For a name that no such model has.
+    """
+    if name not in PRETRAINED:
+        raise ValueError(
+            f"there is no pretrained model {str(name)!r}; there is {', '.join(PRETRAINED)}. To "
+            "load a file that save_model wrote, use camdenoise.load_model(path)."
+        )
+    with as_file(files("camdenoise") / "pretrained" / f"{name}.safetensors") as file:
+        yield file
+
+
+def write_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> None:
+    """Write a model file, whole or not at all, with the versions of packages and a checksum."""
+    from safetensors.torch import save
+
+    texts = checkpoint.texts | {
+        "format": f"{checkpoint.kind}/{SCHEMA}",
+        "versions": json.dumps(_versions()),
+    }
+    tensors = {name: values.contiguous() for name, values in checkpoint.tensors.items()}
+    content = save(tensors, metadata=texts | {"sha256": checksum(texts, tensors)})
+    with write_whole(path) as stream:
+        stream.write(content)
+
+
+def read_checkpoint(path: str | os.PathLike, kinds: tuple[str, ...]) -> Checkpoint:
+    """Read a model file; run no code from it.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kinds : tuple of str
+        Kinds of model that are wanted, the first for the message.
+
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        For a file that is damaged, of another kind or of a later version of camdenoise.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"No model at {path}. Give a file that save_model wrote; a model that comes with the "
+            "package is loaded by its name with CamDenoiser.from_pretrained."
+        )
+    texts, tensors = _read(path)
+    kind, _, number = texts.get("format", "").partition("/")
+    if kind not in kinds or not number.isdecimal() or int(number) < 1:
+        raise ValueError(
+            f"{path} is no model that camdenoise saved: its format is {texts.get('format')!r}, "
+            f"not '{kinds[0]}/{SCHEMA}'. Give a file that save_model wrote."
+        )
+    if int(number) > SCHEMA:
+        raise ValueError(
+            f"{path} has format {kind}/{number}; camdenoise {__version__} reads up to {SCHEMA}. "
+            "Install a later camdenoise."
+        )
+    if int(number) > 1 and texts.get("sha256") != checksum(texts, tensors):
+        raise ValueError(
+            f"{path} is damaged: its content does not have the SHA-256 that it names. Copy it "
+            "anew from where it came."
+        )
+    return Checkpoint(kind, texts, tensors)
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt", device="cpu") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        kind = kind_of(path)
+        if kind is not None and kind.what != "a safetensors file":
+            raise ValueError(
+                f"{path} is no model that camdenoise saved: it is {kind.what}. {kind.remedy}"
+            ) from error
+        raise ValueError(
+            f"{path} is no model that camdenoise saved: {error}. Give a file that save_model "
+            "wrote; if this is one, copy it anew from where it came."
+        ) from error
+
+
+def _versions() -> dict[str, str]:
+    return {"camdenoise": __version__} | {name: version(name) for name in _PACKAGES}
+
+
+def checksum(texts: dict[str, str], tensors: dict[str, torch.Tensor]) -> str:
+    """Hash what a file holds by SHA-256, but for the checksum itself.
+
+    Parameters
+    ----------
+    texts : dict of str to str
+        In any order.
+    tensors : dict of str to Tensor
+        In any order.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, of the texts as JSON with sorted names, then of each tensor in the
+        order of the names: its name, torch type and shape, and its bytes.
+    """
+    plain = {name: text for name, text in texts.items() if name != "sha256"}
+    found = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for name, values in sorted(tensors.items()):
+        found.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        found.update(values.cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

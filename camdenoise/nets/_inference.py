@@ -1,0 +1,201 @@
+"""The net as it predicts: batch norm folded into convolutions, bfloat16 where the CPU has it.
+
+In eval mode a batch norm is one factor and one offset per channel, which the convolution before it
+can carry (Jacob et al. 2018, 1712.05877). That changes the logits by rounding only, and saves a
+pass over every feature map.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from camdenoise.nets._backbones import Backbone, has_grouped_convolutions
+
+#: Arithmetic of the stages.
+PRECISIONS = ("auto", "float32", "bfloat16")
+#: A class is close where the best two logits differ by less than this share of the range of all.
+#: In nets without depthwise convolutions bfloat16 moves that share by less (docs/performance.md).
+CLOSE = 0.02
+
+# Beside the nets and not in them: so no copy is pickled, and each goes when its net goes.
+_COPIES: WeakKeyDictionary[Backbone, tuple[tuple, Backbone]] = WeakKeyDictionary()
+
+
+def inference_net(net: Backbone, input_size: int) -> Backbone:
+    """Return a copy of the net for inference, made anew only where its weights have changed.
+
+    Parameters
+    ----------
+    net : Backbone
+        A trained net; it is not modified.
+    input_size : int
+        Side of its input in pixels.
+
+    Returns
+    -------
+    Backbone
+        The same stages with batch norms folded: in eval mode, channels-last, its parameters
+        without gradients. Not to be modified, because the next call returns it again.
+
+    Examples
+    --------
+    >>> from camdenoise.nets._backbones import make_backbone
+    >>> net = make_backbone("wafer_resnet", 6).eval()
+    >>> fast, images = inference_net(net, 64), torch.rand(2, 3, 64, 64)
+    >>> bool(torch.allclose(fast(images), net(images), atol=1e-4))
+    True
+    >>> sum(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
+    0
+    """
+    weights = tuple((t.data_ptr(), t._version) for t in chain(net.parameters(), net.buffers()))
+    of_weights, copy = _COPIES.get(net, (None, net))
+    if of_weights != weights:
+        # Two threads that come here at once make one copy each, and both are right.
+        copy = _folded(net, input_size)
+        _COPIES[net] = weights, copy
+    return copy
+
+
+def takes_bfloat16(net: Backbone, precision: str) -> bool:
+    """Tell whether the stages of a net run in bfloat16: where asked for, or where it pays.
+
+    "auto" takes it on CPUs with bfloat16 instructions; one that imitates them is slower than in
+    float32. It leaves nets with grouped or depthwise convolutions in float32: differentiating
+    depthwise ones is slower in bfloat16, and it rounds their logits more.
+
+    Raises
+    ------
+    ValueError
+        For a precision other than "auto", "float32" and "bfloat16".
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
+    if precision != "auto":
+        return precision == "bfloat16"
+    on_cpu = next(net.parameters()).device.type == "cpu"
+    # Older releases of torch cannot tell; `bool` answers no.
+    has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
+    return on_cpu and has_instructions and not has_grouped_convolutions(net)
+
+
+def stage_arithmetic(net: Backbone, bfloat16: bool) -> torch.autocast:
+    """Return the context in which the stages of a net run."""
+    return torch.autocast(next(net.parameters()).device.type, torch.bfloat16, enabled=bfloat16)
+
+
+def class_is_close(logits: torch.Tensor) -> torch.Tensor:
+    """Tell in which images rounding to bfloat16 could have chosen another class."""
+    best = logits.topk(min(2, logits.shape[1]), dim=1).values
+    return best[:, 0] - best[:, -1] < CLOSE * (best[:, 0] - logits.amin(dim=1))
+
+
+def usual_number(n_images: int) -> int:
+    """Return the next of 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64 and so on.
+
+    oneDNN compiles every layer anew for each number of images that it has not seen lately, which
+    takes as long as dozens of wafers do, and keeps what it compiled.
+
+    Examples
+    --------
+    >>> [usual_number(n) for n in (1, 5, 17, 36, 64)]
+    [1, 6, 24, 48, 64]
+    """
+    power = 1 << max(n_images - 1, 0).bit_length()
+    return power if n_images > 3 * power // 4 else 3 * power // 4
+
+
+def padded(images: torch.Tensor) -> torch.Tensor:
+    """Repeat the first image until there is a usual number of them."""
+    n_more = usual_number(len(images)) - len(images)
+    if not n_more:
+        return images
+    rows = [*range(len(images)), *[0] * n_more]
+    return images[rows].contiguous(memory_format=torch.channels_last)
+
+
+def class_logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
+    """Return the logits of a batch in float32; where the class is close, exactly."""
+    bfloat16 = takes_bfloat16(net, precision)
+    with torch.inference_mode():
+        logits = _logits(net, images, bfloat16)
+        if bfloat16 and (close := class_is_close(logits)).any():
+            logits[close] = _logits(net, images[close], False)
+    return logits
+
+
+def _logits(net: Backbone, images: torch.Tensor, bfloat16: bool) -> torch.Tensor:
+    outputs: dict[str, torch.Tensor] = {}
+    with stage_arithmetic(net, bfloat16):
+        x = net.advance(padded(images), outputs, net.layer_names)
+    return net.classify(x, outputs)[: len(images)]
+
+
+@torch.inference_mode(False)
+def _folded(net: Backbone, input_size: int) -> Backbone:
+    with torch.enable_grad():
+        copy = deepcopy(net).eval().requires_grad_(True)
+        pairs = _norms_behind_convolutions(copy, input_size)
+    copy.requires_grad_(False)
+    for norm, convolution in pairs.items():
+        fused = fuse_conv_bn_eval(convolution, norm)
+        convolution.weight, convolution.bias = fused.weight, fused.bias
+    for parent in list(copy.modules()):
+        for name, child in parent.named_children():
+            if child in pairs:
+                # Inside timm's norms is what follows them: dropout and the activation.
+                setattr(parent, name, nn.Sequential(*child.children()))
+    # Safe for any net: what `_training.memory_order` avoids are gradients of weights.
+    return copy.to(memory_format=torch.channels_last)
+
+
+def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.BatchNorm2d, nn.Conv2d]:
+    """Find the batch norms that read a convolution which nothing else reads.
+
+    The autograd graph of one pass shows that for any code. torch.fx would, too, but while it looks
+    it replaces methods of `Module` for all threads.
+    """
+    x = torch.zeros(1, net.n_planes, input_size, input_size, device=next(net.parameters()).device)
+    graph = _autograd_graph(net(x))
+    by_weight = {
+        id(module.weight): module
+        for module in net.modules()
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d)
+    }
+    module_of = {
+        node: by_weight[id(source.variable)]
+        for node, sources in graph.items()
+        for source in sources
+        if id(getattr(source, "variable", None)) in by_weight
+    }
+    readers = Counter(chain.from_iterable(graph.values()))
+    uses = Counter(module_of.values())
+    pairs = {}
+    for node, norm in module_of.items():
+        before = graph[node][0]
+        convolution = module_of.get(before)
+        if not isinstance(norm, nn.BatchNorm2d) or not isinstance(convolution, nn.Conv2d):
+            continue
+        used_once = readers[before] == uses[convolution] == uses[norm] == 1
+        if used_once and norm.running_mean is not None:
+            pairs[norm] = convolution
+    return pairs
+
+
+def _autograd_graph(output: torch.Tensor) -> dict[Any, list]:
+    """Return what each operation behind `output` reads."""
+    graph: dict[Any, list] = {}
+    waiting: list[Any] = [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node not in graph:
+            graph[node] = [source for source, _ in node.next_functions if source is not None]
+            waiting += graph[node]
+    return graph

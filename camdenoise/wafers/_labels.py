@@ -1,0 +1,161 @@
+"""Class labels as people have them: nested as in LSWMD, missing, of pandas' own types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import column_or_1d
+
+from camdenoise.wafers._ragged import as_array, is_tensor
+
+# LSWMD.pkl nests a label twice (``[['none']]``); what is nested deeper is no label.
+_DEEPEST = 4
+
+
+def label_inside(value: Any, elements: Callable[[Any], Any], depth: int = 0) -> Any:
+    """Return a label without the lists and arrays around it.
+
+    Parameters
+    ----------
+    value : object
+        A label, or a list or array that holds one or none.
+    elements : callable
+        Gives the elements of a list or array, and None for any other object.
+    depth : int, default=0
+        How many lists and arrays were opened already.
+
+    Returns
+    -------
+    object
+        The label; None where it is missing (None, NaN or NA, or nothing inside).
+
+    Raises
+    ------
+    TypeError
+        For several labels in one, and for one that is nested too deeply.
+
+    Examples
+    --------
+    >>> label_inside([["none"]], lambda value: value if isinstance(value, list) else None)
+    'none'
+    """
+    if type(value) is str:
+        return value
+    if _is_missing(value):
+        return None
+    inner = elements(value)
+    if inner is None:
+        return value
+    if len(inner) > 1 or depth == _DEEPEST:
+        raise TypeError("it is more than one label")
+    return label_inside(inner[0], elements, depth + 1) if len(inner) else None
+
+
+def plain_label(label: Any) -> Any:
+    """Return a label of an array as plain Python has it, str instead of `numpy.str_`."""
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    return isinstance(value, float | np.floating) and bool(value != value)
+
+
+def check_labels(y: Any, name: str = "y") -> np.ndarray:
+    """Read one class label per wafer.
+
+    Labels that are nested as in LSWMD.pkl (``[['Center']]``) are taken out.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_wafers,)
+        Text, numbers or truth values; a list, array, Series, tensor or table of one column.
+    name : str, default="y"
+        What to call it in an error.
+
+    Returns
+    -------
+    ndarray of shape (n_wafers,)
+
+    Raises
+    ------
+    ValueError
+        For missing labels (None, NaN, NA, "", an empty list or array): how many there are, and
+        the row of the first. For several labels in one, and for what has no rows.
+
+    Examples
+    --------
+    >>> check_labels([[["Center"]], [["none"]]]).tolist()
+    ['Center', 'none']
+    >>> check_labels(["Center", None, "none", None])
+    Traceback (most recent call last):
+        ...
+    ValueError: y has 2 missing labels, the first at row 1. Drop those wafers, or label them ...
+    """
+    if is_tensor(y):
+        y = as_array(y)
+    elif hasattr(y, "__array__") and not isinstance(y, pd.Series | pd.DataFrame):
+        y = np.asarray(y)
+    if getattr(y, "ndim", 1) > 1:
+        # A column is taken with scikit-learn's warning, a table of more columns refused.
+        y = column_or_1d(y, warn=True)
+    numbers = isinstance(y, np.ndarray) and y.dtype.kind in "biuf"
+    one_per_row = isinstance(y, list | tuple | pd.Series) or getattr(y, "ndim", 0) == 1
+    if not one_per_row or (numbers and not np.isnan(y).any()):
+        return column_or_1d(y)
+    return _plain_labels(y, name)
+
+
+def _plain_labels(y: Any, name: str) -> np.ndarray:
+    values = list(y)
+    labels = [_one_label(value, row, name) for row, value in enumerate(values)]
+    texts = any(isinstance(label, str) for label in labels)
+    # Among texts, WM811K.pkl has 0 for a wafer without a label, and load_wm811k has "".
+    missing = [
+        row
+        for row, label in enumerate(labels)
+        if label is None or (texts and (label == "" or _is_number_zero(label)))
+    ]
+    if missing:
+        raise ValueError(_missing(name, missing, len(labels), texts))
+    as_given = all(label is value for label, value in zip(labels, values, strict=True))
+    own_type = isinstance(y, pd.Series) and not isinstance(y.dtype, np.dtype)
+    return column_or_1d(y if as_given and not (own_type and not texts) else np.array(labels))
+
+
+def _is_number_zero(label: Any) -> bool:
+    return isinstance(label, int | float | np.number) and label == 0
+
+
+def _one_label(value: Any, row: int, name: str) -> Any:
+    try:
+        return label_inside(value, _elements)
+    except TypeError as error:
+        raise ValueError(
+            f"{name} holds several labels for the wafer of row {row}: {str(value)[:80]}. Give one "
+            "label per wafer, such as 'Center+Scratch' for a mixture."
+        ) from error
+
+
+def _elements(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return value
+    if isinstance(value, np.ndarray):
+        return value.ravel().tolist()
+    return as_array(value).ravel().tolist() if is_tensor(value) else None
+
+
+def _missing(name: str, rows: list[int], n_wafers: int, texts: bool) -> str:
+    """Say how many labels are missing, where, and what to do."""
+    if len(rows) == n_wafers:
+        return f"{name} has no label at all: all {n_wafers} are missing. Give labelled wafers."
+    many = f"{len(rows)} missing label{'s' * (len(rows) > 1)}"
+    where = f"the first at row {rows[0]}" if len(rows) > 1 else f"at row {rows[0]}"
+    which = "those wafers" if len(rows) > 1 else "that wafer"
+    they = ("them", "they have") if len(rows) > 1 else ("it", "it has")
+    remedy = f", or label {they[0]} 'none' if {they[1]} no pattern" if texts else ""
+    return f"{name} has {many}, {where}. Drop {which}{remedy}."
