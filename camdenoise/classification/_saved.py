@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from camdenoise.nets._checkpoint import Checkpoint
 from camdenoise.nets._weights import net_with_weights
-
-if TYPE_CHECKING:
-    from camdenoise.classification._classifier import WaferClassifier
 
 #: Kind of model, in the file's format.
 KIND = "camdenoise.WaferClassifier"
@@ -22,8 +19,8 @@ NOVELTY = "novelty."
 _LEFT_OUT = ("background", "class_weight", "random_state")
 
 
-def save_classifier(classifier: WaferClassifier) -> Checkpoint:
-    """Describe a fitted classifier.
+def save_classifier(classifier: Any) -> Checkpoint:
+    """Describe a fitted `WaferClassifier`.
 
     Raises
     ------
@@ -44,7 +41,7 @@ def save_classifier(classifier: WaferClassifier) -> Checkpoint:
     return Checkpoint(KIND, about, dict(classifier.module_.state_dict()))
 
 
-def _plain_parameters(classifier: WaferClassifier) -> dict[str, Any]:
+def _plain_parameters(classifier: Any) -> dict[str, Any]:
     parameters = classifier.get_params(deep=False)
     plain = {name: value for name, value in parameters.items() if name not in _LEFT_OUT}
     if isinstance(classifier.random_state, Integral):
@@ -52,10 +49,16 @@ def _plain_parameters(classifier: WaferClassifier) -> dict[str, Any]:
     return {name: v.item() if isinstance(v, np.generic) else v for name, v in plain.items()}
 
 
-def restore_classifier(
-    kind: type[WaferClassifier], checkpoint: Checkpoint, device: str
-) -> WaferClassifier:
+def restore_classifier(kind: type, checkpoint: Checkpoint, device: str) -> Any:
     """Build a fitted classifier from what a model file holds.
+
+    Parameters
+    ----------
+    kind : type
+        `WaferClassifier`.
+    checkpoint : Checkpoint
+    device : str
+        A torch device.
 
     Raises
     ------

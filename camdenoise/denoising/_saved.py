@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,16 +17,13 @@ from camdenoise.classification._saved import NOVELTY, restore_classifier, save_c
 from camdenoise.denoising._novelty import FEWEST_KNOWN, Novelty
 from camdenoise.nets._checkpoint import Checkpoint
 
-if TYPE_CHECKING:
-    from camdenoise.denoising._cam_denoiser import CamDenoiser
-
 #: Kind of model, in the file's format.
 KIND = "camdenoise.CamDenoiser"
 _TABLE = ["threshold", "retention", "removal", "f1"]
 
 
-def save_denoiser(denoiser: CamDenoiser) -> Checkpoint:
-    """Describe a fitted denoiser and its classifier.
+def save_denoiser(denoiser: Any) -> Checkpoint:
+    """Describe a fitted `CamDenoiser` and its classifier.
 
     An unfixed `random_state`, and a `cv` other than a number of folds, matter in `fit_transform`
     only and are left out.
@@ -39,7 +36,7 @@ def save_denoiser(denoiser: CamDenoiser) -> Checkpoint:
     return Checkpoint(KIND, saved.texts | {"denoiser": _record(denoiser)}, tensors)
 
 
-def _record(denoiser: CamDenoiser) -> str:
+def _record(denoiser: Any) -> str:
     parameters = denoiser.get_params(deep=False)
     del parameters["estimator"]
     for name in ("random_state", "cv"):
@@ -60,9 +57,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def restore_denoiser(
-    kind: type[CamDenoiser], checkpoint: Checkpoint, device: str, **parameters: Any
-) -> CamDenoiser:
+def restore_denoiser(kind: type, checkpoint: Checkpoint, device: str, **parameters: Any) -> Any:
     """Build a fitted denoiser from what a model file holds.
 
     Parameters
