@@ -196,9 +196,7 @@ def test_columns_that_may_be_the_same_are_an_error(wafer_file):
 def test_file_names_the_wafer_where_no_column_does(wafer_file):
     table = read_die_csv(wafer_file("x,y,bin\n0,0,1\n", "W7.csv"))
     assert rows(table) == [("", "W7", 0, 0, 1, None)]
-    assert table.attrs["notes"] == [
-        "No column names the wafer: all dies are of wafer 'W7', by the file."
-    ]
+    assert table.attrs["notes"] == ["no column names the lot or the wafer"]
 
 
 @pytest.mark.parametrize(
@@ -275,8 +273,10 @@ def test_dies_without_coordinates_are_counted(wafer_file, x, y):
     # https://github.com/noonchen/STDF-Viewer/issues/101: the counts and the map disagree.
     table = read(wafer_file, DIES + f"A,1,{x},{y},1\nA,1,{x},{y},4\nB,9,{x},{y},4\n")
     assert rows(table) == ROWS
-    (wafer,) = table.attrs["wafers"]
-    assert (wafer["n_unplaced"], wafer["n_unplaced_fails"]) == (2, 1)
+    first, last = table.attrs["wafers"]
+    assert (first["n_unplaced"], first["n_unplaced_fails"]) == (2, 1)
+    # A wafer of which no die has coordinates is not lost.
+    assert (last["wafer"], last["n_unplaced"], last["n_unplaced_fails"]) == ("9", 1, 1)
     assert table.attrs["notes"] == ["3 dies have no coordinates and are on no map (2 fail)."]
 
 
@@ -317,6 +317,7 @@ def test_column_of_results_that_are_numbers_is_no_pass_column(wafer_file):
     assert rows(table) == [("", "W", 0, 0, 1, None)]
     assert table.attrs["notes"] == [
         "Columns read: passed is result.",
+        "no column names the lot",
         "Column result is not read as pass or fail: it holds '3.14'.",
     ]
 

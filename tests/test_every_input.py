@@ -232,3 +232,88 @@ def test_results_keep_what_was_assumed(tmp_path):
     source = one_wafer.write("csv", tmp_path / "file")
     assert run("denoise", source, tmp_path / "out").exit_code == 0
     assert "bin 1 passes" in run("info", tmp_path / "out").stdout
+
+
+def four_wafers():
+    """Two lots of two wafers, with columns that nobody knows the names of."""
+    dies = one_wafer.die_frame()
+    wafers = [dies.assign(lot=lot, wafer=wafer) for lot in "AB" for wafer in "12"]
+    return pd.concat(wafers).rename(columns={"lot": "CHARGE", "wafer": "NUMMER"})
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_wafers_that_nothing_tells_apart_are_refused(kind, tmp_path):
+    file = tmp_path / "file"
+    table = four_wafers()
+    table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
+    result = run("info", file)
+    assert result.exit_code == 2 and "no column names the lot or the wafer" in result.output
+    named = run("info", file, "--columns", "lot=CHARGE,wafer=NUMMER", "--json")
+    assert json.loads(named.stdout)["wafers"] == 4
+    assert json.loads(run("info", file, "--retest", "last", "--json").stdout)["wafers"] == 1
+
+
+def with_unplaced(kind, path):
+    """A wafer, two of its dies without coordinates, and a wafer of which no die has any."""
+    dies = one_wafer.die_frame()
+    lost = dies.head(2).assign(x=np.nan, bin=[1, 7])
+    table = pd.concat([dies, lost, lost.assign(wafer="W2")])
+    table.to_csv(path, index=False) if kind == "csv" else table.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_dies_without_coordinates_count_everywhere(kind, tmp_path):
+    source = with_unplaced(kind, tmp_path / "file")
+    facts = json.loads(run("info", source, "--json").stdout)
+    assert facts["dies without coordinates"] == 4 and facts["of them fail"] == 2
+    summary = json.loads(run("denoise", source, tmp_path / "out", "-q").stdout)
+    assert summary["unplaced"] == 4 and summary["errors"] == 1
+    assert "no die has coordinates" in read_results(tmp_path / "out")["error"][1]
+    assert run("report", source, "-o", tmp_path / "lot.html").exit_code == 0
+    n_dies, n_fails = (one_wafer.GRID > 0).sum() + 4, (one_wafer.GRID == 2).sum() + 2
+    assert (
+        f"<b>{100 * (1 - n_fails / n_dies):.1f} %</b>yield" in (tmp_path / "lot.html").read_text()
+    )
+
+
+def test_wafer_split_over_files_adds_up(tmp_path):
+    dies = one_wafer.die_frame()
+    lost = dies.head(2).assign(x=np.nan, bin=7)
+    half = len(dies) // 2
+    pd.concat([dies[:half], lost]).to_csv(tmp_path / "a.csv", index=False)
+    pd.concat([dies[half:], lost]).to_csv(tmp_path / "b.csv", index=False)
+    frame = read_maps(tmp_path / "*.csv").frame
+    assert frame["n_unplaced"].tolist() == [4] and frame["n_retests"].tolist() == [0]
+
+
+def test_attributes_of_a_stranger_are_not_trusted(tmp_path):
+    for number, wafers in enumerate((["a"], [{"lot": "A", "wafer": "W1", "notch": "side"}], 7)):
+        table = one_wafer.die_frame()
+        table.attrs = {"wafers": wafers, "format": "STDF"}
+        file = tmp_path / f"{number}.parquet"
+        table.to_parquet(file)
+        np.testing.assert_array_equal(read_maps(file).maps[0], one_wafer.GRID)
+        if number < 2:
+            assert len(from_die_table(table).maps) == 1
+
+
+def test_lines_above_a_table_do_not_make_it_a_map(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"LOT: A7\nDevice: ABC\n" + one_wafer.csv())
+    np.testing.assert_array_equal(read_maps(file).maps[0], one_wafer.GRID)
+
+
+def test_assumptions_travel_with_the_wafers(tmp_path):
+    source = one_wafer.write("csv", tmp_path / "file")
+    for name in ("convert", "classify"):
+        result, out = command(name, source, tmp_path)
+        assert result.exit_code == 0
+        assert any("bin 1 passes" in note for note in read_maps(out).notes)
+
+
+def test_wafers_without_labels_stay_without(tmp_path):
+    source = one_wafer.write("csv", tmp_path / "file")
+    assert run("convert", source, tmp_path / "wafers.npz").exit_code == 0
+    wafers = read_maps(tmp_path / "wafers.npz")
+    assert wafers.target is None and "label" not in wafers.frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,26 +69,33 @@ def _write(stream: WaferSource, out: Path, quiet: bool) -> int:
     bar = tqdm(total=stream.n_wafers, unit="wafer", disable=True if quiet else None)
     with bar:
         batches = _counted(stream.batches, bar)
-        return _to_npz(batches, out) if out.suffix == ".npz" else _to_parquet(batches, out)
+        if out.suffix == ".npz":
+            return _to_npz(batches, out)
+        return _to_parquet(batches, out, stream.notes)
 
 
 def _counted(batches: Iterable, bar) -> Iterator:
+    import pyarrow as pa
+
     from camdenoise.stream import wafers_of
+    from camdenoise.wafers._coverage import is_partial
 
     for batch in batches:
         # A row that is no wafer may stay; columns that hold none may not.
-        wafers_of(batch)
-        yield batch
+        maps, _ = wafers_of(batch)
+        partial = [None if grid is None else is_partial(grid) for grid in maps]
+        yield batch.append_column("partial", pa.array(partial, pa.bool_()))
         bar.update(batch.num_rows)
 
 
-def _to_parquet(batches: Iterator, out: Path) -> int:
+def _to_parquet(batches: Iterator, out: Path, notes: list[str]) -> int:
     from itertools import chain
 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from camdenoise.io._atomic import write_whole
+    from camdenoise.io._results import NOTES_KEY
 
     first = next(batches, None)
     if first is None:
@@ -99,6 +107,7 @@ def _to_parquet(batches: Iterator, out: Path) -> int:
             # What a lot leaves empty has another type there.
             writer.write_table(pa.Table.from_batches([batch]).cast(first.schema))
             n_wafers += batch.num_rows
+        writer.add_key_value_metadata({NOTES_KEY: json.dumps(notes, ensure_ascii=False)})
     return n_wafers
 
 

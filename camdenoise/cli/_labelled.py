@@ -38,8 +38,9 @@ def labelled_wafers(
     for batch in stream.batches:
         if "label" not in batch.schema.names:
             raise Mistake(
-                f"{source} has no column label. Give a table with a row per wafer and a column "
-                "label with its class; camdenoise convert makes the table."
+                f"{source} has no column label with the class of each wafer. Make a table with a "
+                "row per wafer by camdenoise convert, and add the column to it, for example with "
+                "pandas."
             )
         maps += wafers_of(batch)[0]
         frames.append(batch.drop_columns(["cells", "rows", "cols"]).to_pandas())

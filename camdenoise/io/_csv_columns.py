@@ -102,6 +102,17 @@ def find_columns(names: Sequence[str], options: ReadOptions) -> tuple[dict[str, 
     return columns, ([f"Columns read: {'; '.join(notes)}."] if notes else [])
 
 
+def unnamed_notes(names: Sequence[str], columns: Mapping[str, int]) -> list[str]:
+    """Say that lots or wafers are not told apart, and which columns were not read."""
+    unnamed = [role for role in ("lot", "wafer") if role not in columns]
+    if not unnamed:
+        return []
+    read = set(columns.values())
+    others = [name for number, name in enumerate(names) if number not in read]
+    more = f"; not read: {_shown(others)}" if others else ""
+    return [f"no column names the {' or the '.join(unnamed)}{more}"]
+
+
 def _and(words: Sequence[str]) -> str:
     return " and ".join(", ".join(words).rsplit(", ", 1))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._container import Content
-from camdenoise.io._csv_columns import NEEDED, WEAK_PASS, find_columns, key_of
+from camdenoise.io._csv_columns import NEEDED, WEAK_PASS, find_columns, key_of, unnamed_notes
 from camdenoise.io._csv_rows import (
     HEADER_LINES,
     LINE_END,
@@ -128,6 +128,7 @@ def die_csv_file(content: Content, options: ReadOptions) -> DieFile:
     text = TableText(content, options.encoding)
     header, n_columns = read_header(text)
     columns, notes = find_columns(header.names, options)
+    notes += unnamed_notes(header.names, columns)
     table = TableRows(text, header, n_columns, columns)
     if header.n_above:
         plural = "lines" if header.n_above > 1 else "line"
@@ -169,8 +170,6 @@ class _Interpreted:
         self.n_rows = len(words["x"][1])
         self.lot = self._names("lot", "")
         self.wafer = self._names("wafer", stem)
-        if "wafer" not in words:
-            notes.append(f"No column names the wafer: all dies are of wafer {stem!r}, by the file.")
 
     def _names(self, role: str, instead: str) -> Words:
         if role not in self.words:
@@ -206,7 +205,8 @@ class _Interpreted:
             copy=False,
         )
         facts = self._facts(rows, unplaced, bins, passed)
-        return DieFile("CSV", table, facts, {}, self.notes)
+        unnamed = [role for role in ("lot", "wafer") if role not in self.words]
+        return DieFile("CSV", table, facts, {"unnamed": unnamed}, self.notes)
 
     def _count(self, rows: np.ndarray, noun: str, rest: str) -> None:
         """Note how many rows `rest` is true of, if any."""
@@ -305,9 +305,11 @@ class _Interpreted:
         fails = self._fails(unplaced, bins, passed)
         lost = codes[unplaced]
         for code, n in zip(*np.unique(lost, return_counts=True), strict=True):
-            if code in facts:
-                facts[code].n_unplaced = int(n)
-                facts[code].n_unplaced_fails = int(fails[lost == code].sum())
+            # A wafer of which no die has coordinates has no map, and counts all the same.
+            lot, wafer = divmod(int(code), n_wafers)
+            known = facts.setdefault(code, WaferFacts(self.lot[0][lot], self.wafer[0][wafer]))
+            known.n_unplaced = int(n)
+            known.n_unplaced_fails = int(fails[lost == code].sum())
         n_fails = int(fails.sum())
         self._count(unplaced, "die", f"has no coordinates and is on no map ({n_fails} fail)")
         return list(facts.values())

@@ -64,11 +64,22 @@ def _counts(
 
 def _facts(table: pd.DataFrame, by: tuple, names: pd.DataFrame) -> list[dict]:
     """Find what the files said of each wafer, in the order of `names`; nothing for others."""
-    known = table.attrs.get("wafers", ()) if by == ("lot", "wafer") else ()
-    facts = {(each["lot"], each["wafer"]): each for each in known}
+    known = table.attrs.get("wafers") if by == ("lot", "wafer") else None
+    # Other programs may have put anything there.
+    facts = {(e["lot"], e["wafer"]): e for e in _dicts(known) if _is_sound(e)}
     if not facts:
         return [{}] * len(names)
     return [facts.get((lot, wafer), {}) for lot, wafer in names.itertuples(index=False, name=None)]
+
+
+def _dicts(values: Any) -> list[dict]:
+    return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
+
+
+def _is_sound(facts: dict) -> bool:
+    extent = facts.get("extent")
+    whole = extent is None or (len(extent) == 4 and all(isinstance(n, int) for n in extent))
+    return {"lot", "wafer"} <= set(facts) and facts.get("notch") in (None, *NOTCHES) and whole
 
 
 def _products(facts: list[dict], lots: np.ndarray) -> np.ndarray:
@@ -190,7 +201,9 @@ def from_die_table(
     -----
     A map shows the wafer with its notch down: row 0 is at the top, column 0 on the left. The
     tables of `read_wafers` carry how their coordinates run (``attrs``), and their maps are laid
-    so. Where nothing is said, x is taken to count to the right and y downwards.
+    so. Where nothing is said, x is taken to count to the right and y downwards. A merge, a
+    concatenation or a text file loses ``attrs``; say then how the maps lie with `mirror` and
+    `notch`.
 
     See Also
     --------

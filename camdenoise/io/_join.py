@@ -111,12 +111,18 @@ def join_files(files: Sequence[DieFile], retest: bool = False) -> DieFile:
         _check_same_wafer(again, files, retest)
         notes.append(_retested(again))
     order = {key: _by_time(found) for key, found in homes.items()}
-    table = _in_order(files, order) if again else join_rows([file.table for file in files])
+    rows = [
+        file.table.groupby(["lot", "wafer"], sort=False, observed=True).indices for file in files
+    ]
+    table = _in_order(files, rows, order) if again else join_rows([file.table for file in files])
     formats = sorted({file.format for file in files})
     return DieFile(
         format=" and ".join(formats),
         table=table,
-        wafers=[_merged([facts for _, facts in found]) for found in order.values()],
+        wafers=[
+            _merged([facts for _, facts in found], _are_retests(files, rows, key, found))
+            for key, found in order.items()
+        ],
         notes=notes,
         name=f"{len(files)} files",
     )
@@ -139,7 +145,7 @@ def _retested(again: dict) -> str:
     more = f" and {len(again) - 1} more are" if len(again) > 1 else " is"
     order = "by the time of the test" if timed else "in the order of the files"
     named = f"wafer {wafer!r} of lot {lot!r}" if lot else f"wafer {wafer!r}"
-    return f"{named}{more} in several files, taken as tests of the same dies, {order}"
+    return f"{named}{more} in several files; what tests the same die is a retest, {order}"
 
 
 def _by_time(found: list[tuple[int, WaferFacts]]) -> list[tuple[int, WaferFacts]]:
@@ -148,35 +154,47 @@ def _by_time(found: list[tuple[int, WaferFacts]]) -> list[tuple[int, WaferFacts]
     return sorted(found, key=lambda entry: entry[1].time)  # type: ignore[arg-type, return-value]
 
 
-def _in_order(files: Sequence[DieFile], order: dict) -> pd.DataFrame:
+def _in_order(files: Sequence[DieFile], rows: list[dict], order: dict) -> pd.DataFrame:
     """Join the rows wafer by wafer."""
-    rows = [
-        file.table.groupby(["lot", "wafer"], sort=False, observed=True).indices for file in files
-    ]
     parts = [
         files[number].table.iloc[np.sort(rows[number][key])]
         for key, found in order.items()
         for number, _ in found
+        if key in rows[number]
     ]
     return join_rows(parts)
 
 
-def _merged(tests: list[WaferFacts]) -> WaferFacts:
+def _are_retests(files: Sequence[DieFile], rows: list[dict], key: tuple, found: list) -> bool:
+    """Tell whether some die of a wafer is in several files; else each has a part of the wafer."""
+    dies = [files[n].table.iloc[rows[n][key]][["x", "y"]] for n, _ in found if key in rows[n]]
+    if len(dies) < 2:
+        return False
+    each = [part.drop_duplicates() for part in dies]
+    return bool(pd.concat(each).duplicated().any())
+
+
+def _merged(tests: list[WaferFacts], are_retests: bool) -> WaferFacts:
     """Combine what several files say of one wafer: the last that says something."""
+    combine = max if are_retests else _sum
     merged = tests[0]
     for facts in tests[1:]:
-        known = {
+        known: dict[str, Any] = {
             name: getattr(facts, name)
             for name in ("product", "time", "extent", "x_right", "y_down", "notch")
             if getattr(facts, name) not in (None, "")
         }
         # A retest tests some dies again, so that counts of dies do not add up.
-        counts = {
-            name: max(getattr(merged, name), getattr(facts, name))
+        counts: dict[str, Any] = {
+            name: combine(getattr(merged, name), getattr(facts, name))
             for name in ("n_unplaced", "n_unplaced_fails", "n_missing")
         }
         merged = replace(merged, **known, **counts)
     return merged
+
+
+def _sum(a: int, b: int) -> int:
+    return a + b
 
 
 _OF_A_WAFER = re.compile(r"wafer ('.*?'): (.*)", re.DOTALL)
@@ -200,6 +218,7 @@ def gathered(files: Sequence[DieFile]) -> list[str]:
     homes: dict[str, list[str]] = {}
     for file in files:
         for note in file.notes:
+            note = note.rstrip(".")
             match = _OF_A_WAFER.fullmatch(note)
             text = match[2] if match else note
             if match:

@@ -120,6 +120,12 @@ def klarf_file(content: Content, options: ReadOptions) -> DieFile:
     notes = [note] if note else []
     if not ended:
         notes.append("The file ends before its EndOfFile. What it holds was read.")
+        if not wafers[-1].defects:
+            raise Problem(
+                "the file ends before any defect of the wafer, so that no die is known to be good. "
+                "Fetch the file again.",
+                f"wafer {(wafers[-1].wafer or content.stem)!r}",
+            )
     parts: list[pd.DataFrame] = []
     facts: dict[tuple[str, str], WaferFacts] = {}
     for wafer in wafers:

@@ -66,16 +66,24 @@ def find_reader(content: Content, options: ReadOptions = _NO_OPTIONS) -> Reader:
         return stdf_file
     if looks_like_xml(head) and not text[:14].lower().startswith(_WEB_PAGE):
         return xml_file
+    # Lines such as "LOT: A7" stand above a table, too.
+    is_table = looks_like_die_csv(text) and "ROWDATA" not in text.upper()
     for fits, reader in _TEXTS:
-        if fits(text):
+        if fits(text) and not (reader is sinf_file and (is_table or options.columns)):
             return reader
     if not head.strip():
         raise WaferFileError(content.name, "the file is empty. Fetch it again.")
     if options.columns and b"\0" not in head:
         return die_csv_file
+    if head[257:262] == b"ustar":
+        raise WaferFileError(content.name, "this is a tar archive. Unpack it first.")
     kind = kind_of(content.path) if content.member is None else None
     if kind is not None and not kind.is_packed and "text file" not in kind.what:
         raise WaferFileError(content.name, f"this is {kind.what}. {kind.remedy}")
+    if b"\0" in head:
+        raise WaferFileError(
+            content.name, "the content is none of STDF, Parquet and npz, and no text."
+        )
     columns = text.split("\n", 1)[0].strip()[:200]
     raise WaferFileError(
         content.name,

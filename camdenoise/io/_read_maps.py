@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from camdenoise.io._columns import MAP
 from camdenoise.io._wafer_batches import wafers_of
 from camdenoise.io._wafer_source import open_source
+from camdenoise.wafers._coverage import is_partial
 
 # What tells lots apart, the most usual first.
 _LOTS = ("chunk", "lot")
@@ -56,7 +57,8 @@ map_name, inspected
         - ``groups`` : ndarray of int, shape (n_wafers,), lots, for group-wise cross-validation;
           None where nothing tells lots apart.
         - ``frame`` : DataFrame, one row per wafer: all else that the files say, such as lot,
-          wafer, x0 and y0 (see `from_die_table`).
+          wafer, x0 and y0 (see `from_die_table`), and ``partial``, whether less than most of the
+          wafer was tested.
         - ``notes`` : list of str, what was assumed, skipped or left out.
 
     Raises
@@ -114,9 +116,12 @@ map_name, inspected
     target = None
     if "label" in keys:
         target = keys.pop("label").fillna("").astype(str).to_numpy(str)
+        target = target if (target != "").any() else None
+    readable = [grid for grid in maps if grid is not None]
+    keys["partial"] = [is_partial(grid) for grid in readable]
     lots = next((keys[name] for name in _LOTS if name in keys), None)
     return Bunch(
-        maps=[grid for grid in maps if grid is not None],
+        maps=readable,
         target=target,
         groups=None if lots is None else pd.factorize(lots)[0],
         frame=keys,

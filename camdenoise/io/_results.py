@@ -31,6 +31,8 @@ OVERLAY_BINS = {
 #: What run made the parts of a folder, and at its end what was counted: JSON in the metadata of the
 #: Parquet files, so that a folder holds nothing else and every tool that reads folders reads it.
 RUN_KEY, SUMMARY_KEY = b"camdenoise.run", b"camdenoise.summary"
+#: What was assumed when a table of wafers was made from other files.
+NOTES_KEY = b"camdenoise.notes"
 
 
 def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.DataFrame:
@@ -250,7 +252,7 @@ def note_in(part: Path, key: bytes) -> Any:
     from pyarrow import parquet
 
     try:
-        return json.loads((parquet.read_schema(part).metadata or {})[key])
+        return json.loads((parquet.read_metadata(part).metadata or {})[key])
     except (OSError, KeyError, ValueError, pa.ArrowException):
         return None
 
@@ -302,7 +304,12 @@ def read_results(path: str | os.PathLike) -> pd.DataFrame:
         parts = parts_of(path)
         if not parts:
             raise FileNotFoundError(f"no part-*.parquet in {path}. Is it a folder of results?")
-    table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+    try:
+        table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+    except (ValueError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path} is no result of camdenoise: {error}") from error
     for name in {"marks", "cells"} & set(table.columns):
         table[name] = [
             None if cells is None else np.frombuffer(cells, np.uint8).reshape(rows, cols)

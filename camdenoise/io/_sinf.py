@@ -166,7 +166,7 @@ def _read_map(text: _MapText, stem: str, options: ReadOptions) -> _Map:
     if n_rows is not None and n_rows > len(rows):
         lack = f"the header claims {n_rows} rows, the file has {len(rows)}."
         _allow(lack, where, options, notes)
-        n_missing = n_rows - len(rows)
+        n_missing += (n_rows - len(rows)) * (claimed(header.get("COLCT"), "COLCT", where) or width)
     if options.incomplete:
         rows = _completed(rows, width)
     kind = _kind_of(rows, where)

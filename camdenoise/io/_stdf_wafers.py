@@ -185,7 +185,10 @@ def wafer_file(
     numbers = parts["wafer"][placed]
     _set_extents(numbers, parts[placed], lots, facts, own_notes)
     about = {"n_without_coordinates": n_unplaced, **_common([lot.configuration for lot in lots])}
-    wafers = [facts[number] for number in numbers.unique()]
+    # A wafer of which no part has coordinates has no map, and counts all the same.
+    placed_wafers = numbers.unique().tolist()
+    others = [n for n in range(len(facts)) if n not in placed_wafers and facts[n].n_unplaced]
+    wafers = [facts[number] for number in (*placed_wafers, *others)]
     return DieFile(format, table, wafers, about, [*notes, *own_notes])
 
 

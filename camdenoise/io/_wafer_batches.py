@@ -57,8 +57,13 @@ def wafer_batch(maps: Sequence[np.ndarray], keys: pd.DataFrame | None = None) ->
     columns: dict[str, pa.Array] = {}
     if keys is not None:
         kept = keys.drop(columns=[name for name in MAP if name in keys])
-        table = pa.RecordBatch.from_pandas(kept, preserve_index=False)
-        columns = dict(zip(table.schema.names, table.columns, strict=True))
+        table = pa.Table.from_pandas(kept, preserve_index=False)
+        columns = {
+            name: pa.concat_arrays(column.chunks)
+            if column.num_chunks
+            else pa.array([], column.type)
+            for name, column in zip(table.schema.names, table.columns, strict=True)
+        }
     maps = [np.ascontiguousarray(grid, np.uint8) for grid in maps]
     shapes = np.array([grid.shape for grid in maps], np.int32).reshape(-1, 2)
     columns |= {ROWS: pa.array(shapes[:, 0]), COLS: pa.array(shapes[:, 1])}
@@ -104,6 +109,8 @@ def wafers_of(batch: pa.RecordBatch) -> tuple[list[np.ndarray | None], list[str 
         error = None
         if height is None or width is None or not cells[row].is_valid:
             error = "cells, rows or cols is missing"
+        elif height == width == n_cells == 0:
+            error = "it has no map: no die has coordinates"
         elif not (0 < height <= _LONGEST_SIDE and 0 < width <= _LONGEST_SIDE):
             error = f"{height} x {width} dies; a side may have 1 to {_LONGEST_SIDE}"
         elif n_cells != height * width:

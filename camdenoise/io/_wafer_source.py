@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from camdenoise.io._columns import CELLS, FACTS, MARKS, results_among
 from camdenoise.io._container import Content, contents, is_zip
-from camdenoise.io._csv_columns import find_columns
+from camdenoise.io._csv_columns import find_columns, unnamed_notes
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
 from camdenoise.io._die_table import from_die_table
 from camdenoise.io._join import join_files, judge
@@ -25,7 +25,7 @@ from camdenoise.io._parquet import open_to_stream
 from camdenoise.io._pass_bins import DEFAULT, as_bins, holds_numbers, not_on_any_die
 from camdenoise.io._problems import Problem, WaferFileError, naming
 from camdenoise.io._read import find_reader, holds_wafers, wafer_contents
-from camdenoise.io._results import RUN_KEY, note_in, parts_of
+from camdenoise.io._results import NOTES_KEY, RUN_KEY, SUMMARY_KEY, note_in, parts_of
 from camdenoise.io._wafer_batches import wafer_batch, without_results
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
@@ -33,6 +33,8 @@ _PARQUET = b"PAR1"
 _PICKLE = b"\x80"
 # How many names a note lists.
 _LISTED = 5
+# Share of rows that test a die again, above which a table holds wafers that nothing tells apart.
+_MOST_AGAIN = 0.4
 
 
 @dataclass
@@ -81,6 +83,11 @@ class _Dies:
             "pass_bins": self.read.pass_bins is not None,
             "columns": bool(self.read.columns),
             "retest": self.retest is not None,
+            "incomplete": self.read.incomplete,
+            "bins": self.read.bins != "hard",
+            "map_name": self.read.map_name is not None,
+            "inspected": self.read.inspected is not None,
+            "encoding": self.read.encoding is not None,
             **{name: value not in (None, 0, "lot") for name, value in self.lay.items()},
         }
         return [name for name, is_given in said.items() if is_given]
@@ -282,6 +289,8 @@ def _wafer_tables(
     left_out = [name for name in left_out if name not in (MARKS, "error")]
     if left_out:
         notes.append(f"results are made anew; left out of the input: {', '.join(left_out)}")
+    for content, _ in tables:
+        notes += [note for note in _notes_of(content) if note not in notes]
     schema = None
     if len(opened) > 1 and len(schemas) == len(opened):
         try:
@@ -295,6 +304,16 @@ def _wafer_tables(
         n_wafers=None if None in counts else sum(counts),  # type: ignore[arg-type]
         notes=notes,
     )
+
+
+def _notes_of(content: Content) -> list[str]:
+    """Read what was assumed when a table was made, from its metadata."""
+    if content.member is not None or content.head(4) != _PARQUET:
+        return []
+    notes = note_in(content.path, NOTES_KEY) or (note_in(content.path, SUMMARY_KEY) or {}).get(
+        "notes", []
+    )
+    return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
 
 
 @dataclass
@@ -317,6 +336,8 @@ def _wafer_table(content: Content, head: bytes, batch_rows: int) -> _WaferTable:
     with content.on_disk() as path:
         wafers = load_wafer_maps(path)
     keys = wafers.frame.drop(columns=["height", "width"])
+    if "label" in keys and not (keys["label"].astype(str) != "").any():
+        keys = keys.drop(columns="label")
     first = wafer_batch([], keys.iloc[:0]).schema
     batches = map(without_results, _in_batches(wafers.maps, keys, batch_rows))
     return _WaferTable("npz", batches, len(wafers.maps), first)
@@ -382,6 +403,8 @@ def _die_files(
         joined = join_files(files, retest=dies.retest is not None)
     except Problem as problem:
         raise WaferFileError(problem.where or name, problem.reason) from problem
+    for file in files:
+        _check_named(file.name, file.table, file.about.get("unnamed", []), dies)
     notes += joined.notes
     notes += _direction(joined.wafers, dies.lay)
     table = joined.as_table()
@@ -397,8 +420,14 @@ def _die_file(content: Content, options: ReadOptions) -> DieFile:
         names, notes = _die_columns(content, file.schema_arrow.names, options)
         table = file.read(list(names.values())).to_pandas()
     table = _renamed(table, names, content)
-    wafers = [WaferFacts(*each) for each in table[["lot", "wafer"]].drop_duplicates().to_numpy()]
-    return DieFile("Parquet", table, wafers, notes=notes, name=content.name)
+    # What passes is judged of all files together; of dies without coordinates it is settled here.
+    stated = table["passed"].notna().all()
+    passed = table["passed"]
+    table, wafers = _placed(table, None if stated else options.pass_bins or [DEFAULT])
+    if not stated:
+        table["passed"] = passed.loc[table.index].array if len(table) else table["passed"]
+    unnamed = [role for role in ("lot", "wafer") if role not in names]
+    return DieFile("Parquet", table, wafers, {"unnamed": unnamed}, notes, content.name)
 
 
 def _die_columns(
@@ -417,6 +446,8 @@ def _die_columns(
 def _renamed(table: pd.DataFrame, names: Mapping[str, str], content: Content) -> pd.DataFrame:
     """Give a die table its usual columns; names of lots and wafers become text."""
     table = table.rename(columns={found: name for name, found in names.items()})
+    # What another program noted beside the table is not known to be of it.
+    table.attrs = {}
     for name, missing in (("lot", ""), ("wafer", content.stem)):
         if name not in table:
             table[name] = missing
@@ -430,28 +461,94 @@ def _renamed(table: pd.DataFrame, names: Mapping[str, str], content: Content) ->
 def _die_parquet(content: Content, batch_rows: int, dies: _Dies, notes: list[str]) -> WaferSource:
     """Read a Parquet file with a row per die lot by lot, however long it is."""
     with content.on_disk() as path, _parquet(content, path) as file:
-        names, found = _die_columns(content, file.schema_arrow.names, dies.read)
+        names_in_file = file.schema_arrow.names
+        names, found = _die_columns(content, names_in_file, dies.read)
+    numbers = {role: names_in_file.index(name) for role, name in names.items()}
     notes += found
+    notes += unnamed_notes(names_in_file, numbers)
     passing = None
     if "passed" not in names or dies.read.pass_bins is not None:
         passing = _passing_bins(content, names["bin"], dies.read.pass_bins)
         if dies.read.pass_bins is None:
             notes.append(f"bin {DEFAULT} passes: nothing says which bins do, so it was assumed")
     notes += _direction([WaferFacts("", "")], dies.lay)
-    if "lot" in names:
-        tables = _lots(content, names)
-    else:
-        tables = iter([_die_file(content, dies.read).table])
-    if passing is not None:
-        tables = (table.assign(passed=table["bin"].isin(passing)) for table in tables)
-    batches = _of_dies(content.name, tables, batch_rows, dies)
+    unnamed = [role for role in ("lot", "wafer") if role not in names]
+    batches = _of_dies(
+        content.name, _lots(content, names, passing, unnamed, dies, notes), batch_rows, dies
+    )
     return WaferSource("Parquet, a row per die", batches, None, notes=notes)
 
 
-def _lots(content: Content, names: Mapping[str, str]) -> Iterator[pd.DataFrame]:
+def _lots(
+    content: Content,
+    names: Mapping[str, str],
+    passing: list | None,
+    unnamed: list[str],
+    dies: _Dies,
+    notes: list[str],
+) -> Iterator[pd.DataFrame]:
+    n_unplaced = n_fails = 0
     with content.on_disk() as path:
-        for lots in iter_lots(path, lot=names["lot"], columns=list(names.values())):
-            yield _renamed(lots, names, content)
+        if "lot" in names:
+            pieces: Iterable[pd.DataFrame] = iter_lots(
+                path, lot=names["lot"], columns=list(names.values())
+            )
+        else:
+            with _parquet(content, path) as file:
+                pieces = [file.read(list(names.values())).to_pandas()]
+        for piece in pieces:
+            table, facts = _placed(_renamed(piece, names, content), passing)
+            _check_named(content.name, table, unnamed, dies)
+            n_unplaced += sum(each.n_unplaced for each in facts)
+            n_fails += sum(each.n_unplaced_fails for each in facts)
+            table.attrs = {"wafers": [asdict(each) for each in facts]}
+            yield table
+    if n_unplaced:
+        notes.append(f"{n_unplaced} dies have no coordinates and are on no map ({n_fails} fail)")
+
+
+def _placed(
+    table: pd.DataFrame, passing: Sequence[Any] | None
+) -> tuple[pd.DataFrame, list[WaferFacts]]:
+    """Take out the dies without coordinates, and count them wafer by wafer.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `_renamed`.
+    passing : sequence of bins or None
+        Bins that pass; None: as the column ``passed`` says.
+    """
+    if passing is not None:
+        table["passed"] = table["bin"].isin(passing)
+    lost = (table["x"].isna() | table["y"].isna()) & table["bin"].notna()
+    unplaced = table[lost]
+    keys = ["lot", "wafer"]
+    facts = [
+        WaferFacts(str(lot), str(wafer))
+        for lot, wafer in table[keys].drop_duplicates().itertuples(index=False)
+    ]
+    if len(unplaced):
+        counts = unplaced.groupby(keys, observed=True)["passed"].agg(["size", "sum"])
+        for each in facts:
+            if (each.lot, each.wafer) in counts.index:
+                n, n_pass = counts.loc[(each.lot, each.wafer)]
+                each.n_unplaced, each.n_unplaced_fails = int(n), int(n - n_pass)
+    kept = table["x"].notna() & table["y"].notna()
+    return table if kept.all() else table[kept].reset_index(drop=True), facts
+
+
+def _check_named(name: str, table: pd.DataFrame, unnamed: list[str], dies: _Dies) -> None:
+    """Refuse several wafers that nothing tells apart: they would be retests of one."""
+    if not unnamed or dies.retest is not None or len(table) == 0:
+        return
+    if table.duplicated(["lot", "wafer", "x", "y"]).mean() > _MOST_AGAIN:
+        raise WaferFileError(
+            name,
+            f"most dies have several rows, and no column names the {' or the '.join(unnamed)}. "
+            f"Name it, with --columns {unnamed[0]}=... (columns=); if the rows are tests of the "
+            "same dies, say which counts, with --retest last (retest=).",
+        )
 
 
 def _passing_bins(content: Content, column: str, pass_bins: Sequence[Any] | None) -> list:
@@ -492,7 +589,26 @@ def _of_dies(
         except ValueError as error:
             raise WaferFileError(name, str(error)) from error
         names = [n for n in wafers.frame if n in ("lot", "wafer", *FACTS)]
-        yield from _in_batches(wafers.maps, wafers.frame[names], batch_rows)
+        maps, keys = _and_unplaced(wafers.maps, wafers.frame[names], table.attrs.get("wafers", ()))
+        yield from _in_batches(maps, keys, batch_rows)
+
+
+def _and_unplaced(
+    maps: list[np.ndarray], keys: pd.DataFrame, facts: Sequence[Mapping[str, Any]]
+) -> tuple[list[np.ndarray], pd.DataFrame]:
+    """Add a row for each wafer of which no die has coordinates: without a map, with its counts."""
+    there = set(zip(keys["lot"], keys["wafer"], strict=True)) if facts else set()
+    others = [each for each in facts if (each["lot"], each["wafer"]) not in there]
+    if not others:
+        return maps, keys
+    nothing = {"x0": 0, "y0": 0, "axes": "", "n_rows": 0, "n_retests": 0}
+    rows = [nothing | {n: each[n] for n in keys.columns if n in each} for each in others]
+    added = pd.DataFrame(rows).reindex(columns=keys.columns)
+    added["notch"] = pd.array([None] * len(added), dtype="string")
+    return (
+        [*maps, *[np.zeros((0, 0), np.uint8)] * len(added)],
+        pd.concat([keys, added.astype(keys.dtypes.to_dict())], ignore_index=True),
+    )
 
 
 def _in_batches(

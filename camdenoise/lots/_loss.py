@@ -47,12 +47,15 @@ def yield_loss(summary: pd.DataFrame, *, random_state: Any = 0) -> pd.DataFrame:
     >>> bool(loss.loc["systematic", "loss"] > loss.loc["random", "loss"])
     True
     """
-    wafers = summary[summary["error"].isna() & (summary["n_dies"] > 0)]
+    dies_known = summary["error"].isna() & (summary["n_dies"] > 0)
+    if "n_unplaced" in summary:
+        dies_known |= summary["n_unplaced"].fillna(0) > 0
+    wafers = summary[dies_known.fillna(False).astype(bool)]
     if wafers.empty:
         raise ValueError("No wafer of the summary could be read, so there is no yield.")
-    undecided = wafers["abstained"].to_numpy(bool)
+    undecided = wafers["abstained"].fillna(True).to_numpy(bool)
     kept, removed, dies = (
-        wafers[name].to_numpy(float) for name in ("n_kept", "n_removed", "n_dies")
+        wafers[name].fillna(0).to_numpy(float) for name in ("n_kept", "n_removed", "n_dies")
     )
     unplaced, lost = (
         wafers[name].fillna(0).to_numpy(float) if name in wafers else np.zeros(len(wafers))

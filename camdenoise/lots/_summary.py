@@ -99,8 +99,8 @@ def lot_summary(
         return table
     keys = keys.drop(columns=results_among(keys.columns)).reset_index(drop=True)
     if "n_unplaced" in keys:
-        n_dies = table["n_dies"] + keys["n_unplaced"].fillna(0)
-        n_fails = table["n_fails"] + keys["n_unplaced_fails"].fillna(0)
+        n_dies = table["n_dies"].fillna(0) + keys["n_unplaced"].fillna(0)
+        n_fails = table["n_fails"].fillna(0) + keys["n_unplaced_fails"].fillna(0)
         table["yield"] = (1 - n_fails / n_dies.where(n_dies > 0)).astype(float)
     return pd.concat([keys, table], axis=1)
 
