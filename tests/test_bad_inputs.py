@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import fitted_classifier
+from sklearn.utils._param_validation import InvalidParameterError, make_constraint
 
 from camdenoise import (
     CamDenoiser,
@@ -22,7 +23,6 @@ from camdenoise import (
     load_model,
     save_model,
 )
-from camdenoise._sklearn_compat import InvalidParameterError, make_constraint
 from camdenoise.cli import main
 from camdenoise.datasets import make_wafer_maps, save_wafer_maps
 from camdenoise.features import WaferFeatures

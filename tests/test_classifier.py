@@ -10,7 +10,8 @@ from conftest import TINY, fitted_classifier, three_class_wafers
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from camdenoise import WaferClassifier, WaferMapError, _training
+from camdenoise import WaferClassifier, WaferMapError
+from camdenoise.nets import _training
 
 BACKBONES = [
     "vgg11_bn",

@@ -13,8 +13,9 @@ from conftest import TINY, fitted_classifier
 from sklearn.frozen import FrozenEstimator
 from torch import nn
 
-from camdenoise import CamDenoiser, WaferClassifier, _inference
+from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.cam import GRADIENT_METHODS, activation_maps
+from camdenoise.nets import _inference
 from camdenoise.nets._backbones import Backbone, make_backbone, pooled_linear_head
 from camdenoise.nets._encoding import encode_maps, one_hot
 from camdenoise.nets._inference import class_is_close, class_logits, inference_net, takes_bfloat16

@@ -325,7 +325,7 @@ def test_bootstrap_leaves_nan_out_and_repeats_by_its_seed():
 def test_a_large_bootstrap_is_done_in_batches(values_at_a_time, monkeypatch):
     values = np.random.default_rng(0).random(100)
     at_once = bootstrap_interval(values, n_resamples=50, random_state=0)
-    monkeypatch.setattr("camdenoise.metrics._BATCH_VALUES", values_at_a_time)
+    monkeypatch.setattr("camdenoise.metrics._dies._BATCH_VALUES", values_at_a_time)
     assert bootstrap_interval(values, n_resamples=50, random_state=0) == pytest.approx(at_once)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from camdenoise import _training
+from camdenoise.nets import _training
 from camdenoise.nets._augmentation import Augmentation
 from camdenoise.nets._backbones import make_backbone, pooled_linear_head
 from camdenoise.nets._encoding import one_hot

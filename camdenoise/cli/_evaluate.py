@@ -38,7 +38,7 @@ def evaluate(sources: tuple[Path, ...], model: str, as_json: bool, **options: An
     click.echo(table.round(3).to_string(na_rep=""))
     click.echo("\n" + "\n".join(f"{name}: {value}" for name, value in facts.items()))
     for note in notes:
-        click.echo(f"Note: {note}.", err=True)
+        click.echo(f"Note: {note.rstrip('.')}.", err=True)
 
 
 def _scores(sources: tuple[Path, ...], model: str, options: dict[str, Any]):

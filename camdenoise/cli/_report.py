@@ -73,7 +73,7 @@ def _write(sources: Sequence[Path], out: Path, options: dict[str, Any]) -> tuple
         names=_wafer_names(keys, with_lot=len(lots) > 1),
         title=f"Lot {', '.join(lots)}" if 0 < len(lots) <= 3 else f"Wafers of {_names_of(sources)}",
         palette=options["palette"],
-        notes=notes,
+        notes=[note.rstrip(".") for note in notes],
     )
     make_folder_of(out)
     with write_whole(out) as stream:

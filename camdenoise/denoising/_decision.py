@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from scipy.special import expit, logit
 
-from camdenoise.metrics import COUNTS, with_rates
+from camdenoise.metrics._dies import COUNTS, with_rates
 from camdenoise.wafers._components import component_sums, fail_components
 from camdenoise.wafers._maps import FAIL, NO_DIE
 

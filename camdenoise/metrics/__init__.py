@@ -1,7 +1,6 @@
 """How well a denoiser tells pattern from noise, measured on failing dies only."""
 
 from camdenoise.metrics._dies import (
-    COUNTS,
     RATES,
     bootstrap_interval,
     calibration_error,
@@ -12,11 +11,9 @@ from camdenoise.metrics._dies import (
     die_scores,
     holm,
     sign_flip_test,
-    with_rates,
 )
 
 __all__ = [
-    "COUNTS",
     "RATES",
     "bootstrap_interval",
     "calibration_error",
@@ -27,5 +24,4 @@ __all__ = [
     "die_scores",
     "holm",
     "sign_flip_test",
-    "with_rates",
 ]

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from camdenoise.metrics import COUNTS, die_precision_retention, die_scores, with_rates
+from camdenoise.metrics import die_precision_retention, die_scores
+from camdenoise.metrics._dies import COUNTS, with_rates
 from camdenoise.plotting._colours import LINES
 from camdenoise.plotting._explained import FromExplanations, masks_of, readable_wafers
 from camdenoise.plotting._panels import one_axes

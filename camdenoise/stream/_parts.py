@@ -158,7 +158,7 @@ def write_parts(
         count(table)
     if summary.parts:
         last = _file_of(folder, summary.parts - 1)
-        counts = summary.as_dict() | ({"notes": list(notes)} if notes else {})
+        counts = summary.as_dict() | ({"notes": [n.rstrip(".") for n in notes]} if notes else {})
         metadata[SUMMARY_KEY] = json.dumps(counts, ensure_ascii=False)
         _write(pq.read_table(last), metadata, last)
     return summary
