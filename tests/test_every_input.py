@@ -317,3 +317,15 @@ def test_wafers_without_labels_stay_without(tmp_path):
     assert run("convert", source, tmp_path / "wafers.npz").exit_code == 0
     wafers = read_maps(tmp_path / "wafers.npz")
     assert wafers.target is None and "label" not in wafers.frame
+
+
+def test_fails_without_coordinates_are_those_that_the_user_names(tmp_path):
+    for name in "ab":
+        dies = one_wafer.die_frame().assign(wafer=name)
+        lost = dies.head(3).assign(x=np.nan, bin=[1, 7, 7])
+        pd.concat([dies, lost]).to_parquet(tmp_path / f"{name}.parquet")
+    both = tmp_path / "*.parquet"
+    for pass_bins, n_fails in [(None, 2), (["7"], 1), ([], 3)]:
+        frame = read_maps(both, pass_bins=pass_bins).frame
+        assert frame["n_unplaced"].tolist() == [3, 3]
+        assert frame["n_unplaced_fails"].tolist() == [n_fails, n_fails]

@@ -421,11 +421,15 @@ def _die_file(content: Content, options: ReadOptions) -> DieFile:
         table = file.read(list(names.values())).to_pandas()
     table = _renamed(table, names, content)
     # What passes is judged of all files together; of dies without coordinates it is settled here.
-    stated = table["passed"].notna().all()
-    passed = table["passed"]
-    table, wafers = _placed(table, None if stated else options.pass_bins or [DEFAULT])
-    if not stated:
-        table["passed"] = passed.loc[table.index].array if len(table) else table["passed"]
+    passing = [DEFAULT] if options.pass_bins is None else options.pass_bins
+    numbered, counts = holds_numbers(table["bin"]), table["bin"].value_counts()
+    with naming(content.name):
+        try:
+            by_bin = table["bin"].isin(as_bins(passing, numbered, counts))
+        except ValueError as error:
+            raise Problem(str(error)) from error
+    stated = options.pass_bins is None and table["passed"].notna().all()
+    table, wafers = _placed(table, table["passed"] if stated else by_bin)
     unnamed = [role for role in ("lot", "wafer") if role not in names]
     return DieFile("Parquet", table, wafers, {"unnamed": unnamed}, notes, content.name)
 
@@ -497,7 +501,10 @@ def _lots(
             with _parquet(content, path) as file:
                 pieces = [file.read(list(names.values())).to_pandas()]
         for piece in pieces:
-            table, facts = _placed(_renamed(piece, names, content), passing)
+            table = _renamed(piece, names, content)
+            if passing is not None:
+                table["passed"] = table["bin"].isin(passing)
+            table, facts = _placed(table, table["passed"])
             _check_named(content.name, table, unnamed, dies)
             n_unplaced += sum(each.n_unplaced for each in facts)
             n_fails += sum(each.n_unplaced_fails for each in facts)
@@ -507,29 +514,25 @@ def _lots(
         notes.append(f"{n_unplaced} dies have no coordinates and are on no map ({n_fails} fail)")
 
 
-def _placed(
-    table: pd.DataFrame, passing: Sequence[Any] | None
-) -> tuple[pd.DataFrame, list[WaferFacts]]:
+def _placed(table: pd.DataFrame, good: pd.Series) -> tuple[pd.DataFrame, list[WaferFacts]]:
     """Take out the dies without coordinates, and count them wafer by wafer.
 
     Parameters
     ----------
     table : DataFrame
         From `_renamed`.
-    passing : sequence of bins or None
-        Bins that pass; None: as the column ``passed`` says.
+    good : Series of bool
+        Whether each of its rows passed, to count the fails among these dies.
     """
-    if passing is not None:
-        table["passed"] = table["bin"].isin(passing)
     lost = (table["x"].isna() | table["y"].isna()) & table["bin"].notna()
-    unplaced = table[lost]
+    unplaced = table[lost].assign(good=good[lost].fillna(False).astype(bool))
     keys = ["lot", "wafer"]
     facts = [
         WaferFacts(str(lot), str(wafer))
         for lot, wafer in table[keys].drop_duplicates().itertuples(index=False)
     ]
     if len(unplaced):
-        counts = unplaced.groupby(keys, observed=True)["passed"].agg(["size", "sum"])
+        counts = unplaced.groupby(keys, observed=True)["good"].agg(["size", "sum"])
         for each in facts:
             if (each.lot, each.wafer) in counts.index:
                 n, n_pass = counts.loc[(each.lot, each.wafer)]
