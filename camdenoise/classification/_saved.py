@@ -63,7 +63,7 @@ def restore_classifier(kind: type, checkpoint: Checkpoint, device: str) -> Any:
     Raises
     ------
     ValueError, TypeError, KeyError, RuntimeError
-        For texts and tensors that are not those of a classifier.
+        If the texts and tensors do not make a classifier.
     """
     texts = checkpoint.texts
     classifier = kind(**(json.loads(texts["parameters"]) | {"device": device}))

@@ -73,7 +73,7 @@ def restore_denoiser(kind: type, checkpoint: Checkpoint, device: str, **paramete
     Raises
     ------
     ValueError, TypeError, KeyError, RuntimeError
-        For texts and tensors that are not those of a denoiser.
+        If the texts and tensors do not make a denoiser.
     """
     classifier = restore_classifier(WaferClassifier, checkpoint, device)
     novelty = _novelty(checkpoint.tensors, classifier)

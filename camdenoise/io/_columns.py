@@ -13,7 +13,7 @@ CELLS, ROWS, COLS = "cells", "rows", "cols"
 MAP = (CELLS, ROWS, COLS)
 #: A map with what was decided about each fail, in the codes of `stream.MARKS`.
 MARKS = "marks"
-#: What readers know of a wafer beside its map; kept with its names.
+#: Facts of a wafer that readers add to its map; kept with its names.
 FACTS = (
     *("x0", "y0", "axes", "notch", "product"),
     *("n_rows", "n_retests", "n_unplaced", "n_unplaced_fails", "n_missing"),

@@ -1,4 +1,4 @@
-"""Files from strangers: opened whatever they are packed in, with a cap on their size.
+"""Files from strangers: opened in any packing, with a cap on their size.
 
 A container (gzip, bzip2, xz, zstd, zip) is told by the first bytes of the content, never by the
 name, and once: every reader gets a `Content`, which gives the bytes inside.
@@ -194,7 +194,7 @@ class Content:
         return self._head[:n_bytes]
 
     def text_head(self) -> str:
-        """Read the first characters of a text, whatever encoding it has."""
+        """Read the first characters of a text in any encoding."""
         head = self.head()
         if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return head.decode("utf-16", "replace").lstrip()
@@ -258,7 +258,7 @@ def decode(content: bytes, encoding: str | None, name: str) -> str | None:
     Raises
     ------
     WaferFileError
-        For an encoding that is unknown or not that of the text.
+        If the encoding is unknown, or the text is in another one.
     """
     if encoding is not None:
         try:

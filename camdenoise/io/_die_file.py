@@ -1,4 +1,4 @@
-"""What a reader finds in one file: the dies, and what the file says of each wafer beside them."""
+"""What a reader finds in one file: the dies, and facts of each wafer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ReadOptions:
 
 @dataclass
 class WaferFacts:
-    """What a file says of one wafer beside its dies.
+    """What a file says of one wafer, apart from its dies.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
 RETESTS = ("last", "first", "best", "worst")
-#: Counts of a wafer that its file states or lacks, beside its dies.
+#: Counts of a wafer that its map does not show.
 FACT_COUNTS = ("n_unplaced", "n_unplaced_fails", "n_missing")
 #: What `to_die_table` adds.
 DECISIONS = ("kept", "removed", "saliency", "used")

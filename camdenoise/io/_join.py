@@ -12,7 +12,7 @@ import pandas as pd
 
 from camdenoise.io._die_file import DieFile, WaferFacts
 from camdenoise.io._pass_bins import DEFAULT, REMEDY, as_bins, holds_numbers, listed, not_on_any_die
-from camdenoise.io._problems import Problem
+from camdenoise.io._problems import Problem, some
 from camdenoise.io._table import join_rows
 
 # Formats that have no word for it whether a bin passes.
@@ -198,8 +198,6 @@ def _sum(a: int, b: int) -> int:
 
 
 _OF_A_WAFER = re.compile(r"wafer ('.*?'): (.*)", re.DOTALL)
-# How many names a note lists.
-_LISTED = 3
 
 
 def gathered(files: Sequence[DieFile]) -> list[str]:
@@ -227,16 +225,11 @@ def gathered(files: Sequence[DieFile]) -> list[str]:
     notes = []
     for text, names in homes.items():
         if text in wafers:
-            subject = f"wafer{'s' if len(wafers[text]) > 1 else ''} {_some(wafers[text])}: "
+            subject = f"wafer{'s' if len(wafers[text]) > 1 else ''} {some(wafers[text])}: "
         else:
             # What all files share need not name them.
             subject = (
-                "" if len(set(names)) == len(files) else f"{_some(list(dict.fromkeys(names)))}: "
+                "" if len(set(names)) == len(files) else f"{some(list(dict.fromkeys(names)))}: "
             )
         notes.append(f"{subject}{text}")
     return notes
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -15,12 +15,12 @@ from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
 from camdenoise.io._klarf_1 import read_statements
 from camdenoise.io._klarf_18 import read_records
 from camdenoise.io._klarf_wafer import REMEDY, InspectedWafer, seconds
+from camdenoise.io._orientation import NOTCHES
 from camdenoise.io._problems import Problem
 from camdenoise.io._table import die_rows, join_rows
 
 #: What the text of a file begins with.
 STARTS = ("FileVersion", "Record FileRecord")
-NOTCHES = ("down", "left", "up", "right")
 
 
 def read_klarf(

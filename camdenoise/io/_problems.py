@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -54,3 +54,15 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         yield
     except Problem as problem:
         raise WaferFileError(path, problem.reason, problem.where) from problem
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """List the first names, and count the others.
+
+    Examples
+    --------
+    >>> some(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -23,7 +23,7 @@ from camdenoise.io._lots import iter_lots
 from camdenoise.io._npz import load_wafer_maps
 from camdenoise.io._parquet import open_to_stream
 from camdenoise.io._pass_bins import DEFAULT, as_bins, holds_numbers, not_on_any_die
-from camdenoise.io._problems import Problem, WaferFileError, naming
+from camdenoise.io._problems import Problem, WaferFileError, naming, some
 from camdenoise.io._read import find_reader, holds_wafers, wafer_contents
 from camdenoise.io._results import NOTES_KEY, RUN_KEY, SUMMARY_KEY, note_in, parts_of
 from camdenoise.io._wafer_batches import wafer_batch, without_results
@@ -31,8 +31,6 @@ from camdenoise.io._wafer_batches import wafer_batch, without_results
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
 _PARQUET = b"PAR1"
 _PICKLE = b"\x80"
-# How many names a note lists.
-_LISTED = 5
 # Share of rows that test a die again, above which a table holds wafers that nothing tells apart.
 _MOST_AGAIN = 0.4
 
@@ -168,9 +166,13 @@ def open_source(
     notes: list[str] = []
     found, skipped = _find(paths)
     if skipped:
-        notes.append(f"skipped, since they hold no wafers: {_some(skipped)}")
-    tables = [(content, head) for content, head in found if _is_wafer_table(content, head)]
-    others = [content for content, head in found if not _is_wafer_table(content, head)]
+        notes.append(f"skipped, since they hold no wafers: {some(skipped)}")
+    tables, others = [], []
+    for content, head in found:
+        if _is_wafer_table(content, head):
+            tables.append((content, head))
+        else:
+            others.append(content)
     if tables and others:
         raise ValueError(
             f"{tables[0][0].name} has a row per wafer and {others[0].name} a row per die. Convert "
@@ -210,11 +212,6 @@ def _as_list(pass_bins: Any) -> list | None:
     return [pass_bins] if np.ndim(pass_bins) == 0 else list(pass_bins)
 
 
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
-
-
 # --- which files ----------------------------------------------------------------------------------
 
 
@@ -238,7 +235,7 @@ def _find(paths: Paths) -> tuple[list[tuple[Content, bytes]], list[str]]:
     found = list({(c.path.resolve(), c.member): (c, head) for c, head in found}.values())
     if not found:
         places = [paths] if isinstance(paths, str | os.PathLike) else paths
-        more = f" Not read: {_some(skipped)}." if skipped else ""
+        more = f" Not read: {some(skipped)}." if skipped else ""
         raise ValueError(
             f"no file of wafers in {', '.join(map(str, places))}.{more} Of a folder, files are "
             "read and not its folders; for those give a pattern such as 'lots/*/*.stdf'."

@@ -1,4 +1,4 @@
-"""Trained models on disk: tensors in safetensors, everything else as JSON text beside them.
+"""Trained models on disk: tensors in safetensors, everything else as JSON text in the same file.
 
 Neither can run code, so a model from a stranger can be opened. A pickle could not. This module
 knows files, not estimators: these build themselves from a `Checkpoint`. What the texts are, version
