@@ -2,7 +2,7 @@ import map_files
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from map_files import rows
 
@@ -11,9 +11,11 @@ from camdenoise.io import (
     from_die_table,
     pattern_overlay,
     read_g85,
+    read_maps,
     read_sinf,
     read_wafers,
     write_g85,
+    write_results,
     write_sinf,
 )
 
@@ -158,3 +160,23 @@ def test_an_overlay_shows_decisions_and_the_map_keeps_its_bins(tmp_path, writer)
     assert set(shown["bin"]) == {1, 2, 3}
     assert shown["passed"].tolist() == (~failing).tolist()
     assert shown["bin"].isin([2, 3]).tolist() == failing.tolist()
+
+
+NAMES = st.one_of(
+    st.sampled_from(["NA", "null", "None", "nan", "001", "1e5", "-", "#1", "로트 1", 'a"b', "a,b"]),
+    st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8),
+)
+
+
+@pytest.mark.parametrize("ending", ["g85", "sinf", "parquet", "csv"])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(lot=NAMES, wafer=NAMES)
+def test_names_come_back_from_every_writer(tmp_path, ending, lot, wafer):
+    table = pd.DataFrame({"lot": [lot], "wafer": wafer, "x": 0, "y": 0, "bin": 1, "passed": True})
+    path = tmp_path / f"wafer.{ending}"
+    write = {"g85": write_g85, "sinf": write_sinf}.get(ending, write_results)
+    write(path, table)
+    frame = read_maps(path).frame
+    assert (frame["lot"][0], frame["wafer"][0]) == (lot, wafer)
