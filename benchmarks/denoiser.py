@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from copy import copy
 from functools import partial
 
 import numpy as np
@@ -28,7 +29,7 @@ from camdenoise.cam import activation_maps, evidence_maps
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.denoising._cam_denoiser import EVIDENCE
 from camdenoise.nets._component_planes import input_planes
-from camdenoise.nets._inference import class_logits, inference_net, takes_bfloat16
+from camdenoise.nets._inference import inference_net, predict_net, takes_bfloat16
 
 PRECISIONS = ("auto", "float32")
 
@@ -53,14 +54,15 @@ def works(denoisers: dict[str, CamDenoiser], maps: list) -> dict:
 
     def own_forward(precision):
         for images in batches:
-            class_logits(fast, images, precision)
+            predict_net(fast, images, precision)
 
     def explain(denoiser):
         for images in batches:
             if denoiser.method_ == EVIDENCE:
-                evidence_maps(fast, images, precision=denoiser.precision)
+                evidence_maps(fast, images, precision=denoiser.estimator_.precision)
             else:
-                activation_maps(fast, images, denoiser.layers_, precision=denoiser.precision)
+                precision = denoiser.estimator_.precision
+                activation_maps(fast, images, denoiser.layers_, precision=precision)
 
     timed = {"forward": forward}
     for precision, denoiser in denoisers.items():
@@ -74,22 +76,21 @@ def default_denoisers(wafers) -> dict[str, CamDenoiser]:
     """Train the default classifier for a little."""
     clf = WaferClassifier(random_state=0).fit(wafers.maps, wafers.target)
     return {
-        precision: CamDenoiser(FrozenEstimator(clf), precision=precision).fit(wafers.maps)
+        precision: CamDenoiser(FrozenEstimator(copy(clf).set_params(precision=precision))).fit(
+            wafers.maps
+        )
         for precision in PRECISIONS
     }
 
 
 def pretrained_denoisers() -> dict[str, CamDenoiser]:
     """Load the model that comes with the package; one net for all."""
-    first, *others = (CamDenoiser.from_pretrained(precision=name) for name in PRECISIONS)
-    for other in others:
-        other.estimator_ = first.estimator_
-    return dict(zip(PRECISIONS, (first, *others), strict=True))
+    return {name: CamDenoiser.from_pretrained(precision=name) for name in PRECISIONS}
 
 
 def arithmetic_of(denoiser: CamDenoiser) -> torch.dtype:
     """Return the type in which the denoiser's net computes."""
-    bfloat16 = takes_bfloat16(denoiser.estimator_.module_, denoiser.precision)
+    bfloat16 = takes_bfloat16(denoiser.estimator_.module_, denoiser.estimator_.precision)
     return torch.bfloat16 if bfloat16 else torch.float32
 
 

@@ -107,7 +107,7 @@ def main() -> None:
         classes.append({"net": name} | same_classes(clf, [wafers.maps[row] for row in mixture]))
         for method, layers in (("layercam", "auto"), ("gradcam", [GRADCAM_LAYER[name]])):
             for refine in ("component", None):
-                how = {"method": method, "refine": refine}
+                how = {"method": method, "aggregation": refine}
                 maps = [wafers.maps[row] for row in pattern]
                 masks.append({"net": name} | how | same_masks(clf, maps, layers=layers, **how))
     print(pd.DataFrame(masks).round(5).to_string(index=False))

@@ -36,7 +36,7 @@ from camdenoise.stream import denoise_batches, open_source, wafer_batch, write_p
 ROWS = 2048
 #: Functions whose time, with all that they call, is a step: by the end of the file's path and name.
 STEPS = {
-    "the net": [("camdenoise/cam.py", "evidence_maps")],
+    "the net": [("camdenoise/nets/_inference.py", "predict_net")],
     "encoding": [
         ("camdenoise/nets/_encoding.py", "encode_maps"),
         ("camdenoise/nets/_encoding.py", "encode_dies"),
@@ -44,12 +44,12 @@ STEPS = {
         ("camdenoise/nets/_component_planes.py", "input_planes"),
     ],
     "back to dies": [
-        ("camdenoise/denoising/_decision.py", "pattern_probability"),
+        ("camdenoise/cam/_on_dies.py", "pattern_probability"),
         ("camdenoise/nets/_encoding.py", "mean_on_dies"),
     ],
     "decision": [
-        ("camdenoise/denoising/_cam_denoiser.py", "_decide"),
-        ("camdenoise/denoising/_decision.py", "strength_of_claim"),
+        ("camdenoise/denoising/_decision.py", "explain"),
+        ("camdenoise/denoising/_detection.py", "detection_score"),
     ],
     "result columns": [("camdenoise/stream/_denoise.py", "_results")],
     "writing": [("pyarrow/parquet/core.py", "write_table")],

@@ -17,7 +17,7 @@ from camdenoise.filters import LargestComponentFilter, MedianFilter
 from camdenoise.io import from_die_table
 from camdenoise.nets._component_planes import input_planes, with_component_planes
 from camdenoise.nets._encoding import encode_dies, encode_maps, mean_on_dies
-from camdenoise.nets._inference import class_logits, inference_net
+from camdenoise.nets._inference import inference_net, predict_net
 from camdenoise.stream import denoise_batches, wafer_batch
 
 SIZE = 48
@@ -53,7 +53,7 @@ def images(maps):
 
 
 def test_forward(benchmark, net, images):
-    benchmark(class_logits, net, images, "auto")
+    benchmark(predict_net, net, images, "auto")
 
 
 def test_evidence(benchmark, net, images):

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from camdenoise.classification._classifier import WaferClassifier
     from camdenoise.denoising._cam_denoiser import CamDenoiser
     from camdenoise.models._files import load_model, save_model
+    from camdenoise.nets._augmentation import Augmentation
     from camdenoise.wafers._explanation import Explanation
     from camdenoise.wafers._maps import WaferMapError
     from camdenoise.wafers._ragged import RaggedWaferMaps
 
 _HOMES = {
+    "Augmentation": "camdenoise.nets._augmentation",
     "CamDenoiser": "camdenoise.denoising._cam_denoiser",
     "Explanation": "camdenoise.wafers._explanation",
     "RaggedWaferMaps": "camdenoise.wafers._ragged",
@@ -28,6 +30,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Augmentation",
     "CamDenoiser",
     "Explanation",
     "RaggedWaferMaps",

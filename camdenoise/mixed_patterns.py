@@ -6,19 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from camdenoise.cam import evidence_maps
 from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
-from camdenoise.nets._component_planes import input_planes
-from camdenoise.nets._encoding import mean_on_dies
-from camdenoise.nets._inference import inference_net
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import WaferMaps, as_collection, check_wafer_map, map_items
 
 __all__ = ["mixed_patterns"]
 
-# A pattern with a smaller share of the kept fails is no second pattern, but doubt about the first.
+# Least share of the kept fails that makes a second pattern; less is doubt about the first one.
 _LEAST_SHARE = 0.05
-_N_AT_ONCE = 64
 
 
 def mixed_patterns(
@@ -75,38 +70,18 @@ def mixed_patterns(
     divided: list[dict[str, np.ndarray]] = [{} for _ in items]
     rows = [row for row, why in enumerate(explanations) if why.kept.any() and not why.abstained]
     grids = [check_wafer_map(items[row], row) for row in rows]
-    for row, evidence in zip(rows, _evidence_on_dies(denoiser, grids), strict=True):
-        divided[row] = _divided(explanations[row].kept, evidence)
+    attribution = denoiser.attribution()
+    names = [str(label) for label in attribution.patterns]
+    for row, scores in zip(rows, attribution.attribute(grids, each_pattern=True), strict=True):
+        divided[row] = _divide(explanations[row].kept, names, scores.by_pattern)
     return divided
 
 
-def _evidence_on_dies(
-    denoiser: CamDenoiser, grids: list[np.ndarray]
-) -> list[dict[str, np.ndarray]]:
-    """Read the map of each pattern at each die, one dict per wafer."""
-    clf = denoiser.estimator_
-    patterns = np.flatnonzero(denoiser.has_pattern())
-    found: list[dict[str, np.ndarray]] = [{} for _ in grids]
-    net = inference_net(clf.module_, int(np.max(clf.input_size)))
-    for rows, images in clf.batches(grids, _N_AT_ONCE):
-        planes = input_planes(images).to(next(net.parameters()).device)
-        evidence = evidence_maps(net, planes, precision=denoiser.precision).evidence
-        shapes = [grids[row].shape for row in rows]
-        for code in patterns:
-            values = evidence[:, code].contiguous().cpu().numpy()
-            for row, on_dies in zip(
-                rows, mean_on_dies(values, shapes, clf.fit_to_input), strict=True
-            ):
-                found[row][str(clf.classes_[code])] = on_dies
-    return found
-
-
-def _divided(kept: np.ndarray, evidence: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    names = list(evidence)
-    on_fails = np.stack([evidence[name][kept] for name in names])
+def _divide(kept: np.ndarray, names: list[str], by_pattern: np.ndarray) -> dict[str, np.ndarray]:
+    on_fails = by_pattern[:, kept]
     counts = np.bincount(on_fails.argmax(axis=0), minlength=len(names))
-    there = np.flatnonzero(counts >= _LEAST_SHARE * counts.sum())
-    best = there[on_fails[there].argmax(axis=0)]
+    present = np.flatnonzero(counts >= _LEAST_SHARE * counts.sum())
+    best = present[on_fails[present].argmax(axis=0)]
     masks = {}
     for code in sorted(set(best.tolist()), key=lambda code: -np.count_nonzero(best == code)):
         masks[names[code]] = np.zeros_like(kept)

@@ -26,6 +26,7 @@ from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, Explanation, WaferClassifier, load_model
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_planted_wafers
+from camdenoise.denoising import TargetRecall, TargetSpecificity
 from camdenoise.metrics import calibration_error, die_reliability, die_report
 from camdenoise.plotting import plot_reliability
 from camdenoise.wafers._maps import FAIL
@@ -67,11 +68,11 @@ def halves(data: Bunch, fold: int) -> tuple[Half, Half]:
 def denoisers(clf: WaferClassifier, half: Half) -> dict[str, CamDenoiser]:
     """Fit denoisers on the half that calibrates; the first calibrates only when to claim."""
     variants = {
-        UNCALIBRATED: {"calibration_fraction": 0},
+        UNCALIBRATED: {"validation_fraction": 0},
         "calibrated, 0.5": {"threshold": 0.5},
         OURS: {},
-        "target_retention=0.95": {"target_retention": 0.95},
-        "target_removal=0.9": {"target_removal": 0.9},
+        "recall .95": {"threshold": TargetRecall(0.95)},
+        "specificity .9": {"threshold": TargetSpecificity(0.9)},
     }
     return {
         name: CamDenoiser(FrozenEstimator(clf), random_state=0, **options).fit(
@@ -103,7 +104,7 @@ def score_claims(denoiser: CamDenoiser, half: Half) -> dict[str, float]:
     of_none, of_patterns = denoiser.explain(none), denoiser.explain(patterns)
     n_fails = sum((grid == FAIL).sum() for grid in none)
     return {
-        "min_claim_": denoiser.min_claim_,
+        "detection_threshold_": denoiser.detection_threshold_,
         "claims on none": np.mean([e.label in PATTERN_CLASSES for e in of_none]),
         "fails of none kept": sum(e.kept.sum() for e in of_none) / n_fails,
         "none left alone": np.mean([e.abstained for e in of_none]),

@@ -17,15 +17,14 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils import Bunch
 
-from camdenoise import WaferClassifier
+from camdenoise import Augmentation, WaferClassifier
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps
 
 #: Name -> parameters that differ from the defaults.
 VARIANTS: dict[str, dict] = {
     "default": {},
-    "pad": {"fit_to_input": "pad"},
     "float32": {"precision": "float32"},
-    "no symmetries": {"symmetries": False},
+    "no symmetries": {"augmentation": Augmentation(symmetries=False)},
     "48 px": {"input_size": 48},
     "balanced": {"class_weight": "balanced"},
     "all symmetries at test time": {"symmetric_prediction": True},

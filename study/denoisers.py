@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,15 @@ def denoiser(name: str, clf: WaferClassifier, maps: list[np.ndarray]):
     if name in filters:
         return filters[name]()
     if name == PLAIN:
-        options = {"method": "gradcam", "layers": [clf.module_.layer_names[-1]], "refine": None}
+        options = {
+            "method": "gradcam",
+            "layers": [clf.module_.layer_names[-1]],
+            "aggregation": None,
+        }
     else:
         options = {}
-    return CamDenoiser(FrozenEstimator(clf), progress=True, **options).fit(maps)
+    shown = copy(clf).set_params(progress=True)
+    return CamDenoiser(FrozenEstimator(shown), **options).fit(maps)
 
 
 def explain(name: str, clf: WaferClassifier, maps: list[np.ndarray]) -> list[Explanation]:

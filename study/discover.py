@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     maps, labels = [data.maps[row] for row in rows], data.target[rows]
     print(pd.Series(labels).value_counts().to_string(), "\n")
     model = FrozenEstimator(load_model(options.model))
-    always = CamDenoiser(model, min_pattern_probability=0).fit(maps[:1])
+    always = CamDenoiser(model, false_alarm_rate=None).fit(maps[:1])
     ways = {
         "all fails": [grid == FAIL for grid in maps],
         "largest component": [why.kept for why in LargestComponentFilter().fit(maps).explain(maps)],

@@ -31,7 +31,9 @@ RANDOM_CAM = "RandomCAM, auto"
 
 def cams(clf: WaferClassifier, seed: int) -> dict[str, CamDenoiser]:
     """Build the CAMs to be tested: methods at the last layer, LayerCAM at each, the default."""
-    grids = {name: min(shape[1:]) for name, shape in clf.module_.grids(clf.input_size).items()}
+    grids = {
+        name: min(shape[1:]) for name, shape in clf.module_.feature_shapes(clf.input_size).items()
+    }
     inner = [name for name, grid in grids.items() if grid > 1][1:]  # without the stem
     chosen = {
         USUAL: {"method": "gradcam", "layers": inner[-1:]},

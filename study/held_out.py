@@ -13,6 +13,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -22,7 +24,7 @@ from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.datasets import PATTERN_CLASSES, make_planted_wafers
-from camdenoise.denoising._novelty import Novelty
+from camdenoise.denoising import DenoiserCalibration
 from camdenoise.metrics import bootstrap_interval, die_scores
 from camdenoise.plotting import plot_wafer_map
 from camdenoise.wafers._maps import FAIL
@@ -83,21 +85,35 @@ def score_dies(denoiser: CamDenoiser, planted: Bunch) -> tuple[pd.DataFrame, lis
     return pd.concat([about, scores], axis=1), kept
 
 
-def known_to(clf: WaferClassifier, data: Bunch, rows: np.ndarray) -> Novelty | None:
+def known_to(clf: WaferClassifier, data: Bunch, rows: np.ndarray) -> DenoiserCalibration:
     """Measure how far wafers that the classifier was trained on are from each other."""
     some = np.random.default_rng(0).permutation(rows)[:N_KNOWN]
     denoiser = CamDenoiser(FrozenEstimator(clf), novelty_rate=NOVELTY, random_state=0)
-    return denoiser.fit([data.maps[row] for row in some], data.target[some]).novelty_
+    return denoiser.fit([data.maps[row] for row in some], data.target[some]).calibration_
+
+
+def with_known(
+    calibration: DenoiserCalibration, known: DenoiserCalibration | None
+) -> DenoiserCalibration:
+    """Return a calibration with the known wafers of another one."""
+    references = None if known is None else known.references
+    distances = None if known is None else known.distances
+    return replace(calibration, references=references, distances=distances)
 
 
 def calibrated(
-    clf: WaferClassifier, half: Half, false_alarms: float, novelty: Novelty | None = None
+    clf: WaferClassifier, half: Half, false_alarms: float, known: DenoiserCalibration | None = None
 ) -> CamDenoiser:
-    """Calibrate a denoiser around the classifier as it is; take wafers that it knows as given."""
+    """Calibrate a denoiser around the classifier as it is, with the wafers that it knows."""
     denoiser = CamDenoiser(FrozenEstimator(clf), false_alarm_rate=false_alarms, random_state=0)
     denoiser.fit(half.maps, half.target)
-    denoiser.novelty_ = novelty
-    return denoiser.set_params(novelty_rate=None if novelty is None else NOVELTY)
+    return CamDenoiser.from_calibration(
+        clf,
+        with_known(denoiser.calibration_, known),
+        false_alarm_rate=false_alarms,
+        novelty_rate=None if known is None else NOVELTY,
+        random_state=0,
+    )
 
 
 def measure(
@@ -124,11 +140,10 @@ def measure(
         first.maps + second.maps,
         np.concatenate([first.target, second.target]),
     )
-    careful, eager = (
-        calibrated(clf, whole, false_alarms, novelty),
-        CamDenoiser(FrozenEstimator(clf), random_state=0, min_pattern_probability=0),
+    careful = calibrated(clf, whole, false_alarms, novelty)
+    eager = CamDenoiser.from_calibration(
+        clf, careful.calibration_, random_state=0, false_alarm_rate=None
     )
-    eager._take_over(careful.platt_, careful.calibration_, careful.background_claims_)
     dies, wafers = [], []
     for kind in KINDS:
         planted = make_planted_wafers(data, n_planted, kind=kind, rows=whole.rows, random_state=1)

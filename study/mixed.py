@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     data = load_wafer_maps(options.data)
     rows = np.flatnonzero(folds_of(data, N_FOLDS) == options.fold)
     model = load_model(options.model)
-    denoiser = CamDenoiser(FrozenEstimator(model), min_pattern_probability=0).fit(data.maps[:1])
+    denoiser = CamDenoiser(FrozenEstimator(model), false_alarm_rate=None).fit(data.maps[:1])
     of_fold = {"rows": rows, "random_state": 1}
     planted = make_planted_wafers(data, options.planted, kind="two", **of_fold)
     why = denoiser.explain(planted.maps)

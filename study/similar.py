@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     lots = np.asarray(data.groups)[rows]
     print(pd.Series(labels).value_counts().to_string(), f"in {len(np.unique(lots))} lots\n")
     model = FrozenEstimator(load_model(options.model))
-    always = CamDenoiser(model, min_pattern_probability=0).fit(maps[:1])
+    always = CamDenoiser(model, false_alarm_rate=None).fit(maps[:1])
     masks = {
         "all fails": [grid == FAIL for grid in maps],
         "median filter": [why.kept for why in MedianFilter().fit(maps).explain(maps)],

@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
 from camdenoise.datasets import load_wafer_maps
-from camdenoise.denoising._novelty import Novelty
+from camdenoise.denoising import DenoiserCalibration
 from camdenoise.io._atomic import digest, write_whole
 from study.calibration import N_FOLDS
 from study.graph import environment
@@ -35,6 +34,7 @@ from study.held_out import (
     measure,
     summary,
     summary_of_none,
+    with_known,
 )
 from study.wafers import folds_of
 
@@ -58,7 +58,7 @@ def recipe(target: np.ndarray, epochs: int, seed: int) -> WaferClassifier:
         max_epochs=epochs,
         learning_rate=4e-3,
         batch_size=64,
-        practice=0.7,
+        synthetic_ratio=0.7,
         class_weight={label: float(weight) for label, weight in weights.items()},
         progress=True,
         random_state=seed,
@@ -74,13 +74,18 @@ def trained(file: Path, data: Bunch, rows: np.ndarray, epochs: int, seed: int) -
     return load_model(file).set_params(input_size=SHOWN_AT)
 
 
-def bundle(clf: WaferClassifier, model: CamDenoiser, novelty: Novelty | None) -> CamDenoiser:
-    """Put another net under a calibration, and beside it the wafers that this net knows."""
+def bundle(
+    clf: WaferClassifier, model: CamDenoiser, known: DenoiserCalibration | None
+) -> CamDenoiser:
+    """Put another net under a calibration, with the wafers that this net knows."""
     clf.temperature_ = model.estimator_.temperature_
-    denoiser = CamDenoiser(
-        FrozenEstimator(clf), false_alarm_rate=FALSE_ALARMS, novelty_rate=NOVELTY, random_state=0
+    return CamDenoiser.from_calibration(
+        clf,
+        with_known(model.calibration_, known),
+        false_alarm_rate=FALSE_ALARMS,
+        novelty_rate=NOVELTY,
+        random_state=0,
     )
-    return denoiser._take_over(model.platt_, model.calibration_, model.background_claims_, novelty)
 
 
 def parameters_of(clf: WaferClassifier) -> dict[str, Any]:
@@ -93,9 +98,9 @@ def calibration_of(model: CamDenoiser) -> dict[str, Any]:
     """Give the few numbers that were fitted to wafers which the net had not seen."""
     return {
         "temperature": model.estimator_.temperature_,
-        "platt": None if model.platt_ is None else list(model.platt_),
+        "platt": None if model.calibration_.platt is None else list(model.calibration_.platt),
         "false_alarm_rate": model.false_alarm_rate,
-        "min_claim": model.min_claim_,
+        "detection_threshold": model.detection_threshold_,
         "novelty_rate": model.novelty_rate,
     }
 

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
 
-import camdenoise.denoising._cam_denoiser as denoiser_module
+import camdenoise.denoising._calibration as calibration_module
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.classification._calibration import (
     PlattScaling,
@@ -21,17 +21,23 @@ from camdenoise.classification._calibration import (
     tempered_softmax,
 )
 from camdenoise.datasets import make_wafer_maps
-from camdenoise.datasets._practice import wafers_to_calibrate
-from camdenoise.denoising._decision import THRESHOLDS, best_threshold, trade_off
-from camdenoise.denoising._expected_f1 import best_expected_f1
+from camdenoise.datasets._training_sets import make_calibration_wafers
+from camdenoise.denoising import DenoiserCalibration, TargetRecall, TargetSpecificity
+from camdenoise.denoising._threshold import (
+    THRESHOLDS,
+    best_expected_f1,
+    threshold_curve,
+    threshold_for,
+)
 from camdenoise.metrics import die_scores
+from camdenoise.wafers._classes import ClassRoles
 
 CLASSES = ["none", "Center", "Edge-Ring"]
 #: A net that has learnt little of where patterns are, so that something is left to calibrate.
-BRIEF = TINY | {"practice": 0.2}
+BRIEF = TINY | {"synthetic_ratio": 0.2}
 
 #: Columns of the table of thresholds, and of `die_scores`.
-RATES = {"f1": "f1", "retention": "retention", "removal": "noise_removal"}
+RATES = {"f1": "f1", "recall": "retention", "specificity": "noise_removal"}
 
 
 @cache
@@ -126,7 +132,7 @@ def test_the_denoiser_gives_the_classifier_s_probabilities(backbone):
     clf, wafers = copy.copy(brief_classifier(backbone)), labelled_wafers()
     clf.temperature_ = 3.0
     clf.set_params(precision="float32")
-    denoiser = CamDenoiser(FrozenEstimator(clf), precision="float32").fit(wafers.maps[:2])
+    denoiser = CamDenoiser(FrozenEstimator(clf)).fit(wafers.maps[:2])
     why, proba = denoiser.explain(wafers.maps), clf.predict_proba(wafers.maps)
     for e, probabilities in zip(why, proba, strict=True):
         wanted = probabilities[clf.classes_.tolist().index(e.label)]
@@ -165,7 +171,7 @@ def test_platt_scaling_of_worthless_evidence_is_none():
 # The threshold
 
 
-def test_trade_off_is_what_keeping_by_each_threshold_scores():
+def test_threshold_curve_is_what_keeping_by_each_threshold_scores():
     rng = np.random.default_rng(0)
     grids = [rng.choice([1, 2], (6, 7)).astype(np.uint8) for _ in range(12)]
     fails = [grid == 2 for grid in grids]
@@ -173,7 +179,7 @@ def test_trade_off_is_what_keeping_by_each_threshold_scores():
     evidence = [rng.random(mask.shape).round(2) * 0.9 + 0.05 * mask for mask in truth]
     strata = [("a", "x"), ("a", "y"), ("b", "x"), ("a", "x")] * 3
     on_fails = ([part[f] for part, f in zip(of, fails, strict=True)] for of in (evidence, truth))
-    table = trade_off(*on_fails, strata)
+    table = threshold_curve(*on_fails, strata)
     assert table["threshold"].tolist() == THRESHOLDS.tolist()
     for row in table.iloc[::7].to_dict("records"):
         kept = [f & (e >= row["threshold"]) for e, f in zip(evidence, fails, strict=True)]
@@ -188,32 +194,32 @@ def test_trade_off_is_what_keeping_by_each_threshold_scores():
 TABLE = pd.DataFrame(
     {
         "threshold": [0.0, 0.2, 0.5, 0.8, 1.0],
-        "retention": [1.0, 0.95, 0.9, 0.6, 1.0],
-        "removal": [0.0, 0.5, 0.8, 0.95, 0.0],
+        "recall": [1.0, 0.95, 0.9, 0.6, 1.0],
+        "specificity": [0.0, 0.5, 0.8, 0.95, 0.0],
         "f1": [0.5, 0.7, 0.8, 0.65, 0.5],
     }
 )
 
 
 @pytest.mark.parametrize(
-    ("targets", "wanted"),
+    ("target", "wanted"),
     [
-        ({"target_retention": 0.95}, 0.2),
-        ({"target_retention": 0.9}, 0.5),
-        ({"target_retention": 1.0}, 0.0),
-        ({"target_retention": 0.0}, 0.8),
-        ({"target_removal": 0.5}, 0.2),
-        ({"target_removal": 0.51}, 0.5),
-        ({"target_removal": 0.0}, 0.0),
+        (TargetRecall(0.95), 0.2),
+        (TargetRecall(0.9), 0.5),
+        (TargetRecall(1.0), 0.0),
+        (TargetRecall(0.0), 0.8),
+        (TargetSpecificity(0.5), 0.2),
+        (TargetSpecificity(0.51), 0.5),
+        (TargetSpecificity(0.0), 0.0),
     ],
 )
-def test_best_threshold_by_hand(targets, wanted):
-    assert best_threshold(TABLE, **targets) == wanted
+def test_threshold_of_a_target_by_hand(target, wanted):
+    assert threshold_for(target, TABLE) == wanted
 
 
 def test_a_target_out_of_reach_is_told():
-    with pytest.warns(UserWarning, match=r"target_removal=0.99 is not reached.*0\.950"):
-        assert best_threshold(TABLE, target_removal=0.99) == 0.8
+    with pytest.warns(UserWarning, match=r"TargetSpecificity\(value=0.99\) is not reached.*0\.950"):
+        assert threshold_for(TargetSpecificity(0.99), TABLE) == 0.8
 
 
 # The denoiser
@@ -221,18 +227,19 @@ def test_a_target_out_of_reach_is_told():
 
 def planted_for(denoiser):
     wafers = labelled_wafers()
-    rng = np.random.RandomState(0)
-    return wafers_to_calibrate(wafers.maps, wafers.target, denoiser_module._N_PLANTED, rng)
+    rng, roles = np.random.RandomState(0), ClassRoles(("Center", "Edge-Ring", "none"))
+    n_planted = calibration_module._N_PLANTED
+    return make_calibration_wafers(wafers.maps, wafers.target, roles, n_planted, rng)
 
 
 @pytest.mark.parametrize("refine", [None, "component"])
 def test_the_table_is_what_explain_does_on_the_planted_wafers(refine):
-    denoiser = frozen(refine=refine)
+    denoiser = frozen(aggregation=refine)
     planted = planted_for(denoiser)
     assert {kind for kind, _ in planted.strata} == {"planted", "diffuse", "two"}
     for position in (20, 60, 80, 125):
-        row = denoiser.calibration_.iloc[position]
-        why = frozen(refine=refine, threshold=row["threshold"]).explain(planted.maps)
+        row = denoiser.calibration_.threshold_curve.iloc[position]
+        why = frozen(aggregation=refine, threshold=row["threshold"]).explain(planted.maps)
         claimed = [i for i, e in enumerate(why) if e.label != "none"]
         assert len(claimed) > 30
         maps, truth, kept, strata = (
@@ -247,11 +254,13 @@ def test_the_table_is_what_explain_does_on_the_planted_wafers(refine):
 
 
 def test_targets_are_reached_on_the_table(calibrated):
-    table = calibrated.calibration_.set_index("threshold")
-    for name, other in (("retention", "removal"), ("removal", "retention")):
+    curve = calibrated.calibration_.threshold_curve
+    table = curve.set_index("threshold")
+    for kind in (TargetRecall, TargetSpecificity):
+        name, other = kind.reaches, kind.best
         for target in (0.3, 0.6):
-            chosen = frozen(**{f"target_{name}": target})
-            pd.testing.assert_frame_equal(chosen.calibration_, calibrated.calibration_)
+            chosen = frozen(threshold=kind(target))
+            pd.testing.assert_frame_equal(chosen.calibration_.threshold_curve, curve)
             assert table[name][chosen.threshold_] >= target
             assert table[other][chosen.threshold_] == table[other][table[name] >= target].max()
 
@@ -263,13 +272,13 @@ def test_saliency_is_right_on_average_on_the_planted_wafers_and_ranks_as_before(
     saliency = np.concatenate([e.saliency[f] for e, f in zip(why, fails, strict=True)])
     truth = np.concatenate([t[f] for t, f in zip(planted.truth, fails, strict=True)])
     assert saliency.mean() == pytest.approx(truth.mean(), abs=1e-3)
-    raw = frozen(calibration_fraction=0)
-    assert raw.platt_ is None and raw.calibration_ is None
+    raw = frozen(validation_fraction=0)
+    assert raw.calibration_.platt is raw.calibration_.threshold_curve is None
     before = np.concatenate(
         [e.saliency[f] for e, f in zip(raw.explain(planted.maps), fails, strict=True)]
     )
     assert abs(before.mean() - truth.mean()) > 0.01
-    np.testing.assert_allclose(saliency, calibrated.platt_(before), atol=1e-5)
+    np.testing.assert_allclose(saliency, calibrated.calibration_.platt(before), atol=1e-5)
     assert (np.diff(saliency[np.argsort(before, kind="stable")]) >= -1e-6).all()
 
 
@@ -288,31 +297,28 @@ def test_each_wafer_has_the_threshold_of_its_greatest_expected_f1(calibrated):
 
 def test_calibration_repeats_and_leaves_a_frozen_classifier_alone(calibrated):
     again = frozen()
-    assert again.platt_ == calibrated.platt_ and again.min_claim_ == calibrated.min_claim_
-    pd.testing.assert_frame_equal(again.calibration_, calibrated.calibration_)
+    assert again.calibration_.platt == calibrated.calibration_.platt
+    assert again.detection_threshold_ == calibrated.detection_threshold_
+    pd.testing.assert_frame_equal(
+        again.calibration_.threshold_curve, calibrated.calibration_.threshold_curve
+    )
     assert brief_classifier().temperature_ == 1
 
 
 def test_a_cam_takes_one_half_unless_it_is_given_a_target():
     plain = frozen("wafer_resnet")
-    assert plain.threshold_ == 0.5 and plain.calibration_ is None and plain.platt_ is None
-    chosen = frozen("wafer_resnet", target_retention=0.8)
-    table = chosen.calibration_.set_index("threshold")
-    assert chosen.platt_ is None and table["retention"][chosen.threshold_] >= 0.8
-    assert table["removal"][chosen.threshold_] > 0
+    assert plain.threshold_ == 0.5
+    assert plain.calibration_.platt is plain.calibration_.threshold_curve is None
+    chosen = frozen("wafer_resnet", threshold=TargetRecall(0.8))
+    table = chosen.calibration_.threshold_curve.set_index("threshold")
+    assert chosen.calibration_.platt is None and table["recall"][chosen.threshold_] >= 0.8
+    assert table["specificity"][chosen.threshold_] > 0
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"threshold": 0.4, "target_retention": 0.9},
-        {"threshold": 0.4, "target_removal": 0.9},
-        {"target_removal": 0.9, "target_retention": 0.9},
-    ],
-)
-def test_a_threshold_is_chosen_in_one_way(options):
-    with pytest.raises(ValueError, match="=0.9 each choose a threshold; give one of them"):
-        frozen(**options)
+@pytest.mark.parametrize("threshold", ["best", -0.1, 2, True, TargetRecall(1.5), None])
+def test_a_threshold_is_a_share_or_a_target(threshold):
+    with pytest.raises(ValueError, match="threshold must be 'auto', a number from 0 to 1, Target"):
+        frozen(threshold=threshold)
 
 
 # What is held out
@@ -332,8 +338,8 @@ class Recorder(WaferClassifier):
 
 def fit_recorder(wafers, rows=None, backbone="wafer_unet", fraction=0.3, **params):
     rows = np.arange(len(wafers.maps)) if rows is None else rows
-    clf = Recorder(backbone, **TINY | {"max_epochs": 1, "practice": 0.0})
-    denoiser = CamDenoiser(clf, calibration_fraction=fraction, random_state=0)
+    clf = Recorder(backbone, **TINY | {"max_epochs": 1, "synthetic_ratio": 0.0})
+    denoiser = CamDenoiser(clf, validation_fraction=fraction, random_state=0)
     return denoiser.fit([wafers.maps[row] for row in rows], wafers.target[rows], **params)
 
 
@@ -358,10 +364,10 @@ def test_the_false_alarm_rate_is_that_of_held_out_wafers():
     clf = denoiser.estimator_
     aside = rows_of(clf.calibrated_, wafers)
     none = [wafers.maps[row] for row in aside if wafers.target[row] == "none"]
-    claims = denoiser.background_claims_
+    claims = denoiser.calibration_.background_scores
     assert len(claims) == 21 and (np.diff(claims) >= 0).all()
     # 5 % of 21 wafers: one of them may be above.
-    assert claims[-2] < denoiser.min_claim_ <= claims[-1]
+    assert claims[-2] < denoiser.detection_threshold_ <= claims[-1]
     claimed = [e.label != "none" for e in denoiser.explain(none)]
     assert sum(claimed) == 1
 
@@ -387,8 +393,8 @@ def test_groups_reach_every_fold_of_fit_transform():
             return super().calibrate(X, y)
 
     groups = np.arange(210) % 10
-    clf = Watching("wafer_unet", **TINY | {"max_epochs": 1, "practice": 0.0})
-    denoiser = CamDenoiser(clf, calibration_fraction=0.5, cv=GroupKFold(3), random_state=0)
+    clf = Watching("wafer_unet", **TINY | {"max_epochs": 1, "synthetic_ratio": 0.0})
+    denoiser = CamDenoiser(clf, validation_fraction=0.5, cv=GroupKFold(3), random_state=0)
     denoiser.fit_transform(wafers.maps, wafers.target, groups=groups)
     assert len(seen) >= 3  # in one fold at most they are too few
     for trained, aside in seen:
@@ -397,7 +403,7 @@ def test_groups_reach_every_fold_of_fit_transform():
 
 
 @pytest.mark.parametrize(
-    "case", ["few wafers", "no none", "other names", "no evidence", "fraction 0", "numbers"]
+    "case", ["few wafers", "no none", "no pattern", "no evidence", "fraction 0"]
 )
 def test_with_too_little_to_calibrate_on_all_wafers_train(case):
     wafers = copy.copy(labelled_wafers())
@@ -406,30 +412,28 @@ def test_with_too_little_to_calibrate_on_all_wafers_train(case):
         rows = rows[:60]
     if case == "no none":
         rows = np.flatnonzero(wafers.target != "none")
-    if case == "other names":
-        wafers.target = np.where(wafers.target == "none", "none", "blob")
+    if case == "no pattern":
+        wafers.target = np.where(wafers.target == "none", "none", "Random")
     if case == "no evidence":
         options = {"backbone": "wafer_resnet"}
     if case == "fraction 0":
         options = {"fraction": 0}
-    if case == "numbers":
-        wafers.target = np.arange(210) % 3
     denoiser = fit_recorder(wafers, rows, **options)
     assert len(denoiser.estimator_.trained_) == len(rows)
     assert not hasattr(denoiser.estimator_, "calibrated_")
     assert denoiser.estimator_.temperature_ == 1
-    assert denoiser.platt_ is denoiser.calibration_ is None
+    assert denoiser.calibration_.platt is denoiser.calibration_.threshold_curve is None
     wants_evidence = case in ("few wafers", "no none", "fraction 0")
     assert denoiser.threshold_ == (None if wants_evidence else 0.5)
     assert len(denoiser.transform(wafers.maps[:5])) == 5
 
 
 def test_a_target_without_wafers_to_calibrate_on_is_refused():
-    denoiser = CamDenoiser(FrozenEstimator(brief_classifier()), target_retention=0.9)
+    denoiser = CamDenoiser(FrozenEstimator(brief_classifier()), threshold=TargetRecall(0.9))
     wafers = labelled_wafers()
-    with pytest.raises(ValueError, match="target_retention=0.9 needs .* 20 labelled 'none'"):
+    with pytest.raises(ValueError, match=r"TargetRecall\(value=0.9\) needs .* 20 without"):
         denoiser.fit(wafers.maps[:30], wafers.target[:30])
-    with pytest.raises(ValueError, match="target_retention=0.9 needs"):
+    with pytest.raises(ValueError, match=r"TargetRecall\(value=0.9\) needs"):
         denoiser.fit(wafers.maps)
 
 
@@ -439,9 +443,9 @@ def test_wafers_of_classes_that_the_classifier_does_not_know_are_not_planted(mon
 
     def spy(maps, target, *options):
         seen.extend(target)
-        return wafers_to_calibrate(maps, target, *options)
+        return make_calibration_wafers(maps, target, *options)
 
-    monkeypatch.setattr(denoiser_module, "wafers_to_calibrate", spy)
+    monkeypatch.setattr(calibration_module, "make_calibration_wafers", spy)
     CamDenoiser(FrozenEstimator(brief_classifier()), random_state=0).fit(wafers.maps, known)
     assert set(seen) == {"none", "Edge-Ring"}
 
@@ -452,7 +456,7 @@ def test_wafers_of_classes_that_the_classifier_does_not_know_are_not_planted(mon
 def renamed(backbone, temperature=1.0):
     """The brief classifier, whose patterns are called by the names of wafers without one."""
     clf = copy.copy(brief_classifier(backbone))
-    clf.classes_ = np.array(["Near-full", "Random", "none"])
+    clf.classes_, clf.patterns_ = np.array(["Near-full", "Random", "none"]), ()
     clf.temperature_ = temperature
     return FrozenEstimator(clf)
 
@@ -479,8 +483,6 @@ def test_a_none_is_cleared_only_where_it_is_sure():
     assert {e.label for e in unsure} > {"none"}
     assert {e.probability >= 0.5 for e in unsure if e.label == "none"} == {False}
     assert all(e.abstained for e in unsure)
-    picky = CamDenoiser(renamed("wafer_unet"), min_probability=1.0, **options).fit(maps[:2])
-    assert all(e.abstained for e in picky.explain(maps))
 
 
 @pytest.mark.parametrize("threshold", ["auto", 1.0])
@@ -501,9 +503,8 @@ def test_where_no_fail_has_evidence_the_wafer_comes_back_flagged(threshold):
 def test_a_claim_is_the_odds_of_a_pattern_times_the_fails_it_would_have():
     wafers = labelled_wafers()
     clf = copy.copy(brief_classifier()).set_params(precision="float32")
-    denoiser = CamDenoiser(
-        FrozenEstimator(clf), precision="float32", calibration_fraction=0, min_pattern_probability=0
-    ).fit(wafers.maps, wafers.target)
+    denoiser = CamDenoiser(FrozenEstimator(clf), validation_fraction=0, false_alarm_rate=None)
+    denoiser.fit(wafers.maps, wafers.target)
     none = np.flatnonzero(wafers.target == "none")
     of_none = 1 - clf.predict_proba(wafers.maps)[:, clf.classes_.tolist().index("none")]
     claims = []
@@ -511,16 +512,48 @@ def test_a_claim_is_the_odds_of_a_pattern_times_the_fails_it_would_have():
         e = denoiser.explain([wafers.maps[row]])[0]
         n_expected = e.saliency[wafers.maps[row] == 2].sum()
         claims.append(np.log(of_none[row] / (1 - of_none[row]) * n_expected))
-    np.testing.assert_allclose(denoiser.background_claims_, np.sort(claims), atol=1e-3)
+    np.testing.assert_allclose(denoiser.calibration_.background_scores, np.sort(claims), atol=1e-3)
 
 
-def test_a_claim_by_probability_is_just_that():
-    wafers = labelled_wafers()
-    none = brief_classifier().classes_.tolist().index("none")
-    probability = 1 - brief_classifier().predict_proba(wafers.maps)[:, none]
-    for least in np.quantile(probability, [0.2, 0.7]):
-        denoiser = frozen(min_pattern_probability=least)
-        assert denoiser.min_claim_ is None
-        claimed = [e.label != "none" for e in denoiser.explain(wafers.maps)]
-        assert 0 < sum(claimed) < len(claimed)
-        np.testing.assert_array_equal(claimed, probability >= least)
+def test_without_background_scores_a_pattern_is_likelier_than_not():
+    wafers, clf = labelled_wafers(), brief_classifier()
+    probability = 1 - clf.predict_proba(wafers.maps)[:, clf.classes_.tolist().index("none")]
+    denoiser = CamDenoiser.from_calibration(clf, DenoiserCalibration.empty())
+    assert denoiser.detection_threshold_ is None
+    detected = [e.label != "none" for e in denoiser.explain(wafers.maps)]
+    np.testing.assert_array_equal(detected, probability >= 0.5)
+
+
+@pytest.mark.parametrize("backbone", ["wafer_unet", "wafer_resnet"])
+def test_without_a_false_alarm_rate_every_wafer_is_decided(backbone):
+    maps = labelled_wafers().maps
+    why = frozen(backbone, false_alarm_rate=None, threshold=0.0).explain(maps)
+    assert {e.label for e in why} == {"Center", "Edge-Ring"}
+    assert not any(e.abstained for e, grid in zip(why, maps, strict=True) if (grid == 2).any())
+
+
+def test_a_calibration_goes_through_a_dict_to_another_denoiser(calibrated):
+    maps = labelled_wafers().maps
+    values = calibrated.calibration_.to_dict()
+    again = CamDenoiser.from_calibration(
+        calibrated.estimator_, DenoiserCalibration.from_dict(values), random_state=0
+    )
+    for one, other in zip(calibrated.explain(maps), again.explain(maps), strict=True):
+        assert (one.label, one.abstained) == (other.label, other.abstained)
+        np.testing.assert_array_equal(one.kept, other.kept)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"platt": [-1.0, 0.0]},
+        {"background_scores": [2.0, 1.0]},
+        {"background_scores": [np.nan]},
+        {"references": np.zeros((60, 3))},
+        {"references": np.zeros((3, 3)), "distances": np.zeros(3)},
+        {"threshold_curve": {"threshold": [2.0], "recall": [1], "specificity": [1], "f1": [1]}},
+    ],
+)
+def test_a_calibration_with_wrong_values_is_refused(change, calibrated):
+    with pytest.raises(ValueError, match="^its "):
+        DenoiserCalibration.from_dict(calibrated.calibration_.to_dict() | change)

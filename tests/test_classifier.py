@@ -10,7 +10,7 @@ from conftest import TINY, fitted_classifier, three_class_wafers
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from camdenoise import WaferClassifier, WaferMapError
+from camdenoise import Augmentation, WaferClassifier, WaferMapError
 from camdenoise.nets import _training
 
 BACKBONES = [
@@ -39,7 +39,7 @@ def test_default_net_is_small_and_keeps_its_grids():
     clf = WaferClassifier(max_epochs=1, random_state=0)
     clf.fit(three_class_wafers().maps[:8], three_class_wafers().target[:8])
     assert 1e5 < sum(p.numel() for p in clf.module_.parameters()) < 5e5
-    grids = {name: shape[1:] for name, shape in clf.module_.grids(64).items()}
+    grids = {name: shape[1:] for name, shape in clf.module_.feature_shapes(64).items()}
     assert grids["stage2"] == (32, 32) and grids["stage3"] == (16, 16)
     assert grids["stage4"] == (8, 8)
 
@@ -107,7 +107,9 @@ def test_pickle_does_not_carry_the_optimizer(classifier):
 
 def test_input_is_not_changed(wafers):
     maps = [grid.copy() for grid in wafers.maps[:20]]
-    WaferClassifier(**TINY, flip_rate=0.2).fit(maps, wafers.target[:20]).predict(maps)
+    WaferClassifier(**TINY, augmentation=Augmentation(flip_rate=0.2)).fit(
+        maps, wafers.target[:20]
+    ).predict(maps)
     for ours, theirs in zip(maps, wafers.maps, strict=False):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -136,19 +138,17 @@ def test_class_weight_is_as_good_as_sample_weight(wafers):
 def test_early_stopping_keeps_the_best_epoch(wafers):
     clf = WaferClassifier(
         **TINY | {"max_epochs": 30, "learning_rate": 0.03},
-        early_stopping=True,
         n_iter_no_change=2,
-        lr_schedule="constant",
     ).fit(wafers.maps, wafers.target)
     losses = [epoch["valid_loss"] for epoch in clf.history_]
     assert len(losses) < 30 and np.argmin(losses) == len(losses) - 3
 
 
-@pytest.mark.parametrize("options", [{"flip_rate": 0.1}, {"background": True}])
-def test_noise_augmentation_changes_the_training(wafers, classifier, options):
-    if "background" in options:
-        options = {"background": wafers.maps[:10]}
-    noisy = WaferClassifier(**TINY, **options).fit(wafers.maps, wafers.target)
+@pytest.mark.parametrize("kind", ["flips", "background"])
+def test_noise_augmentation_changes_the_training(wafers, classifier, kind):
+    background = {"background": wafers.maps[:10]}
+    augmentation = Augmentation(**({"flip_rate": 0.1} if kind == "flips" else background))
+    noisy = WaferClassifier(**TINY, augmentation=augmentation).fit(wafers.maps, wafers.target)
     assert noisy.history_[0]["train_loss"] != classifier.history_[0]["train_loss"]
     assert noisy.score(wafers.maps, wafers.target) > 0.6
 
@@ -217,7 +217,7 @@ def test_unknown_backbone_suggests_the_nearest():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_epochs": 0}, {"fit_to_input": "crop"}, {"flip_rate": 2}, {"width": 0.5}]
+    "wrong", [{"max_epochs": 0}, {"augmentation": "crop"}, {"n_iter_no_change": 0}, {"width": 0.5}]
 )
 def test_bad_parameters(wrong):
     with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter"):

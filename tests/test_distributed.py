@@ -25,7 +25,7 @@ from camdenoise.datasets import make_wafer_maps
 from accelerate import PartialState
 
 wafers = make_wafer_maps(120, classes=["Center", "Edge-Ring", "Scratch"], random_state=0)
-clf = WaferClassifier(distributed=True, **json.loads(sys.argv[1]))
+clf = WaferClassifier(device="accelerate", **json.loads(sys.argv[1]))
 clf.fit(wafers.maps, wafers.target)
 state = b"".join(value.numpy().tobytes() for value in clf.module_.state_dict().values())
 print(json.dumps({
@@ -90,7 +90,7 @@ def test_the_rate_falls_to_its_end_in_the_steps_that_a_process_takes(share):
 
 def test_one_process_trains_as_usual():
     wafers = three_class_wafers()
-    clf = WaferClassifier(distributed=True, **TINY).fit(wafers.maps, wafers.target)
+    clf = WaferClassifier(device="accelerate", **TINY).fit(wafers.maps, wafers.target)
     again = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(again.predict(wafers.maps), clf.predict(wafers.maps))
     assert clf.score(wafers.maps, wafers.target) > 0.9
@@ -102,13 +102,13 @@ def test_one_process_trains_as_usual():
     [
         ({"backbone": "wafer_unet"}, "wafer_unet.*learns die by die"),
         ({"random_state": None}, "needs an int for random_state"),
-        ({"early_stopping": True}, "cannot stop early"),
+        ({"n_iter_no_change": 2}, "cannot stop early"),
     ],
 )
 def test_what_processes_cannot_share_is_refused(params, said):
     wafers = three_class_wafers()
     with pytest.raises(ValueError, match=said):
-        WaferClassifier(distributed=True, **(TINY | params)).fit(wafers.maps, wafers.target)
+        WaferClassifier(device="accelerate", **(TINY | params)).fit(wafers.maps, wafers.target)
 
 
 def test_without_accelerate_the_error_says_what_to_install(monkeypatch):
@@ -116,7 +116,7 @@ def test_without_accelerate_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
     wafers = three_class_wafers()
     with pytest.raises(ImportError, match=r"pip install 'camdenoise\[gpu\]'"):
-        WaferClassifier(distributed=True, **TINY).fit(wafers.maps, wafers.target)
+        WaferClassifier(device="accelerate", **TINY).fit(wafers.maps, wafers.target)
 
 
 @pytest.mark.slow

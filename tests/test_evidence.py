@@ -8,26 +8,23 @@ import torch
 from conftest import TINY, fitted_classifier
 from sklearn.frozen import FrozenEstimator
 
-import camdenoise.classification._evidence_training as evidence_training
+import camdenoise.nets._evidence as evidence_training
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
 from camdenoise.cam import evidence_maps
-from camdenoise.classification._evidence_training import (
-    PractisedWafers,
-    pattern_loss,
-    settle_norms,
-    with_practice,
-)
+from camdenoise.cam._on_dies import pattern_probability
+from camdenoise.classification._training import add_synthetic_wafers
 from camdenoise.datasets import load_wafer_maps, make_wafer_maps
-from camdenoise.datasets._practice import Practice, practice_wafers
-from camdenoise.denoising._decision import pattern_probability
+from camdenoise.datasets._training_sets import SyntheticWafers, make_training_wafers
 from camdenoise.filters._component_size import component_size
 from camdenoise.metrics import die_scores
-from camdenoise.nets._augmentation import Augmentation, symmetry, undo_symmetry
+from camdenoise.nets._augmentation import BatchAugmentation, symmetry, undo_symmetry
 from camdenoise.nets._backbones import make_backbone
 from camdenoise.nets._component_planes import input_planes, with_component_planes
-from camdenoise.nets._encoding import FITS, encode_dies, encode_maps, mean_on_dies, shown_sizes
+from camdenoise.nets._encoding import encode_dies, encode_maps, mean_on_dies, shown_sizes
+from camdenoise.nets._evidence import EvidenceWafers, pattern_loss, recompute_bn_stats
 from camdenoise.nets._inference import inference_net
 from camdenoise.nets._training import EncodedWafers, SizedWafers, WaferBatches
+from camdenoise.wafers._classes import ClassRoles
 
 SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
 
@@ -40,16 +37,15 @@ def some_maps(shapes=SHAPES, seed=0):
 # What the net sees
 
 
-@pytest.mark.parametrize("fit", FITS)
-def test_planes_tell_the_size_of_the_component_in_dies(fit):
+def test_planes_tell_the_size_of_the_component_in_dies():
     maps = some_maps()
-    dies = encode_dies(SHAPES, 40, fit)
-    planes = with_component_planes(encode_maps(maps, 40, fit), dies)
+    dies = encode_dies(SHAPES, 40)
+    planes = with_component_planes(encode_maps(maps, 40), dies)
     sizes = [component_size(grid, 8) for grid in maps]
     doublings = [np.round(20 * np.log2(1 + size)).astype(np.uint8) for size in sizes]
     shares = [np.round(255 * size / size.max()).astype(np.uint8) for size in sizes]
     for plane, wanted in zip(planes.unbind(1), (maps, doublings, shares), strict=True):
-        assert torch.equal(plane, encode_maps(wanted, 40, fit))
+        assert torch.equal(plane, encode_maps(wanted, 40))
 
 
 def test_planes_of_a_wafer_without_fails_are_zero():
@@ -73,10 +69,9 @@ def test_a_wafer_is_shown_at_the_smallest_size_with_a_pixel_for_each_die():
 
 def test_mean_on_dies_undoes_the_encoding():
     maps = some_maps()
-    for fit in FITS:
-        codes = encode_maps(maps, 64, fit).numpy().astype(np.float32)
-        for grid, again in zip(maps, mean_on_dies(codes, SHAPES, fit), strict=True):
-            np.testing.assert_allclose(again, grid, atol=1e-6)
+    codes = encode_maps(maps, 64).numpy().astype(np.float32)
+    for grid, again in zip(maps, mean_on_dies(codes, SHAPES), strict=True):
+        np.testing.assert_allclose(again, grid, atol=1e-6)
 
 
 # Several sizes
@@ -186,49 +181,48 @@ def test_a_fail_is_kept_unless_every_pattern_disowns_it():
 # Practice
 
 
-def test_practice_on_real_wafers(data_folder):
+def test_synthetic_wafers_of_real_ones(data_folder):
     wafers = load_wafer_maps(data_folder / "wm811k_mini.npz")
     before = [grid.copy() for grid in wafers.maps]
-    made = practice_wafers(wafers.maps, wafers.target, 200, np.random.RandomState(0))
+    roles = ClassRoles(tuple(np.unique(wafers.target).tolist()))
+    made = make_training_wafers(wafers.maps, wafers.target, roles, 200, np.random.RandomState(0))
     assert 150 <= len(made.maps) == len(made.labels) == len(made.truth) <= 201
     numbers = np.bincount([len(labels) for labels in made.labels], minlength=3)
     assert numbers[0] == 12 and numbers[1] > 80 and numbers[2] > 10
-    for grid, labels, truth in zip(*made, strict=True):
+    for grid, labels, truth in zip(*made[:3], strict=True):
         assert truth.shape == (len(labels), *grid.shape) and (grid[truth.any(0)] == 2).all()
     for grid, same in zip(wafers.maps, before, strict=True):
         np.testing.assert_array_equal(grid, same)
 
 
-def test_without_patternless_wafers_practice_is_simulated_on_the_same_grids():
+def test_without_backgrounds_patterns_are_simulated_on_the_same_grids():
     maps, target = some_maps([(12, 14), (20, 20), (2, 2)]), np.array(["Loc", "Center", "x"])
-    made = practice_wafers(maps, target, 30, np.random.RandomState(0))
+    roles = ClassRoles(("Center", "Loc", "x"))
+    with pytest.warns(UserWarning, match="'x'"):
+        made = make_training_wafers(maps, target, roles, 30, np.random.RandomState(0))
     assert len(made.maps) == 30 and {grid.shape for grid in made.maps} == {(12, 14), (20, 20)}
     assert {label for labels in made.labels for label in labels} == {"Loc", "Center"}
 
 
-def test_unknown_classes_have_no_practice():
-    maps, target = some_maps(), np.arange(4)
-    assert practice_wafers(maps, target, 30, np.random.RandomState(0)) == Practice([], [], [])
-
-
-def lesson_of(maps, seed=0):
-    """Two labelled wafers, and practice with one pattern, two and none on the others."""
+def training_set(maps, seed=0):
+    """Two labeled wafers, and synthetic ones with one pattern, two and none."""
     rng = np.random.default_rng(seed)
     truth = [
         rng.random((n, *grid.shape)) < 0.3 for n, grid in zip((1, 2, 0), maps[2:], strict=True)
     ]
-    practice = Practice(list(maps[2:]), [("Loc",), ("Scratch", "Loc"), ()], truth)
-    classes = np.array(["Loc", "Scratch", "none"])
-    return with_practice(maps[:2], np.array([2, 0]), np.ones(2), classes, practice, 3), truth
+    labels = [("Loc",), ("Scratch", "Loc"), ()]
+    made = SyntheticWafers(list(maps[2:]), labels, truth, ("Loc", "Scratch"))
+    roles = ClassRoles(("Loc", "Scratch", "none"))
+    codes = np.array([2, 0])
+    return add_synthetic_wafers(maps[:2], codes, np.ones(2), roles, made, 3), truth
 
 
-def test_practice_comes_behind_the_labelled_wafers():
+def test_synthetic_wafers_come_behind_the_labeled_ones():
     maps = some_maps([(8, 8)] * 5)
-    lesson, truth = lesson_of(maps)
+    lesson, truth = training_set(maps)
     assert lesson.labels.tolist() == [[0, 0, 1], [1, 0, 0], [1, 0, 0], [0.5, 0.5, 0], [0, 0, 1]]
     assert lesson.known.tolist() == [False, False, True, True, True]
-    names = [("Loc", "Scratch", "none")[column] for column in lesson.columns]
-    for bit, name in enumerate(names):
+    for bit, name in enumerate(("Loc", "Scratch")):
         there = [(pattern >> bit & 1).astype(bool) for pattern in lesson.pattern]
         loc = {"Loc": (truth[0][0], truth[1][1]), "Scratch": (np.zeros((8, 8), bool), truth[1][0])}
         np.testing.assert_array_equal(there[2], loc[name][0])
@@ -239,14 +233,14 @@ def test_practice_comes_behind_the_labelled_wafers():
 def test_what_is_plenty_is_spread_over_epochs_and_counts_the_more():
     maps = some_maps([(8, 8)] * 20)
     truth = [(grid == 2)[None] for grid in maps[:9]]
-    practice = Practice(maps[:9], [("Loc",)] * 9, truth)
-    classes, codes = np.array(["Loc", "none"]), np.repeat([0, 1], (4, 16))
-    lesson = with_practice(maps, codes, np.ones(20), classes, practice, n_epochs=12)
+    made = SyntheticWafers(maps[:9], [("Loc",)] * 9, truth, ("Loc",))
+    roles, codes = ClassRoles(("Loc", "none")), np.repeat([0, 1], (4, 16))
+    lesson = add_synthetic_wafers(maps, codes, np.ones(20), roles, made, n_epochs=12)
     dies = encode_dies([(8, 8)] * 29, 16)
     of = [torch.from_numpy(part) for part in (lesson.labels, lesson.weights)]
-    learnt = [torch.from_numpy(part) for part in (lesson.known, lesson.every)]
+    learnt = [torch.from_numpy(part) for part in (lesson.known, lesson.period)]
     pattern = encode_maps(lesson.pattern, 16)
-    wafers = PractisedWafers(encode_maps(lesson.maps, 16), dies, *of, None, pattern, *learnt)
+    wafers = EvidenceWafers(encode_maps(lesson.maps, 16), dies, *of, None, pattern, *learnt)
     epochs = [set(wafers.rows(epoch).tolist()) for epoch in range(12)]
     loc, none, planted = set(range(4)), set(range(4, 20)), set(range(20, 29))
     for epoch, shown in enumerate(epochs):
@@ -265,17 +259,18 @@ def test_truth_turns_with_the_wafer():
     # The pattern is where the map fails, so it has to be there after any symmetry, too.
     maps = some_maps([(8, 8)] * 40)
     truth = [(grid == 2)[None] for grid in maps]
-    practice = Practice(maps, [("Loc",)] * 40, truth)
-    lesson = with_practice([], np.array([], int), np.array([]), np.array(["Loc"]), practice, 1)
-    wafers = PractisedWafers(
+    made = SyntheticWafers(maps, [("Loc",)] * 40, truth, ("Loc",))
+    nothing = np.array([], int)
+    lesson = add_synthetic_wafers([], nothing, nothing, ClassRoles(("Loc",)), made, 1)
+    wafers = EvidenceWafers(
         encode_maps(lesson.maps, 16),
         encode_dies([(8, 8)] * 40, 16),
         torch.from_numpy(lesson.labels),
         torch.from_numpy(lesson.weights),
-        Augmentation(symmetries=True),
+        BatchAugmentation(symmetries=True),
         encode_maps(lesson.pattern, 16),
         torch.from_numpy(lesson.known),
-        torch.from_numpy(lesson.every),
+        torch.from_numpy(lesson.period),
     )
     inputs, _ = wafers.batch(torch.arange(40), torch.Generator().manual_seed(0))
     assert torch.equal(inputs["x"][:, 2], inputs["pattern"].float())
@@ -297,34 +292,34 @@ def test_the_loss_looks_at_fails_only_and_is_least_for_the_truth():
 
 @pytest.mark.parametrize(("n_epochs", "n_fixed"), [(1, 0), (2, 1), (3, 1), (10, 2)])
 def test_norms_are_fixed_in_the_last_epochs(n_epochs, n_fixed, monkeypatch, wafers):
-    fixed, fix = [], evidence_training._fix_norms
-    monkeypatch.setattr(evidence_training, "_fix_norms", lambda net: (fixed.append(net), fix(net)))
-    options = TINY | {"max_epochs": n_epochs, "practice": 0.0, "width": 2, "input_size": 16}
+    fixed, fix = [], evidence_training.freeze_bn
+    monkeypatch.setattr(evidence_training, "freeze_bn", lambda net: (fixed.append(net), fix(net)))
+    options = TINY | {"max_epochs": n_epochs, "synthetic_ratio": 0.0, "width": 2, "input_size": 16}
     WaferClassifier("wafer_unet", **options).fit(wafers.maps, wafers.target)
     assert len(fixed) == n_fixed * -(-len(wafers.maps) // TINY["batch_size"])
 
 
 def test_settled_norms_average_over_all_batches(wafers):
-    options = TINY | {"max_epochs": 1, "practice": 0.0, "width": 2, "input_size": 16}
+    options = TINY | {"max_epochs": 1, "synthetic_ratio": 0.0, "width": 2, "input_size": 16}
     net = WaferClassifier("wafer_unet", **options).fit(wafers.maps, wafers.target).net_
     net.set_params(bfloat16=False)
     norm = net.module_.stages["stem"][1]
     convolution = net.module_.stages["stem"][0]
     planes = [torch.rand(4, 5, 16, 16) * scale for scale in (0.1, 1.0, 3.0)]
-    settle_norms(net, [({"x": x}, None) for x in planes])
+    recompute_bn_stats(net, [({"x": x}, None) for x in planes])
     with torch.no_grad():
         means = torch.stack([convolution(x).mean((0, 2, 3)) for x in planes])
     torch.testing.assert_close(norm.running_mean, means.mean(0))
     assert norm.momentum == 0.1
 
 
-def test_practice_teaches_where_patterns_are():
+def test_synthetic_wafers_teach_where_patterns_are():
     kind = {"classes": ["none", "Center", "Scratch"], "shapes": [(24, 24)]}
     train = make_wafer_maps(240, random_state=1, **kind)
     test = make_wafer_maps(90, random_state=2, noise_rate=(0.05, 0.1), **kind)
     f1 = {}
     for practice in (0.0, 1.0):
-        options = TINY | {"width": 8, "input_size": 24, "practice": practice}
+        options = TINY | {"width": 8, "input_size": 24, "synthetic_ratio": practice}
         clf = WaferClassifier("wafer_unet", **options).fit(train.maps, train.target)
         denoiser = CamDenoiser(FrozenEstimator(clf)).fit(train.maps, train.target)
         rows = np.flatnonzero(test.target != "none")
@@ -340,9 +335,9 @@ def test_practice_teaches_where_patterns_are():
 
 def test_evidence_is_the_default_of_a_net_that_has_it(wafers):
     denoiser = CamDenoiser(FrozenEstimator(fitted_classifier("wafer_unet"))).fit(wafers.maps)
-    assert (denoiser.method_, denoiser.refine_) == ("evidence", None)
+    assert (denoiser.method_, denoiser.aggregation_) == ("evidence", None)
     other = CamDenoiser(FrozenEstimator(fitted_classifier())).fit(wafers.maps)
-    assert (other.method_, other.refine_) == ("layercam", "component")
+    assert (other.method_, other.aggregation_) == ("layercam", "component")
 
 
 def test_evidence_of_a_net_without_it_is_refused(wafers):
@@ -352,8 +347,8 @@ def test_evidence_of_a_net_without_it_is_refused(wafers):
 
 
 def test_saliency_is_the_probability_that_some_pattern_claims_the_die(wafers):
-    clf = fitted_classifier("wafer_unet")
-    denoiser = CamDenoiser(FrozenEstimator(clf), precision="float32", threshold=0.5)
+    clf = copy(fitted_classifier("wafer_unet")).set_params(precision="float32")
+    denoiser = CamDenoiser(FrozenEstimator(clf), threshold=0.5)
     why = denoiser.fit(wafers.maps).explain(wafers.maps[:3])
     for (rows, codes), _ in zip(clf.batches(wafers.maps[:3], 3), [0], strict=True):
         with torch.no_grad():

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from camdenoise.denoising._expected_f1 import best_expected_f1
+from camdenoise.denoising._threshold import best_expected_f1
 
 
 def score(kept: np.ndarray, probability: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from camdenoise.cam import GRADIENT_METHODS, activation_maps
 from camdenoise.nets import _inference
 from camdenoise.nets._backbones import Backbone, make_backbone, pooled_linear_head
 from camdenoise.nets._encoding import encode_maps, one_hot
-from camdenoise.nets._inference import class_is_close, class_logits, inference_net, takes_bfloat16
+from camdenoise.nets._inference import inference_net, is_ambiguous, predict_net, takes_bfloat16
 
 
 def with_running_statistics(net):
@@ -159,10 +159,10 @@ def test_under_inference_mode(net):
 
 def test_threads_that_ask_at_once_get_the_same_logits(net):
     images, found = torch.rand(2, 3, 32, 32), [None] * 8
-    expected = class_logits(net, images, "float32")
+    expected = predict_net(net, images, "float32").logits
 
     def ask(row):
-        found[row] = class_logits(inference_net(net, 32), images, "float32")
+        found[row] = predict_net(inference_net(net, 32), images, "float32").logits
 
     threads = [threading.Thread(target=ask, args=(row,)) for row in range(len(found))]
     for thread in threads:
@@ -180,6 +180,7 @@ def test_auto_takes_bfloat16_where_the_cpu_has_it(net, has_it, monkeypatch):
     assert takes_bfloat16(net, "bfloat16") and not takes_bfloat16(net, "float32")
     depthwise = make_backbone("mobilenetv3_small_100", 3)
     assert not takes_bfloat16(depthwise, "auto") and takes_bfloat16(depthwise, "bfloat16")
+    assert takes_bfloat16(net, "auto", "cpu") == has_it, "one probe for training and prediction"
     with pytest.raises(ValueError, match="precision must be one of auto, .*got 'float16'"):
         takes_bfloat16(net, "float16")
 
@@ -201,7 +202,7 @@ def test_only_the_stages_run_in_bfloat16(net, precision, n_images, monkeypatch):
     seen, images = stages_in_bfloat16(net), torch.rand(2, 3, 32, 32)
     heads = []
     net.head.register_forward_hook(lambda module, inputs, output: heads.append(output.dtype))
-    class_logits(net, images, precision)
+    predict_net(net, images, precision)
     maps = activation_maps(net, images, ["stage2", "stage3"], precision=precision)
     assert seen == [n_images] * 2 and heads == [torch.float32] * 2
     assert {values.dtype for values in maps.layers.values()} == {torch.float32}
@@ -209,25 +210,25 @@ def test_only_the_stages_run_in_bfloat16(net, precision, n_images, monkeypatch):
 
 def test_a_class_is_close_where_the_best_two_differ_little_for_their_range():
     logits = torch.tensor([[0.0, 9.9, 10.0], [0.0, 9.7, 10.0], [9.9, 0.0, 9.8], [5.0, 5.0, 5.1]])
-    assert class_is_close(logits).tolist() == [True, False, True, False]
-    assert class_is_close(logits * 0.01).tolist() == [True, False, True, False]
-    assert class_is_close(torch.zeros(2, 1)).tolist() == [False, False]
+    assert is_ambiguous(logits).tolist() == [True, False, True, False]
+    assert is_ambiguous(logits * 0.01).tolist() == [True, False, True, False]
+    assert is_ambiguous(torch.zeros(2, 1)).tolist() == [False, False]
 
 
 def test_where_the_class_is_close_float32_decides(classifier, wafers, monkeypatch):
     net, images = classifier.module_, one_hot(encode_maps(wafers.maps[:16], classifier.input_size))
-    best = class_logits(net, images, "float32").sort(dim=1).values
+    best = predict_net(net, images, "float32").logits.sort(dim=1).values
     shares = ((best[:, -1] - best[:, -2]) / (best[:, -1] - best[:, 0])).sort().values
     middle = 4 + (shares[5:12] / shares[4:11]).argmax()  # the widest gap: none is at the edge
     monkeypatch.setattr(_inference, "CLOSE", shares[middle : middle + 2].mean())
     exact = activation_maps(net, images, ["stage3", "stage4"])
     rounded = activation_maps(net, images, ["stage3", "stage4"], precision="bfloat16")
-    close = class_is_close(exact.logits)
-    assert close.sum() == middle + 1 and torch.equal(close, class_is_close(rounded.logits))
+    close = is_ambiguous(exact.logits)
+    assert close.sum() == middle + 1 and torch.equal(close, is_ambiguous(rounded.logits))
     assert torch.equal(exact.targets, rounded.targets)
     pairs = [(rounded.layers[name], exact.layers[name]) for name in exact.layers]
     pairs += [(rounded.logits, exact.logits)]
-    pairs += [(class_logits(net, images, "bfloat16"), exact.logits)]
+    pairs += [(predict_net(net, images, "bfloat16").logits, exact.logits)]
     for ours, theirs in pairs:
         error = (ours - theirs).flatten(1).abs().amax(dim=1) / theirs.abs().max()
         assert error[close].max() < 1e-5 < error[~close].min()
@@ -289,14 +290,16 @@ def test_no_copy_is_pickled(wafers):
 def test_precision_changes_few_decisions(wafers):
     clf = fitted_classifier()
     exact, fast = (
-        CamDenoiser(FrozenEstimator(clf), precision=precision).fit(wafers.maps)
+        CamDenoiser(FrozenEstimator(copy.copy(clf).set_params(precision=precision))).fit(
+            wafers.maps
+        )
         for precision in ("float32", "bfloat16")
     )
     pairs = zip(exact.explain(wafers.maps), fast.explain(wafers.maps), strict=True)
     different = [(a.kept != b.kept).sum() for a, b in pairs]
     assert sum(different) < 0.002 * sum((grid > 0).sum() for grid in wafers.maps)
-    with pytest.raises(ValueError, match="The 'precision' parameter"):
-        CamDenoiser(FrozenEstimator(clf), precision="float16").fit(wafers.maps)
+    with pytest.raises(ValueError, match="precision must be one of auto"):
+        exact.estimator_.set_params(precision="float16").predict(wafers.maps)
 
 
 def test_prediction_in_float32_is_the_net_s_own(wafers):

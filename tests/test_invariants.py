@@ -44,16 +44,15 @@ NOT_IDEMPOTENT = {
 }
 CAM_OPTIONS = {
     "layercam": {},
-    "layercam, die by die": {"refine": None, "threshold": 0.3},
-    "gradcam, last layer": {"method": "gradcam", "layers": ["stage4"], "refine": None},
-    "hirescam": {"method": "hirescam", "refine": None, "threshold": 0.8},
+    "layercam, die by die": {"aggregation": None, "threshold": 0.3},
+    "gradcam, last layer": {"method": "gradcam", "layers": ["stage4"], "aggregation": None},
+    "hirescam": {"method": "hirescam", "aggregation": None, "threshold": 0.8},
     "gradcam++": {"method": "gradcam++", "threshold": 0.9},
-    "xgradcam, fixed class": {"method": "xgradcam", "target": "Scratch"},
+    "xgradcam": {"method": "xgradcam"},
     "evidence": {"backbone": "wafer_unet"},
-    "evidence, whole components": {"backbone": "wafer_unet", "refine": "component"},
-    "evidence, fixed class": {"backbone": "wafer_unet", "target": "Scratch", "threshold": 0.1},
-    "abstains when unsure": {"min_probability": 0.6},
-    "three wafers a batch": {"batch_size": 3},
+    "evidence, whole components": {"backbone": "wafer_unet", "aggregation": "component"},
+    "evidence, low threshold": {"backbone": "wafer_unet", "threshold": 0.1},
+    "evidence, always": {"backbone": "wafer_unet", "false_alarm_rate": None},
 }
 DENOISERS = [*FILTERS, *CAM_OPTIONS]
 
@@ -241,7 +240,7 @@ def test_a_stricter_filter_keeps_less(grid, low, more):
 def test_a_higher_threshold_keeps_less(refine, grid, thresholds):
     frozen = FrozenEstimator(fitted_classifier())
     strict, loose = (
-        CamDenoiser(frozen, refine=refine, threshold=t).fit([grid])
+        CamDenoiser(frozen, aggregation=refine, threshold=t).fit([grid])
         for t in sorted(thresholds, reverse=True)
     )
     # Where no fail reaches the threshold, nothing is decided and all are kept.

@@ -25,9 +25,10 @@ from camdenoise.learned._autoencoder import FlippedDiesTask
 from camdenoise.learned._blind_spot import HIDDEN, HiddenDiesTask, hide, pattern_share
 from camdenoise.learned._unet_denoiser import PatternTask
 from camdenoise.metrics import die_average_precision, die_scores
+from camdenoise.nets._backbones import UpBlock
 from camdenoise.nets._encoding import encode_dies, encode_maps, mean_on_dies, one_hot
-from camdenoise.nets._segmentation import DieTask, Question, die_logits, die_loss, train_die_net
-from camdenoise.nets._unet import Decoder, UNet
+from camdenoise.nets._segmentation import DieTask, MaskedTarget, die_logits, die_loss, train_die_net
+from camdenoise.nets._unet import UNet
 
 #: A net small enough to be trained in a test.
 TINY = {"width": 4, "input_size": 32, "batch_size": 8}
@@ -173,18 +174,18 @@ def wafer_codes():
     return encode_maps(maps, 24), encode_dies([grid.shape for grid in maps], 24)
 
 
-def test_the_unet_is_asked_about_fails():
+def test_the_unet_predicts_fails():
     codes, _ = wafer_codes()
     pattern = torch.rand(codes.shape, generator=generator()) < 0.5
-    shown, answer, asked = PatternTask(codes, pattern).pose(torch.arange(40), generator())
+    shown, answer, asked = PatternTask(codes, pattern).make_batch(torch.arange(40), generator())
     assert torch.equal(shown, codes) and torch.equal(asked, codes == 2)
     assert torch.equal(answer, pattern)
 
 
-def test_the_autoencoder_is_asked_about_dies_as_they_were():
+def test_the_autoencoder_predicts_dies_as_they_were():
     codes, dies = wafer_codes()
     task = FlippedDiesTask(codes, dies, 0.5)
-    shown, answer, asked = task.pose(torch.arange(40), generator())
+    shown, answer, asked = task.make_batch(torch.arange(40), generator())
     assert torch.equal(answer, codes == 2) and torch.equal(asked, codes != 0)
     assert torch.equal(shown == 0, codes == 0)
     became_fail, became_pass = ((codes == a) & (shown == 3 - a) for a in (1, 2))
@@ -192,26 +193,26 @@ def test_the_autoencoder_is_asked_about_dies_as_they_were():
         assert 0.15 < flipped.sum() / among.sum() < 0.35  # a quarter on average
 
 
-def test_the_blind_spot_is_asked_about_hidden_dies_only():
+def test_the_blind_spot_predicts_hidden_dies_only():
     codes, dies = wafer_codes()
-    shown, answer, asked = HiddenDiesTask(codes, dies, 3).pose(torch.arange(40), generator())
+    shown, answer, asked = HiddenDiesTask(codes, dies, 3).make_batch(torch.arange(40), generator())
     assert torch.equal(asked, shown == HIDDEN) and torch.equal(answer, codes == 2)
     assert 0.08 < asked.sum() / (codes != 0).sum() < 0.14  # a ninth
     whole = HiddenDiesTask(torch.ones_like(codes), dies[:1].expand_as(dies), 3)
-    asked = whole.pose(torch.arange(40), generator()).asked
+    asked = whole.make_batch(torch.arange(40), generator()).mask
     assert len(asked.unique(dim=0)) == 9  # the lattice starts elsewhere on each wafer
 
 
-def test_question_and_answer_are_turned_together():
+def test_inputs_and_targets_are_turned_together():
     class Corners(DieTask):
-        def pose(self, rows, generator):
+        def make_batch(self, rows, generator):
             codes = self.codes[rows]
-            return Question(codes, codes == 1, codes == 2)
+            return MaskedTarget(codes, codes == 1, codes == 2)
 
     codes = torch.randint(0, 3, (32, 8, 8), generator=generator()).to(torch.uint8)
     inputs, answer = Corners(codes).batch(torch.arange(32), generator())
     assert torch.equal(inputs["x"][:, 1], answer)
-    assert torch.equal(inputs["x"][:, 2], inputs["asked"])
+    assert torch.equal(inputs["x"][:, 2], inputs["mask"])
     turned = (inputs["x"].argmax(1) != codes).flatten(1).any(1)
     assert 20 < turned.sum() < 32  # seven of eight symmetries move something
     assert torch.equal(inputs["x"].sum((2, 3)), one_hot(codes).sum((2, 3)))
@@ -254,11 +255,10 @@ def test_default_unet_is_small():
 
 def test_only_skips_can_tell_single_pixels_apart():
     """Without skips what differs by a checkerboard looks the same once the grid was halved."""
-    fine = [torch.zeros(1, 4, 8, 8), torch.rand(1, 8, 4, 4)]
-    other = [torch.rand(1, 4, 8, 8), fine[1]]
-    for skips in (True, False):
-        decoder = Decoder([4, 8], skips=skips).eval()
-        assert torch.equal(decoder(fine), decoder(other)) is not skips
+    coarse, fine, other = torch.rand(1, 8, 4, 4), torch.zeros(1, 4, 8, 8), torch.rand(1, 4, 8, 8)
+    for skip in (True, False):
+        up = UpBlock(8, 4, skip=skip).eval()
+        assert torch.equal(up(coarse, fine), up(coarse, other)) is not skip
 
 
 def test_mean_on_dies_is_the_mean_of_each_die_s_pixels():
@@ -297,7 +297,7 @@ def test_training_lowers_the_loss_in_either_precision(precision):
 
 def test_ctrl_c_ends_the_training_with_its_own_exception():
     class Interrupted(PatternTask):
-        def pose(self, rows, generator):
+        def make_batch(self, rows, generator):
             raise KeyboardInterrupt
 
     codes, _ = wafer_codes()

@@ -20,8 +20,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from camdenoise import CamDenoiser, WaferClassifier, __version__, load_model, save_model
+from camdenoise import (
+    Augmentation,
+    CamDenoiser,
+    WaferClassifier,
+    __version__,
+    load_model,
+    save_model,
+)
 from camdenoise.datasets import make_wafer_maps
+from camdenoise.denoising import TargetRecall
 from camdenoise.features import WaferFeatures
 from camdenoise.nets._checkpoint import checksum
 from camdenoise.similarity import WaferEmbedding
@@ -67,22 +75,14 @@ def test_the_temperature_comes_back(classifier, wafers, tmp_path):
     np.testing.assert_array_equal(again.predict_proba(wafers.maps), clf.predict_proba(wafers.maps))
 
 
-def test_a_file_from_before_there_was_a_temperature_has_none(file, classifier, wafers, tmp_path):
-    again = load_model(with_metadata(file, tmp_path / "earlier", temperature=None))
-    assert again.temperature_ == 1
-    np.testing.assert_array_equal(
-        again.predict_proba(wafers.maps), classifier.predict_proba(wafers.maps)
-    )
-
-
 def test_a_file_says_what_it_was_saved_with(file):
     with safe_open(file, "pt") as opened:
         about = opened.metadata()
-    assert about["format"] == "camdenoise.WaferClassifier/3"
+    assert about["format"] == "camdenoise.WaferClassifier/4"
     versions = json.loads(about["versions"])
     assert versions["camdenoise"] == __version__ and versions["numpy"] == np.__version__
     assert set(versions) == {"camdenoise", "torch", "timm", "scikit-learn", "numpy"}
-    assert json.loads(about["parameters"])["fit_to_input"] == "stretch"
+    assert json.loads(about["parameters"])["synthetic_ratio"] == 1.0
 
 
 def disc(radius):
@@ -112,7 +112,7 @@ def test_a_denoiser_of_an_earlier_version_says_what_it_said_then(version, tmp_pa
     if version == 1:
         file = as_of_the_first_version(file, tmp_path / "first")
     denoiser = load_model(file)
-    assert denoiser.novelty_ is None and denoiser.novelty_rate is None
+    assert denoiser.calibration_.references is None and denoiser.novelty_rate is None
     with pytest.raises(ValueError, match=r"novelty_rate=0\.1: .* holds no known wafers"):
         load_model(file, novelty_rate=0.1)
     maps = make_wafer_maps(
@@ -126,10 +126,51 @@ def test_a_denoiser_of_an_earlier_version_says_what_it_said_then(version, tmp_pa
     np.testing.assert_allclose([why.probability for why in found], said, atol=0.01)
     save_model(denoiser, tmp_path / "again")
     again = load_model(tmp_path / "again")
-    assert again.min_claim_ == denoiser.min_claim_ and again.platt_ == denoiser.platt_
+    assert again.detection_threshold_ == denoiser.detection_threshold_
+    assert again.calibration_.platt == denoiser.calibration_.platt
     np.testing.assert_array_equal(
         again.estimator_.predict_proba(maps), denoiser.estimator_.predict_proba(maps)
     )
+
+
+def test_a_denoiser_of_the_third_format_says_what_it_said_then(tmp_path):
+    file = Path(__file__).parent / "models" / "denoiser_3.safetensors"
+    with safe_open(file, "pt") as opened:
+        assert opened.metadata()["format"] == "camdenoise.CamDenoiser/3"
+        assert {"head.weigh.weight", "novelty.references"} <= set(opened.keys())
+    maps = make_wafer_maps(
+        60, classes=["Center", "Edge-Ring", "none"], shapes=[(20, 20)], random_state=0
+    ).maps[:6]
+    denoiser = load_model(file)
+    assert denoiser.validation_fraction == 0.45 and denoiser.novelty_rate == 0.05
+    assert denoiser.estimator_.patterns_ == ("Center", "Edge-Ring")
+    assert denoiser.detection_threshold_ == pytest.approx(-0.9555246554)
+    assert denoiser.calibration_.platt == pytest.approx((0.239436908, 1.363477759))
+    found = denoiser.explain(maps)
+    assert [e.novel for e in found] == [False, False, True, False, False, False]
+    said = [0.8848, 0.9962, 0.2058, 0.9749, 0.9910, 0.9642]
+    np.testing.assert_allclose([e.probability for e in found], said, atol=0.01)
+    assert [int(e.kept.sum()) for e in found] == pytest.approx([160, 84, 56, 95, 85, 105], abs=2)
+    save_model(denoiser, tmp_path / "again")
+    for one, other in zip(found, load_model(tmp_path / "again").explain(maps), strict=True):
+        np.testing.assert_array_equal(one.kept, other.kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("fit_to_input", "pad"), ("min_pattern_probability", 0.3)]
+)
+def test_an_option_that_is_gone_and_matters_is_named(name, value, tmp_path):
+    file = Path(__file__).parent / "models" / "denoiser_3.safetensors"
+    with safe_open(file, "pt") as opened:
+        texts = opened.metadata()
+    if name in json.loads(texts["parameters"]):
+        text, where = json.loads(texts["parameters"]) | {name: value}, "parameters"
+    else:
+        text, where = json.loads(texts["denoiser"]), "denoiser"
+        text["parameters"][name] = value
+    changed = with_metadata(file, tmp_path / "changed", **{where: json.dumps(text)})
+    with pytest.raises(ValueError, match=f"{name}=.*{value}.* no longer exists"):
+        load_model(changed)
 
 
 def with_known(file, target, **tensors):
@@ -137,7 +178,7 @@ def with_known(file, target, **tensors):
     with safe_open(file, "pt") as old:
         about = old.metadata()
         weights = {key: old.get_tensor(key) for key in old.keys()}
-    weights |= {f"novelty.{name}": values for name, values in tensors.items()}
+    weights |= {f"calibration.{name}": values for name, values in tensors.items()}
     weights = {name: values for name, values in weights.items() if values is not None}
     save_file(weights, target, metadata=about | {"sha256": checksum(about, weights)})
     return target
@@ -193,9 +234,9 @@ def test_the_checksum_looks_at_names_types_and_shapes_of_weights():
 
 
 def test_a_file_of_a_later_version_asks_for_a_later_camdenoise(file, tmp_path):
-    later = with_metadata(file, tmp_path / "later", format="camdenoise.WaferClassifier/4")
+    later = with_metadata(file, tmp_path / "later", format="camdenoise.WaferClassifier/5")
     with pytest.raises(
-        ValueError, match=r"later has format .*reads up to 3\. Install a later camdenoise"
+        ValueError, match=r"later has format .*reads up to 4\. Install a later camdenoise"
     ):
         load_model(later)
 
@@ -220,12 +261,12 @@ def test_label_types(labels, wafers, tmp_path):
 def test_training_only_parameters_are_left_out(wafers, tmp_path):
     clf = WaferClassifier(
         **TINY | {"max_epochs": 1, "random_state": np.random.RandomState(0)},
-        background=wafers.maps[:3],
+        augmentation=Augmentation(background=wafers.maps[:3]),
         class_weight={"Center": 2.0, "Scratch": 1.0, "Edge-Ring": 1.0},
     ).fit(wafers.maps, wafers.target)
     save_model(clf, tmp_path / "m")
     again = load_model(tmp_path / "m")
-    assert again.background is again.class_weight is again.random_state is None
+    assert again.augmentation.background is again.class_weight is again.random_state is None
 
 
 def test_an_unfitted_classifier_is_refused(tmp_path):
@@ -297,7 +338,7 @@ def test_a_file_that_contradicts_itself_is_refused(file, name, value, message, t
 @pytest.fixture(scope="module")
 def calibrated():
     wafers = make_wafer_maps(160, classes=["none", "Center", "Edge-Ring"], random_state=0)
-    options = TINY | {"max_epochs": 2, "practice": 1.0}
+    options = TINY | {"max_epochs": 2, "synthetic_ratio": 1.0}
     clf = WaferClassifier("wafer_unet", **options).fit(wafers.maps, wafers.target)
     denoiser = CamDenoiser(FrozenEstimator(clf), false_alarm_rate=0.1, random_state=0)
     return denoiser.fit(wafers.maps, wafers.target), wafers.maps
@@ -311,9 +352,10 @@ def denoiser_file(calibrated, tmp_path):
 
 def test_a_denoiser_decides_the_same_after_a_while_on_disk(calibrated, denoiser_file):
     denoiser, maps = calibrated
-    assert denoiser.platt_ is not None and denoiser.min_claim_ is not None
+    assert denoiser.calibration_.platt is not None and denoiser.detection_threshold_ is not None
     again = load_model(denoiser_file)
-    assert again.platt_ == denoiser.platt_ and again.min_claim_ == denoiser.min_claim_
+    assert again.calibration_.platt == denoiser.calibration_.platt
+    assert again.detection_threshold_ == denoiser.detection_threshold_
     kept = {
         name: value for name, value in denoiser.get_params(False).items() if name != "estimator"
     }
@@ -326,12 +368,12 @@ def test_a_denoiser_decides_the_same_after_a_while_on_disk(calibrated, denoiser_
 
 def test_a_denoiser_takes_other_parameters_from_its_calibration(calibrated, denoiser_file):
     denoiser, _ = calibrated
-    careful = load_model(denoiser_file, false_alarm_rate=0.01, target_retention=0.9)
-    assert careful.min_claim_ > denoiser.min_claim_
-    table = careful.calibration_
+    careful = load_model(denoiser_file, false_alarm_rate=0.01, threshold=TargetRecall(0.9))
+    assert careful.detection_threshold_ > denoiser.detection_threshold_
+    table = careful.calibration_.threshold_curve
     chosen = table[table["threshold"] == careful.threshold_]
-    assert chosen["retention"].item() >= 0.9
-    share = np.mean(denoiser.background_claims_ >= careful.min_claim_)
+    assert chosen["recall"].item() >= 0.9
+    share = np.mean(denoiser.calibration_.background_scores >= careful.detection_threshold_)
     assert share <= 0.01
 
 
@@ -345,12 +387,13 @@ def test_parameters_that_do_not_fit_are_named(denoiser_file, file):
 @pytest.mark.parametrize(
     "change",
     [
-        {"platt": [-1.0, 0.0]},
-        {"platt": [1.0]},
-        {"calibration": {"threshold": [2.0], "retention": [1], "removal": [1], "f1": [1]}},
-        {"calibration": {}},
-        {"background_claims": [2.0, 1.0]},
-        {"background_claims": ["a"]},
+        {"calibration": {"platt": [-1.0, 0.0]}},
+        {"calibration": {"platt": [1.0]}},
+        {"calibration": {"threshold_curve": {"threshold": [2.0]}}},
+        {"calibration": {"threshold_curve": {}}},
+        {"calibration": {"background_scores": [2.0, 1.0]}},
+        {"calibration": {"background_scores": ["a"]}},
+        {"calibration": None},
         {"parameters": {"threshold": 3}},
         {"parameters": {"unheard_of": 3}},
         {"parameters": {"estimator": 3}},
@@ -359,7 +402,9 @@ def test_parameters_that_do_not_fit_are_named(denoiser_file, file):
 )
 def test_a_changed_record_is_refused(change, denoiser_file, tmp_path):
     with safe_open(denoiser_file, "np") as opened:
-        record = json.loads(opened.metadata()["denoiser"]) | change
+        record = json.loads(opened.metadata()["denoiser"])
+    for name, values in change.items():
+        record[name] = record[name] | values if values else values
     changed = with_metadata(denoiser_file, tmp_path / "changed", denoiser=json.dumps(record))
     with pytest.raises(ValueError, match="is no model that camdenoise saved"):
         load_model(changed)
@@ -406,6 +451,7 @@ def test_the_bundled_denoiser_goes_through_skops_with_its_calibration(tmp_path):
     again = io.load(tmp_path / "pipeline.skops", trusted=found)
     np.testing.assert_array_equal(again.transform(maps), pipeline.transform(maps))
     loaded = again[0].estimator
-    pd.testing.assert_frame_equal(loaded.calibration_, denoiser.calibration_)
-    assert loaded.platt_ == denoiser.platt_ and loaded.min_claim_ == denoiser.min_claim_
-    assert loaded.platt_(np.array([0.5])) == denoiser.platt_(np.array([0.5]))
+    curves = (model.calibration_.threshold_curve for model in (loaded, denoiser))
+    pd.testing.assert_frame_equal(*curves)
+    assert loaded.calibration_.platt == denoiser.calibration_.platt
+    assert loaded.detection_threshold_ == denoiser.detection_threshold_

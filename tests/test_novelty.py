@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 
 from camdenoise import CamDenoiser, load_model, save_model
 from camdenoise.datasets import PATTERN_CLASSES, make_wafer_maps
-from camdenoise.denoising._novelty import FEWEST_KNOWN, known_wafers, rows_to_know
+from camdenoise.denoising._novelty import FEWEST_KNOWN, NoveltyDetector, choose_known
 from camdenoise.lots import lot_summary
 from camdenoise.report import lot_report
 from camdenoise.stream import denoise_batches, wafer_batch
@@ -20,40 +20,33 @@ def features(n, seed=0):
 
 def test_distances_are_those_to_the_tenth_nearest_in_standard_deviations():
     known, new = features(300), features(20, seed=1)
-    novelty = known_wafers(known)
+    novelty = NoveltyDetector(0.1).fit(known)
     rounded = known.astype(np.float16).astype(float)
     unit = np.where(rounded.std(axis=0) > 0, rounded.std(axis=0), 1)
     expected = np.sort(cdist(new / unit, rounded / unit))[:, 9]
-    np.testing.assert_allclose(novelty.distance(new), expected, rtol=1e-3)
+    np.testing.assert_allclose(novelty.score_samples(new), expected, rtol=1e-3)
     among = np.sort(cdist(rounded / unit, rounded / unit))[:, 10]
-    np.testing.assert_allclose(novelty.distances, np.sort(among), rtol=1e-3)
+    np.testing.assert_allclose(novelty.distances_, np.sort(among), rtol=1e-3)
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.1, 0.5])
 def test_as_many_new_wafers_are_novel_as_were_asked_for(rate):
-    novelty = known_wafers(features(1500))
-    share = np.mean(novelty.distance(features(4000, seed=1)) > novelty.furthest(rate))
-    assert share == pytest.approx(rate, abs=0.02)
-    assert np.mean(novelty.distances > novelty.furthest(rate)) <= rate
-    assert (novelty.distance(features(50) + 30) > novelty.furthest(0)).all()
-
-
-def test_too_few_know_nothing():
-    assert known_wafers(features(FEWEST_KNOWN - 1)) is None
-    assert known_wafers(np.array([])) is None
-    assert known_wafers(features(FEWEST_KNOWN)) is not None
+    novelty = NoveltyDetector(rate).fit(features(1500))
+    assert novelty.predict(features(4000, seed=1)).mean() == pytest.approx(rate, abs=0.02)
+    again = NoveltyDetector.from_references(0.0, novelty.references_, novelty.distances_)
+    assert again.predict(features(50) + 30).all()
 
 
 def test_rare_classes_are_known_too():
     labels = np.repeat([*PATTERN_CLASSES, "none", "Random"], [9000, 300, 2000, 9000, 90, 0, 50, 50])
-    rows = rows_to_know(labels)
+    rows = choose_known(labels, PATTERN_CLASSES)
     names, counts = np.unique(labels[rows], return_counts=True)
     assert len(set(rows)) == len(rows) and set(names) <= set(PATTERN_CLASSES)
     wanted = [max(100, 1000 * n / 20390) for n in (9000, 300, 2000, 9000, 90)]
     found = dict(zip(names.tolist(), counts.tolist(), strict=True))
     expected = dict(zip(PATTERN_CLASSES, [*wanted[:4], 90], strict=False))
     assert found == pytest.approx(expected, abs=0.51)
-    assert len(rows_to_know(np.array(["none"] * 9))) == 0
+    assert len(choose_known(np.array(["none"] * 9), PATTERN_CLASSES)) == 0
 
 
 def barred(n=6):
@@ -78,7 +71,7 @@ def test_nothing_is_decided_about_a_novel_wafer(denoiser):
     assert sum(why.novel for why in denoiser.explain(maps)) >= len(maps) / 2
 
 
-@pytest.mark.parametrize("how", [{"novelty_rate": None}, {"min_pattern_probability": 0}])
+@pytest.mark.parametrize("how", [{"novelty_rate": None}, {"false_alarm_rate": None}])
 def test_nothing_is_novel_to_who_does_not_ask(how):
     told = CamDenoiser.from_pretrained("wm811k", **how).explain(barred())
     assert not any(why.novel for why in told) and any(why.removed.any() for why in told)
@@ -119,15 +112,21 @@ def test_fit_learns_what_is_known(tmp_path):
     )
     bundled = CamDenoiser.from_pretrained()
     denoiser = CamDenoiser(bundled.estimator, novelty_rate=0.05, random_state=0)
-    assert denoiser.fit(wafers.maps).novelty_ is None  # nobody said which have a pattern
+    assert denoiser.fit(wafers.maps).calibration_.references is None  # no labels, no known patterns
+    few = np.r_[:60]
+    denoiser.fit([wafers.maps[row] for row in few], wafers.target[few])
+    assert (
+        denoiser.calibration_.references is None
+        or len(denoiser.calibration_.distances) >= FEWEST_KNOWN
+    )
     denoiser.fit(wafers.maps, wafers.target)
-    known = denoiser.novelty_
+    known = denoiser.calibration_
     assert len(known.distances) >= 200 and (np.diff(known.distances) >= 0).all()
     novel = [why.novel for why in denoiser.explain(wafers.maps)]
     assert np.mean(novel) <= 0.1
     save_model(denoiser, tmp_path / "m")
     for again in (load_model(tmp_path / "m"), pickle.loads(pickle.dumps(denoiser))):
-        np.testing.assert_array_equal(again.novelty_.references, known.references)
-        np.testing.assert_array_equal(again.novelty_.distances, known.distances)
+        np.testing.assert_array_equal(again.calibration_.references, known.references)
+        np.testing.assert_array_equal(again.calibration_.distances, known.distances)
         assert [why.novel for why in again.explain(wafers.maps)] == novel
     assert load_model(tmp_path / "m", novelty_rate=None).novelty_rate is None

@@ -41,7 +41,7 @@ def opened(model, folder):
 
 def answers(session, about, maps):
     names = [output.name for output in session.get_outputs()]
-    given = graph_inputs(maps, about["input_size"], about["fit_to_input"])
+    given = graph_inputs(maps, about["input_size"])
     return dict(zip(names, session.run(None, given), strict=True))
 
 
@@ -76,7 +76,9 @@ def test_the_bundled_model_says_the_same_for_any_grid(shape, bundled, bundled_gr
     of_patterns, of_others = (
         found["probabilities"][:, some].sum(axis=1) for some in (patterns, everywhere)
     )
-    claimed = (found["claim"] >= about["min_claim"]) & (of_patterns >= of_others)
+    claimed = (found["detection_score"] >= about["detection_threshold"]) & (
+        of_patterns >= of_others
+    )
     patterns = [e.label not in ("none", "Random", "Near-full") for e in why]
     assert claimed.tolist() == patterns
 
@@ -89,24 +91,24 @@ def resized(wafer, shape):
 @needs_later_torch
 def test_metadata_names_what_a_program_needs(bundled, bundled_graph):
     _, about = bundled_graph
-    assert about["format"] == "camdenoise.WaferGraph/1"
+    assert about["format"] == "camdenoise.WaferGraph/2"
     assert about["classes"] == bundled.classes_.tolist()
     assert about["input_size"] == list(bundled.estimator_.input_size)
-    assert about["min_claim"] == bundled.min_claim_ and about["method"] == "evidence"
+    assert (
+        about["detection_threshold"] == bundled.detection_threshold_
+        and about["method"] == "evidence"
+    )
 
 
 @needs_later_torch
-@pytest.mark.parametrize("fit_to_input", ["stretch", "pad"])
-def test_a_classifier_is_explained_at_its_last_layer(fit_to_input, wafers, tmp_path):
-    options = TINY | {"fit_to_input": fit_to_input, "max_epochs": 1}
+def test_a_classifier_is_explained_at_its_last_layer(wafers, tmp_path):
+    options = TINY | {"max_epochs": 1, "precision": "float32"}
     clf = WaferClassifier(**options).fit(wafers.maps, wafers.target)
     session, about = opened(clf, tmp_path)
     maps = [resized(grid, (21, 30)) for grid in wafers.maps[:5]]
     found = answers(session, about, maps)
     np.testing.assert_allclose(found["probabilities"], clf.predict_proba(maps), atol=2e-3)
-    denoiser = CamDenoiser(
-        FrozenEstimator(clf), method="gradcam", layers=["stage4"], precision="float32"
-    ).fit(maps)
+    denoiser = CamDenoiser(FrozenEstimator(clf), method="gradcam", layers=["stage4"]).fit(maps)
     saliency = np.stack([e.saliency for e in denoiser.explain(maps)])
     np.testing.assert_allclose(found["saliency"], saliency, atol=1e-3)
 

@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_wafer_maps
+from camdenoise.denoising import TargetRecall
 from camdenoise.metrics import die_scores
 
 CLASSES = sorted([*PATTERN_CLASSES, "none", "Random", "Near-full"])
@@ -45,8 +46,10 @@ def test_the_classifier_names_patterns_and_wafers_without_one():
 def test_parameters_take_the_place_of_the_model_s():
     usual = CamDenoiser.from_pretrained()
     careful = CamDenoiser.from_pretrained(false_alarm_rate=0.001, no_pattern="remove")
-    assert careful.min_claim_ > usual.min_claim_ and careful.no_pattern == "remove"
-    assert CamDenoiser.from_pretrained(target_retention=0.95).threshold_ is not None
+    assert (
+        careful.detection_threshold_ > usual.detection_threshold_ and careful.no_pattern == "remove"
+    )
+    assert CamDenoiser.from_pretrained(threshold=TargetRecall(0.95)).threshold_ is not None
     with pytest.raises(ValueError, match="no pretrained model 'mixed'; there is wm811k"):
         CamDenoiser.from_pretrained("mixed")
     with pytest.raises(ValueError, match="false_alarm_rate"):
@@ -58,7 +61,7 @@ def test_it_can_be_fitted_anew_to_other_wafers_for_its_calibration():
     usual = CamDenoiser.from_pretrained()
     again = clone(usual).fit(wafers.maps, wafers.target)
     assert again.estimator_ is usual.estimator_ or again.classes_.tolist() == CLASSES
-    assert again.min_claim_ != usual.min_claim_
+    assert again.detection_threshold_ != usual.detection_threshold_
 
 
 def test_on_real_wafers_it_beats_doing_nothing(data_folder):

@@ -156,7 +156,7 @@ def test_nets_take_the_same_splits(file, tmp_path, monkeypatch):
 
     def small_recipe(target, epochs, seed):
         seen["classes"], seen["epochs"] = set(target), epochs
-        return tiny("wafer_unet", practice=0.1)
+        return tiny("wafer_unet", synthetic_ratio=0.1)
 
     monkeypatch.setattr(rivals, "WaferClassifier", tiny)
     monkeypatch.setattr(rivals, "recipe", small_recipe)

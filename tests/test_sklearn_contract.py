@@ -97,7 +97,7 @@ EXPECTED_FAILURES = {
     [
         NumberClassifier(**FAST),
         # Component by component it would keep nearly all of the checks' short rows.
-        NumberDenoiser(NumberClassifier(**FAST), cv=2, refine=None, threshold=0.9),
+        NumberDenoiser(NumberClassifier(**FAST), cv=2, aggregation=None, threshold=0.9),
         NumberFeatures(),
         NumberEmbedding(),
         *(made(**SMALL.get(kind, {})) for kind, made in NUMBER_FILTERS.items()),
@@ -239,7 +239,7 @@ def test_groups_by_step_parameter_without_routing(wafers):
 def test_a_table_of_one_row_maps_gives_a_table(kind):
     rng = np.random.default_rng(0)
     table, y = rng.integers(0, 3, (30, 6)), np.arange(30) % 2
-    denoiser = CamDenoiser(WaferClassifier(**FAST), cv=StratifiedKFold(2), refine=None)
+    denoiser = CamDenoiser(WaferClassifier(**FAST), cv=StratifiedKFold(2), aggregation=None)
     fitted = clone(denoiser).fit(table, y)
     out_of_fold = denoiser.fit_transform(kind(table), y)
     for clean in (out_of_fold, denoiser.transform(kind(table))):

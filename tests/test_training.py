@@ -6,14 +6,13 @@ import torch
 from torch import nn
 
 from camdenoise.nets import _training
-from camdenoise.nets._augmentation import Augmentation
+from camdenoise.nets._augmentation import BatchAugmentation
 from camdenoise.nets._backbones import make_backbone, pooled_linear_head
 from camdenoise.nets._encoding import one_hot
 from camdenoise.nets._training import (
     EncodedWafers,
     WaferBatches,
     WaferNet,
-    bfloat16_is_faster,
     memory_order,
     resolve_device,
 )
@@ -71,7 +70,7 @@ def test_wafers_are_in_order_without_shuffling():
 
 
 def test_each_epoch_is_augmented_anew_from_the_seed():
-    augment = Augmentation(symmetries=True, flip_rate=0.5)
+    augment = BatchAugmentation(symmetries=True, flip_rate=0.5)
 
     def epochs(seed):
         batches = WaferBatches(encoded_wafers(6, augment=augment), 6, seed=seed)
@@ -150,16 +149,6 @@ def test_net_and_input_are_in_the_same_memory_order(layer, order):
     net.infer({"x": one_hot(torch.ones(2, 8, 8, dtype=torch.uint8))})
     assert net.module_.seen[0].is_contiguous(memory_format=order)
     assert net.module_.layers[1].weight.is_contiguous(memory_format=order)
-
-
-def test_bfloat16_is_taken_where_the_cpu_has_it_and_nothing_is_grouped(monkeypatch):
-    plain, grouped = nn.Conv2d(4, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 3, groups=4))
-    for supported in (True, False):
-        monkeypatch.setattr(
-            torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda answer=supported: answer
-        )
-        assert bfloat16_is_faster(plain, "cpu") is supported
-        assert not bfloat16_is_faster(grouped, "cpu")
 
 
 def test_device(monkeypatch):

@@ -25,9 +25,14 @@ import torch
 from sklearn.utils import check_random_state
 from torch import nn
 
-from camdenoise.nets._augmentation import N_SYMMETRIES, symmetry, undo_symmetry
 from camdenoise.nets._backbones import Backbone
-from camdenoise.nets._inference import class_is_close, padded, stage_arithmetic, takes_bfloat16
+from camdenoise.nets._inference import (
+    NetOutput,
+    is_ambiguous,
+    predict_net,
+    stage_arithmetic,
+    takes_bfloat16,
+)
 
 # Keep the divisions finite where a channel is silent; the values of pytorch-grad-cam, because
 # silent channels are common behind a ReLU and these then decide the weights.
@@ -270,7 +275,7 @@ def activation_maps(
         explain = partial(_maps_by_cut, net, layers=layers, method=_of_layer(method, random_state))
         bfloat16 = takes_bfloat16(net, precision)
         maps = explain(images=images, targets=targets, bfloat16=bfloat16)
-        if bfloat16 and targets is None and (close := class_is_close(maps.logits)).any():
+        if bfloat16 and targets is None and (close := is_ambiguous(maps.logits)).any():
             _set_rows(maps, close, explain(images=images[close], targets=None, bfloat16=False))
         return maps
 
@@ -282,40 +287,21 @@ def _of_layer(method: str, random_state: Any) -> Callable[..., torch.Tensor]:
     return GRADIENT_METHODS[method]
 
 
-@dataclass(frozen=True)
-class EvidenceMaps:
-    """What a net that keeps a map per class says of one batch.
-
-    Attributes
-    ----------
-    logits : Tensor, shape (n, n_classes)
-        The net's output.
-    evidence : Tensor, shape (n, n_classes, height, width)
-        Log-odds that a fail there is of a pattern of the class.
-    features : Tensor, shape (n, n_features)
-        What the logits weigh: the areas that the maps claim, and means of channels.
-    """
-
-    logits: torch.Tensor
-    evidence: torch.Tensor
-    features: torch.Tensor
-
-
 def evidence_maps(
     net: Backbone,
     images: torch.Tensor,
     *,
     precision: str = "float32",
     symmetric: bool = False,
-) -> EvidenceMaps:
-    """Read the class activation maps of all classes at once, from a net that has them.
+) -> NetOutput:
+    """Compute the class activation maps of all classes at once, for a net that keeps them.
 
     Parameters
     ----------
     net : Backbone
         A classifier with an evidence head, such as ``"wafer_unet"``, in eval mode.
-    images : Tensor of float32, shape (n, 3, size, size)
-        One-hot wafers.
+    images : Tensor of float32, shape (n, 5, size, size)
+        Encoded wafers.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Arithmetic of the stages, as in `activation_maps`.
     symmetric : bool, default=False
@@ -323,7 +309,14 @@ def evidence_maps(
 
     Returns
     -------
-    EvidenceMaps
+    NetOutput
+        ``logits`` (n, n_classes), ``evidence`` (n, n_maps, size, size), the log-odds that a fail
+        there is of a pattern of the map's class, and ``features`` (n, n_features).
+
+    Raises
+    ------
+    ValueError
+        For a net without evidence maps.
 
     References
     ----------
@@ -337,35 +330,11 @@ def evidence_maps(
     >>> tuple(evidence_maps(net, torch.rand(2, 5, 48, 48)).evidence.shape)
     (2, 6, 48, 48)
     """
-    bfloat16 = takes_bfloat16(net, precision)
-    if not symmetric:
-        return _sure_evidence(net, images, bfloat16)
-    logits = evidence = features = torch.zeros((), device=images.device)
-    for index in range(N_SYMMETRIES):
-        maps = _sure_evidence(net, symmetry(images, index), bfloat16)
-        logits = logits + maps.logits / N_SYMMETRIES
-        evidence = evidence + undo_symmetry(maps.evidence, index) / N_SYMMETRIES
-        features = features + maps.features / N_SYMMETRIES
-    return EvidenceMaps(logits, evidence, features)
-
-
-def _sure_evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> EvidenceMaps:
-    """Read the maps, in float32 where the class is close."""
-    with torch.inference_mode():
-        maps = _evidence(net, images, bfloat16)
-        if bfloat16 and (close := class_is_close(maps.logits)).any():
-            exact = _evidence(net, images[close], False)
-            maps.logits[close], maps.evidence[close] = exact.logits, exact.evidence
-            maps.features[close] = exact.features
-    return maps
-
-
-def _evidence(net: Backbone, images: torch.Tensor, bfloat16: bool) -> EvidenceMaps:
-    outputs: dict[str, torch.Tensor] = {}
-    with stage_arithmetic(net, bfloat16):
-        x = net.advance(padded(images), outputs, net.layer_names)
-    found = net.classify_by_evidence(x, outputs)
-    return EvidenceMaps(*(values[: len(images)] for values in found))
+    if not net.has_evidence:
+        raise ValueError(
+            "the net keeps no evidence maps; use activation_maps, or the backbone 'wafer_unet'."
+        )
+    return predict_net(net, images, precision, symmetric=symmetric)
 
 
 def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
@@ -419,7 +388,7 @@ def _maps_by_cut(net, images, layers, method, targets, bfloat16) -> ActivationMa
     arithmetic = stage_arithmetic(net, bfloat16)
     outputs: dict[str, torch.Tensor] = {}
     with torch.no_grad(), arithmetic:
-        x = net.advance(images, outputs, names[: first + 1])
+        x = net.forward_stages(images, outputs, names[: first + 1])
     _check_grid(x, names[first])
     if names[first] == names[-1] and is_pooled_linear(net.head):
         return maps_before_pooling(net.head, x.float(), names[first], method, targets)
@@ -432,12 +401,12 @@ def _maps_by_cut(net, images, layers, method, targets, bfloat16) -> ActivationMa
                     x = activations[before].to(x.dtype, copy=True)
                 if before in outputs:
                     outputs[before] = x
-                x = net.advance(x, outputs, [name])
+                x = net.forward_stages(x, outputs, [name])
                 if name in layers:
                     _check_grid(x, name)
                     activations[name] = x.float()
         last = activations.get(names[-1], x.float())
-        logits = net.classify(last, outputs)
+        logits = net.forward_head(last, outputs)
         targets = _targets(logits, targets)
         score = logits.gather(1, targets[:, None]).sum()
         gradients = torch.autograd.grad(score, list(activations.values()))
@@ -535,7 +504,7 @@ def auto_layers(net: Backbone, input_size: int) -> tuple[str, ...]:
     ('stage2', 'stage3')
     """
     with _evaluating(net):
-        shapes = net.grids(input_size)
+        shapes = net.feature_shapes(input_size)
     grids = {name: min(shape[1:]) for name, shape in shapes.items() if len(shape) == 3}
     if not grids:
         raise ValueError("The backbone has no layer with a grid; CAMs need a convolutional one.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import train_test_split
+from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -20,35 +19,31 @@ from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
 )
-from skorch.helper import predefined_split
-from torch.utils.data import Dataset
 
-from camdenoise._sklearn_compat import HasMethods, Interval, StrOptions
+from camdenoise._sklearn_compat import Interval, StrOptions
 from camdenoise.classification._calibration import fit_temperature, tempered_softmax
-from camdenoise.classification._evidence_training import EvidenceNet, PractisedWafers, with_practice
 from camdenoise.classification._saved import KIND, restore_classifier
-from camdenoise.datasets._practice import NOTHING, practice_wafers
-from camdenoise.nets._augmentation import N_SYMMETRIES, Augmentation, symmetry
-from camdenoise.nets._backbones import N_PLANES_WITH_COMPONENTS, Backbone, make_backbone
+from camdenoise.classification._training import train
+from camdenoise.nets._augmentation import Augmentation
+from camdenoise.nets._backbones import N_PLANES_WITH_COMPONENTS, Backbone
 from camdenoise.nets._checkpoint import pretrained_file, read_checkpoint
 from camdenoise.nets._component_planes import input_planes, with_component_planes
-from camdenoise.nets._encoding import FITS, encode_dies, encode_maps, shown_sizes
-from camdenoise.nets._inference import class_logits, inference_net, usual_number
-from camdenoise.nets._training import (
-    EncodedWafers,
-    OneCycle,
-    SizedWafers,
-    StopEarly,
-    TrainingProgress,
-    WaferBatches,
-    WaferNet,
-    epoch_summaries,
-    resolve_device,
-    wants_bfloat16,
+from camdenoise.nets._encoding import encode_dies, encode_maps, shown_sizes
+from camdenoise.nets._inference import (
+    PRECISIONS,
+    NetOutput,
+    bucket_size,
+    inference_net,
+    predict_net,
 )
+from camdenoise.nets._training import epoch_summaries
 from camdenoise.nets._weights import net_with_weights
-from camdenoise.wafers._labels import check_labels
-from camdenoise.wafers._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
+from camdenoise.wafers._classes import ClassRoles, as_labels
+from camdenoise.wafers._labels import check_labels, indicator_names, indicator_of
+from camdenoise.wafers._maps import WaferMapInput, WaferMaps
+
+# Wafers in one pass of the net: feature maps of more leave the processor's cache.
+_BATCH = 64
 
 
 class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
@@ -69,54 +64,46 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     input_size : int or sequence of int, default=64
         Side of the model input in pixels. Of several, each wafer is shown at the smallest that has
         a pixel for each of its dies, or else at the largest.
-    fit_to_input : {"stretch", "pad"}, default="stretch"
-        Fill the square, which makes every wafer a round disc whatever the shape of its dies, or
-        keep the die grid's aspect.
     max_epochs : int, default=5
         Passes over the training wafers.
     learning_rate : float, default=3e-3
-        Step size of AdamW; the peak of the schedule.
-    lr_schedule : {"onecycle", "constant"}, default="onecycle"
-        Warm-up and cosine decay over all epochs (Smith & Topin 2019, 1708.07120), or no change.
+        Peak step size of AdamW; warm-up and cosine decay over all epochs [3]_.
     weight_decay : float, default=1e-2
         Decoupled weight decay of AdamW.
     batch_size : int, default=64
         Wafers per step.
-    practice : float, default=1.0
-        Only for ``"wafer_unet"``: for each training wafer and epoch, make this many whose pattern
-        is known die by die, and train the evidence maps on them. Patterns named as in WM-811K are
-        read off the training wafers and planted on those labelled ``none``; without any such,
-        wafers are simulated. No masks are asked for.
+    synthetic_ratio : float, default=1.0
+        Only for ``"wafer_unet"``: synthetic wafers per training wafer and epoch. Their pattern is
+        known die by die and trains the evidence maps. Patterns are read off the training wafers
+        and planted on those without a pattern (`none_labels`); no masks are needed. A class whose
+        patterns cannot be read off is named in a warning.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's wafers in the loss.
-    symmetries : bool, default=True
-        Train on all eight symmetries of the square, drawn at random.
-    flip_rate : float, default=0.0
-        Noise augmentation: each training wafer has up to this share of its dies flipped.
-    background : collection of wafer maps or None, default=None
-        Noise augmentation: fails of these wafers (real ``none`` wafers, say), turned and shifted,
-        are added to half of the training wafers.
+    augmentation : Augmentation or None, default=None
+        How training wafers are varied. None: ``Augmentation()``, the eight symmetries of the
+        square.
     symmetric_prediction : bool, default=False
-        Average the logits over the eight symmetries, and so the evidence that a `CamDenoiser`
-        reads; eight times the time.
-    early_stopping : bool, default=False
-        Hold out `validation_fraction` of the wafers, stop after `n_iter_no_change` epochs without
-        a lower validation loss, and keep the best epoch.
+        Average the logits over the eight symmetries, and the evidence that a `CamDenoiser` uses;
+        eight times the time.
     validation_fraction : float, default=0.1
-        Share held out with `early_stopping`.
-    n_iter_no_change : int, default=5
-        Patience of `early_stopping`, in epochs.
+        Share of the wafers held out to tell when to stop, with `n_iter_no_change`.
+    n_iter_no_change : int or None, default=None
+        Stop after so many epochs without a lower validation loss, and keep the best epoch. None:
+        train for all `max_epochs`.
+    none_labels : label or sequence of labels, default="none"
+        Labels of wafers without a pattern.
+    everywhere_labels : label or sequence of labels, default=("Random", "Near-full")
+        Labels of wafers whose fails are all over, in no one place.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Arithmetic of training and prediction. "auto" takes bfloat16 where it is faster on this
         machine. That moves probabilities, on real wafers by up to .02 (see docs/performance.md);
-        where the class is close, prediction is in float32 all the same.
+        wafers whose class is ambiguous are always predicted in float32.
     device : str, default="cpu"
-        A torch device, or "auto" for a GPU where there is one.
-    distributed : bool, default=False
-        Share the training with the other processes that ``accelerate launch`` has started, each
-        of which has to make the same call with the same wafers and an int for `random_state`;
-        all end with the same net. `batch_size` is that of each. Needs
-        ``pip install "camdenoise[gpu]"``; not for "wafer_unet", nor with `early_stopping`.
+        A torch device; "auto" for a GPU where there is one; or "accelerate", to share the training
+        with the other processes that ``accelerate launch`` has started. Each of them has to make
+        the same call with the same wafers and an int for `random_state`; all end with the same
+        net, and `batch_size` is that of each. Needs ``pip install "camdenoise[gpu]"``; not for
+        ``"wafer_unet"``, nor with `n_iter_no_change`.
     progress : bool, default=False
         Show a progress bar with the time left.
     random_state : int, RandomState instance or None, default=None
@@ -127,6 +114,12 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
+    patterns_ : tuple
+        The patterns that have an evidence map: trained die by die, or, with ``synthetic_ratio=0``,
+        by the class scores alone. Empty for other backbones.
+    label_names_ : tuple of str or None
+        Names of the columns of `y`, where that was a table of 0 and 1; `predict` gives such a
+        table then.
     module_ : Backbone
         The trained network, in eval mode.
     net_ : skorch.NeuralNetClassifier
@@ -144,6 +137,9 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
+    A label such as ``"Center+Scratch"`` is a combination of patterns: a class of its own, whose
+    wafers also count as wafers of both patterns.
+
     It works in scikit-learn's pipelines, searches, cross-validation, voting, stacking and
     calibration. ``BaggingClassifier`` and ``permutation_importance`` accept 2-D tables only and
     refuse wafer maps with an error about their shape, before this class sees them: train several
@@ -155,6 +151,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     .. [1] M.-J. Wu, J.-S. R. Jang, J.-L. Chen, "Wafer Map Failure Pattern Recognition and
        Similarity Ranking for Large-Scale Data Sets", IEEE Trans. Semicond. Manuf. 28(1), 2015.
     .. [2] K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
+    .. [3] L. N. Smith, N. Topin, "Super-Convergence", 2019, arXiv:1708.07120.
 
     Examples
     --------
@@ -170,24 +167,20 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         "backbone": [str],
         "width": [Interval(Integral, 1, None, closed="left")],
         "input_size": [Interval(Integral, 8, 1024, closed="both"), list, tuple],
-        "fit_to_input": [StrOptions(set(FITS))],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "lr_schedule": [StrOptions({"onecycle", "constant"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "practice": [Interval(Real, 0, None, closed="left")],
+        "synthetic_ratio": [Interval(Real, 0, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "symmetries": ["boolean"],
-        "flip_rate": [Interval(Real, 0, 1, closed="both")],
-        "background": [None, "array-like", list, HasMethods("__iter__")],
+        "augmentation": [Augmentation, None],
         "symmetric_prediction": ["boolean"],
-        "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "none_labels": "no_validation",
+        "everywhere_labels": "no_validation",
+        "precision": [StrOptions(set(PRECISIONS))],
         "device": [str],
-        "distributed": ["boolean"],
         "progress": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -198,53 +191,47 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         *,
         width=16,
         input_size=64,
-        fit_to_input="stretch",
         max_epochs=5,
         learning_rate=3e-3,
-        lr_schedule="onecycle",
         weight_decay=1e-2,
         batch_size=64,
-        practice=1.0,
+        synthetic_ratio=1.0,
         class_weight=None,
-        symmetries=True,
-        flip_rate=0.0,
-        background=None,
+        augmentation=None,
         symmetric_prediction=False,
-        early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=5,
+        n_iter_no_change=None,
+        none_labels="none",
+        everywhere_labels=("Random", "Near-full"),
         precision="auto",
         device="cpu",
-        distributed=False,
         progress=False,
         random_state=None,
     ):
         self.backbone = backbone
         self.width = width
         self.input_size = input_size
-        self.fit_to_input = fit_to_input
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
-        self.lr_schedule = lr_schedule
         self.weight_decay = weight_decay
         self.batch_size = batch_size
-        self.practice = practice
+        self.synthetic_ratio = synthetic_ratio
         self.class_weight = class_weight
-        self.symmetries = symmetries
-        self.flip_rate = flip_rate
-        self.background = background
+        self.augmentation = augmentation
         self.symmetric_prediction = symmetric_prediction
-        self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.none_labels = none_labels
+        self.everywhere_labels = everywhere_labels
         self.precision = precision
         self.device = device
-        self.distributed = distributed
         self.progress = progress
         self.random_state = random_state
 
     @classmethod
-    def from_pretrained(cls, name: str = "wm811k", *, device: str = "cpu") -> WaferClassifier:
+    def from_pretrained(
+        cls, name: str = "wm811k", *, device: str = "cpu", precision: str = "auto"
+    ) -> WaferClassifier:
         """Return a classifier that is trained already and comes with the package.
 
         Parameters
@@ -254,6 +241,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             reaches: ``camdenoise/pretrained/README.md``.
         device : str, default="cpu"
             A torch device.
+        precision : {"auto", "float32", "bfloat16"}, default="auto"
+            Arithmetic of the net, as the parameter of this class.
 
         Returns
         -------
@@ -276,7 +265,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         """
         with pretrained_file(name) as file:
             checkpoint = read_checkpoint(file, ("camdenoise.CamDenoiser", KIND))
-        return restore_classifier(cls, checkpoint, device)
+        return restore_classifier(cls, checkpoint, device, precision=precision)
 
     def fit(self, X: WaferMaps, y: Any, sample_weight: Any = None) -> WaferClassifier:
         """Train the net from scratch.
@@ -286,9 +275,11 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         X : list, object array or Series of 2-D maps, or 3-D array
             Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail). A map may be an array, a torch
             tensor or a list of rows. Of LSWMD's DataFrame the column ``waferMap`` is taken.
-        y : array-like of shape (n_wafers,)
+        y : array-like of shape (n_wafers,) or (n_wafers, n_labels)
             Class labels, strings or integers. Labels that are nested as in LSWMD
-            (``[['Center']]``) are taken out.
+            (``[['Center']]``) are taken out. A table of 0 and 1 with several columns has one
+            column per pattern, as in MixedWM38; each combination of patterns is a class, and a row
+            without any is a wafer without a pattern.
         sample_weight : array-like of shape (n_wafers,), default=None
             Weight of each wafer in the loss, multiplied by that of its class.
 
@@ -309,7 +300,11 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         codes = self._check_labels(maps, y)
         weights = self._weights(codes, sample_weight)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._train(maps, codes, weights, seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.net_, self.patterns_ = train(self, maps, codes, weights, self.class_roles(), seed)
+        self.module_: Backbone = self.net_.module_.eval()
+        self.history_ = epoch_summaries(self.net_.history)
         self.temperature_ = 1.0
         return self
 
@@ -357,8 +352,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "module_")
         maps = self._read_maps(X, reset=False)
         check_consistent_length(maps, y)
-        labels = check_labels(y)
-        codes = class_codes(labels, self.classes_, "label")
+        codes = class_codes(self._labels(y), self.classes_, "label")
         self.temperature_ = fit_temperature(self._logits(maps), codes)
         return self
 
@@ -389,11 +383,11 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_wafers,)
-            Labels from `classes_`.
+        ndarray of shape (n_wafers,), or (n_wafers, n_labels)
+            Labels from `classes_`; a table of 0 and 1 where `fit` was given one.
         """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        labels = self._predict_labels(X)
+        return labels if self.label_names_ is None else indicator_of(labels, self.label_names_)
 
     def score(self, X: WaferMaps, y: Any, sample_weight: Any = None) -> float:
         """Return the share of wafers whose class is predicted rightly.
@@ -417,19 +411,28 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         ValueError
             For labels that do not fit `X` or are missing.
         """
-        return super().score(X, check_labels(y), sample_weight)
+        labels = self._predict_labels(X)
+        return accuracy_score(self._labels(y), labels, sample_weight=sample_weight)
+
+    def class_roles(self) -> ClassRoles:
+        """Return what the classes stand for: a pattern, no pattern, or fails everywhere."""
+        return ClassRoles(
+            tuple(self.classes_.tolist()),
+            as_labels(self.none_labels),
+            as_labels(self.everywhere_labels),
+        )
 
     def batches(
-        self, maps: Sequence[np.ndarray], batch_size: int
+        self, maps: Sequence[np.ndarray], batch_size: int = _BATCH
     ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """Go through checked maps as the net sees them, in batches of one size.
+        """Encode checked maps for the net, in batches of one size.
 
         Parameters
         ----------
         maps : sequence of ndarray of uint8, shape (height, width)
             Checked wafer maps.
-        batch_size : int
-            Wafers per batch at most; of those that are shown larger than the smallest of
+        batch_size : int, default=64
+            Largest number of wafers in a batch; of those that are shown larger than the smallest of
             `input_size`, as many as have no more pixels together.
 
         Yields
@@ -437,22 +440,45 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         rows : ndarray of int, shape (n,)
             Which of the maps; their order is kept within a size.
         codes : Tensor of uint8, shape (n, size, size) or (n, 3, size, size)
-            Die codes; for a net that is told of them, with the planes of their components.
+            Die codes; for a net that takes them, with the planes of their components.
         """
-        told = self.module_.n_planes == N_PLANES_WITH_COMPONENTS
+        with_components = self.module_.n_planes == N_PLANES_WITH_COMPONENTS
         shown = shown_sizes([grid.shape for grid in maps], self.input_size)
         for size in np.unique(shown).tolist():
             same = np.flatnonzero(shown == size)
             n_most = max(1, int(batch_size * (np.min(self.input_size) / size) ** 2))
-            n_rows = max(n for n in range(1, n_most + 1) if usual_number(n) == n)
+            n_rows = max(n for n in range(1, n_most + 1) if bucket_size(n) == n)
             for start in range(0, len(same), n_rows):
                 rows = same[start : start + n_rows]
                 some = [maps[row] for row in rows]
-                codes = encode_maps(some, size, self.fit_to_input)
-                if told:
-                    dies = encode_dies([grid.shape for grid in some], size, self.fit_to_input)
+                codes = encode_maps(some, size)
+                if with_components:
+                    dies = encode_dies([grid.shape for grid in some], size)
                     codes = with_component_planes(codes, dies)
                 yield rows, codes
+
+    def net_outputs(
+        self, maps: Sequence[np.ndarray], batch_size: int = _BATCH
+    ) -> Iterator[tuple[np.ndarray, NetOutput]]:
+        """Run the net on checked maps, in batches of one size.
+
+        Yields
+        ------
+        rows : ndarray of int, shape (n,)
+            Which of the maps.
+        output : NetOutput
+            Logits, and for a net that keeps them evidence maps and features.
+        """
+        net = inference_net(self.module_, int(np.max(self.input_size)))
+        device = next(net.parameters()).device
+        for rows, codes in self.batches(maps, batch_size):
+            planes = input_planes(codes).to(device)
+            symmetric = self.symmetric_prediction
+            yield rows, predict_net(net, planes, self.precision, symmetric=symmetric)
+
+    def probabilities_of(self, logits: torch.Tensor) -> np.ndarray:
+        """Return the calibrated probabilities, float64 (n, n_classes), of the net's logits."""
+        return tempered_softmax(logits.double().cpu().numpy(), self.temperature_)
 
     def _check_sizes(self) -> None:
         sizes = np.atleast_1d(self.input_size)
@@ -470,7 +496,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
                 "Pass one class label per wafer."
             )
         check_consistent_length(maps, y)
-        labels = check_labels(y)
+        self.label_names_ = indicator_names(y)
+        labels = self._labels(y)
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
@@ -488,168 +515,18 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             raise ValueError("All sample weights are zero; give at least one wafer a weight.")
         return weights / weights.mean()
 
-    def _train(self, maps, codes, weights, seed: int) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            module = make_backbone(self.backbone, len(self.classes_), width=self.width)
-            self._check_distributed(module)
-            read = self._practised if module.has_evidence else self._labelled
-            rows, held_out = self._split(codes, seed)
-            kind, train = read([maps[row] for row in rows], codes[rows], weights[rows], seed)
-            valid = None
-            if held_out is not None:
-                aside = [maps[row] for row in held_out], codes[held_out], weights[held_out]
-                _, valid = read(*aside, seed=None)
-            net = self._net(module, kind, valid, seed)
-            self.net_ = self._fitted(net, train)
-        # The moments of the optimizer are three times the size of the net and of no further use.
-        self.net_.optimizer_.state.clear()
-        self.net_.set_params(train_split=None)
-        self.module_: Backbone = self.net_.module_.eval()
-        self.history_ = epoch_summaries(self.net_.history)
+    def _predict_labels(self, X: WaferMaps) -> np.ndarray:
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
-    def _split(self, codes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the rows to train on, and those held out for early stopping."""
-        rows = np.arange(len(codes))
-        if not self.early_stopping:
-            return rows, None
-        common = np.bincount(codes).min() >= 2 and self.validation_fraction * len(codes) >= len(
-            self.classes_
-        )
-        return train_test_split(
-            rows,
-            test_size=self.validation_fraction,
-            random_state=seed,
-            stratify=codes if common else None,
-        )
-
-    def _labelled(self, maps, codes, weights, seed: int | None) -> tuple[partial, Dataset]:
-        """Return the kind of net for labelled wafers, and these; as they are without a seed."""
-        parts = self._by_size(maps, codes.astype(np.int64), weights, augment=seed is not None)
-        return partial(WaferNet), _together([EncodedWafers(*encoded) for _, encoded in parts])
-
-    def _practised(self, maps, codes, weights, seed: int | None) -> tuple[partial, Dataset]:
-        """Return the kind of net that learns where patterns are, and labelled wafers for it.
-
-        With a seed, wafers to practise on are put behind them.
-        """
-        practice, n_epochs = NOTHING, 1
-        if seed is not None:
-            n_epochs = self.max_epochs
-            n_samples = round(self.practice * len(maps)) * n_epochs
-            rng = np.random.RandomState(seed)
-            practice = practice_wafers(maps, self.classes_[codes], n_samples, rng)
-        lesson = with_practice(maps, codes, weights, self.classes_, practice, n_epochs)
-        parts = self._by_size(lesson.maps, lesson.labels, lesson.weights, augment=seed is not None)
-        wafers = []
-        for rows, encoded in parts:
-            size = encoded[0].shape[-1]
-            pattern = encode_maps([lesson.pattern[row] for row in rows], size, self.fit_to_input)
-            known, every = (torch.from_numpy(of[rows]) for of in (lesson.known, lesson.every))
-            wafers.append(PractisedWafers(*encoded, pattern, known, every))
-        return partial(EvidenceNet, columns=lesson.columns), _together(wafers)
-
-    def _by_size(
-        self, maps, labels, weights, augment: bool
-    ) -> Iterator[tuple[np.ndarray, tuple[Any, Any, Any, Any, Any]]]:
-        """Encode those that are shown at one size together; give their rows and an encoding.
-
-        The encoding is what `EncodedWafers` takes.
-        """
-        shapes = [grid.shape for grid in maps]
-        shown = shown_sizes(shapes, self.input_size)
-        for size in np.unique(shown).tolist():
-            rows = np.flatnonzero(shown == size)
-            encoded = (
-                encode_maps([maps[row] for row in rows], size, self.fit_to_input),
-                encode_dies([shapes[row] for row in rows], size, self.fit_to_input),
-                torch.from_numpy(labels[rows]),
-                torch.from_numpy(weights[rows].astype(np.float32)),
-                self._augmentation(size) if augment else None,
-            )
-            yield rows, encoded
-
-    def _augmentation(self, size: int) -> Augmentation:
-        background = None
-        if self.background is not None:
-            background = (
-                encode_maps(check_wafer_maps(self.background), size, self.fit_to_input) == FAIL
-            )
-        return Augmentation(self.symmetries, self.flip_rate, background)
-
-    def _fitted(self, net: WaferNet, train: Dataset) -> WaferNet:
-        if not self.distributed:
-            return net.fit(train, None)
-        try:
-            from camdenoise.nets._distributed_training import fit_together
-        except ImportError as error:
-            raise ImportError(
-                "distributed=True needs the package accelerate: pip install 'camdenoise[gpu]'."
-            ) from error
-        return fit_together(net, train)
-
-    def _check_distributed(self, module: Backbone) -> None:
-        if self.distributed and module.has_evidence:
-            raise ValueError(
-                f"distributed=True trains by class scores alone, but {self.backbone!r} also learns "
-                "die by die. Train it in one process, or choose another backbone."
-            )
-        if self.distributed and self.random_state is None:
-            raise ValueError(
-                "distributed=True needs an int for random_state, lest each process begin with "
-                "another net."
-            )
-        if self.distributed and self.early_stopping:
-            raise ValueError(
-                "distributed=True cannot stop early: processes would not stop together. Choose "
-                "max_epochs instead."
-            )
-
-    def _net(self, module, kind: partial, valid, seed: int) -> WaferNet:
-        device = resolve_device(self.device)
-        return kind(
-            module,
-            criterion=torch.nn.CrossEntropyLoss,
-            classes=list(range(len(self.classes_))),
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=self.weight_decay,
-            lr=self.learning_rate,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            iterator_train=WaferBatches,
-            iterator_train__shuffle=True,
-            iterator_train__seed=seed,
-            iterator_valid=WaferBatches,
-            train_split=None if valid is None else predefined_split(valid),
-            callbacks=self._callbacks(),
-            callbacks__valid_acc=None,
-            callbacks__print_log=None,
-            device=device,
-            bfloat16=wants_bfloat16(self.precision, module, device),
-        )
-
-    def _callbacks(self) -> list:
-        callbacks: list = []
-        if self.lr_schedule == "onecycle":
-            callbacks.append(OneCycle(self.learning_rate))
-        if self.early_stopping:
-            callbacks.append(StopEarly(patience=self.n_iter_no_change, load_best=True, sink=_quiet))
-        if self.progress:
-            callbacks.append(TrainingProgress())
-        return callbacks
+    def _labels(self, y: Any) -> np.ndarray:
+        return check_labels(y, none=as_labels(self.none_labels)[0])
 
     def _logits(self, maps: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the logits of each wafer, averaged over its symmetries if that is asked for."""
-        turns = range(N_SYMMETRIES) if self.symmetric_prediction else (0,)
-        found = np.empty((len(maps), len(self.classes_)))
-        net = inference_net(self.module_, int(np.max(self.input_size)))
-        device = next(net.parameters()).device
-        # In larger batches the feature maps leave the processor's cache.
-        for rows, codes in self.batches(maps, 64):
-            views = (input_planes(symmetry(codes, turn)).to(device) for turn in turns)
-            logits = [class_logits(net, view, self.precision).double().cpu() for view in views]
-            found[rows] = torch.stack(logits).mean(0)
-        return found
+        logits = np.empty((len(maps), len(self.classes_)))
+        for rows, output in self.net_outputs(maps):
+            logits[rows] = output.logits.double().cpu()
+        return logits
 
     def __getstate__(self) -> dict[str, Any]:
         """Give what is pickled, or written by skops: the net as its weights alone.
@@ -670,7 +547,12 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         super().__setstate__(state)
         if weights is not None:
             self.module_ = net_with_weights(
-                load(weights), self.backbone, len(self.classes_), self.width, self.device
+                load(weights),
+                self.backbone,
+                len(self.classes_),
+                self.width,
+                self.device,
+                len(self.class_roles().map_labels),
             )
 
     def __sklearn_tags__(self):
@@ -696,11 +578,3 @@ def class_codes(labels: Any, classes: np.ndarray, name: str) -> np.ndarray:
                 f"{', '.join(map(str, known))}. Leave such wafers out, or fit it with such wafers."
             )
     return np.array([known[label] for label in labels], dtype=np.int64)
-
-
-def _together(parts: list) -> Dataset:
-    return parts[0] if len(parts) == 1 else SizedWafers(parts)
-
-
-def _quiet(message: str) -> None:
-    """Swallow skorch's early-stopping message; `history_` has the epochs."""

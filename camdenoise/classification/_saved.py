@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from camdenoise.nets._augmentation import Augmentation
 from camdenoise.nets._checkpoint import Checkpoint
 from camdenoise.nets._weights import net_with_weights
 
 #: Kind of model, in the file's format.
 KIND = "camdenoise.WaferClassifier"
-#: Tensors that are not the net's: the known wafers of a denoiser around the classifier.
-NOVELTY = "novelty."
-# Used in training only, and not of a kind that JSON holds.
-_LEFT_OUT = ("background", "class_weight", "random_state")
+#: Begins the names of tensors that are not weights of the net: the calibration of a denoiser.
+CALIBRATION = "calibration."
+# Parameters that only training uses and JSON has no form for.
+_LEFT_OUT = ("augmentation", "class_weight", "random_state")
 
 
 def save_classifier(classifier: Any) -> Checkpoint:
@@ -31,13 +32,16 @@ def save_classifier(classifier: Any) -> Checkpoint:
     texts = labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels)
     if labels.dtype.kind not in "iubU" and not texts:
         raise ValueError(f"Labels of type {labels.dtype} cannot be saved; use text or integers.")
-    about = {
-        "parameters": json.dumps(_plain_parameters(classifier)),
-        "classes": json.dumps(labels.tolist()),
-        "dtype": "object" if texts else labels.dtype.str,
-        "history": json.dumps(classifier.history_),
-        "temperature": json.dumps(classifier.temperature_),
+    facts = {
+        "parameters": _plain_parameters(classifier),
+        "classes": labels.tolist(),
+        "patterns": list(classifier.patterns_),
+        "label_names": classifier.label_names_,
+        "history": classifier.history_,
+        "temperature": classifier.temperature_,
     }
+    about = {name: json.dumps(value) for name, value in facts.items()}
+    about["dtype"] = "object" if texts else labels.dtype.str
     return Checkpoint(KIND, about, dict(classifier.module_.state_dict()))
 
 
@@ -46,11 +50,19 @@ def _plain_parameters(classifier: Any) -> dict[str, Any]:
     plain = {name: value for name, value in parameters.items() if name not in _LEFT_OUT}
     if isinstance(classifier.random_state, Integral):
         plain["random_state"] = classifier.random_state
-    return {name: v.item() if isinstance(v, np.generic) else v for name, v in plain.items()}
+    if (varied := classifier.augmentation) is not None:
+        plain["augmentation"] = {"symmetries": varied.symmetries, "flip_rate": varied.flip_rate}
+    return {name: _plain(value) for name, value in plain.items()}
 
 
-def restore_classifier(kind: type, checkpoint: Checkpoint, device: str) -> Any:
-    """Build a fitted classifier from what a model file holds.
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def restore_classifier(kind: type, checkpoint: Checkpoint, device: str, **parameters: Any) -> Any:
+    """Build a fitted classifier from a model file's texts and tensors.
 
     Parameters
     ----------
@@ -59,31 +71,48 @@ def restore_classifier(kind: type, checkpoint: Checkpoint, device: str) -> Any:
     checkpoint : Checkpoint
     device : str
         A torch device.
+    **parameters
+        Parameters to use instead of those in the file.
 
     Raises
     ------
     ValueError, TypeError, KeyError, RuntimeError
         If the texts and tensors do not make a classifier.
     """
-    texts = checkpoint.texts
-    classifier = kind(**(json.loads(texts["parameters"]) | {"device": device}))
+    texts = {
+        name: json.loads(checkpoint.texts[name])
+        for name in ("parameters", "classes", "patterns", "label_names", "history", "temperature")
+    }
+    saved = texts["parameters"]
+    if saved.get("augmentation") is not None:
+        saved["augmentation"] = Augmentation(**saved["augmentation"])
+    for name in ("input_size", "none_labels", "everywhere_labels"):
+        if isinstance(saved.get(name), list):
+            saved[name] = tuple(saved[name])
+    classifier = kind(**(saved | {"device": device} | parameters))
     classifier._validate_params()
-    labels = json.loads(texts["classes"])
-    if texts["dtype"] not in ("object", "|b1") and texts["dtype"][1:2] not in ("i", "u", "U"):
-        raise ValueError(f"its labels are of type {texts['dtype']!r}.")
-    classifier.classes_ = np.array(labels, dtype=texts["dtype"])
-    classifier.history_ = json.loads(texts["history"])
-    classifier.temperature_ = _temperature(texts)
-    weights = {n: v for n, v in checkpoint.tensors.items() if not n.startswith(NOVELTY)}
+    dtype = checkpoint.texts["dtype"]
+    if dtype not in ("object", "|b1") and dtype[1:2] not in ("i", "u", "U"):
+        raise ValueError(f"its labels are of type {dtype!r}.")
+    classifier.classes_ = np.array(texts["classes"], dtype=dtype)
+    roles = classifier.class_roles()
+    if not set(texts["patterns"]) <= set(roles.patterns):
+        raise ValueError(f"its patterns {texts['patterns']} are not those of its classes.")
+    classifier.patterns_ = tuple(texts["patterns"])
+    names = texts["label_names"]
+    classifier.label_names_ = None if names is None else tuple(map(str, names))
+    classifier.history_ = texts["history"]
+    temperature = texts["temperature"]
+    if not isinstance(temperature, float) or not 0 < temperature < float("inf"):
+        raise ValueError(f"its temperature is {temperature!r}, not a number above 0.")
+    classifier.temperature_ = temperature
+    tensors = checkpoint.tensors
     classifier.module_ = net_with_weights(
-        weights, classifier.backbone, len(labels), classifier.width, device
+        {name: values for name, values in tensors.items() if not name.startswith(CALIBRATION)},
+        classifier.backbone,
+        len(roles.classes),
+        classifier.width,
+        device,
+        len(roles.map_labels),
     )
     return classifier
-
-
-def _temperature(texts: dict[str, str]) -> float:
-    """Read the temperature; files from before there was one have none."""
-    value = json.loads(texts.get("temperature", "1.0"))
-    if not isinstance(value, float) or not 0 < value < float("inf"):
-        raise ValueError(f"its temperature is {value!r}, no number above 0.")
-    return value

@@ -91,7 +91,7 @@ def _of_model(what: str) -> dict[str, Any]:
             "threshold": "each wafer's own" if model.threshold_ is None else model.threshold_,
             "no_pattern": model.no_pattern,
             "false_alarm_rate": model.false_alarm_rate,
-            "calibrated": model.platt_ is not None,
+            "calibrated": model.calibration_.platt is not None,
         }
     return facts
 

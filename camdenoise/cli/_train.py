@@ -85,7 +85,7 @@ def _train(
     summary = {
         "wafers": len(maps),
         "labels": dict(Counter(target.tolist()).most_common()),
-        "calibrated": denoiser.platt_ is not None,
+        "calibrated": denoiser.calibration_.platt is not None,
         "seconds": round(time.perf_counter() - start, 1),
         "sha256": digest(out),
         "out": str(out),

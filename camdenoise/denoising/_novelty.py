@@ -1,115 +1,114 @@
-"""Wafers unlike all that a denoiser knows: by the distance to their nearest neighbours.
+"""Out-of-distribution detection: find wafers unlike all wafers with known patterns.
 
-A net names one of its classes whatever it is shown, and is sure of it. How far a wafer is from all
-those with known patterns tells more, by what the net says of them before it names a class.
+A net predicts one of its classes for any wafer, often with a high probability. The distance of a
+wafer's features to those of the known wafers tells more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 
-from camdenoise.datasets._patterns import PATTERN_CLASSES
-
-# The distance to the nearest alone would be short wherever one odd wafer is known.
+# Neighbor that the distance is measured to. The nearest alone would be close wherever one odd wafer
+# is known.
 _NEIGHBORS = 10
-# Known wafers: so many, drawn as they come, and of a rare class as many as this if there are.
-_REFERENCES, _OF_A_RARE_CLASS = 1000, 100
-#: With fewer known wafers nothing is called novel.
+#: With fewer known wafers no wafer is called novel.
 FEWEST_KNOWN = 50
-# Rows at a time, so that a table of distances stays small.
+# Known wafers: about 1000, of each class its share, but up to 100 of a rare class.
+_REFERENCES, _OF_A_RARE_CLASS = 1000, 100
+# Wafers at a time, so that a table of distances stays below a few megabytes.
 _ROWS = 256
 
 
-@dataclass(frozen=True)
-class Novelty:
-    """Wafers with known patterns, and how far each is from the others.
+class NoveltyDetector:
+    """Find wafers by the distance to their nearest neighbors among known ones [1]_.
+
+    Parameters
+    ----------
+    novelty_rate : float
+        Share of the known wafers that would be called novel.
 
     Attributes
     ----------
-    references : ndarray of float16, shape (n_known, n_features)
-        What the net says of them: the features that its class scores weigh.
-    distances : ndarray of float32, shape (n_known,)
-        How far each is from the tenth nearest of the others, in rising order; a feature counts
-        in units of its standard deviation over the known wafers.
+    references_ : ndarray of float16, shape (n_known, n_features)
+        Features of the known wafers.
+    distances_ : ndarray of float32, shape (n_known,)
+        Distance of each to the tenth nearest of the others, in rising order; a feature counts in
+        units of its standard deviation over the known wafers.
 
     References
     ----------
     .. [1] Y. Sun, Y. Ming, X. Zhu, Y. Li, "Out-of-Distribution Detection with Deep Nearest
        Neighbors", ICML 2022, arXiv:2204.06507.
+
+    Examples
+    --------
+    >>> known = np.random.default_rng(0).normal(size=(200, 3))
+    >>> NoveltyDetector(0.01).fit(known).predict(np.array([[0.0, 0, 0], [9, 9, 9]]))
+    array([False,  True])
     """
 
-    references: np.ndarray
-    distances: np.ndarray
+    def __init__(self, novelty_rate: float):
+        self.novelty_rate = novelty_rate
 
-    def furthest(self, rate: float) -> float:
-        """Return the distance beyond which this share of the known wafers lies."""
-        return float(np.quantile(self.distances, 1 - rate, method="higher"))
+    def fit(self, features: np.ndarray) -> NoveltyDetector:
+        """Measure the distances of known wafers, shape (n_known, n_features), to each other."""
+        self._set_references(np.asarray(features, np.float16))
+        # The nearest of all is each wafer itself.
+        self.distances_ = np.sort(self._to_neighbor(self._known, _NEIGHBORS + 1))
+        return self
 
-    def distance(self, features: np.ndarray) -> np.ndarray:
-        """Return how far wafers are from the tenth nearest of the known ones, shape (n_wafers,)."""
+    @classmethod
+    def from_references(
+        cls, novelty_rate: float, references: np.ndarray, distances: np.ndarray
+    ) -> NoveltyDetector:
+        """Make a fitted detector of `references_` and `distances_` that were measured before."""
+        detector = cls(novelty_rate)
+        detector._set_references(references)
+        detector.distances_ = distances
+        return detector
+
+    def score_samples(self, features: np.ndarray) -> np.ndarray:
+        """Return the distance of wafers to their tenth nearest known one, shape (n_wafers,)."""
         return self._to_neighbor(self._scaled(features), _NEIGHBORS)
 
-    @cached_property
-    def _scale(self) -> tuple[np.ndarray, np.ndarray]:
-        known = self.references.astype(np.float32)
-        deviation = known.std(axis=0)
-        return known.mean(axis=0), np.where(deviation > 0, deviation, 1)
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Tell which wafers are novel: further than all but `novelty_rate` of the known ones."""
+        threshold = np.quantile(self.distances_, 1 - self.novelty_rate, method="higher")
+        return self.score_samples(features) > threshold
 
-    @cached_property
-    def _known(self) -> np.ndarray:
-        return self._scaled(self.references)
+    def _set_references(self, references: np.ndarray) -> None:
+        self.references_ = references
+        known = references.astype(np.float32)
+        deviation = known.std(axis=0)
+        self._mean, self._deviation = known.mean(axis=0), np.where(deviation > 0, deviation, 1)
+        self._known = self._scaled(references)
+        self._squares = (self._known**2).sum(axis=1)
 
     def _scaled(self, features: np.ndarray) -> np.ndarray:
-        mean, deviation = self._scale
-        return (np.asarray(features, np.float32) - mean) / deviation
+        return (np.asarray(features, np.float32) - self._mean) / self._deviation
 
     def _to_neighbor(self, points: np.ndarray, number: int) -> np.ndarray:
-        squares = (self._known**2).sum(axis=1)
         found = np.empty(len(points), np.float32)
         for start in range(0, len(points), _ROWS):
             some = points[start : start + _ROWS]
-            away = squares - 2 * some @ self._known.T + (some**2).sum(axis=1, keepdims=True)
-            nearest = np.partition(away, number - 1, axis=1)[:, number - 1]
+            squares = self._squares - 2 * some @ self._known.T
+            squares += (some**2).sum(axis=1, keepdims=True)
+            nearest = np.partition(squares, number - 1, axis=1)[:, number - 1]
             found[start : start + _ROWS] = np.sqrt(np.maximum(nearest, 0))
         return found
 
 
-def known_wafers(features: np.ndarray) -> Novelty | None:
-    """Measure how far known wafers are from each other; None where they are few.
-
-    Parameters
-    ----------
-    features : ndarray of float, shape (n_known, n_features)
-
-    Examples
-    --------
-    >>> known = known_wafers(np.random.default_rng(0).normal(size=(200, 3)))
-    >>> near, far = known.distance(np.array([[0.0, 0, 0], [9, 9, 9]]))
-    >>> bool(near < known.furthest(0.01) < far)
-    True
-    """
-    if len(features) < FEWEST_KNOWN:
-        return None
-    alone = Novelty(np.asarray(features, np.float16), np.zeros(0, np.float32))
-    # The nearest of all is each wafer itself.
-    distances = alone._to_neighbor(alone._known, _NEIGHBORS + 1)
-    return Novelty(alone.references, np.sort(distances))
-
-
-def rows_to_know(labels: np.ndarray) -> np.ndarray:
-    """Choose wafers with a pattern to know: of each class its share of a thousand, or a hundred.
+def choose_known(labels: np.ndarray, patterns: tuple) -> np.ndarray:
+    """Choose rows of known wafers: of each pattern its share of a thousand, or a hundred.
 
     Examples
     --------
     >>> labels = np.array(["Center"] * 3000 + ["Scratch"] * 60 + ["none"] * 500)
-    >>> rows = rows_to_know(labels)
+    >>> rows = choose_known(labels, ("Center", "Scratch"))
     >>> np.unique(labels[rows], return_counts=True)[1].tolist()
     [980, 60]
     """
-    of_classes = [np.flatnonzero(labels == name) for name in PATTERN_CLASSES]
+    of_classes = [np.flatnonzero(labels == name) for name in patterns]
     n_wafers = sum(map(len, of_classes))
     chosen = [np.array([], int)]
     for rows in of_classes:

@@ -7,58 +7,57 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from sklearn.frozen import FrozenEstimator
 
-from camdenoise.classification._calibration import PlattScaling
 from camdenoise.classification._classifier import WaferClassifier
-from camdenoise.classification._saved import NOVELTY, restore_classifier, save_classifier
-from camdenoise.denoising._novelty import FEWEST_KNOWN, Novelty
+from camdenoise.classification._saved import CALIBRATION, restore_classifier, save_classifier
+from camdenoise.denoising._calibration import DenoiserCalibration
+from camdenoise.denoising._threshold import TARGETS, TargetRecall, TargetSpecificity
 from camdenoise.nets._checkpoint import Checkpoint
 
 #: Kind of model, in the file's format.
 KIND = "camdenoise.CamDenoiser"
-_TABLE = ["threshold", "retention", "removal", "f1"]
+_ARRAYS = ("references", "distances")
+_TARGET_OF = {"recall": TargetRecall, "specificity": TargetSpecificity}
 
 
 def save_denoiser(denoiser: Any) -> Checkpoint:
     """Describe a fitted `CamDenoiser` and its classifier.
 
-    An unfixed `random_state`, and a `cv` other than a number of folds, matter in `fit_transform`
-    only and are left out.
+    A `random_state` that is not a number, and a `cv` other than a number of folds, matter in
+    `fit_transform` only and are left out.
     """
     saved = save_classifier(denoiser.estimator_)
-    tensors = dict(saved.tensors)
-    if denoiser.novelty_ is not None:
-        for name in ("references", "distances"):
-            tensors[NOVELTY + name] = torch.from_numpy(getattr(denoiser.novelty_, name))
-    return Checkpoint(KIND, saved.texts | {"denoiser": _record(denoiser)}, tensors)
-
-
-def _record(denoiser: Any) -> str:
+    calibration = denoiser.calibration_.to_dict()
+    arrays = {name: calibration.pop(name) for name in _ARRAYS}
+    tensors = {
+        CALIBRATION + name: torch.from_numpy(values)
+        for name, values in arrays.items()
+        if values is not None
+    }
     parameters = denoiser.get_params(deep=False)
     del parameters["estimator"]
     for name in ("random_state", "cv"):
         if not isinstance(parameters[name], Integral):
             del parameters[name]
-    table = denoiser.calibration_
-    return json.dumps(
-        {
-            "parameters": {name: _plain(value) for name, value in parameters.items()},
-            "platt": None if denoiser.platt_ is None else list(denoiser.platt_),
-            "calibration": None if table is None else table[_TABLE].to_dict("list"),
-            "background_claims": denoiser.background_claims_.tolist(),
-        }
-    )
+    record = {
+        "parameters": {name: _plain(value) for name, value in parameters.items()},
+        "calibration": calibration,
+    }
+    texts = saved.texts | {"denoiser": json.dumps(record)}
+    return Checkpoint(KIND, texts, saved.tensors | tensors)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, TARGETS):
+        return {value.reaches: float(value.value)}
     return value.item() if isinstance(value, np.generic) else value
 
 
-def restore_denoiser(kind: type, checkpoint: Checkpoint, device: str, **parameters: Any) -> Any:
-    """Build a fitted denoiser from what a model file holds.
+def restore_denoiser(
+    kind: type, checkpoint: Checkpoint, device: str, precision: str | None = None, **parameters: Any
+) -> Any:
+    """Build a fitted denoiser from a model file's texts and tensors.
 
     Parameters
     ----------
@@ -67,50 +66,41 @@ def restore_denoiser(kind: type, checkpoint: Checkpoint, device: str, **paramete
     checkpoint : Checkpoint
     device : str
         A torch device.
+    precision : str or None, default=None
+        Arithmetic of the classifier; None: as in the file.
     **parameters
-        To have instead of those in the file.
+        Parameters of the denoiser to use instead of those in the file.
 
     Raises
     ------
     ValueError, TypeError, KeyError, RuntimeError
         If the texts and tensors do not make a denoiser.
     """
-    classifier = restore_classifier(WaferClassifier, checkpoint, device)
-    novelty = _novelty(checkpoint.tensors, classifier)
+    of_classifier = {} if precision is None else {"precision": precision}
+    classifier = restore_classifier(WaferClassifier, checkpoint, device, **of_classifier)
     record = json.loads(checkpoint.texts["denoiser"])
-    denoiser = kind(FrozenEstimator(classifier), **(record["parameters"] | parameters))
-    platt, table = record["platt"], record["calibration"]
-    if platt is not None:
-        platt = PlattScaling(*map(float, platt))
-        if not (0 < platt.slope < np.inf and np.isfinite(platt.intercept)):
-            raise ValueError(f"its calibration of dies is {tuple(platt)}.")
-    if table is not None:
-        table = pd.DataFrame(table, columns=_TABLE, dtype=float)
-        if table.empty or not table.stack().between(0, 1).all():
-            raise ValueError("its table of thresholds has other values than shares.")
-    claims = np.array(record["background_claims"], float)
-    if claims.ndim != 1 or not np.isfinite(claims).all() or (np.diff(claims) < 0).any():
-        raise ValueError("its claims on wafers without a pattern are no rising numbers.")
-    return denoiser._take_over(platt, table, claims, novelty)
-
-
-def _novelty(tensors: dict[str, torch.Tensor], classifier: WaferClassifier) -> Novelty | None:
-    """Read the known wafers; most models have none."""
-    found = {
-        name.removeprefix(NOVELTY): values.numpy()
-        for name, values in tensors.items()
-        if name.startswith(NOVELTY)
+    arrays = {
+        name: checkpoint.tensors[CALIBRATION + name].numpy()
+        for name in _ARRAYS
+        if CALIBRATION + name in checkpoint.tensors
     }
-    if not found:
-        return None
+    known = {name for name in checkpoint.tensors if name.startswith(CALIBRATION)}
+    if known != {CALIBRATION + name for name in arrays}:
+        raise ValueError(f"its calibration has the unknown tensors {sorted(known)}.")
+    calibration = DenoiserCalibration.from_dict(record["calibration"] | arrays)
+    _check_known(calibration, classifier)
+    saved = dict(record["parameters"])
+    if isinstance(threshold := saved.get("threshold"), dict):
+        ((name, value),) = threshold.items()
+        saved["threshold"] = _TARGET_OF[name](value)
+    return kind.from_calibration(classifier, calibration, **(saved | parameters))
+
+
+def _check_known(calibration: DenoiserCalibration, classifier: WaferClassifier) -> None:
+    if calibration.references is None:
+        return
     if not classifier.module_.has_evidence:
         raise ValueError("it has known wafers, for a net that has no use for them.")
-    novelty = Novelty(**found)
-    n_known, n_features = len(novelty.distances), classifier.module_.head.weigh.in_features
-    if (
-        novelty.references.shape != (n_known, n_features)
-        or n_known < FEWEST_KNOWN
-        or not all(np.isfinite(values).all() for values in found.values())
-    ):
+    n_features = classifier.module_.head.classifier.in_features
+    if calibration.references.shape[1] != n_features:
         raise ValueError("its known wafers are not those of its net.")
-    return novelty

@@ -20,7 +20,12 @@ def untrained_net(clf: WaferClassifier, random_state: Any) -> Backbone:
     seed = check_random_state(random_state).randint(2**31 - 1, size=2)[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed))
-        return make_backbone(clf.backbone, len(clf.classes_), width=clf.width)
+        return make_backbone(
+            clf.backbone,
+            len(clf.classes_),
+            width=clf.width,
+            n_maps=len(clf.class_roles().map_labels),
+        )
 
 
 def with_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:

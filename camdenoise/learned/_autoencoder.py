@@ -12,9 +12,9 @@ from scipy.special import expit
 
 from camdenoise._sklearn_compat import Interval
 from camdenoise.learned._learned import LearnedDenoiser
-from camdenoise.nets._augmentation import Augmentation
+from camdenoise.nets._augmentation import BatchAugmentation
 from camdenoise.nets._encoding import encode_dies
-from camdenoise.nets._segmentation import DieTask, Question, die_logits
+from camdenoise.nets._segmentation import DieTask, MaskedTarget, die_logits
 from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps
 
 
@@ -34,13 +34,13 @@ class FlippedDiesTask(DieTask):
     def __init__(self, codes: torch.Tensor, dies: torch.Tensor, flip_rate: float):
         super().__init__(codes)
         self.dies = dies
-        self.noise = Augmentation(symmetries=False, flip_rate=flip_rate)
+        self.noise = BatchAugmentation(symmetries=False, flip_rate=flip_rate)
 
-    def pose(self, rows: torch.Tensor, generator: torch.Generator) -> Question:
+    def make_batch(self, rows: torch.Tensor, generator: torch.Generator) -> MaskedTarget:
         """Show the wafers with dies flipped; ask about all dies."""
         codes = self.codes[rows]
         flipped = self.noise(codes, self.dies[rows], generator)
-        return Question(flipped, codes == FAIL, codes != NO_DIE)
+        return MaskedTarget(flipped, codes == FAIL, codes != NO_DIE)
 
 
 class AutoencoderDenoiser(LearnedDenoiser):

@@ -14,7 +14,7 @@ from scipy.special import expit
 from camdenoise._sklearn_compat import Interval
 from camdenoise.learned._learned import LearnedDenoiser
 from camdenoise.nets._encoding import encode_dies
-from camdenoise.nets._segmentation import DieTask, Question, die_logits
+from camdenoise.nets._segmentation import DieTask, MaskedTarget, die_logits
 from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps
 
 #: Code of a die whose state the net is not shown; any above the die codes.
@@ -64,12 +64,12 @@ class HiddenDiesTask(DieTask):
         super().__init__(codes)
         self.dies, self.spacing = dies, spacing
 
-    def pose(self, rows: torch.Tensor, generator: torch.Generator) -> Question:
+    def make_batch(self, rows: torch.Tensor, generator: torch.Generator) -> MaskedTarget:
         """Show the wafers with a lattice of dies hidden; ask about those."""
         codes = self.codes[rows]
         offset = torch.randint(self.spacing, (len(codes), 2), generator=generator)
         shown, hidden = hide(codes, self.dies[rows], offset, self.spacing)
-        return Question(shown, codes == FAIL, hidden)
+        return MaskedTarget(shown, codes == FAIL, hidden)
 
 
 def pattern_share(grid: np.ndarray, expected: np.ndarray) -> np.ndarray:

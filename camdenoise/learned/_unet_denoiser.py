@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from camdenoise.learned._learned import LearnedDenoiser
 from camdenoise.nets._encoding import encode_maps
-from camdenoise.nets._segmentation import DieTask, Question, die_logits
+from camdenoise.nets._segmentation import DieTask, MaskedTarget, die_logits
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_die_masks
 
 
@@ -30,10 +30,10 @@ class PatternTask(DieTask):
         super().__init__(codes)
         self.pattern = pattern
 
-    def pose(self, rows: torch.Tensor, generator: torch.Generator) -> Question:
+    def make_batch(self, rows: torch.Tensor, generator: torch.Generator) -> MaskedTarget:
         """Show the wafers as they are; ask about their fails."""
         codes = self.codes[rows]
-        return Question(codes, self.pattern[rows], codes == FAIL)
+        return MaskedTarget(codes, self.pattern[rows], codes == FAIL)
 
 
 class UNetDenoiser(LearnedDenoiser):

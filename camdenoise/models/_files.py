@@ -13,6 +13,7 @@ from camdenoise.classification._saved import restore_classifier, save_classifier
 from camdenoise.denoising._cam_denoiser import CamDenoiser
 from camdenoise.denoising._saved import KIND as DENOISER
 from camdenoise.denoising._saved import restore_denoiser, save_denoiser
+from camdenoise.models._upgrade import upgrade
 from camdenoise.nets._checkpoint import SCHEMA, read_checkpoint, write_checkpoint
 
 
@@ -40,10 +41,10 @@ def save_model(model: WaferClassifier | CamDenoiser, path: str | os.PathLike) ->
 
     Notes
     -----
-    Kept are the weights, the labels and the parameters, but for `background`, `class_weight` and
-    an unfixed `random_state`, which matter in training only; of a denoiser, its calibration, too.
-    Beside them stand the versions of the packages that it was saved with and a SHA-256 of all of
-    it. Not kept is the skorch net. A denoiser comes back around a frozen classifier.
+    The file holds the weights, the labels, the parameters and, of a denoiser, its calibration; also
+    the versions of the packages and a SHA-256 of all of it. It does not hold `class_weight`, the
+    background wafers of `augmentation` and a `random_state` that is not a number, which matter in
+    training only, nor the skorch net. A denoiser is loaded around a frozen classifier.
 
     Examples
     --------
@@ -77,7 +78,8 @@ def load_model(
     device : str, default="cpu"
         Where to put it, whatever device it was trained on.
     **params
-        For a denoiser: parameters to have instead of those that it was saved with.
+        Parameters to use instead of those in the file: of the denoiser, and `precision` of the
+        classifier in it.
 
     Returns
     -------
@@ -94,8 +96,8 @@ def load_model(
 
     Notes
     -----
-    Files of all earlier versions are read; those of the first hold no checksum to compare. The
-    checksum tells of accidents: who changes a file on purpose can write one that fits.
+    Files of all earlier formats are read; those of the first hold no checksum to compare. The
+    checksum shows accidents: a person who changes a file can write one that fits.
     """
     checkpoint = read_checkpoint(path, (CLASSIFIER, DENOISER))
     is_denoiser = "denoiser" in checkpoint.texts
@@ -106,17 +108,18 @@ def load_model(
             f"not '{wanted}/{SCHEMA}'. Give a file that save_model wrote."
         )
     try:
-        if not is_denoiser:
-            model = restore_classifier(WaferClassifier, checkpoint, device)
-        else:
+        checkpoint = upgrade(checkpoint)
+        if is_denoiser:
             model = restore_denoiser(CamDenoiser, checkpoint, device)
+        else:
+            model = restore_classifier(WaferClassifier, checkpoint, device)
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is no model that camdenoise saved: {error}") from error
     if not params:
         return model
     if not is_denoiser:
         raise ValueError(f"{', '.join(params)}: {path} holds a classifier, which takes none.")
-    if params.get("novelty_rate") is not None and model.novelty_ is None:
+    if params.get("novelty_rate") is not None and model.calibration_.references is None:
         raise ValueError(
             f"novelty_rate={params['novelty_rate']}: {path} holds no known wafers to compare "
             "with. Fit the denoiser with a novelty_rate, on labelled wafers, and save it again."

@@ -7,13 +7,15 @@ covers six pixels of the input flips as a whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from numbers import Real
 
 import torch
 
-from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
+from camdenoise.nets._encoding import encode_maps
+from camdenoise.wafers._maps import FAIL, NO_DIE, PASS, WaferMaps, check_wafer_maps
 
-#: Of the square.
+#: Symmetries of the square: four rotations, each as it is and mirrored.
 N_SYMMETRIES = 8
 
 
@@ -38,18 +40,59 @@ def random_symmetry(codes: torch.Tensor, generator: torch.Generator) -> torch.Te
     return turned
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Augmentation:
-    """What to do to each training batch.
+    """How training wafers are varied, each batch anew; the class of a wafer stays.
+
+    Parameters
+    ----------
+    symmetries : bool, default=True
+        Apply one of the eight symmetries of the square, drawn at random for each wafer.
+    flip_rate : float between 0 and 1, default=0.0
+        Largest share of dies to flip between pass and fail; each wafer draws a share up to it.
+    background : collection of wafer maps or None, default=None
+        Wafers without a pattern. The fails of one of them, rotated and shifted at random, are
+        added to half of the training wafers.
+
+    Examples
+    --------
+    >>> from camdenoise import Augmentation, WaferClassifier
+    >>> WaferClassifier(augmentation=Augmentation(flip_rate=0.05))
+    WaferClassifier(augmentation=Augmentation(symmetries=True, flip_rate=0.05))
+    """
+
+    symmetries: bool = True
+    flip_rate: float = 0.0
+    background: WaferMaps | None = field(default=None, repr=False)
+
+    def for_size(self, size: int) -> BatchAugmentation:
+        """Return the augmentation of batches of encoded wafers, `size` pixels wide.
+
+        Raises
+        ------
+        ValueError
+            For a `flip_rate` that is not a share.
+        WaferMapError
+            For a background that cannot be read.
+        """
+        if not isinstance(self.flip_rate, Real) or not 0 <= self.flip_rate <= 1:
+            raise ValueError(f"flip_rate must be from 0 to 1, got {self.flip_rate!r}.")
+        fails = None
+        if self.background is not None:
+            fails = encode_maps(check_wafer_maps(self.background), size) == FAIL
+        return BatchAugmentation(bool(self.symmetries), float(self.flip_rate), fails)
+
+
+@dataclass(frozen=True)
+class BatchAugmentation:
+    """An `Augmentation` for encoded wafers of one size.
 
     Attributes
     ----------
     symmetries : bool
-        Apply a random element of D4 to each wafer.
     flip_rate : float
-        Each wafer draws a rate between 0 and this and flips that share of its dies.
     background : Tensor of bool (m, size, size), or None
-        Fails of real background wafers; one, randomly turned and shifted, is added (logical or).
+        Fails of background wafers.
     background_share : float
         Share of the wafers that get a background.
     """

@@ -71,9 +71,9 @@ class Backbone(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits, shape (batch, n_classes)."""
         outputs: dict[str, torch.Tensor] = {}
-        return self.classify(self.advance(x, outputs, self.layer_names), outputs)
+        return self.forward_head(self.forward_stages(x, outputs, self.layer_names), outputs)
 
-    def advance(
+    def forward_stages(
         self, x: torch.Tensor, outputs: dict[str, torch.Tensor], names: Sequence[str]
     ) -> torch.Tensor:
         """Apply some of the stages and return the output of the last.
@@ -93,29 +93,29 @@ class Backbone(nn.Module):
                 outputs[name] = x
         return x
 
-    def classify(self, x: torch.Tensor, outputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    def forward_head(self, x: torch.Tensor, outputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the logits for the last stage's output, in float32; `outputs` as in `advance`."""
         return self.head(x.float(), *(y.float() for y in self._beside("head", outputs)))
 
-    def classify_by_evidence(
-        self, x: torch.Tensor, outputs: dict[str, torch.Tensor], *, learn: bool = False
+    def forward_evidence(
+        self, x: torch.Tensor, outputs: dict[str, torch.Tensor], *, detach: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the logits, the maps and the features that they come from, if `has_evidence`.
+        """Return logits, evidence maps and the features behind the logits, if `has_evidence`.
 
-        With `learn` the maps do not learn from the logits: they are to say where patterns are,
-        and not to bend to what makes a class likely.
+        With `detach` no gradient of the logits reaches the maps: they learn from known patterns
+        only, not from what makes a class likely.
         """
         x = x.float()
         evidence = self.head.evidence(x)
         (coarse,) = self._beside("head", outputs)
-        read = evidence.detach() if learn else evidence
-        features = self.head.features(read, x, coarse.float())
-        return self.head.weigh(features), evidence, features
+        areas = evidence.detach() if detach else evidence
+        features = self.head.features(areas, x, coarse.float())
+        return self.head.classifier(features), evidence, features
 
     def _beside(self, name: str, outputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         return (outputs[self.skips[name]],) if name in self.skips else ()
 
-    def grids(self, input_size: int) -> dict[str, tuple[int, ...]]:
+    def feature_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
         """Return each stage's output shape without the batch axis, for a square input."""
         device = next(self.parameters()).device
         x = torch.zeros(1, self.n_planes, input_size, input_size, device=device)
@@ -123,7 +123,7 @@ class Backbone(nn.Module):
         outputs: dict[str, torch.Tensor] = {}
         with torch.no_grad():
             for name in self.stages:
-                x = self.advance(x, outputs, [name])
+                x = self.forward_stages(x, outputs, [name])
                 shapes[name] = tuple(x.shape[1:])
         return shapes
 
@@ -206,17 +206,21 @@ class Context(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Return to the grid of an earlier stage and join its output (Ronneberger 2015, 1505.04597)."""
+    """Return to the grid of an earlier stage and join its output (Ronneberger 2015, 1505.04597).
 
-    def __init__(self, n_in: int, n_out: int):
+    Without `skip` the earlier stage's output gives only the size of its grid.
+    """
+
+    def __init__(self, n_in: int, n_out: int, *, skip: bool = True):
         super().__init__()
+        self.skip = skip
         self.narrow = nn.Conv2d(n_in, n_out, 1, bias=False)
-        self.block = ResidualBlock(2 * n_out, n_out, 1)
+        self.block = ResidualBlock(2 * n_out if skip else n_out, n_out, 1)
 
     def forward(self, x: torch.Tensor, finer: torch.Tensor) -> torch.Tensor:
         """Return a tensor on the grid of `finer`, with as many channels."""
         x = interpolate(self.narrow(x), size=finer.shape[-2:], mode="bilinear")
-        return self.block(torch.cat([x, finer], dim=1))
+        return self.block(torch.cat([x, finer], dim=1) if self.skip else x)
 
 
 class EvidenceHead(nn.Module):
@@ -232,35 +236,39 @@ class EvidenceHead(nn.Module):
     n_features, n_coarse : int
         Channels of the last and of the coarsest stage.
     n_classes : int
+    n_maps : int or None, default=None
+        Evidence maps: one per class, then one for each pattern that has no class of its own. None:
+        as many as classes.
     """
 
-    # Share of the wafer that counts as nothing: about one die.
+    # Smallest share of the wafer's area, about one die: the logarithm of an empty map is finite.
     _NOTHING = 1e-3
 
-    def __init__(self, n_features: int, n_coarse: int, n_classes: int):
+    def __init__(self, n_features: int, n_coarse: int, n_classes: int, n_maps: int | None = None):
+        n_maps = n_classes if n_maps is None else n_maps
         super().__init__()
-        self.evidence = nn.Conv2d(n_features, n_classes, 1)
-        self.weigh = nn.Linear(n_classes + n_features + n_coarse, n_classes)
+        self.evidence = nn.Conv2d(n_features, n_maps, 1)
+        self.classifier = nn.Linear(n_maps + n_features + n_coarse, n_classes)
         # Start from "no pattern anywhere" and "a class's score is the area of its own map".
         with torch.no_grad():
             self.evidence.bias.fill_(-2.0)  # type: ignore[union-attr]
-            self.weigh.bias.zero_()
+            self.classifier.bias.zero_()
             # Not by `torch.eye`, which on the device "meta" takes two seconds of imports.
-            self.weigh.weight[:, :n_classes].zero_().fill_diagonal_(1)
+            self.classifier.weight[:, :n_classes].zero_().fill_diagonal_(1)
 
     def features(
         self, evidence: torch.Tensor, x: torch.Tensor, coarse: torch.Tensor
     ) -> torch.Tensor:
-        """Return what the class scores weigh, shape (batch, n_classes + n_features + n_coarse)."""
+        """Return what the class scores weigh, shape (batch, n_maps + n_features + n_coarse)."""
         area = torch.log(torch.sigmoid(evidence).mean(dim=(2, 3)) + self._NOTHING)
         return torch.cat([area, x.mean(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1)
 
     def forward(self, x: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
         """Return the logits, shape (batch, n_classes)."""
-        return self.weigh(self.features(self.evidence(x), x, coarse))
+        return self.classifier(self.features(self.evidence(x), x, coarse))
 
 
-def wafer_unet(n_classes: int, width: int = 16) -> Backbone:
+def wafer_unet(n_classes: int, width: int = 16, n_maps: int | None = None) -> Backbone:
     """Build `wafer_resnet` with a way back to the full grid, and evidence for each class there.
 
     The last stage has a cell for each pixel of the input, so its class activation maps tell
@@ -273,7 +281,7 @@ def wafer_unet(n_classes: int, width: int = 16) -> Backbone:
     for level, n_out in ((3, 4 * width), (2, 2 * width), (1, width)):
         stages[f"up{level}"] = UpBlock(2 * n_out, n_out)
     skips = {f"up{level}": f"stage{level}" for level in (3, 2, 1)} | {"head": "stage4"}
-    return Backbone(stages, EvidenceHead(width, 8 * width, n_classes), skips, n_planes)
+    return Backbone(stages, EvidenceHead(width, 8 * width, n_classes, n_maps), skips, n_planes)
 
 
 class _TimmFeatures(nn.Module):
@@ -345,10 +353,12 @@ _CUTS: dict[str, Callable[[TimmModel], Backbone]] = {
 }
 
 
-_OURS = {WAFER_RESNET: wafer_resnet, WAFER_UNET: wafer_unet}
+_OURS = (WAFER_RESNET, WAFER_UNET)
 
 
-def make_backbone(name: str, n_classes: int, *, width: int = 16) -> Backbone:
+def make_backbone(
+    name: str, n_classes: int, *, width: int = 16, n_maps: int | None = None
+) -> Backbone:
     """Build a network with random weights from torch's current random state.
 
     Parameters
@@ -359,6 +369,8 @@ def make_backbone(name: str, n_classes: int, *, width: int = 16) -> Backbone:
         Number of logits.
     width : int, default=16
         Channels of the first stage of our own networks; timm models ignore it.
+    n_maps : int or None, default=None
+        Evidence maps of ``"wafer_unet"``, as in `EvidenceHead`.
 
     Returns
     -------
@@ -374,8 +386,10 @@ def make_backbone(name: str, n_classes: int, *, width: int = 16) -> Backbone:
     >>> make_backbone("wafer_resnet", 6).layer_names
     ('stem', 'stage1', 'stage2', 'stage3', 'stage4')
     """
-    if name in _OURS:
-        return _OURS[name](n_classes, width)
+    if name == WAFER_UNET:
+        return wafer_unet(n_classes, width, n_maps)
+    if name == WAFER_RESNET:
+        return wafer_resnet(n_classes, width)
     import timm  # half a second, needed only here
 
     if not isinstance(name, str) or not timm.is_model(name):

@@ -23,8 +23,8 @@ from camdenoise._version import __version__
 from camdenoise.io._atomic import write_whole
 from camdenoise.io._file_kinds import kind_of
 
-#: Version of the texts. Files of 1 have no "sha256" and no "versions", those of 2 no known wafers.
-SCHEMA = 3
+#: Version of the format. What earlier ones were is in `camdenoise.models._upgrade`.
+SCHEMA = 4
 #: Names of the models that come with the package.
 PRETRAINED = ("wm811k",)
 # What the numbers that a model gives may depend on.
@@ -43,11 +43,14 @@ class Checkpoint:
         Parameters and the rest, as JSON.
     tensors : dict of str to Tensor
         Weights and other arrays.
+    version : int
+        Of the format.
     """
 
     kind: str
     texts: dict[str, str]
     tensors: dict[str, torch.Tensor]
+    version: int = SCHEMA
 
 
 @contextmanager
@@ -126,7 +129,7 @@ def read_checkpoint(path: str | os.PathLike, kinds: tuple[str, ...]) -> Checkpoi
             f"{path} is damaged: its content does not have the SHA-256 that it names. Copy it "
             "anew from where it came."
         )
-    return Checkpoint(kind, texts, tensors)
+    return Checkpoint(kind, texts, tensors, int(number))
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:

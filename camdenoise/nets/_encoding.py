@@ -1,7 +1,7 @@
 """From ragged wafer maps to a square model input, and from a square saliency back to dies.
 
 Every pixel of the input shows one die (nearest resize), so the two directions share one piece of
-geometry: which die a pixel shows, and where in the square a die has its centre. Wafers of one grid
+geometry: which die a pixel shows, and where in the square a die has its center. Wafers of one grid
 are handled together, as array indexing and two small matrix products.
 """
 
@@ -15,19 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from camdenoise.wafers._maps import NO_DIE
 from camdenoise.wafers._plane import die_of_pixel
-
-#: Ways to fit a wafer into a square: fill it, or keep the dies' aspect and pad with "no die".
-FITS = ("stretch", "pad")
-
-
-def fitted_shape(shape: tuple[int, int], size: int, fit: str) -> tuple[int, int]:
-    """Return how many pixels the wafer's rows and columns take up in the square."""
-    if fit == "stretch":
-        return size, size
-    height, width = (max(1, round(side * size / max(shape))) for side in shape)
-    return height, width
 
 
 def shown_sizes(shapes: Sequence[tuple[int, int]], sizes: int | Sequence[int]) -> np.ndarray:
@@ -50,7 +38,7 @@ def _rows_by_shape(shapes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], l
     return rows
 
 
-def encode_maps(maps: Sequence[np.ndarray], size: int, fit: str = "stretch") -> torch.Tensor:
+def encode_maps(maps: Sequence[np.ndarray], size: int) -> torch.Tensor:
     """Resize wafer maps to one square, nearest die, codes kept.
 
     Parameters
@@ -59,8 +47,6 @@ def encode_maps(maps: Sequence[np.ndarray], size: int, fit: str = "stretch") -> 
         Checked wafer maps.
     size : int
         Side of the square in pixels.
-    fit : {"stretch", "pad"}
-        Fill the square, or keep the grid's aspect and surround it with "no die".
 
     Returns
     -------
@@ -71,17 +57,15 @@ def encode_maps(maps: Sequence[np.ndarray], size: int, fit: str = "stretch") -> 
     >>> encode_maps([np.array([[0, 1], [2, 1]], np.uint8)], 4)[0].tolist()
     [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 1, 1], [2, 2, 1, 1]]
     """
-    square = np.full((len(maps), size, size), NO_DIE, np.uint8)
+    square = np.empty((len(maps), size, size), np.uint8)
     for shape, rows in _rows_by_shape([grid.shape for grid in maps]).items():
-        height, width = fitted_shape(shape, size, fit)
-        top, left = (size - height) // 2, (size - width) // 2
-        ys, xs = die_of_pixel(shape[0], height), die_of_pixel(shape[1], width)
+        ys, xs = (die_of_pixel(n_dies, size) for n_dies in shape)
         same = np.stack([maps[row] for row in rows])
-        square[rows, top : top + height, left : left + width] = same[:, ys][:, :, xs]
+        square[rows] = same[:, ys][:, :, xs]
     return torch.from_numpy(square)
 
 
-def encode_dies(shapes: Sequence[tuple[int, int]], size: int, fit: str = "stretch") -> torch.Tensor:
+def encode_dies(shapes: Sequence[tuple[int, int]], size: int) -> torch.Tensor:
     """Tell which die each pixel row and column of the encoded maps shows.
 
     Parameters
@@ -90,25 +74,20 @@ def encode_dies(shapes: Sequence[tuple[int, int]], size: int, fit: str = "stretc
         Die grid of each wafer.
     size : int
         Side of the square in pixels.
-    fit : {"stretch", "pad"}
-        As in `encode_maps`.
 
     Returns
     -------
     Tensor of int64, shape (n_maps, 2, size)
-        Die rows of the pixel rows, die columns of the pixel columns; -1 where padded.
+        Die rows of the pixel rows, die columns of the pixel columns.
 
     Examples
     --------
     >>> encode_dies([(2, 4)], 4).tolist()
     [[[0, 0, 1, 1], [0, 1, 2, 3]]]
     """
-    dies = np.full((len(shapes), 2, size), -1, np.int64)
+    dies = np.empty((len(shapes), 2, size), np.int64)
     for row, shape in enumerate(shapes):
-        pixels = fitted_shape(shape, size, fit)
-        for axis, (n_dies, n_pixels) in enumerate(zip(shape, pixels, strict=True)):
-            start = (size - n_pixels) // 2
-            dies[row, axis, start : start + n_pixels] = die_of_pixel(n_dies, n_pixels)
+        dies[row] = [die_of_pixel(n_dies, size) for n_dies in shape]
     return torch.from_numpy(dies)
 
 
@@ -121,14 +100,13 @@ def one_hot(codes: torch.Tensor) -> torch.Tensor:
 
 
 @lru_cache(maxsize=128)
-def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np.ndarray:
-    """Return the bilinear weights that read a `grid`-cell axis at the centres of the dies.
+def interpolation_matrix(n_dies: int, size: int, grid: int) -> np.ndarray:
+    """Return the bilinear weights that read a `grid`-cell axis at the centers of the dies.
 
-    The wafer takes `n_pixels` of the `size` input pixels, centred; the axis of the saliency has
-    `grid` cells over the same `size` pixels. Half-pixel centres, as ``align_corners=False``.
+    The wafer fills an axis of `size` input pixels; the axis of the saliency has `grid` cells over
+    the same pixels. Half-pixel centers, as ``align_corners=False``.
     """
-    offset = (size - n_pixels) // 2
-    pixel = offset + (np.arange(n_dies) + 0.5) * n_pixels / n_dies
+    pixel = (np.arange(n_dies) + 0.5) * size / n_dies
     cell = np.clip(pixel * grid / size - 0.5, 0, grid - 1)
     low = np.minimum(cell.astype(np.intp), max(grid - 2, 0))
     weights = np.zeros((n_dies, grid), np.float32)
@@ -139,26 +117,22 @@ def interpolation_matrix(n_dies: int, n_pixels: int, size: int, grid: int) -> np
 
 
 @lru_cache(maxsize=128)
-def averaging_matrix(n_dies: int, n_pixels: int, size: int) -> np.ndarray:
+def averaging_matrix(n_dies: int, size: int) -> np.ndarray:
     """Return the weights that average an axis of `size` pixels over the pixels of each die.
 
-    The wafer takes `n_pixels` of them, centred. A die too small for a pixel of its own gets the
-    one that holds its centre.
+    A die too small for a pixel of its own gets the one that holds its center.
     """
-    shown, near = die_of_pixel(n_dies, n_pixels), die_of_pixel(n_pixels, n_dies)
+    shown, near = die_of_pixel(n_dies, size), die_of_pixel(size, n_dies)
     weights = np.zeros((n_dies, size), np.float32)
-    own = weights[:, (size - n_pixels) // 2 :][:, :n_pixels]
-    own[shown, np.arange(n_pixels)] = 1
-    without = np.flatnonzero(own.sum(axis=1) == 0)
-    own[without, near[without]] = 1
+    weights[shown, np.arange(size)] = 1
+    without = np.flatnonzero(weights.sum(axis=1) == 0)
+    weights[without, near[without]] = 1
     weights /= weights.sum(axis=1, keepdims=True)
     weights.flags.writeable = False
     return weights
 
 
-def mean_on_dies(
-    values: np.ndarray, shapes: Sequence[tuple[int, int]], fit: str = "stretch"
-) -> list[np.ndarray]:
+def mean_on_dies(values: np.ndarray, shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
     """Average the pixels of each die.
 
     Unlike `to_die_grid`, which interpolates a coarse map, this reads a map of the input's own
@@ -170,8 +144,6 @@ def mean_on_dies(
         One value per pixel of the model's input.
     shapes : sequence of (height, width)
         Die grid of each wafer.
-    fit : {"stretch", "pad"}
-        How the wafers were fitted into it.
 
     Returns
     -------
@@ -186,19 +158,16 @@ def mean_on_dies(
     size = values.shape[-1]
     on_dies: list[Any] = [None] * len(shapes)
     for shape, rows in _rows_by_shape(shapes).items():
-        read_y, read_x = (
-            averaging_matrix(n_dies, n_pixels, size)
-            for n_dies, n_pixels in zip(shape, fitted_shape(shape, size, fit), strict=True)
-        )
+        read_y, read_x = (averaging_matrix(n_dies, size) for n_dies in shape)
         for row, means in zip(rows, read_y @ values[rows] @ read_x.T, strict=True):
             on_dies[row] = means
     return on_dies
 
 
 def to_die_grid(
-    saliency: np.ndarray, shapes: Sequence[tuple[int, int]], size: int, fit: str = "stretch"
+    saliency: np.ndarray, shapes: Sequence[tuple[int, int]], size: int
 ) -> list[np.ndarray]:
-    """Read square saliencies at the centre of every die, bilinearly.
+    """Read square saliencies at the center of every die, bilinearly.
 
     Parameters
     ----------
@@ -208,8 +177,6 @@ def to_die_grid(
         Die grid of each wafer.
     size : int
         Side of the model's input in pixels.
-    fit : {"stretch", "pad"}
-        How the wafers were fitted into it.
 
     Returns
     -------
@@ -219,10 +186,7 @@ def to_die_grid(
     on_dies: list[Any] = [None] * len(shapes)
     grid = saliency.shape[-1]
     for shape, rows in _rows_by_shape(shapes).items():
-        pixels = fitted_shape(shape, size, fit)
-        read_y, read_x = (
-            interpolation_matrix(n, p, size, grid) for n, p in zip(shape, pixels, strict=True)
-        )
+        read_y, read_x = (interpolation_matrix(n_dies, size, grid) for n_dies in shape)
         for row, values in zip(rows, read_y @ saliency[rows] @ read_x.T, strict=True):
             on_dies[row] = values
     return on_dies

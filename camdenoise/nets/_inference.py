@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from copy import deepcopy
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from camdenoise.nets._augmentation import N_SYMMETRIES, symmetry, undo_symmetry
 from camdenoise.nets._backbones import Backbone, has_grouped_convolutions
 
 #: Arithmetic of the stages.
@@ -25,7 +26,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 #: In nets without depthwise convolutions bfloat16 moves that share by less (docs/performance.md).
 CLOSE = 0.02
 
-# Beside the nets and not in them: so no copy is pickled, and each goes when its net goes.
+# Kept outside the nets, so that no copy is pickled and each is freed with its net.
 _COPIES: WeakKeyDictionary[Backbone, tuple[tuple, Backbone]] = WeakKeyDictionary()
 
 
@@ -64,12 +65,20 @@ def inference_net(net: Backbone, input_size: int) -> Backbone:
     return copy
 
 
-def takes_bfloat16(net: Backbone, precision: str) -> bool:
+def takes_bfloat16(net: nn.Module, precision: str, device: str | None = None) -> bool:
     """Tell whether the stages of a net run in bfloat16: where asked for, or where it pays.
 
-    "auto" takes it on CPUs with bfloat16 instructions; one that imitates them is slower than in
-    float32. It leaves nets with grouped or depthwise convolutions in float32: differentiating
-    depthwise ones is slower in bfloat16, and it rounds their logits more.
+    Parameters
+    ----------
+    net : Module
+    precision : {"auto", "float32", "bfloat16"}
+        "auto" takes it on CPUs with bfloat16 instructions (measured 1.5 to 1.9 times as fast); one
+        that imitates them is slower than in float32. Nets with grouped or depthwise convolutions
+        stay in float32: differentiating those is slower in bfloat16 (measured .55 times), and
+        bfloat16 rounds their logits more.
+    device : str or None, default=None
+        Where the net is to be trained; on a GPU with bfloat16 "auto" takes it. None: for
+        prediction, where the net is; on a GPU that stays in float32.
 
     Raises
     ------
@@ -80,10 +89,13 @@ def takes_bfloat16(net: Backbone, precision: str) -> bool:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
     if precision != "auto":
         return precision == "bfloat16"
-    on_cpu = next(net.parameters()).device.type == "cpu"
+    where = next(net.parameters()).device if device is None else torch.device(device)
+    if where.type != "cpu":
+        trains_on_gpu = device is not None and torch.cuda.is_available()
+        return trains_on_gpu and torch.cuda.is_bf16_supported()
     # Older releases of torch cannot tell; `bool` answers no.
     has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
-    return on_cpu and has_instructions and not has_grouped_convolutions(net)
+    return has_instructions and not has_grouped_convolutions(net)
 
 
 def stage_arithmetic(net: Backbone, bfloat16: bool) -> torch.autocast:
@@ -91,13 +103,13 @@ def stage_arithmetic(net: Backbone, bfloat16: bool) -> torch.autocast:
     return torch.autocast(next(net.parameters()).device.type, torch.bfloat16, enabled=bfloat16)
 
 
-def class_is_close(logits: torch.Tensor) -> torch.Tensor:
+def is_ambiguous(logits: torch.Tensor) -> torch.Tensor:
     """Tell in which images rounding to bfloat16 could have chosen another class."""
     best = logits.topk(min(2, logits.shape[1]), dim=1).values
     return best[:, 0] - best[:, -1] < CLOSE * (best[:, 0] - logits.amin(dim=1))
 
 
-def usual_number(n_images: int) -> int:
+def bucket_size(n_images: int) -> int:
     """Return the next of 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64 and so on.
 
     oneDNN compiles every layer anew for each number of images that it has not seen lately, which
@@ -105,37 +117,105 @@ def usual_number(n_images: int) -> int:
 
     Examples
     --------
-    >>> [usual_number(n) for n in (1, 5, 17, 36, 64)]
+    >>> [bucket_size(n) for n in (1, 5, 17, 36, 64)]
     [1, 6, 24, 48, 64]
     """
     power = 1 << max(n_images - 1, 0).bit_length()
     return power if n_images > 3 * power // 4 else 3 * power // 4
 
 
-def padded(images: torch.Tensor) -> torch.Tensor:
+def pad_to_bucket(images: torch.Tensor) -> torch.Tensor:
     """Repeat the first image until there is a usual number of them."""
-    n_more = usual_number(len(images)) - len(images)
+    n_more = bucket_size(len(images)) - len(images)
     if not n_more:
         return images
     rows = [*range(len(images)), *[0] * n_more]
     return images[rows].contiguous(memory_format=torch.channels_last)
 
 
-def class_logits(net: Backbone, images: torch.Tensor, precision: str) -> torch.Tensor:
-    """Return the logits of a batch in float32; where the class is close, exactly."""
+class NetOutput(NamedTuple):
+    """What a net outputs for one batch, in float32.
+
+    Attributes
+    ----------
+    logits : Tensor, shape (n, n_classes)
+    evidence : Tensor, shape (n, n_maps, height, width), or None
+        Log-odds that a fail there is of a pattern of the map's class; None for a net without
+        evidence maps.
+    features : Tensor, shape (n, n_features), or None
+        Inputs of the linear layer that gives the logits: the areas that the maps cover, and means
+        of channels.
+    """
+
+    logits: torch.Tensor
+    evidence: torch.Tensor | None = None
+    features: torch.Tensor | None = None
+
+
+def predict_net(
+    net: Backbone, images: torch.Tensor, precision: str = "float32", *, symmetric: bool = False
+) -> NetOutput:
+    """Run a net in eval mode on a batch; in float32 where the class is ambiguous.
+
+    Parameters
+    ----------
+    net : Backbone
+        In eval mode.
+    images : Tensor of float32, shape (n, n_planes, size, size)
+        Encoded wafers.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Arithmetic of the stages, as in `takes_bfloat16`.
+    symmetric : bool, default=False
+        Average over the eight symmetries of the square.
+
+    Returns
+    -------
+    NetOutput
+
+    Examples
+    --------
+    >>> from camdenoise.nets._backbones import make_backbone
+    >>> net = make_backbone("wafer_unet", 6).eval()
+    >>> output = predict_net(net, torch.rand(2, 5, 48, 48))
+    >>> tuple(output.logits.shape), tuple(output.evidence.shape)
+    ((2, 6), (2, 6, 48, 48))
+    """
     bfloat16 = takes_bfloat16(net, precision)
+    if not symmetric:
+        return _predict(net, images, bfloat16)
+    outputs = [_predict(net, symmetry(images, k), bfloat16) for k in range(N_SYMMETRIES)]
+    turned_back = (
+        output
+        if output.evidence is None
+        else output._replace(evidence=undo_symmetry(output.evidence, k))
+        for k, output in enumerate(outputs)
+    )
+    return NetOutput(
+        *(
+            None if of_all[0] is None else sum(of_all) / N_SYMMETRIES
+            for of_all in zip(*turned_back, strict=True)
+        )
+    )
+
+
+def _predict(net: Backbone, images: torch.Tensor, bfloat16: bool) -> NetOutput:
     with torch.inference_mode():
-        logits = _logits(net, images, bfloat16)
-        if bfloat16 and (close := class_is_close(logits)).any():
-            logits[close] = _logits(net, images[close], False)
-    return logits
+        output = _forward(net, images, bfloat16)
+        if bfloat16 and (ambiguous := is_ambiguous(output.logits)).any():
+            exact = _forward(net, images[ambiguous], False)
+            for rounded, values in zip(output, exact, strict=True):
+                if rounded is not None:
+                    rounded[ambiguous] = values
+    return output
 
 
-def _logits(net: Backbone, images: torch.Tensor, bfloat16: bool) -> torch.Tensor:
+def _forward(net: Backbone, images: torch.Tensor, bfloat16: bool) -> NetOutput:
     outputs: dict[str, torch.Tensor] = {}
     with stage_arithmetic(net, bfloat16):
-        x = net.advance(padded(images), outputs, net.layer_names)
-    return net.classify(x, outputs)[: len(images)]
+        x = net.forward_stages(pad_to_bucket(images), outputs, net.layer_names)
+    if not net.has_evidence:
+        return NetOutput(net.forward_head(x, outputs)[: len(images)])
+    return NetOutput(*(values[: len(images)] for values in net.forward_evidence(x, outputs)))
 
 
 @torch.inference_mode(False)

@@ -1,8 +1,8 @@
-"""How a net with one logit per pixel is trained on dies, and read die by die.
+"""How a net with one logit per pixel is trained on dies, and predicts die by die.
 
-What the net is shown, what it is asked, and about which dies, is a `DieTask`: a denoiser that has
-the truth asks for it, one that has only maps hides or spoils some dies and asks for those. The loop
-is skorch's, shared with the classifier.
+A `DieTask` makes the inputs, the targets, and the mask of dies that count. A denoiser with known
+truth uses that as the target; one that has only maps hides or flips some dies and predicts those.
+The training loop is skorch's, shared with the classifier.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from camdenoise.nets._augmentation import random_symmetry
 from camdenoise.nets._encoding import mean_on_dies, one_hot
+from camdenoise.nets._inference import takes_bfloat16
 from camdenoise.nets._training import (
     BatchedWafers,
     OneCycle,
@@ -25,32 +26,31 @@ from camdenoise.nets._training import (
     WaferBatches,
     WaferMapNet,
     resolve_device,
-    wants_bfloat16,
 )
 
 
-class Question(NamedTuple):
-    """A batch of encoded wafers as the net sees them, and what it is to say.
+class MaskedTarget(NamedTuple):
+    """A batch of encoded wafers, and what the net should predict of them.
 
     Attributes
     ----------
-    shown : Tensor of uint8, shape (n, size, size)
-        Die codes; a code above 2 shows as a die of unknown state.
-    answer : Tensor of bool, shape (n, size, size)
+    inputs : Tensor of uint8, shape (n, size, size)
+        Die codes; a code above 2 encodes a die of unknown state.
+    target : Tensor of bool, shape (n, size, size)
         What is true of the pixel's die.
-    asked : Tensor of bool, shape (n, size, size)
-        Where the answer counts.
+    mask : Tensor of bool, shape (n, size, size)
+        Where the target counts.
     """
 
-    shown: torch.Tensor
-    answer: torch.Tensor
-    asked: torch.Tensor
+    inputs: torch.Tensor
+    target: torch.Tensor
+    mask: torch.Tensor
 
 
 class DieTask(BatchedWafers):
-    """Questions about encoded wafers, each turned by a random symmetry of the square.
+    """Masked targets of encoded wafers, each turned by a random symmetry of the square.
 
-    A subclass implements ``pose(rows, generator)``, which returns a `Question`.
+    A subclass implements ``make_batch(rows, generator)``, which returns a `MaskedTarget`.
 
     Parameters
     ----------
@@ -65,39 +65,41 @@ class DieTask(BatchedWafers):
         """Return the number of wafers."""
         return len(self.codes)
 
-    def pose(self, rows: torch.Tensor, generator: torch.Generator) -> Question:
-        """Ask about the wafers of these rows."""
+    def make_batch(self, rows: torch.Tensor, generator: torch.Generator) -> MaskedTarget:
+        """Make the targets of the wafers of these rows."""
         raise NotImplementedError
 
     def batch(self, rows: torch.Tensor, generator: torch.Generator):
-        """Return what `WaferBatches` hands to the net: its inputs and the answers."""
-        layers = torch.stack([part.to(torch.uint8) for part in self.pose(rows, generator)], dim=1)
-        shown, answer, asked = random_symmetry(layers, generator).unbind(1)
-        return {"x": one_hot(shown), "asked": asked.float()}, answer.float()
+        """Return what `WaferBatches` hands to the net: its inputs and the targets."""
+        layers = torch.stack(
+            [part.to(torch.uint8) for part in self.make_batch(rows, generator)], dim=1
+        )
+        inputs, target, mask = random_symmetry(layers, generator).unbind(1)
+        return {"x": one_hot(inputs), "mask": mask.float()}, target.float()
 
 
 class DieNet(WaferMapNet):
-    """A skorch net with binary cross-entropy on the dies that it is asked about."""
+    """A skorch net with binary cross-entropy on the masked dies."""
 
     def get_loss(self, y_pred, y_true, X=None, *args, **kwargs):
         """Return the mean over the dies of each wafer, then over the wafers."""
-        return die_loss(y_pred, y_true.to(y_pred.device), X["asked"].to(y_pred.device))
+        return die_loss(y_pred, y_true.to(y_pred.device), X["mask"].to(y_pred.device))
 
 
-def die_loss(logits: torch.Tensor, answer: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
-    """Return the binary cross-entropy where asked, so that each wafer counts alike.
+def die_loss(logits: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the binary cross-entropy where the mask is set; each wafer counts alike.
 
     Parameters
     ----------
-    logits, answer, asked : Tensor of float32, shape (n, size, size)
-        Of each pixel. A wafer on which nothing is asked adds nothing.
+    logits, target, mask : Tensor of float32, shape (n, size, size)
+        Of each pixel. A wafer without a mask adds nothing.
 
     Returns
     -------
     Tensor of float32, a scalar
     """
-    losses = binary_cross_entropy_with_logits(logits, answer, weight=asked, reduction="none")
-    return (losses.sum((1, 2)) / asked.sum((1, 2)).clamp(min=1)).mean()
+    losses = binary_cross_entropy_with_logits(logits, target, weight=mask, reduction="none")
+    return (losses.sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)).mean()
 
 
 def train_die_net(
@@ -119,7 +121,7 @@ def train_die_net(
     module : Module
         From planes (n, 3, size, size) to logits (n, size, size); trained in place.
     task : DieTask
-        The wafers and what is asked about them.
+        The wafers and their targets.
     max_epochs, learning_rate, batch_size, precision, device, progress
         As in `WaferClassifier`.
     seed : int
@@ -149,7 +151,7 @@ def train_die_net(
         callbacks=callbacks,
         callbacks__print_log=None,
         device=device,
-        bfloat16=wants_bfloat16(precision, module, device),
+        bfloat16=takes_bfloat16(module, precision, device),
     )
     return net.fit(task, None)
 
@@ -157,14 +159,14 @@ def train_die_net(
 def die_logits(
     module: nn.Module, codes: torch.Tensor, shapes: Sequence[tuple[int, int]]
 ) -> list[np.ndarray]:
-    """Ask a trained net about every die of a batch of wafers.
+    """Predict every die of a batch of wafers.
 
     Parameters
     ----------
     module : Module
         In eval mode.
     codes : Tensor of uint8, shape (n, size, size)
-        Encoded wafers, stretched to the square; a code above 2 shows as a die of unknown state.
+        Encoded wafers, stretched to the square; a code above 2 encodes a die of unknown state.
     shapes : sequence of (height, width)
         Die grid of each.
 

@@ -16,8 +16,7 @@ from torch import nn
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from camdenoise.nets._augmentation import Augmentation
-from camdenoise.nets._backbones import has_grouped_convolutions
+from camdenoise.nets._augmentation import BatchAugmentation
 from camdenoise.nets._encoding import one_hot
 
 
@@ -42,11 +41,11 @@ class EncodedWafers(BatchedWafers):
         Class codes 0..K-1.
     weights : Tensor of float32, shape (n,)
         Sample weights.
-    augment : Augmentation or None
+    augment : BatchAugmentation or None
         Applied anew to each batch.
     """
 
-    def __init__(self, codes, dies, labels, weights, augment: Augmentation | None = None):
+    def __init__(self, codes, dies, labels, weights, augment: BatchAugmentation | None = None):
         self.codes, self.dies = codes, dies
         self.labels, self.weights = labels, weights
         self.augment = augment
@@ -236,14 +235,14 @@ class TrainingProgress(Callback):
 
 
 def resolve_device(device: str) -> str:
-    """Turn ``"auto"`` into the fastest device there is.
+    """Turn ``"auto"`` and ``"accelerate"`` into the fastest device there is.
 
     Raises
     ------
     ValueError
         For a device that is not there, or that torch has no name for.
     """
-    if device == "auto":
+    if device in ("auto", "accelerate"):
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(1, device=device)
@@ -283,20 +282,3 @@ def epoch_summaries(history) -> list[dict]:
     return [
         {ours: row[theirs] for theirs, ours in names.items() if theirs in row} for row in history
     ]
-
-
-def wants_bfloat16(precision: str, module: nn.Module, device: str) -> bool:
-    """Decide on autocast: as `precision` says, or for "auto" where it is faster."""
-    return precision == "bfloat16" or (precision == "auto" and bfloat16_is_faster(module, device))
-
-
-def bfloat16_is_faster(module: nn.Module, device: str) -> bool:
-    """Tell whether training this net in bfloat16 autocast pays on this device.
-
-    It does on CPUs with bfloat16 instructions (measured 1.5 to 1.9 times), except for grouped and
-    depthwise convolutions (measured .55 times).
-    """
-    if torch.device(device).type != "cpu":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    has_instructions = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return has_instructions and not has_grouped_convolutions(module)

@@ -11,7 +11,12 @@ from camdenoise.nets._training import memory_order, resolve_device
 
 
 def net_with_weights(
-    weights: Mapping[str, torch.Tensor], backbone: str, n_classes: int, width: int, device: str
+    weights: Mapping[str, torch.Tensor],
+    backbone: str,
+    n_classes: int,
+    width: int,
+    device: str,
+    n_maps: int | None = None,
 ) -> Backbone:
     """Build a net around weights that were trained before.
 
@@ -23,6 +28,8 @@ def net_with_weights(
         As in `WaferClassifier`.
     n_classes : int
         Classes that it tells apart.
+    n_maps : int or None, default=None
+        Evidence maps of ``"wafer_unet"``; None: one per class.
 
     Returns
     -------
@@ -35,7 +42,9 @@ def net_with_weights(
         For weights of another net.
     """
     with torch.device("meta"):
-        wanted = _shapes(make_backbone(backbone, n_classes, width=width).state_dict())
+        wanted = _shapes(
+            make_backbone(backbone, n_classes, width=width, n_maps=n_maps).state_dict()
+        )
     found = _shapes(weights)
     wrong = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
     if wrong:
@@ -44,7 +53,7 @@ def net_with_weights(
             f"{wanted.get(wrong[0])} (and {len(wrong) - 1} more)."
         )
     with torch.random.fork_rng(devices=[]):
-        net = make_backbone(backbone, n_classes, width=width)
+        net = make_backbone(backbone, n_classes, width=width, n_maps=n_maps)
     net.load_state_dict(weights)
     return net.to(resolve_device(device)).to(memory_format=memory_order(net)).eval()
 

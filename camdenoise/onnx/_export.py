@@ -11,18 +11,18 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from camdenoise._version import __version__
 from camdenoise.classification._classifier import WaferClassifier
+from camdenoise.denoising import DenoiserCalibration
 from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
 from camdenoise.io._atomic import write_whole
 from camdenoise.nets._encoding import encode_dies, shown_sizes
 from camdenoise.onnx._wafer_graph import wafer_graph
 from camdenoise.wafers._maps import check_wafer_map
 
-FORMAT = "camdenoise.WaferGraph/1"
+FORMAT = "camdenoise.WaferGraph/2"
 _NEEDED = ("onnx", "onnxscript")
 
 
@@ -34,9 +34,9 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
     `graph_inputs` computes. It gives ``probabilities`` (float32, n x n_classes, calibrated) and
     ``saliency`` (float32, n x height x width): for evidence maps the probability that the die,
     were it to fail, belongs to a pattern; for CAMs of the last layer a share of the wafer's
-    largest. With evidence maps it gives ``claim`` as well (float32, n): a pattern is claimed where
-    this reaches ``min_claim`` of the metadata, and the patterns together are likelier than Random
-    and Near-full.
+    largest. With evidence maps it gives ``detection_score`` as well (float32, n): the wafer has a
+    pattern where this reaches ``detection_threshold`` of the metadata, and the patterns together
+    are likelier than the classes of fails everywhere.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
 
 
 def graph_inputs(
-    maps: Sequence[np.ndarray], input_size: int | Sequence[int], fit_to_input: str = "stretch"
+    maps: Sequence[np.ndarray], input_size: int | Sequence[int]
 ) -> dict[str, np.ndarray]:
     """Compute what a graph takes for wafers of one die grid.
 
@@ -100,15 +100,14 @@ def graph_inputs(
     ----------
     maps : sequence of ndarray of int, shape (height, width)
         Wafer maps, all of the same shape.
-    input_size, fit_to_input
+    input_size : int or sequence of int
         As in the file's metadata.
 
     Returns
     -------
     dict of str to ndarray
         ``maps``, uint8 (n, height, width); ``rows`` and ``columns``, int64 (size,): which die row
-        each pixel row of the net's input shows, which die column each pixel column; -1 where
-        padded.
+        each pixel row of the net's input shows, which die column each pixel column.
 
     Raises
     ------
@@ -132,7 +131,7 @@ def graph_inputs(
             f"{', '.join(map(str, shapes[:3])) or 'no wafer'}. Sort them by shape first."
         )
     (size,) = shown_sizes(shapes, input_size).tolist()
-    rows, columns = encode_dies(shapes, size, fit_to_input)[0].numpy()
+    rows, columns = encode_dies(shapes, size)[0].numpy()
     return {"maps": np.stack(checked), "rows": rows, "columns": columns}
 
 
@@ -149,14 +148,14 @@ def _as_denoiser(model: Any) -> CamDenoiser:
     how: dict[str, Any] = {"method": "gradcam", "layers": list(net.layer_names[-1:])}
     if net.has_evidence:
         how = {"method": EVIDENCE}
-    return CamDenoiser(FrozenEstimator(model), **how)._take_over(None, None, np.array([]))
+    return CamDenoiser.from_calibration(model, DenoiserCalibration.empty(), **how)
 
 
 def _exported(denoiser: CamDenoiser) -> Any:
     """Trace the graph with wafers of which no length is like another."""
     clf = denoiser.estimator_
     size = int(np.min(clf.input_size))
-    rows, columns = encode_dies([(5, 7)], size, clf.fit_to_input)[0]
+    rows, columns = encode_dies([(5, 7)], size)[0]
     example = torch.ones(2, 5, 7, dtype=torch.uint8)
     example[:, 2:4, 3] = 2
     graph = wafer_graph(denoiser)
@@ -190,9 +189,7 @@ def _metadata(denoiser: CamDenoiser) -> dict[str, Any]:
         "camdenoise": __version__,
         "classes": clf.classes_.tolist(),
         "input_size": np.atleast_1d(clf.input_size).tolist(),
-        "fit_to_input": clf.fit_to_input,
         "method": denoiser.method_,
         "threshold": denoiser.threshold_,
-        "min_claim": denoiser.min_claim_,
-        "min_probability": denoiser.min_probability,
+        "detection_threshold": denoiser.detection_threshold_,
     }

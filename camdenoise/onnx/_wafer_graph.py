@@ -15,7 +15,7 @@ from torch.nn.functional import max_pool2d
 from camdenoise.cam import GRADIENT_METHODS, is_pooled_linear, maps_before_pooling
 from camdenoise.classification._calibration import NEAREST
 from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
-from camdenoise.denoising._decision import SMALLEST
+from camdenoise.denoising._detection import SMALLEST
 from camdenoise.nets._backbones import N_PLANES_WITH_COMPONENTS
 from camdenoise.nets._component_planes import STEPS, input_planes
 from camdenoise.wafers._maps import FAIL, NO_DIE
@@ -34,11 +34,6 @@ def wafer_graph(denoiser: CamDenoiser) -> WaferGraph:
         raise ValueError(
             "symmetric_prediction=True runs the net eight times, which a graph does not do. "
             "Set it to False before the export."
-        )
-    if denoiser.target != "predicted":
-        raise ValueError(
-            f"target={denoiser.target!r} explains one class always; a graph explains what is "
-            "predicted. Set target='predicted' before the export."
         )
     if denoiser.method_ == EVIDENCE:
         return EvidenceGraph(denoiser).eval()
@@ -89,15 +84,14 @@ class WaferGraph(nn.Module):
             Wafer maps.
         rows, columns : Tensor of int64, shape (size,)
             Which die row each pixel row of the net's input shows, which die column each pixel
-            column; -1 for none.
+            column.
 
         Returns
         -------
         tuple of Tensor of float32
             The `outputs`.
         """
-        codes = maps[:, rows.clamp(min=0)][:, :, columns.clamp(min=0)]
-        codes = codes * ((rows >= 0)[:, None] & (columns >= 0))
+        codes = maps[:, rows][:, :, columns]
         if self.net.n_planes == N_PLANES_WITH_COMPONENTS:
             codes = torch.stack([codes, *component_planes(codes == FAIL, rows, columns)], dim=1)
         return self.read(maps, input_planes(codes), rows, columns)
@@ -121,7 +115,7 @@ class CamGraph(WaferGraph):
     def read(self, maps, planes, rows, columns):
         """Return class probabilities, and the map of the predicted class on the dies."""
         last = self.net.layer_names[-1]
-        x = self.net.advance(planes, {}, self.net.layer_names)
+        x = self.net.forward_stages(planes, {}, self.net.layer_names)
         found = maps_before_pooling(self.net.head, x, last, self.method, None)
         cam = found.layers[last]
         by_row, by_column = (
@@ -139,29 +133,29 @@ class CamGraph(WaferGraph):
 class EvidenceGraph(WaferGraph):
     """A net with a map of evidence for each class: saliency as a probability."""
 
-    outputs = (*WaferGraph.outputs, "claim")
+    outputs = (*WaferGraph.outputs, "detection_score")
     is_pattern: torch.Tensor
 
     def __init__(self, denoiser: CamDenoiser):
         super().__init__(denoiser)
-        self.platt = denoiser.platt_
-        has_pattern = denoiser.has_pattern()
-        self.patterns = has_pattern.nonzero()[0].tolist()
+        self.platt = denoiser.calibration_.platt
+        self.maps = denoiser.attribution().maps
+        has_pattern = denoiser.estimator_.class_roles().has_pattern
         self.register_buffer("is_pattern", torch.as_tensor(has_pattern))
 
     def read(self, maps, planes, rows, columns):
-        """Return class probabilities, those of the dies, and how strongly a pattern is claimed."""
+        """Return class probabilities, those of the dies, and the detection score."""
         outputs: dict[str, torch.Tensor] = {}
-        x = self.net.advance(planes, outputs, self.net.layer_names)
-        logits, evidence, _ = self.net.classify_by_evidence(x, outputs)
-        # As in `pattern_probability`, which looks at what it is given.
-        claimed = 1 - torch.sigmoid(-evidence[:, self.patterns]).prod(dim=1)
+        x = self.net.forward_stages(planes, outputs, self.net.layer_names)
+        logits, evidence, _ = self.net.forward_evidence(x, outputs)
+        # As in `pattern_probability`, whose loop a graph cannot hold.
+        probability = 1 - torch.sigmoid(-evidence[:, self.maps]).prod(dim=1)
         by_row, by_column = averaging(rows, maps.shape[1]), averaging(columns, maps.shape[2])
-        on_dies = by_row @ claimed @ by_column.T
+        on_dies = by_row @ probability @ by_column.T
         n_expected = (on_dies * (maps == FAIL)).sum(dim=(1, 2))
-        claim = self.log_odds_of_pattern(logits) + torch.log(n_expected + SMALLEST)
+        score = self.log_odds_of_pattern(logits) + torch.log(n_expected + SMALLEST)
         saliency = self.calibrated(on_dies) * (maps != NO_DIE)
-        return self.probabilities(logits), saliency, claim
+        return self.probabilities(logits), saliency, score
 
     def log_odds_of_pattern(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the log-odds of all patterns together; from logits, as 1 - p is 0 in float32."""
@@ -179,13 +173,13 @@ class EvidenceGraph(WaferGraph):
         return torch.sigmoid(self.platt.slope * log_odds + self.platt.intercept)
 
 
-def centres(shown: torch.Tensor, n_dies: int) -> torch.Tensor:
-    """Return where along an axis of the net's input the dies have their centres, in pixels.
+def centers(shown: torch.Tensor, n_dies: int) -> torch.Tensor:
+    """Return where along an axis of the net's input the dies have their centers, in pixels.
 
     Parameters
     ----------
     shown : Tensor of int64, shape (size,)
-        Which die each pixel shows; -1 at both ends where padded.
+        Which die each pixel shows.
     n_dies : int
         Dies along the axis.
 
@@ -193,9 +187,7 @@ def centres(shown: torch.Tensor, n_dies: int) -> torch.Tensor:
     -------
     Tensor of float32, shape (n_dies,)
     """
-    n_pixels = (shown >= 0).sum()
-    start = (shown.shape[0] - n_pixels) // 2
-    return start + (torch.arange(n_dies) + 0.5) * n_pixels / n_dies
+    return (torch.arange(n_dies) + 0.5) * shown.shape[0] / n_dies
 
 
 def averaging(shown: torch.Tensor, n_dies: int) -> torch.Tensor:
@@ -203,11 +195,11 @@ def averaging(shown: torch.Tensor, n_dies: int) -> torch.Tensor:
 
     Examples
     --------
-    >>> averaging(torch.tensor([-1, 0, 0, 1, 1, -1]), 2).tolist()
-    [[0.0, 0.5, 0.5, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.5, 0.5, 0.0]]
+    >>> averaging(torch.tensor([0, 0, 1, 1]), 2).tolist()
+    [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
     """
     own = shown == torch.arange(n_dies)[:, None]
-    near = torch.arange(shown.shape[0]) == centres(shown, n_dies).long()[:, None]
+    near = torch.arange(shown.shape[0]) == centers(shown, n_dies).long()[:, None]
     weights = torch.where(own.any(dim=1, keepdim=True), own.float(), near.float())
     return weights / weights.sum(dim=1, keepdim=True)
 
@@ -220,7 +212,7 @@ def interpolation(shown: torch.Tensor, n_dies: int, n_cells: int) -> torch.Tenso
     >>> interpolation(torch.tensor([0, 0, 1, 1]), 2, 4).tolist()
     [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
     """
-    cells = centres(shown, n_dies) * n_cells / shown.shape[0] - 0.5
+    cells = centers(shown, n_dies) * n_cells / shown.shape[0] - 0.5
     distance = (cells.clamp(0, n_cells - 1)[:, None] - torch.arange(n_cells)).abs()
     return (1 - distance).clamp(min=0)
 

@@ -65,17 +65,21 @@ def _is_missing(value: Any) -> bool:
     return isinstance(value, float | np.floating) and bool(value != value)
 
 
-def check_labels(y: Any, name: str = "y") -> np.ndarray:
+def check_labels(y: Any, name: str = "y", none: Any = "none") -> np.ndarray:
     """Read one class label per wafer.
 
-    Labels that are nested as in LSWMD.pkl (``[['Center']]``) are taken out.
+    Labels that are nested as in LSWMD.pkl (``[['Center']]``) are taken out. A table of 0 and 1 with
+    several columns, one per pattern, gives the names of its ones joined by "+".
 
     Parameters
     ----------
     y : array-like of shape (n_wafers,)
-        Text, numbers or truth values; a list, array, Series, tensor or table of one column.
+        Text, numbers or truth values; a list, array, Series, tensor or table of one column; or a
+        table of 0 and 1.
     name : str, default="y"
         What to call it in an error.
+    none : label, default="none"
+        Label of a row of a table that has no 1.
 
     Returns
     -------
@@ -96,6 +100,10 @@ def check_labels(y: Any, name: str = "y") -> np.ndarray:
         ...
     ValueError: y has 2 missing labels, the first at row 1. Drop those wafers, or label them ...
     """
+    if (names := indicator_names(y)) is not None:
+        table = np.asarray(as_array(y) if is_tensor(y) else y).astype(bool)
+        ones = ["+".join(np.array(names)[row]) for row in table]
+        return np.array([label or str(none) for label in ones])
     if is_tensor(y):
         y = as_array(y)
     elif hasattr(y, "__array__") and not isinstance(y, pd.Series | pd.DataFrame):
@@ -108,6 +116,42 @@ def check_labels(y: Any, name: str = "y") -> np.ndarray:
     if not one_per_row or (numbers and not np.isnan(y).any()):
         return column_or_1d(y)
     return _plain_labels(y, name)
+
+
+def indicator_names(y: Any) -> tuple[str, ...] | None:
+    """Return the names of the columns of a table of 0 and 1; None for anything else.
+
+    Examples
+    --------
+    >>> indicator_names(np.array([[0, 1], [1, 1]]))
+    ('0', '1')
+    >>> indicator_names(["Center", "none"]) is None
+    True
+    """
+    table = as_array(y) if is_tensor(y) else y
+    shape = getattr(table, "shape", ())
+    if len(shape) != 2 or shape[1] < 2 or not shape[0]:
+        return None
+    values = np.asarray(table)
+    try:
+        if not np.isin(values.astype(float), (0, 1)).all():
+            return None
+    except (TypeError, ValueError):
+        return None
+    columns = getattr(table, "columns", range(shape[1]))
+    return tuple(str(column) for column in columns)
+
+
+def indicator_of(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Return the table of 0 and 1 that labels joined by "+" stand for.
+
+    Examples
+    --------
+    >>> indicator_of(np.array(["Center+Loc", "none"]), ("Center", "Donut", "Loc")).tolist()
+    [[1, 0, 1], [0, 0, 0]]
+    """
+    parts = [set(str(label).split("+")) for label in labels]
+    return np.array([[int(name in of_wafer) for name in names] for of_wafer in parts])
 
 
 def _plain_labels(y: Any, name: str) -> np.ndarray:

@@ -107,7 +107,6 @@ _CAM_SPACE = {
     "method": ["layercam", "gradcam", "hirescam", "gradcam++", "xgradcam"],
     "layers": _LAYERS,
     "threshold": stats.uniform(0, 1),
-    "min_probability": [0.0, 0.4, 0.6, 0.8],
 }
 
 #: In the order of every table.
@@ -185,7 +184,13 @@ ENTRIES = (
         for name in (UNET, AUTOENCODER, BLIND_SPOT)
     ),
     Entry(
-        PLAIN, "cam", _cam(threshold=0.5, refine=None), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
+        PLAIN,
+        "cam",
+        _cam(threshold=0.5, aggregation=None),
+        _CAM_SPACE,
+        "threshold",
+        _SHARES,
+        PATTERNS,
     ),
     Entry(
         CAM, "cam", _cam(threshold=0.5), _CAM_SPACE, "threshold", _SHARES, PATTERNS,
@@ -198,7 +203,7 @@ ENTRIES = (
         EVIDENCE, "cam", _cam(no_pattern="remove"),
         {
             "threshold": ["auto", 0.2, 0.3, 0.4, 0.5, 0.6, 0.7],
-            "min_pattern_probability": stats.uniform(0, 0.5),
+            "false_alarm_rate": [None, 0.05],
         },
         "threshold", _SHARES, ALL_CLASSES,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,12 @@ def options_of(clf: WaferClassifier, methods: list[str]) -> dict[str, dict[str, 
     are at the layers that still resolve dies, and keep whole components. A net with evidence has
     that as well.
     """
-    grids = clf.module_.grids(int(np.max(clf.input_size)))
+    grids = clf.module_.feature_shapes(int(np.max(clf.input_size)))
     last = [name for name, shape in grids.items() if min(shape[1:]) > 1][-1]
     chosen: dict[str, dict[str, Any]] = {
-        USUAL: {"method": "gradcam", "layers": [last], "refine": None}
+        USUAL: {"method": "gradcam", "layers": [last], "aggregation": None}
     }
-    chosen |= {METHODS[name]: {"method": name, "refine": "component"} for name in methods}
+    chosen |= {METHODS[name]: {"method": name, "aggregation": "component"} for name in methods}
     if clf.module_.has_evidence:
         chosen[EVIDENCE] = {"method": "evidence"}
     return chosen
@@ -90,7 +91,8 @@ def explain(
     first = [int(np.flatnonzero(target == name)[0]) for name in sorted(set(target))]
     explained: dict[str, list[Explanation]] = {}
     for name, options in options_of(clf, methods).items():
-        method = CamDenoiser(FrozenEstimator(clf), random_state=0, progress=True, **options)
+        shown = copy(clf).set_params(progress=True)
+        method = CamDenoiser(FrozenEstimator(shown), random_state=0, **options)
         explained[name] = method.fit(maps).explain(maps)
         shown = [(target[row], maps[row], explained[name][row]) for row in first]
         save_figure(examples(shown), folder / f"examples-{file_name(name)}")

@@ -92,8 +92,8 @@ def of_net(clf: WaferClassifier, maps: list[np.ndarray]) -> np.ndarray:
     net = clf.module_
     values: list[Any] = [None] * len(maps)
     with torch.inference_mode():
-        for rows, codes in clf.batches(maps, 64):
-            x = net.advance(input_planes(codes), {}, net.layer_names).mean(dim=(2, 3))
+        for rows, codes in clf.batches(maps):
+            x = net.forward_stages(input_planes(codes), {}, net.layer_names).mean(dim=(2, 3))
             for row, value in zip(rows, x.numpy(), strict=True):
                 values[row] = value
     return np.stack(values)

@@ -14,12 +14,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from camdenoise.nets._backbones import make_backbone
 from camdenoise.nets._encoding import encode_maps
+from camdenoise.nets._inference import takes_bfloat16
 from camdenoise.nets._training import (
     EncodedWafers,
     TrainingProgress,
     WaferBatches,
     WaferNet,
-    wants_bfloat16,
 )
 from camdenoise.wafers._maps import FAIL
 
@@ -114,5 +114,5 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
             callbacks=[TrainingProgress()],
             callbacks__valid_acc=None,
             callbacks__print_log=None,
-            bfloat16=wants_bfloat16("auto", module, "cpu"),
+            bfloat16=takes_bfloat16(module, "auto", "cpu"),
         )

@@ -40,7 +40,9 @@ def measure(
     wafers, clf = load(source), load_model(net / MODEL)
     rows = balanced(wafers, fold, n_wafers)
     maps = pick(wafers.maps, rows)
-    grids = {name: min(shape[1:]) for name, shape in clf.module_.grids(clf.input_size).items()}
+    grids = {
+        name: min(shape[1:]) for name, shape in clf.module_.feature_shapes(clf.input_size).items()
+    }
     saliencies = {
         (label, grid): _saliency(clf, maps, method, layer, seed)
         for layer, grid in grids.items()

@@ -1,0 +1,212 @@
+"""Calibration of a denoiser on wafers that its classifier has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camdenoise.cam._on_dies import CamAttribution, EvidenceAttribution
+from camdenoise.classification._calibration import PlattScaling, fit_platt
+from camdenoise.datasets._training_sets import CalibrationSet, make_calibration_wafers
+from camdenoise.denoising._decision import AGGREGATIONS, choose_classes, detection_scores
+from camdenoise.denoising._detection import PatternDetector
+from camdenoise.denoising._novelty import FEWEST_KNOWN, NoveltyDetector, choose_known
+from camdenoise.denoising._threshold import CURVE, threshold_curve
+from camdenoise.wafers._classes import ClassRoles
+from camdenoise.wafers._maps import FAIL
+
+#: With fewer wafers without a pattern, or with one, nothing is calibrated.
+FEWEST_TO_CALIBRATE = 20
+# Quantiles and temperatures of this many wafers are accurate to a percent.
+_ENOUGH_TO_CALIBRATE = 2000
+# Planted wafers of each kind; 150 keep the calibration under 10 s.
+_N_PLANTED = 150
+
+
+@dataclass(frozen=True, eq=False)
+class DenoiserCalibration:
+    """What a `CamDenoiser` measured on wafers that its classifier has not seen.
+
+    Attributes
+    ----------
+    background_scores : ndarray of float, shape (n_wafers,)
+        Detection scores of wafers without a pattern, in rising order.
+    platt : PlattScaling or None
+        Slope and intercept of the logistic curve that turns a die's evidence into the probability
+        that it belongs to a pattern.
+    threshold_curve : DataFrame or None
+        For each ``threshold`` the mean ``recall``, ``specificity`` and ``f1`` on the planted wafers
+        in which a pattern is detected: over the wafers of a class, then over classes, then over the
+        kinds "planted", "diffuse" and "two" of `make_planted_wafers`.
+    references : ndarray of float16, shape (n_known, n_features), or None
+        Features of wafers with known patterns.
+    distances : ndarray of float32, shape (n_known,), or None
+        Distance of each to the tenth nearest of the others, in rising order.
+
+    Examples
+    --------
+    >>> from camdenoise import CamDenoiser
+    >>> from camdenoise.denoising import DenoiserCalibration
+    >>> calibration = CamDenoiser.from_pretrained().calibration_
+    >>> again = DenoiserCalibration.from_dict(calibration.to_dict())
+    >>> again.platt == calibration.platt
+    True
+    """
+
+    background_scores: np.ndarray
+    platt: PlattScaling | None = None
+    threshold_curve: pd.DataFrame | None = None
+    references: np.ndarray | None = None
+    distances: np.ndarray | None = None
+
+    @classmethod
+    def empty(cls) -> DenoiserCalibration:
+        """Return the calibration of a denoiser that was not calibrated."""
+        return cls(np.zeros(0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the calibration as lists and numbers; `references` and `distances` as arrays."""
+        curve = self.threshold_curve
+        return {
+            "background_scores": self.background_scores.tolist(),
+            "platt": None if self.platt is None else list(self.platt),
+            "threshold_curve": None if curve is None else curve[list(CURVE)].to_dict("list"),
+            "references": self.references,
+            "distances": self.distances,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DenoiserCalibration:
+        """Check what `to_dict` gave, and make a calibration of it.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            For values that are not a calibration.
+        """
+        platt, curve = values["platt"], values["threshold_curve"]
+        if platt is not None:
+            platt = PlattScaling(*map(float, platt))
+            if not (0 < platt.slope < np.inf and np.isfinite(platt.intercept)):
+                raise ValueError(f"its calibration of dies is {tuple(platt)}.")
+        if curve is not None:
+            curve = pd.DataFrame(curve, columns=list(CURVE), dtype=float)
+            if curve.empty or not curve.stack().between(0, 1).all():
+                raise ValueError("its table of thresholds has other values than shares.")
+        scores = np.array(values["background_scores"], float)
+        if scores.ndim != 1 or not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
+            raise ValueError("its scores of wafers without a pattern are not rising numbers.")
+        known = [values.get(name) for name in ("references", "distances")]
+        if any(value is not None for value in known):
+            known = [np.asarray(value) for value in known]
+            references, distances = known
+            if (
+                references.ndim != 2
+                or distances.shape != references.shape[:1]
+                or len(distances) < FEWEST_KNOWN
+                or not all(np.isfinite(value).all() for value in known)
+            ):
+                raise ValueError("its known wafers are not features and distances of wafers.")
+        return cls(scores, platt, curve, *known)
+
+    def calibrate(self, saliency: np.ndarray) -> np.ndarray:
+        """Return the calibrated saliency, of any shape; the same where there is no `platt`."""
+        return saliency if self.platt is None else self.platt(saliency)
+
+
+def thin(rows: np.ndarray) -> np.ndarray:
+    """Return evenly spaced ones of very many rows."""
+    return rows[:: max(1, -(-len(rows) // _ENOUGH_TO_CALIBRATE))]
+
+
+def calibrate_denoiser(
+    attribution: EvidenceAttribution | CamAttribution,
+    roles: ClassRoles,
+    background: Sequence[np.ndarray],
+    unseen: Sequence[np.ndarray],
+    labels: np.ndarray,
+    *,
+    aggregation: str | None,
+    false_alarm_rate: float | None,
+    with_novelty: bool,
+    with_curve: bool,
+    rng: np.random.RandomState,
+) -> DenoiserCalibration:
+    """Measure what a denoiser needs to know of its classifier.
+
+    Parameters
+    ----------
+    attribution : EvidenceAttribution or CamAttribution
+        Scores dies. Detection, Platt scaling and novelty are for evidence maps only.
+    roles : ClassRoles
+        What the classes stand for.
+    background : sequence of ndarray of uint8, shape (height, width)
+        Wafers without a pattern.
+    unseen : sequence of ndarray of uint8, shape (height, width)
+        Wafers that the classifier has not seen; patterns are read off them and planted. May be
+        empty.
+    labels : ndarray of shape (n_unseen,)
+        Their labels.
+    aggregation : {"component", None}
+        As in `CamDenoiser`.
+    false_alarm_rate : float or None
+        As in `CamDenoiser`.
+    with_novelty, with_curve : bool
+        Measure known wafers, and the threshold curve.
+    rng : RandomState
+        For the planted wafers.
+    """
+    detector, scores = None, np.zeros(0)
+    if isinstance(attribution, EvidenceAttribution):
+        found = attribution.attribute(background)
+        scores = np.sort(detection_scores(background, found, roles))
+        detector = PatternDetector(false_alarm_rate).fit(scores)
+    elif not with_curve:
+        return DenoiserCalibration(scores)
+    if not len(unseen):
+        return DenoiserCalibration(scores)
+    planted = _plant(unseen, labels, roles, rng)
+    attributions = attribution.attribute(planted.maps)
+    fails = [grid == FAIL for grid in planted.maps]
+    truth = [mask[fail] for mask, fail in zip(planted.truth, fails, strict=True)]
+    platt = None
+    if detector is not None and attributions:
+        saliency = [a.saliency[fail] for a, fail in zip(attributions, fails, strict=True)]
+        platt = fit_platt(np.concatenate(saliency), np.concatenate(truth))
+    calibration = DenoiserCalibration(scores, platt)
+    codes = choose_classes(planted.maps, attributions, roles, detector)
+    curve = None
+    if len(rows := np.flatnonzero(roles.has_pattern[codes])):
+        aggregate = AGGREGATIONS[aggregation]
+        curve = threshold_curve(
+            [
+                aggregate(planted.maps[row], calibration.calibrate(attributions[row].saliency))[
+                    fails[row]
+                ]
+                for row in rows
+            ],
+            [truth[row] for row in rows],
+            [planted.strata[row] for row in rows],
+        )
+    known: tuple[Any, Any] = (None, None)
+    if with_novelty and detector is not None:
+        patterns = tuple(np.array(roles.classes, object)[roles.has_pattern])
+        real = attribution.attribute([unseen[row] for row in choose_known(labels, patterns)])
+        features = np.array([a.features for a in real + attributions])
+        if len(features) >= FEWEST_KNOWN:
+            novelty = NoveltyDetector(0.0).fit(features)
+            known = novelty.references_, novelty.distances_
+    return DenoiserCalibration(scores, platt, curve, *known)
+
+
+def _plant(unseen, labels: np.ndarray, roles: ClassRoles, rng) -> CalibrationSet:
+    """Plant patterns on wafers whose label the classifier knows, or that have no pattern."""
+    usable = [*roles.classes, *roles.none]
+    rows = [row for row, label in enumerate(labels.tolist()) if label in usable]
+    return make_calibration_wafers(
+        [unseen[row] for row in rows], labels[rows], roles, _N_PLANTED, rng
+    )
