@@ -21,10 +21,11 @@ from camdenoise.classification._calibration import (
     tempered_softmax,
 )
 from camdenoise.datasets import make_wafer_maps
-from camdenoise.datasets._practice import wafers_to_calibrate
+from camdenoise.datasets._training_sets import make_calibration_wafers
 from camdenoise.denoising._decision import THRESHOLDS, best_threshold, trade_off
 from camdenoise.denoising._expected_f1 import best_expected_f1
 from camdenoise.metrics import die_scores
+from camdenoise.wafers._classes import ClassRoles
 
 CLASSES = ["none", "Center", "Edge-Ring"]
 #: A net that has learnt little of where patterns are, so that something is left to calibrate.
@@ -222,7 +223,9 @@ def test_a_target_out_of_reach_is_told():
 def planted_for(denoiser):
     wafers = labelled_wafers()
     rng = np.random.RandomState(0)
-    return wafers_to_calibrate(wafers.maps, wafers.target, denoiser_module._N_PLANTED, rng)
+    roles = ClassRoles(CLASSES)
+    n_planted = denoiser_module._N_PLANTED
+    return make_calibration_wafers(wafers.maps, wafers.target, roles, n_planted, rng)
 
 
 @pytest.mark.parametrize("refine", [None, "component"])
@@ -424,7 +427,7 @@ def test_with_too_little_to_calibrate_on_all_wafers_train(case):
     assert len(denoiser.transform(wafers.maps[:5])) == 5
 
 
-def test_a_target_without_wafers_to_calibrate_on_is_refused():
+def test_a_target_without_make_calibration_wafers_on_is_refused():
     denoiser = CamDenoiser(FrozenEstimator(brief_classifier()), target_retention=0.9)
     wafers = labelled_wafers()
     with pytest.raises(ValueError, match="target_retention=0.9 needs .* 20 labelled 'none'"):
@@ -439,9 +442,9 @@ def test_wafers_of_classes_that_the_classifier_does_not_know_are_not_planted(mon
 
     def spy(maps, target, *options):
         seen.extend(target)
-        return wafers_to_calibrate(maps, target, *options)
+        return make_calibration_wafers(maps, target, *options)
 
-    monkeypatch.setattr(denoiser_module, "wafers_to_calibrate", spy)
+    monkeypatch.setattr(denoiser_module, "make_calibration_wafers", spy)
     CamDenoiser(FrozenEstimator(brief_classifier()), random_state=0).fit(wafers.maps, known)
     assert set(seen) == {"none", "Edge-Ring"}
 

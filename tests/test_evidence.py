@@ -17,8 +17,8 @@ from camdenoise.classification._evidence_training import (
     settle_norms,
     with_practice,
 )
-from camdenoise.datasets import load_wafer_maps, make_wafer_maps
-from camdenoise.datasets._practice import Practice, practice_wafers
+from camdenoise.datasets import CLASSES, load_wafer_maps, make_wafer_maps
+from camdenoise.datasets._training_sets import NOTHING, SyntheticWafers, make_training_wafers
 from camdenoise.denoising._decision import pattern_probability
 from camdenoise.filters._component_size import component_size
 from camdenoise.metrics import die_scores
@@ -28,7 +28,9 @@ from camdenoise.nets._component_planes import input_planes, with_component_plane
 from camdenoise.nets._encoding import FITS, encode_dies, encode_maps, mean_on_dies, shown_sizes
 from camdenoise.nets._inference import inference_net
 from camdenoise.nets._training import EncodedWafers, SizedWafers, WaferBatches
+from camdenoise.wafers._classes import ClassRoles
 
+ROLES = ClassRoles(CLASSES)
 SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
 
 
@@ -189,11 +191,11 @@ def test_a_fail_is_kept_unless_every_pattern_disowns_it():
 def test_practice_on_real_wafers(data_folder):
     wafers = load_wafer_maps(data_folder / "wm811k_mini.npz")
     before = [grid.copy() for grid in wafers.maps]
-    made = practice_wafers(wafers.maps, wafers.target, 200, np.random.RandomState(0))
+    made = make_training_wafers(wafers.maps, wafers.target, ROLES, 200, np.random.RandomState(0))
     assert 150 <= len(made.maps) == len(made.labels) == len(made.truth) <= 201
     numbers = np.bincount([len(labels) for labels in made.labels], minlength=3)
     assert numbers[0] == 12 and numbers[1] > 80 and numbers[2] > 10
-    for grid, labels, truth in zip(*made, strict=True):
+    for grid, labels, truth in zip(*made[:3], strict=True):
         assert truth.shape == (len(labels), *grid.shape) and (grid[truth.any(0)] == 2).all()
     for grid, same in zip(wafers.maps, before, strict=True):
         np.testing.assert_array_equal(grid, same)
@@ -201,14 +203,16 @@ def test_practice_on_real_wafers(data_folder):
 
 def test_without_patternless_wafers_practice_is_simulated_on_the_same_grids():
     maps, target = some_maps([(12, 14), (20, 20), (2, 2)]), np.array(["Loc", "Center", "x"])
-    made = practice_wafers(maps, target, 30, np.random.RandomState(0))
+    roles = ClassRoles(("Center", "Loc"))
+    made = make_training_wafers(maps, target, roles, 30, np.random.RandomState(0))
     assert len(made.maps) == 30 and {grid.shape for grid in made.maps} == {(12, 14), (20, 20)}
     assert {label for labels in made.labels for label in labels} == {"Loc", "Center"}
 
 
-def test_unknown_classes_have_no_practice():
+def test_classes_without_a_pattern_have_no_practice():
     maps, target = some_maps(), np.arange(4)
-    assert practice_wafers(maps, target, 30, np.random.RandomState(0)) == Practice([], [], [])
+    roles = ClassRoles(target, none=target)
+    assert make_training_wafers(maps, target, roles, 30, np.random.RandomState(0)) == NOTHING
 
 
 def lesson_of(maps, seed=0):
@@ -217,7 +221,7 @@ def lesson_of(maps, seed=0):
     truth = [
         rng.random((n, *grid.shape)) < 0.3 for n, grid in zip((1, 2, 0), maps[2:], strict=True)
     ]
-    practice = Practice(list(maps[2:]), [("Loc",), ("Scratch", "Loc"), ()], truth)
+    practice = SyntheticWafers(list(maps[2:]), [("Loc",), ("Scratch", "Loc"), ()], truth)
     classes = np.array(["Loc", "Scratch", "none"])
     return with_practice(maps[:2], np.array([2, 0]), np.ones(2), classes, practice, 3), truth
 
@@ -239,7 +243,7 @@ def test_practice_comes_behind_the_labelled_wafers():
 def test_what_is_plenty_is_spread_over_epochs_and_counts_the_more():
     maps = some_maps([(8, 8)] * 20)
     truth = [(grid == 2)[None] for grid in maps[:9]]
-    practice = Practice(maps[:9], [("Loc",)] * 9, truth)
+    practice = SyntheticWafers(maps[:9], [("Loc",)] * 9, truth)
     classes, codes = np.array(["Loc", "none"]), np.repeat([0, 1], (4, 16))
     lesson = with_practice(maps, codes, np.ones(20), classes, practice, n_epochs=12)
     dies = encode_dies([(8, 8)] * 29, 16)
@@ -265,7 +269,7 @@ def test_truth_turns_with_the_wafer():
     # The pattern is where the map fails, so it has to be there after any symmetry, too.
     maps = some_maps([(8, 8)] * 40)
     truth = [(grid == 2)[None] for grid in maps]
-    practice = Practice(maps, [("Loc",)] * 40, truth)
+    practice = SyntheticWafers(maps, [("Loc",)] * 40, truth)
     lesson = with_practice([], np.array([], int), np.array([]), np.array(["Loc"]), practice, 1)
     wafers = PractisedWafers(
         encode_maps(lesson.maps, 16),

@@ -27,7 +27,8 @@ from camdenoise._sklearn_compat import HasMethods, Interval, StrOptions
 from camdenoise.classification._calibration import fit_temperature, tempered_softmax
 from camdenoise.classification._evidence_training import EvidenceNet, PractisedWafers, with_practice
 from camdenoise.classification._saved import KIND, restore_classifier
-from camdenoise.datasets._practice import NOTHING, practice_wafers
+from camdenoise.datasets._patterns import CLASSES
+from camdenoise.datasets._training_sets import NOTHING, make_training_wafers
 from camdenoise.nets._augmentation import N_SYMMETRIES, Augmentation, symmetry
 from camdenoise.nets._backbones import N_PLANES_WITH_COMPONENTS, Backbone, make_backbone
 from camdenoise.nets._checkpoint import pretrained_file, read_checkpoint
@@ -47,6 +48,7 @@ from camdenoise.nets._training import (
     wants_bfloat16,
 )
 from camdenoise.nets._weights import net_with_weights
+from camdenoise.wafers._classes import ClassRoles
 from camdenoise.wafers._labels import check_labels
 from camdenoise.wafers._maps import FAIL, WaferMapInput, WaferMaps, check_wafer_maps
 
@@ -538,7 +540,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             n_epochs = self.max_epochs
             n_samples = round(self.practice * len(maps)) * n_epochs
             rng = np.random.RandomState(seed)
-            practice = practice_wafers(maps, self.classes_[codes], n_samples, rng)
+            roles = ClassRoles(tuple(c for c in self.classes_.tolist() if c in CLASSES))
+            practice = make_training_wafers(maps, self.classes_[codes], roles, n_samples, rng)
         lesson = with_practice(maps, codes, weights, self.classes_, practice, n_epochs)
         parts = self._by_size(lesson.maps, lesson.labels, lesson.weights, augment=seed is not None)
         wafers = []

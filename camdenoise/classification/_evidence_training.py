@@ -6,7 +6,7 @@ maps to find all of it and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid
 
+from camdenoise.datasets._pattern_pool import BACKGROUND
 from camdenoise.datasets._patterns import PATTERN_CLASSES
-from camdenoise.datasets._practice import Practice
-from camdenoise.datasets._supply import BACKGROUND
+from camdenoise.datasets._training_sets import SyntheticWafers
 from camdenoise.nets._component_planes import input_planes, with_component_planes
 from camdenoise.nets._training import EncodedWafers, WaferNet, memory_order
 from camdenoise.wafers._maps import FAIL
@@ -63,7 +63,7 @@ class Lesson(NamedTuple):
 
 
 def with_practice(
-    maps, codes, weights, classes: np.ndarray, practice: Practice, n_epochs: int
+    maps, codes, weights, classes: np.ndarray, practice: SyntheticWafers, n_epochs: int
 ) -> Lesson:
     """Put wafers with known patterns behind labelled ones.
 
@@ -77,7 +77,7 @@ def with_practice(
         Their sample weights.
     classes : ndarray of shape (n_classes,)
         The label of each code.
-    practice : Practice
+    practice : SyntheticWafers
         A wafer without a pattern counts as one of the class `none`.
     n_epochs : int
         Over how many epochs the practice is spread, and wafers without a pattern at most.
@@ -87,7 +87,7 @@ def with_practice(
     Lesson
     """
     code_of = {label: code for code, label in enumerate(classes.tolist())}
-    names = [name for name in PATTERN_CLASSES if name in code_of]
+    names: list[Hashable] = [name for name in PATTERN_CLASSES if name in code_of]
     nowhere = [np.zeros_like(grid) for grid in maps]
     there = [
         _pattern_bits(truth, [names.index(label) for label in labels])

@@ -36,9 +36,9 @@ from camdenoise.cam import (
 )
 from camdenoise.classification._calibration import PlattScaling, fit_platt, tempered_softmax
 from camdenoise.classification._classifier import WaferClassifier, class_codes
-from camdenoise.datasets._patterns import PATTERN_CLASSES
-from camdenoise.datasets._practice import KnownWafers, wafers_to_calibrate
-from camdenoise.datasets._supply import BACKGROUND
+from camdenoise.datasets._pattern_pool import BACKGROUND
+from camdenoise.datasets._patterns import CLASSES, PATTERN_CLASSES
+from camdenoise.datasets._training_sets import CalibrationSet, make_calibration_wafers
 from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.denoising._decision import (
     REFINEMENTS,
@@ -56,6 +56,7 @@ from camdenoise.nets._checkpoint import pretrained_file, read_checkpoint
 from camdenoise.nets._component_planes import input_planes
 from camdenoise.nets._encoding import mean_on_dies, to_die_grid
 from camdenoise.nets._inference import PRECISIONS, inference_net
+from camdenoise.wafers._classes import ClassRoles
 from camdenoise.wafers._coverage import is_partial, reaches_untested
 from camdenoise.wafers._explanation import Explanation, abstain, explain_by
 from camdenoise.wafers._labels import check_labels, plain_label
@@ -602,16 +603,17 @@ class CamDenoiser(BaseDenoiser):
         least = np.quantile(self.background_claims_, 1 - self.false_alarm_rate, method="higher")
         return float(np.nextafter(least, np.inf))
 
-    def _planted(self, maps: list[np.ndarray], labels: np.ndarray) -> KnownWafers:
+    def _planted(self, maps: list[np.ndarray], labels: np.ndarray) -> CalibrationSet:
         """Plant patterns on wafers that the classifier has not seen; none where none are needed."""
         if not maps or not (self.method_ == EVIDENCE or self._targets()):
-            return KnownWafers([], [], [])
+            return CalibrationSet([], [], [])
         rng = check_random_state(self.random_state)
         known = np.isin(labels, [*self.classes_.tolist(), BACKGROUND])
         of_known = [grid for grid, is_known in zip(maps, known, strict=True) if is_known]
-        return wafers_to_calibrate(of_known, labels[known], _N_PLANTED, rng)
+        roles = ClassRoles(tuple(c for c in self.classes_.tolist() if c in CLASSES))
+        return make_calibration_wafers(of_known, labels[known], roles, _N_PLANTED, rng)
 
-    def _calibrate(self, planted: KnownWafers, readings: list[Reading]) -> None:
+    def _calibrate(self, planted: CalibrationSet, readings: list[Reading]) -> None:
         """Fit what a die's evidence means, and see what thresholds keep, on planted wafers."""
         self.platt_ = self.calibration_ = None
         fails = [grid == FAIL for grid in planted.maps]
