@@ -253,6 +253,15 @@ def test_patterns_only_in_combination_are_told(maker, simulated):
     assert made.patterns == tuple(label for label in PATTERN_CLASSES if label != "Donut")
 
 
+def test_classes_without_wafers_are_told(simulated):
+    rows = np.flatnonzero(simulated.target != "Loc")
+    maps, target = [simulated.maps[row] for row in rows], simulated.target[rows]
+    roles = ClassRoles((*PATTERN_CLASSES, "none"))
+    with pytest.warns(UserWarning, match="'Loc': none of the 420 wafers has it"):
+        made = make_calibration_wafers(maps, target, roles, 20, np.random.RandomState(0))
+    assert "Loc" not in made.patterns
+
+
 def test_without_backgrounds_known_shapes_are_simulated(simulated):
     rows = np.flatnonzero(np.isin(simulated.target, ["Edge-Ring", "Scratch"]))
     maps, target = [simulated.maps[row] for row in rows], simulated.target[rows].astype(object)

@@ -405,6 +405,8 @@ def _warn_of_missing(source: _LabeledWafers, made: Sequence[Hashable], follows: 
 def _why_missing(source: _LabeledWafers, name: Hashable) -> str:
     if name not in source.labels:
         n_together = len(source.rows_together[name])
+        if n_together == 0:
+            return f"none of the {len(source.maps)} wafers has it"
         return f"only in combination with others, on {n_together} wafers"
     if not source.backgrounds:
         names = " or ".join(map(repr, source.roles.none)) or "as without a pattern"
