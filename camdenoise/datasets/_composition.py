@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-from camdenoise.datasets._parents import Parents
 from camdenoise.datasets._patterns import FEWEST_DIES, pattern_probability
 from camdenoise.datasets._planted_options import REAL_PATTERNS
+from camdenoise.datasets._source_wafers import SourceWafers
 from camdenoise.datasets._wafers import Disc, background_probability, disc_of
 from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
 _TRIES = 20
+# Reach of the blur, in half widths of the pattern: as soft as the edges of a simulated blob, whose
+# logistic softness of 0.06 to 0.22 half widths is a standard deviation 1.8 times that.
+_SOFTNESS = (0.1, 0.4)
 
 Rng = np.random.RandomState
 
@@ -24,8 +28,8 @@ class Recipe:
 
     kind: str
     density: tuple[float, float]
-    clumping: float
-    edge_gradient: float
+    clumping: float = 0.3
+    edge_gradient: float = 2.35
 
 
 @dataclass(frozen=True)
@@ -62,33 +66,51 @@ def _fail(background: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def _compose_real(
-    labels: tuple[str, ...], rate: float, parents: Parents, recipe: Recipe, rng: Rng
+    labels: tuple[Hashable, ...], rate: float, sources: SourceWafers, recipe: Recipe, rng: Rng
 ) -> Composition:
     """Plant real patterns on a real background."""
-    planting = parents.draw_planting(labels, rate, rng)
+    placement = sources.draw_placement(labels, rate, rng)
     density = rng.uniform(*recipe.density)
-    masks = np.stack([m & (rng.uniform(size=m.shape) < density) for m in planting.masks])
-    background, position = parents.backgrounds, planting.background
+    masks = np.stack([m & (rng.uniform(size=m.shape) < density) for m in placement.masks])
+    background, position = sources.backgrounds, placement.background
     return Composition(
         grid=_fail(background.grids[position], masks),
         masks=masks,
-        parents=[int(background.rows[position]), *planting.rows],
-        background_rate=float(parents.rates[position]),
+        parents=[int(background.rows[position]), *placement.rows],
+        background_rate=float(sources.rates[position]),
         density=density,
-        turns=planting.turns,
+        turns=placement.turns,
     )
 
 
 def _draw_pattern(
-    label: str, dies: np.ndarray, disc: Disc, recipe: Recipe, rng: Rng
+    shape: str, dies: np.ndarray, disc: Disc, recipe: Recipe, rng: Rng
 ) -> tuple[np.ndarray, float]:
     """Simulate a pattern that hits a few dies at least; give its density too."""
     for _ in range(_TRIES):
-        chance, density = pattern_probability(label, disc, recipe.density, rng)
+        chance, density = pattern_probability(shape, disc, recipe.density, rng)
         mask = dies & (rng.uniform(size=dies.shape) < chance)
         if mask.sum() >= FEWEST_DIES:
             break
     return mask, density
+
+
+def _blur_pattern(
+    mask: np.ndarray, dies: np.ndarray, recipe: Recipe, rng: Rng
+) -> tuple[np.ndarray, float]:
+    """Draw a pattern with the soft, thin edges of a simulated one from a real one."""
+    half_width = ndimage.distance_transform_edt(np.pad(mask, 1)).max()
+    reach = rng.uniform(*_SOFTNESS) * half_width
+    # Places without a die neither lower nor raise the chance at the rim.
+    over, of_dies = (ndimage.gaussian_filter(part.astype(float), reach) for part in (mask, dies))
+    affected = np.where(dies, over / np.maximum(of_dies, 1e-9), 0)
+    affected /= affected.max()
+    density = rng.uniform(*recipe.density)
+    for _ in range(_TRIES):
+        drawn = rng.uniform(size=dies.shape) < density * affected
+        if drawn.sum() >= FEWEST_DIES:
+            break
+    return drawn, density
 
 
 def _draw_background(
@@ -103,25 +125,36 @@ def _draw_background(
 
 
 def _compose_drawn(
-    labels: tuple[str, ...], rate: float, parents: Parents, recipe: Recipe, rng: Rng
+    labels: tuple[Hashable, ...], rate: float, sources: SourceWafers, recipe: Recipe, rng: Rng
 ) -> Composition:
-    """Simulate a pattern on a real background, or on a simulated one that has its dies and rate."""
-    position = parents.draw_background(rate, rng)
-    rate = float(parents.rates[position])
-    background = parents.backgrounds.grids[position]
+    """Draw a pattern on a real background, or on a simulated one that has its dies and rate.
+
+    The pattern is simulated. Where its shape is not known, a real one is blurred.
+    """
+    shape, rows, turns = sources.shapes[labels[0]], [], []
+    if shape is None:
+        placement = sources.draw_placement(labels, rate, rng)
+        position, rows, turns = placement.background, placement.rows, placement.turns
+    else:
+        position = sources.draw_background(rate, rng)
+    rate = float(sources.rates[position])
+    background = sources.backgrounds.grids[position]
     dies = background != NO_DIE
     # A hole inside the wafer is no rim.
     disc = disc_of(ndimage.binary_fill_holes(dies))
-    mask, density = _draw_pattern(labels[0], dies, disc, recipe, rng)
+    if shape is None:
+        mask, density = _blur_pattern(placement.masks[0], dies, recipe, rng)
+    else:
+        mask, density = _draw_pattern(shape, dies, disc, recipe, rng)
     if recipe.kind == "simulated":
         background = _draw_background(dies, disc, rate, recipe, rng)
-    masks, row = mask[np.newaxis], int(parents.backgrounds.rows[position])
-    return Composition(_fail(background, masks), masks, [row], rate, density, [])
+    masks, row = mask[np.newaxis], int(sources.backgrounds.rows[position])
+    return Composition(_fail(background, masks), masks, [row, *rows], rate, density, turns)
 
 
 def compose(
-    labels: tuple[str, ...], rate: float, parents: Parents, recipe: Recipe, rng: Rng
+    labels: tuple[Hashable, ...], rate: float, sources: SourceWafers, recipe: Recipe, rng: Rng
 ) -> Composition:
     """Make one wafer with the patterns `labels` whose background fails at about `rate`."""
     real = recipe.kind in REAL_PATTERNS
-    return (_compose_real if real else _compose_drawn)(labels, rate, parents, recipe, rng)
+    return (_compose_real if real else _compose_drawn)(labels, rate, sources, recipe, rng)

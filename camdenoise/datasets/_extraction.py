@@ -4,7 +4,7 @@ Real wafers come with a label and no list of the dies that the pattern hit. But 
 any other fails: what fails there is the pattern, once its components are found and held against
 what the class looks like. Others are called `none` and yet have fails heaped in one place. The
 rules below were set by looking at the wafers of WM-811K that they take and refuse; docs/planted.md
-tells which mistakes each of them is there to catch.
+tells which mistakes each of them is there to catch. A general rule serves for all other classes.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Rule:
     whole: Callable[[Figure], bool]
 
 
-#: Class -> rule.
+#: Shape, by the name of its class in WM-811K -> rule.
 RULES = {
     "Center": Rule(
         others=0.07,
@@ -159,6 +159,9 @@ RULES = {
         whole=lambda figure: True,
     ),
 }
+#: Rule for a class whose shape is not known. `others` is the median of the rules above. Larger
+#: patterns are refused, since nine tenths of the Random wafers are one large component.
+GENERAL_RULE = Rule(others=0.05, part=lambda figure: True, whole=lambda figure: figure.share <= 0.4)
 
 
 def is_whole(grid: np.ndarray) -> bool:
@@ -166,23 +169,27 @@ def is_whole(grid: np.ndarray) -> bool:
     return bool(np.count_nonzero(grid) >= _COVERED * grid.size)
 
 
-def extract_pattern(grid: np.ndarray, label: str) -> np.ndarray | None:
+def extract_pattern(grid: np.ndarray, shape: str | None) -> np.ndarray | None:
     """Find the fails that are the pattern of a near-clean wafer.
 
     Parameters
     ----------
     grid : ndarray of uint8, shape (height, width)
         Wafer map.
-    label : str
-        Its class, one that `RULES` has.
+    shape : str or None
+        Shape of the pattern, one that `RULES` has; None for a shape that is not known.
 
     Returns
     -------
     ndarray of bool, shape (height, width), or None
         None where the wafer is no whole disc or has too many other fails, or its components do
-        not look like the class.
+        not look like the shape.
     """
-    rule = RULES[label]
+    return extract_by_rule(grid, GENERAL_RULE if shape is None else RULES[shape])
+
+
+def extract_by_rule(grid: np.ndarray, rule: Rule) -> np.ndarray | None:
+    """Find the fails that are the pattern of a near-clean wafer, as a rule has it."""
     labels, n_components = fail_components(grid)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0

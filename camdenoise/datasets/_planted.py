@@ -7,7 +7,7 @@ die by die, is known all the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 from warnings import warn
 
@@ -17,7 +17,12 @@ from sklearn.utils import Bunch, check_random_state
 
 from camdenoise.datasets._composition import Composition, Recipe, compose
 from camdenoise.datasets._options import Range, check_count, check_number, check_range
-from camdenoise.datasets._parents import Parents, find_parents
+from camdenoise.datasets._pattern_pool import (
+    BACKGROUND,
+    read_backgrounds,
+    read_patterns,
+    shape_of_label,
+)
 from camdenoise.datasets._patterns import PATTERN_CLASSES
 from camdenoise.datasets._planted_options import (
     REAL_PATTERNS,
@@ -27,19 +32,22 @@ from camdenoise.datasets._planted_options import (
     check_rows,
     check_wafers,
     pattern_choices,
+    rows_by_label,
 )
-from camdenoise.datasets._supply import BACKGROUND
+from camdenoise.datasets._source_wafers import SourceWafers
+from camdenoise.wafers._classes import NONE_LABELS, ClassRoles
 
 _AS_FOUND = (1.0, 1.0)
 _DIFFUSE = (0.5, 1.0)
+_NO_ROWS = np.array([], int)
 
 
 def _plan(
-    choices: list[tuple[str, ...]],
+    choices: list[tuple[Hashable, ...]],
     n_samples: int,
     limits: tuple[float, float],
     rng: np.random.RandomState,
-) -> list[tuple[tuple[str, ...], float]]:
+) -> list[tuple[tuple[Hashable, ...], float]]:
     """Spread the wafers evenly over the choices, and each choice evenly over the rates."""
     choice = rng.permutation(np.arange(n_samples) % len(choices))
     share = np.empty(n_samples)
@@ -51,11 +59,11 @@ def _plan(
 
 
 def _leave_out(
-    choices: list[tuple[str, ...]], parents: Parents, rng: np.random.RandomState
-) -> list[tuple[str, ...]]:
+    choices: list[tuple[Hashable, ...]], sources: SourceWafers, rng: np.random.RandomState
+) -> list[tuple[Hashable, ...]]:
     """Leave out the pairs of classes whose patterns no background can take together."""
-    left = [labels for labels in choices if len(labels) == 1 or parents.can_plant(labels, rng)]
-    gone = ["+".join(labels) for labels in choices if labels not in left]
+    left = [labels for labels in choices if len(labels) == 1 or sources.can_plant(labels, rng)]
+    gone = [join_labels(labels) for labels in choices if labels not in left]
     if not left:
         raise ValueError(
             f"no background has a grid that takes any two patterns ({', '.join(gone)}). Give more "
@@ -65,15 +73,17 @@ def _leave_out(
         warn(
             f"no background has a grid that takes both patterns of {', '.join(gone)}; wafers are "
             "made of the other pairs. Give more wafers or `rows` to have them too.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return left
 
 
-def _describe(labels: tuple[str, ...], wafer: Composition, groups: np.ndarray) -> dict[str, Any]:
+def _describe(
+    labels: tuple[Hashable, ...], wafer: Composition, groups: np.ndarray
+) -> dict[str, Any]:
     """Write one row of the frame."""
     row = {
-        "label": "+".join(labels),
+        "label": join_labels(labels),
         "height": wafer.grid.shape[0],
         "width": wafer.grid.shape[1],
         "background_rate": wafer.background_rate,
@@ -87,9 +97,89 @@ def _describe(labels: tuple[str, ...], wafer: Composition, groups: np.ndarray) -
     return row
 
 
-def _available(parents: Parents) -> dict[str, int]:
-    counts = {label: len(supply) for label, supply in parents.patterns.items()}
-    return counts | {BACKGROUND: len(parents.backgrounds)}
+def _available(sources: SourceWafers) -> dict[Hashable, int]:
+    counts = {label: len(pool) for label, pool in sources.patterns.items()}
+    return counts | {BACKGROUND: len(sources.backgrounds)}
+
+
+def join_labels(labels: Sequence[Hashable]) -> str:
+    """Write the patterns of a wafer as one name."""
+    return "+".join(map(str, labels))
+
+
+def default_density(kind: str) -> tuple[float, float]:
+    """Return the share of a pattern's dies that fail where nobody asks for another."""
+    return _AS_FOUND if kind in REAL_PATTERNS else _DIFFUSE
+
+
+def plant_wafers(
+    choices: list[tuple[Hashable, ...]],
+    n_samples: int,
+    limits: tuple[float, float],
+    sources: SourceWafers,
+    recipe: Recipe,
+    rng: np.random.RandomState,
+) -> list[tuple[tuple[Hashable, ...], Composition]]:
+    """Make planted wafers.
+
+    Parameters
+    ----------
+    choices : list of tuple of labels
+        What a wafer can hold; each is made equally often.
+    n_samples : int
+        How many wafers to make.
+    limits : (low, high)
+        Share of the dies that fail on the background.
+    sources : SourceWafers
+        What to make them of.
+    recipe : Recipe
+    rng : RandomState
+
+    Returns
+    -------
+    list of (tuple of labels, Composition)
+
+    Raises
+    ------
+    ValueError
+        Where the grids of patterns and backgrounds do not fit.
+    """
+    plan = _plan(_leave_out(choices, sources, rng), n_samples, limits, rng)
+    return [(labels, compose(labels, rate, sources, recipe, rng)) for labels, rate in plan]
+
+
+def _find_sources(
+    maps: Sequence[Any],
+    rows_of: Mapping[Hashable, np.ndarray],
+    roles: ClassRoles,
+    limits: tuple[float, float],
+    shapes: Mapping[Hashable, str | None],
+    kind: str,
+) -> SourceWafers:
+    """Collect backgrounds, and real patterns where the kind or an unknown shape needs them."""
+    of_none = [rows for label, rows in rows_of.items() if roles.means_none(label)]
+    if not of_none:
+        names = " or ".join(map(repr, roles.none))
+        raise ValueError(
+            f"no wafer of class {names} among the rows, only {sorted(rows_of, key=str)}. Patterns "
+            "are planted on such: give wafers of that class, or other `rows`, or name the class "
+            "of wafers without a pattern by `none_labels`."
+        )
+    backgrounds, rates = read_backgrounds(maps, np.sort(np.concatenate(of_none)), limits)
+    patterns = {
+        label: read_patterns(maps, rows_of.get(label, _NO_ROWS), label, shape)
+        for label, shape in shapes.items()
+        if kind in REAL_PATTERNS or shape is None
+    }
+    return SourceWafers(backgrounds, rates, patterns, shapes)
+
+
+def _pad_parents(made: list[Composition]) -> np.ndarray:
+    """Stack the parents of wafers; where one has fewer than others, its background stands in."""
+    n_most = max(len(wafer.parents) for wafer in made)
+    return np.array(
+        [wafer.parents + wafer.parents[:1] * (n_most - len(wafer.parents)) for wafer in made]
+    )
 
 
 def make_planted_wafers(
@@ -97,7 +187,8 @@ def make_planted_wafers(
     n_samples: int = 100,
     *,
     kind: str = "planted",
-    classes: str | Sequence[str] = PATTERN_CLASSES,
+    classes: Any = PATTERN_CLASSES,
+    none_labels: Any = NONE_LABELS,
     rows: Any = None,
     background_rate: Range = (0.02, 0.20),
     density: Range = None,
@@ -116,20 +207,27 @@ def make_planted_wafers(
     wafers : Bunch or mapping with ``maps``, ``target`` and ``groups``
         Where patterns and backgrounds come from: what `load_wafer_maps` or `make_wafer_maps`
         returns. ``groups`` holds one value per wafer; wafers of a group (a lot) resemble each
-        other. Backgrounds are the wafers of class `none`.
+        other. Backgrounds are the wafers without a pattern, see `none_labels`.
     n_samples : int, default=100
         How many wafers to make, the same number of each class or pair of classes.
     kind : {"planted", "two", "diffuse", "simulated"}, default="planted"
         - "planted": a real pattern on a real background
         - "two": two real patterns of different classes on one real background. Center and Donut
-          are not put together, nor Edge-Loc and Edge-Ring: they would take the same place. A pair
-          for which no background has a fitting grid is left out, with a warning.
+          are not put together, nor Edge-Loc and Edge-Ring, nor two classes of the shape Center,
+          Donut or Edge-Ring: they would take the same place. A pair for which no background has a
+          fitting grid is left out, with a warning.
         - "diffuse": a simulated pattern with thin, soft edges on a real background; for what
-          "planted" favours, patterns that hang together
+          "planted" favours, patterns that hang together. Where the shape of a class is not known,
+          a real pattern is blurred.
         - "simulated": the twin of "diffuse" whose background is simulated as well, on the dies
           and at the rate of the real one
-    classes : str or sequence of str, default=PATTERN_CLASSES
-        Patterns to plant: any of `PATTERN_CLASSES`.
+    classes : label or sequence of labels, default=PATTERN_CLASSES
+        Patterns to plant: any of `PATTERN_CLASSES`, and any label of `wafers` that has a pattern.
+        A label with another name takes the rule and the simulated shape of the class of
+        `PATTERN_CLASSES` whose shape its wafers have. Where they have none of these shapes, a
+        general rule reads the pattern off: large components on wafers with few other fails.
+    none_labels : label or sequence of labels, default=("none",)
+        Labels of wafers without a pattern.
     rows : array-like of int or of bool, or None, default=None
         Wafers that may become parents, such as the test rows of a split; None allows all.
     background_rate : (low, high), default=(0.02, 0.20)
@@ -149,13 +247,15 @@ def make_planted_wafers(
         With these attributes, row for row:
 
         - ``maps`` : list of ndarray of uint8, shape (height, width); 0 no die, 1 pass, 2 fail
-        - ``target`` : ndarray of str, shape (n_samples,); two classes as ``"Center+Scratch"``
+        - ``target`` : ndarray of str, shape (n_samples,); two classes as ``"Center+Scratch"``,
+          a label that is no text as its text
         - ``truth`` : list of ndarray of bool, shape (height, width); the fails that a pattern
           caused. A die that pattern and background both hit counts as pattern.
         - ``pattern_truth`` : list of ndarray of bool, shape (n_patterns, height, width); the same
           for each pattern, in the order of the target's names. They may overlap.
         - ``parents`` : ndarray of int, shape (n_samples, n_parents); rows of `wafers`: the
-          background, then each real pattern (none for simulated ones)
+          background, then each real pattern (none for simulated ones; where only some are
+          simulated, their background is in both places)
         - ``groups`` : ndarray, shape (n_samples, n_parents); the groups of those parents. A
           planted wafer is unseen only by what was trained without all of them.
         - ``frame`` : DataFrame with ``label``, ``height``, ``width`` (in dies),
@@ -205,25 +305,25 @@ def make_planted_wafers(
     >>> bool((planted.maps[0][planted.truth[0]] == 2).all())
     True
     """
-    n_samples, kind, classes = check_count(n_samples), check_kind(kind), check_patterns(classes)
-    choices, limits = pattern_choices(classes, kind), check_rates(background_rate)
-    real = kind in REAL_PATTERNS
+    n_samples, kind, limits = check_count(n_samples), check_kind(kind), check_rates(background_rate)
     recipe = Recipe(
         kind,
-        density=check_range("density", density) or (_AS_FOUND if real else _DIFFUSE),
+        density=check_range("density", density) or default_density(kind),
         clumping=check_number("clumping", clumping, 0, 3),
         edge_gradient=check_number("edge_gradient", edge_gradient, 0, 100),
     )
     maps, target, groups = check_wafers(wafers)
-    rows = check_rows(rows, len(maps))
+    roles = ClassRoles(tuple(dict.fromkeys(target.tolist())), none=none_labels)
+    classes = check_patterns(classes, roles)
+    rows_of = rows_by_label(target, check_rows(rows, len(maps)))
+    shapes = {label: shape_of_label(label, maps, rows_of.get(label, _NO_ROWS)) for label in classes}
+    choices = pattern_choices(classes, kind, shapes)
     rng = check_random_state(random_state)
-    parents = find_parents(maps, target, rows, classes if real else (), limits)
-    plan = _plan(_leave_out(choices, parents, rng), n_samples, limits, rng)
-    made = [compose(labels, rate, parents, recipe, rng) for labels, rate in plan]
-    frame = pd.DataFrame(
-        [_describe(labels, wafer, groups) for (labels, _), wafer in zip(plan, made, strict=True)]
-    )
-    parent_rows = np.array([wafer.parents for wafer in made])
+    sources = _find_sources(maps, rows_of, roles, limits, shapes, kind)
+    planted = plant_wafers(choices, n_samples, limits, sources, recipe, rng)
+    made = [wafer for _, wafer in planted]
+    frame = pd.DataFrame([_describe(labels, wafer, groups) for labels, wafer in planted])
+    parent_rows = _pad_parents(made)
     return Bunch(
         maps=[wafer.grid for wafer in made],
         target=frame["label"].to_numpy(str),
@@ -232,5 +332,5 @@ def make_planted_wafers(
         parents=parent_rows,
         groups=groups[parent_rows],
         frame=frame,
-        available=_available(parents),
+        available=_available(sources),
     )

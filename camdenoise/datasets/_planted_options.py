@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -10,13 +10,22 @@ import numpy as np
 
 from camdenoise.datasets._options import Range, check_range
 from camdenoise.datasets._patterns import PATTERN_CLASSES
+from camdenoise.wafers._classes import ClassRoles, as_labels
+from camdenoise.wafers._labels import plain_label
 from camdenoise.wafers._maps import map_items
 
 KINDS = ("planted", "two", "diffuse", "simulated")
 #: Kinds whose patterns come from real wafers.
 REAL_PATTERNS = ("planted", "two")
 # Two patterns in the same place would be one: no wafer of MixedWM38 has them together either.
-_SAME_PLACE = ({"Center", "Donut"}, {"Edge-Loc", "Edge-Ring"})
+_SAME_PLACE = (
+    {"Center", "Donut"},
+    {"Edge-Loc", "Edge-Ring"},
+    # Two classes may have one shape. Only these shapes have but one place.
+    {"Center"},
+    {"Donut"},
+    {"Edge-Ring"},
+)
 
 
 def check_kind(kind: str) -> str:
@@ -26,13 +35,14 @@ def check_kind(kind: str) -> str:
     return kind
 
 
-def check_patterns(classes: str | Sequence[str]) -> tuple[str, ...]:
-    """Accept one or more of the classes with a pattern in one place."""
-    classes = (classes,) if isinstance(classes, str) else tuple(dict.fromkeys(classes))
-    unknown = [name for name in classes if name not in PATTERN_CLASSES]
-    if unknown or not classes:
-        raise ValueError(f"classes must be some of {PATTERN_CLASSES}, got {unknown or classes}.")
-    return classes
+def check_patterns(classes: Any, roles: ClassRoles) -> tuple[Hashable, ...]:
+    """Accept one or more classes with a pattern: those of WM-811K, and those of the wafers."""
+    names = tuple(dict.fromkeys(as_labels(classes)))
+    usable = tuple(dict.fromkeys((*PATTERN_CLASSES, *roles.patterns)))
+    unknown = [name for name in names if name not in usable]
+    if unknown or not names:
+        raise ValueError(f"classes must be some of {usable}, got {unknown or names}.")
+    return names
 
 
 def check_rates(background_rate: Range) -> tuple[float, float]:
@@ -79,17 +89,35 @@ def check_rows(rows: Any, n_wafers: int) -> np.ndarray:
     return np.unique(rows)
 
 
-def pattern_choices(classes: tuple[str, ...], kind: str) -> list[tuple[str, ...]]:
-    """List what a wafer can hold: one class, or two in different places."""
+def rows_by_label(target: np.ndarray, rows: np.ndarray) -> dict[Hashable, np.ndarray]:
+    """Sort rows by their label as a plain Python value."""
+    found: dict[Hashable, list[int]] = {}
+    labels = target.tolist()
+    for row in rows.tolist():
+        found.setdefault(plain_label(labels[row]), []).append(row)
+    return {label: np.array(of_label, int) for label, of_label in found.items()}
+
+
+def pattern_choices(
+    classes: Sequence[Hashable], kind: str, shapes: Mapping[Hashable, str | None]
+) -> list[tuple[Hashable, ...]]:
+    """List what a wafer can hold: one class, or two in different places.
+
+    A class whose shape is not known is put together with all others: planting refuses what does
+    not fit.
+    """
     if kind != "two":
         return [(name,) for name in classes]
-    ordered = [name for name in PATTERN_CLASSES if name in classes]
-    pairs: list[tuple[str, ...]] = [
-        pair for pair in combinations(ordered, 2) if set(pair) not in _SAME_PLACE
+    ordered: list[Hashable] = [name for name in PATTERN_CLASSES if name in classes]
+    ordered += [name for name in classes if name not in ordered]
+    pairs: list[tuple[Hashable, ...]] = [
+        pair
+        for pair in combinations(ordered, 2)
+        if {shapes[name] for name in pair} not in _SAME_PLACE
     ]
     if not pairs:
         raise ValueError(
-            f"classes {classes} make no two patterns in different places; kind='two' needs for "
-            "example ('Center', 'Scratch')."
+            f"classes {tuple(classes)} make no two patterns in different places; kind='two' needs "
+            "for example ('Center', 'Scratch')."
         )
     return pairs

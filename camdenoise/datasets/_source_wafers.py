@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from camdenoise.datasets._pattern_pool import PatternPool
 from camdenoise.datasets._planting import TURNS, plant, similar_grids
-from camdenoise.datasets._supply import Supply, find_backgrounds, find_patterns
 from camdenoise.wafers._maps import NO_DIE
 
 # Background rates that differ by less than this are as good as one another.
 _RATE_STEP = 0.01
 
 Rng = np.random.RandomState
-#: Position of a pattern in its supply, how it was turned, and where it lies on the background.
+#: Position of a pattern in its pool, how it was turned, and where it lies on the background.
 Planted = tuple[int, str, np.ndarray]
 
 
@@ -27,13 +26,13 @@ def _span(shapes: np.ndarray) -> str:
 
 
 @dataclass(frozen=True)
-class Planting:
+class Placement:
     """One planted wafer in its parts.
 
     Attributes
     ----------
     background : int
-        Position in the supply of backgrounds.
+        Position in the pool of backgrounds.
     rows : list of int
         Row of each pattern's wafer.
     turns : list of str
@@ -48,17 +47,36 @@ class Planting:
     masks: list[np.ndarray]
 
 
-class Parents:
-    """Backgrounds, and patterns of each class, that can be drawn to fit each other."""
+class SourceWafers:
+    """Backgrounds, and patterns of each class, that can be drawn to fit each other.
 
-    def __init__(self, backgrounds: Supply, rates: np.ndarray, patterns: dict[str, Supply]):
-        self.backgrounds = backgrounds
+    Parameters
+    ----------
+    backgrounds : mapping of int to ndarray
+        Wafer maps without a pattern, by row.
+    rates : ndarray of float
+        Share of the dies that fail on each of them.
+    patterns : mapping of label to mapping of int to ndarray of bool
+        Masks of each class, by row. A class that is only simulated needs none.
+    shapes : mapping of label to str or None
+        Known shape of each class; None for another one.
+    """
+
+    def __init__(
+        self,
+        backgrounds: Mapping[int, np.ndarray],
+        rates: np.ndarray,
+        patterns: Mapping[Hashable, Mapping[int, np.ndarray]],
+        shapes: Mapping[Hashable, str | None],
+    ):
+        self.backgrounds = PatternPool(backgrounds)
         self.rates = rates
-        self.patterns = patterns
-        grids, self._grid_of = np.unique(backgrounds.shapes, axis=0, return_inverse=True)
+        self.patterns = {label: PatternPool(masks) for label, masks in patterns.items()}
+        self.shapes = shapes
+        grids, self._grid_of = np.unique(self.backgrounds.shapes, axis=0, return_inverse=True)
         # For each class, which pattern may be planted on which of the backgrounds' grids.
         self._fits = {
-            label: similar_grids(supply.shapes, grids) for label, supply in patterns.items()
+            label: similar_grids(pool.shapes, grids) for label, pool in self.patterns.items()
         }
 
     def draw_background(self, rate: float, rng: Rng) -> int:
@@ -68,7 +86,7 @@ class Parents:
         self.backgrounds.uses[position] += 1
         return position
 
-    def draw_planting(self, labels: Sequence[str], rate: float, rng: Rng) -> Planting:
+    def draw_placement(self, labels: Sequence[Hashable], rate: float, rng: Rng) -> Placement:
         """Draw a background that fails at about `rate`, and a pattern of each class that fits it.
 
         Raises
@@ -82,12 +100,12 @@ class Parents:
             raise ValueError(self._no_match(labels))
         return self._take(labels, *found)
 
-    def can_plant(self, labels: Sequence[str], rng: Rng) -> bool:
+    def can_plant(self, labels: Sequence[Hashable], rng: Rng) -> bool:
         """Tell whether some background has room for a pattern of each class."""
         return self._find(labels, float(np.median(self.rates)), rng) is not None
 
     def _find(
-        self, labels: Sequence[str], rate: float, rng: Rng
+        self, labels: Sequence[Hashable], rate: float, rng: Rng
     ) -> tuple[int, list[Planted]] | None:
         """Go through the pairs for the first class until the others fit too."""
         for pattern, background in self._pairs(labels, rate, rng):
@@ -99,12 +117,14 @@ class Parents:
     def _steps_off(self, rate: float) -> np.ndarray:
         return np.floor(np.abs(self.rates - rate) / _RATE_STEP)
 
-    def _pairs(self, labels: Sequence[str], rate: float, rng: Rng) -> Iterator[tuple[int, int]]:
+    def _pairs(
+        self, labels: Sequence[Hashable], rate: float, rng: Rng
+    ) -> Iterator[tuple[int, int]]:
         """Run through patterns of the first class and backgrounds for them, the best rates first.
 
         Each pattern meets each grid once, and only grids on which the other classes have a chance.
         """
-        off, supply = self._steps_off(rate), self.patterns[labels[0]]
+        off, pool = self._steps_off(rate), self.patterns[labels[0]]
         left = self._fits[labels[0]].copy()
         for label in labels[1:]:
             left &= self._fits[label].any(axis=0)
@@ -112,13 +132,13 @@ class Parents:
         np.minimum.at(best, self._grid_of, off)
         while left.any():
             cost = np.where(left, best, np.inf).min(axis=1)
-            for pattern in supply.order(np.flatnonzero(np.isfinite(cost)), rng, cost):
+            for pattern in pool.order(np.flatnonzero(np.isfinite(cost)), rng, cost):
                 near = left[pattern][self._grid_of] & (off <= cost[pattern])
                 background = int(self.backgrounds.order(np.flatnonzero(near), rng)[0])
                 left[pattern, self._grid_of[background]] = False
                 yield int(pattern), background
 
-    def _plant(self, label: str, pattern: int, background: int, rng: Rng) -> Planted | None:
+    def _plant(self, label: Hashable, pattern: int, background: int, rng: Rng) -> Planted | None:
         """Lay a pattern on a background, turned at random; remember where it fits in no way."""
         dies = self.backgrounds.grids[background] != NO_DIE
         for turn in rng.permutation(list(TURNS)).tolist():
@@ -130,7 +150,7 @@ class Parents:
         return None
 
     def _plant_all(
-        self, labels: Sequence[str], pattern: int, background: int, rng: Rng
+        self, labels: Sequence[Hashable], pattern: int, background: int, rng: Rng
     ) -> list[Planted] | None:
         """Plant a pattern of the first class, and any that fits of each other class."""
         found = [self._plant(labels[0], pattern, background, rng)]
@@ -140,7 +160,7 @@ class Parents:
         whole = [planted for planted in found if planted is not None]
         return whole if len(whole) == len(labels) else None
 
-    def _plant_any(self, label: str, background: int, rng: Rng) -> Planted | None:
+    def _plant_any(self, label: Hashable, background: int, rng: Rng) -> Planted | None:
         """Find a pattern of the class for a background that is chosen already."""
         fitting = np.flatnonzero(self._fits[label][:, self._grid_of[background]])
         for pattern in self.patterns[label].order(fitting, rng):
@@ -149,53 +169,21 @@ class Parents:
                 return planted
         return None
 
-    def _take(self, labels: Sequence[str], background: int, found: list[Planted]) -> Planting:
+    def _take(self, labels: Sequence[Hashable], background: int, found: list[Planted]) -> Placement:
         """Count the parents as used and put the parts together."""
         positions, turns, masks = (list(part) for part in zip(*found, strict=True))
         self.backgrounds.uses[background] += 1
-        supplies = [self.patterns[label] for label in labels]
-        for supply, position in zip(supplies, positions, strict=True):
-            supply.uses[position] += 1
-        rows = [int(s.rows[p]) for s, p in zip(supplies, positions, strict=True)]
-        return Planting(background, rows, turns, masks)
+        pools = [self.patterns[label] for label in labels]
+        for pool, position in zip(pools, positions, strict=True):
+            pool.uses[position] += 1
+        rows = [int(pool.rows[p]) for pool, p in zip(pools, positions, strict=True)]
+        return Placement(background, rows, turns, masks)
 
-    def _no_match(self, labels: Sequence[str]) -> str:
-        supplies = {"backgrounds": self.backgrounds} | {n: self.patterns[n] for n in labels}
-        sides = ", ".join(f"{name} {_span(supply.shapes)}" for name, supply in supplies.items())
+    def _no_match(self, labels: Sequence[Hashable]) -> str:
+        pools = {"backgrounds": self.backgrounds} | {n: self.patterns[n] for n in labels}
+        sides = ", ".join(f"{name} {_span(pool.shapes)}" for name, pool in pools.items())
         return (
-            f"no background has a grid similar enough to take a {' and a '.join(labels)} pattern "
-            f"undamaged; rows and columns of dies are: {sides}. Give more wafers or `rows`, widen "
-            "`background_rate`, or leave the class out of `classes`."
+            f"no background has a grid similar enough to take a {' and a '.join(map(str, labels))} "
+            f"pattern undamaged; rows and columns of dies are: {sides}. Give more wafers or "
+            "`rows`, widen `background_rate`, or leave the class out of `classes`."
         )
-
-
-def find_parents(
-    maps: Sequence[Any],
-    target: np.ndarray,
-    rows: np.ndarray,
-    classes: Sequence[str],
-    limits: tuple[float, float],
-) -> Parents:
-    """Collect what can be planted and what it can be planted on.
-
-    Parameters
-    ----------
-    maps : sequence of wafer maps
-        Only those that are looked at are read.
-    target : ndarray of str, shape (n_wafers,)
-        Their classes.
-    rows : ndarray of int
-        The wafers that may become parents.
-    classes : sequence of str
-        Classes whose patterns are wanted; may be empty.
-    limits : (low, high)
-        Share of the dies that may fail on a background.
-
-    Raises
-    ------
-    ValueError
-        Where there is no background, or a class has too few patterns.
-    """
-    backgrounds, rates = find_backgrounds(maps, target, rows, limits)
-    patterns = {label: find_patterns(maps, target, rows, label) for label in classes}
-    return Parents(backgrounds, rates, patterns)
