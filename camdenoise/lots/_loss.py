@@ -27,9 +27,10 @@ def yield_loss(summary: pd.DataFrame, *, random_state: Any = 0) -> pd.DataFrame:
     -------
     DataFrame, rows "systematic", "random", "undecided", "unplaced" and "all"
         ``n_dies`` that fail; ``loss``, their share of all dies; ``low`` and ``high``, its 95 %
-        percentile bootstrap over wafers, NaN for one wafer. "systematic" are fails that belong to a pattern, "random"
-        those that do not, "undecided" the fails of wafers on which nothing was decided, most of
-        them without a pattern, "unplaced" the fails without coordinates, which are on no map.
+        percentile bootstrap over wafers, NaN for one wafer. "systematic" are fails that belong to
+        a pattern, "random" those that do not, "undecided" the fails of wafers on which nothing was
+        decided, most of them without a pattern, "unplaced" the fails without coordinates, which
+        are on no map.
 
     Raises
     ------

@@ -133,7 +133,7 @@ def _by_wafer(values: Any, groups: Any, strata: Any) -> pd.DataFrame:
 
 
 def _codes(groups: Any) -> np.ndarray:
-    """Number the groups: 0 for the first in sorted order."""
+    """Return the number of each wafer's group: 0 for the first in sorted order."""
     return np.unique(np.asarray(groups), return_inverse=True)[1]
 
 
