@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.utils import check_random_state
 
@@ -20,11 +21,11 @@ _BATCH_VALUES = 4_000_000
 
 
 def bootstrap_interval(
-    values: Sequence[float],
+    values: ArrayLike,
     statistic: Callable = np.mean,
     *,
-    groups: Sequence[Any] | None = None,
-    strata: Sequence[Any] | None = None,
+    groups: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
     n_resamples: int = _N_RESAMPLES,
     confidence: float = _CONFIDENCE,
     random_state: Any = None,
@@ -86,7 +87,7 @@ def interval_of_totals(
     counts: np.ndarray,
     score: Callable[[np.ndarray], np.ndarray],
     *,
-    groups: Sequence[Any] | None = None,
+    groups: ArrayLike | None = None,
     random_state: Any = None,
 ) -> tuple[np.ndarray | float, np.ndarray | float]:
     """Give the percentile bootstrap intervals of scores that follow from sums over wafers.

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from camdenoise.wafers._geometry import die_of_pixel
 from camdenoise.wafers._maps import NO_DIE
-from camdenoise.wafers._plane import die_of_pixel
 
 #: Ways to fit a wafer into a square: fill it, or keep the dies' aspect and pad with "no die".
 FITS = ("stretch", "pad")
