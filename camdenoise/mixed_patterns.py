@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from camdenoise.cam._on_dies import EvidenceAttribution
 from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import WaferMaps, as_collection, check_wafer_map, map_items
@@ -70,10 +71,11 @@ def mixed_patterns(
     divided: list[dict[str, np.ndarray]] = [{} for _ in items]
     rows = [row for row, why in enumerate(explanations) if why.kept.any() and not why.abstained]
     grids = [check_wafer_map(items[row], row) for row in rows]
-    attribution = denoiser.attribution()
+    attribution = EvidenceAttribution(denoiser.estimator_)
     names = [str(label) for label in attribution.patterns]
     for row, scores in zip(rows, attribution.attribute(grids, each_pattern=True), strict=True):
-        divided[row] = _divide(explanations[row].kept, names, scores.by_pattern)
+        if scores.by_pattern is not None:
+            divided[row] = _divide(explanations[row].kept, names, scores.by_pattern)
     return divided
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils import Bunch
 
 from camdenoise import Augmentation, WaferClassifier
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps
+from camdenoise.metrics import class_report
 
 #: Name -> parameters that differ from the defaults.
 VARIANTS: dict[str, dict] = {
@@ -41,11 +41,11 @@ def evaluate(wafers: Bunch, fold: int, parameters: dict, epochs: int) -> dict:
     seconds = time.perf_counter() - start
     truth = wafers.target[test]
     found = classifier.predict([wafers.maps[row] for row in test])
-    by_class = f1_score(truth, found, labels=PATTERN_CLASSES, average=None)
+    report = class_report(truth, found)
     return {
-        "accuracy": accuracy_score(truth, found),
-        "macro F1": float(by_class.mean()),
-        **dict(zip(PATTERN_CLASSES, by_class.tolist(), strict=True)),
+        "accuracy": report.loc["accuracy", "recall"],
+        "macro F1": report.loc["macro", "f1"],
+        **report["f1"].drop(["macro", "accuracy"]).to_dict(),
         "seconds per epoch": seconds / epochs,
     }
 

@@ -21,16 +21,11 @@ from scipy import ndimage, stats
 from sklearn.utils import Bunch
 
 from camdenoise.datasets import CLASSES, load_wafer_maps, make_wafer_maps
+from camdenoise.wafers._geometry import grid_positions, polar
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 RINGS = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.5)
 COLOURS = ListedColormap(["white", "#cfd8dc", "#b71c1c"])
-
-
-def polar_radius(shape: tuple[int, int]) -> np.ndarray:
-    """Distance of each die from the middle of its grid, in wafer radii."""
-    y, x = (2 * (np.arange(n) - (n - 1) / 2) / n for n in shape)
-    return np.hypot(*np.meshgrid(y, x, indexing="ij"))
 
 
 def largest_share(fails: np.ndarray) -> float:
@@ -51,7 +46,7 @@ def largest_extent(fails: np.ndarray) -> float:
 
 def measure(grid: np.ndarray) -> dict[str, float]:
     """Reduce one wafer to the numbers that are compared."""
-    fails, radius = grid == 2, polar_radius(grid.shape)
+    fails, radius = grid == 2, polar(*grid_positions(*grid.shape))[0]
     return {
         "failing share": fails.sum() / (grid > 0).sum(),
         "largest group": largest_share(fails),
@@ -62,7 +57,7 @@ def measure(grid: np.ndarray) -> dict[str, float]:
 
 def ring_rates(grid: np.ndarray) -> np.ndarray:
     """Failing share in each ring around the middle."""
-    ring = np.digitize(polar_radius(grid.shape), RINGS) - 1
+    ring = np.digitize(polar(*grid_positions(*grid.shape))[0], RINGS) - 1
     dies = np.bincount(ring[grid > 0], minlength=len(RINGS) - 1)
     return np.bincount(ring[grid == 2], minlength=len(RINGS) - 1) / np.maximum(dies, 1)
 

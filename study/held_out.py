@@ -19,13 +19,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils import Bunch
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.datasets import PATTERN_CLASSES, make_planted_wafers
 from camdenoise.denoising import DenoiserCalibration
-from camdenoise.metrics import bootstrap_interval, die_scores
+from camdenoise.metrics import bootstrap_interval, class_report, die_scores
 from camdenoise.plotting import plot_wafer_map
 from camdenoise.wafers._maps import FAIL
 from study.calibration import KINDS, N_FOLDS, Half, halves
@@ -52,12 +51,12 @@ def score_classes(clf: WaferClassifier, half: Half) -> pd.DataFrame:
     }
     rows = []
     for name, (truth, answer) in answers.items():
-        low, high = bootstrap_interval(truth == answer, random_state=0)
-        labels = np.unique(truth)
-        by_class = f1_score(truth, answer, labels=labels, average=None)
-        accuracy = {"accuracy": accuracy_score(truth, answer), "low": low, "high": high}
-        rows.append({"of": name, "n": len(truth), **accuracy, "macro F1": by_class.mean()})
-        rows[-1] |= {f"F1 {label}": f1 for label, f1 in zip(labels, by_class, strict=True)}
+        report = class_report(truth, answer)
+        accuracy = report.loc["accuracy"].rename({"recall": "accuracy"})
+        row = {"of": name, "n": len(truth), **accuracy[["accuracy", "low", "high"]]}
+        row["macro F1"] = report.loc["macro", "f1"]
+        by_class = report[report["n_wafers"] > 0].drop(index=["macro", "accuracy"])["f1"]
+        rows.append(row | by_class.add_prefix("F1 ").to_dict())
     return pd.DataFrame(rows).set_index("of")
 
 

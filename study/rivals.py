@@ -35,8 +35,8 @@ from camdenoise import WaferClassifier
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, product_groups
 from camdenoise.features import WaferFeatures
 from camdenoise.io._atomic import digest, write_whole
-from camdenoise.metrics import bootstrap_interval
 from study.graph import slug
+from study.summary import report_of
 from study.train_bundled import recipe
 from study.wafers import folds_of, pick
 
@@ -153,50 +153,11 @@ def predictions(rivals: Rivals, name: str, split: Split) -> pd.DataFrame:
 
 def score(table: pd.DataFrame) -> pd.DataFrame:
     """Score predictions, with 95 % intervals over groups: wafers of a group are not independent."""
-    confusions = confusions_by_group(table)
-    rows = []
-    for name, statistic in _statistics().items():
-        low, high = _interval(confusions, statistic)
-        value = statistic(confusions.sum(axis=0))
-        rows.append({"score": name, "value": value, "low": low, "high": high})
-    return pd.DataFrame(rows).assign(n_wafers=len(table), n_groups=len(confusions))
-
-
-def _interval(confusions: np.ndarray, statistic: Callable) -> tuple[float, float]:
-    """Resample the groups; of a single one nothing can be told."""
-    if len(confusions) < 2:
-        return np.nan, np.nan
-
-    def of_groups(groups: np.ndarray) -> float:
-        return statistic(confusions[groups.astype(int)].sum(axis=0))
-
-    rows = np.arange(len(confusions))
-    return bootstrap_interval(rows, of_groups, n_resamples=1000, random_state=0)
-
-
-def confusions_by_group(table: pd.DataFrame) -> np.ndarray:
-    """Count the wafers of each group by class (rows) and predicted class (columns)."""
-    codes, groups = pd.factorize(table["group"])
-    counts = np.zeros((len(groups), len(PATTERN_CLASSES), len(PATTERN_CLASSES)), int)
-    row, column = (
-        pd.Index(PATTERN_CLASSES).get_indexer(table[name]) for name in ("label", "predicted")
-    )
-    np.add.at(counts, (codes, row, column), 1)
-    return counts
-
-
-def _statistics() -> dict[str, Callable[[np.ndarray], float]]:
-    """Return functions of a confusion matrix."""
-    found = {"accuracy": lambda c: np.trace(c) / c.sum(), "macro F1": lambda c: f1(c).mean()}
-    return found | {
-        label: lambda c, at=at: float(f1(c)[at]) for at, label in enumerate(PATTERN_CLASSES)
-    }
-
-
-def f1(confusion: np.ndarray) -> np.ndarray:
-    """Return the F1 score of each class; 1 of one that neither is there nor was predicted."""
-    found = confusion.sum(axis=0) + confusion.sum(axis=1)
-    return np.where(found > 0, 2 * np.diag(confusion) / np.maximum(found, 1), 1.0)
+    report = report_of(table).rename({"macro": "macro F1"})
+    report.loc["accuracy", "f1"] = report.loc["accuracy", "recall"]
+    report = report.loc[["accuracy", "macro F1", *report.index[:-2]], ["f1", "low", "high"]]
+    scores = report.rename(columns={"f1": "value"}).reset_index(names="score")
+    return scores.assign(n_wafers=len(table), n_groups=table["group"].nunique())
 
 
 def score_all(tables: list[pd.DataFrame]) -> pd.DataFrame:

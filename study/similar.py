@@ -21,12 +21,13 @@ from sklearn.utils import Bunch
 from camdenoise import CamDenoiser, load_model
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps
 from camdenoise.filters import ComponentSizeFilter, LargestComponentFilter, MedianFilter
+from camdenoise.metrics import bootstrap_interval
 from camdenoise.similarity import WaferEmbedding, mean_average_precision, similar_wafers
 from camdenoise.wafers._maps import FAIL
 from study.calibration import N_FOLDS
 from study.wafers import folds_of
 
-N_NEIGHBORS, N_RESAMPLES = 10, 200
+N_NEIGHBORS = 10
 
 
 def precision_of_queries(vectors: np.ndarray, labels: np.ndarray, lots: np.ndarray) -> pd.Series:
@@ -44,30 +45,19 @@ def in_several(labels: np.ndarray, lots: np.ndarray) -> np.ndarray:
     return n_lots[labels].to_numpy() > 1
 
 
-def macro(precision: np.ndarray, labels: np.ndarray) -> float:
-    """Average over the wafers of a class, then over classes; without neighbours counts as 0."""
-    return pd.Series(precision).fillna(0).groupby(labels).mean().mean()
-
-
-def summary(precision: pd.DataFrame, labels: np.ndarray, lots: np.ndarray, rng) -> pd.DataFrame:
+def summary(precision: pd.DataFrame, labels: np.ndarray, lots: np.ndarray) -> pd.DataFrame:
     """Return for each way the score by class and in all, with its interval over lots."""
-    rows_of = [np.flatnonzero(lots == lot) for lot in np.unique(lots)]
-    drawn = [
-        np.concatenate([rows_of[k] for k in rng.integers(0, len(rows_of), len(rows_of))])
-        for _ in range(N_RESAMPLES)
-    ]
-    table = precision.fillna(0).groupby(labels).mean().T
+    # A wafer without neighbours counts as 0.
+    precision = precision.fillna(0)
+    table = precision.groupby(labels).mean().T
     table["macro"] = table.mean(axis=1)
-    again = {
-        name: [macro(of_way.to_numpy()[rows], labels[rows]) for rows in drawn]
-        for name, of_way in precision.items()
-    }
-    table["low"], table["high"] = (
-        [np.quantile(again[name], q) for name in precision] for q in (0.025, 0.975)
-    )
-    first = np.array(again[precision.columns[0]])
-    for place, q in (("gain low", 0.025), ("gain high", 0.975)):
-        table[place] = [np.quantile(np.array(again[name]) - first, q) for name in precision]
+    gain = precision.sub(precision.iloc[:, 0], axis=0)
+    for values, names in ((precision, ("low", "high")), (gain, ("gain low", "gain high"))):
+        ends = [
+            bootstrap_interval(values[way], groups=lots, strata=labels, random_state=0)
+            for way in precision
+        ]
+        table[list(names)] = ends
     return table
 
 
@@ -111,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
             }
         )
         scored = in_several(labels, lots)
-        table = summary(precision[scored], labels[scored], lots[scored], rng)
+        table = summary(precision[scored], labels[scored], lots[scored])
         print("any orientation" if any_orientation else "as it lies")
         print(table.round(3).to_string(), "\n")
 

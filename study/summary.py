@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, f1_score
 
 from camdenoise.faithfulness import RANDOM
+from camdenoise.metrics import bootstrap_interval, class_report
 from study import faithfulness
 from study.denoisers import DENOISERS, NOTHING, OURS
 from study.models import PREDICTIONS
@@ -49,64 +49,46 @@ def die_level(folders: dict[str, Path]) -> pd.DataFrame:
     return _gather(folders, "truth", SCORES)
 
 
-def _resampled_means(values: np.ndarray, groups: np.ndarray, n_resamples: int = 2000):
-    """Means over resamples of the groups, whole: wafers of a lot are not independent."""
-    codes = np.unique(groups, return_inverse=True)[1]
-    totals, sizes = np.bincount(codes, values), np.bincount(codes)
-    drawn = np.random.default_rng(0).integers(len(sizes), size=(n_resamples, len(sizes)))
-    return totals[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+def interval(wafers: pd.DataFrame, column: str, strata: str | None = None) -> dict[str, float]:
+    """Average over wafers, then over strata, with a 95 % bootstrap interval over their groups."""
+    values = wafers[column].astype(float)
+    of_strata = None if strata is None else wafers[strata]
+    mean = values.mean() if strata is None else values.groupby(of_strata).mean().mean()
+    low, high = bootstrap_interval(values, groups=wafers["group"], strata=of_strata, random_state=0)
+    return {"mean": float(mean), "low": low, "high": high}
 
 
-def interval(parts: list[pd.DataFrame], column: str) -> dict[str, float]:
-    """Mean over wafers, then over `parts`, with a 95 % bootstrap interval over their groups.
-
-    Without two groups in every part there is no interval.
-    """
-    mean = float(np.mean([part[column].mean() for part in parts]))
-    if any(part["group"].nunique() < 2 for part in parts):
-        return {"mean": mean, "low": np.nan, "high": np.nan}
-    resampled = np.mean(
-        [_resampled_means(part[column].to_numpy(float), part["group"]) for part in parts], axis=0
-    )
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return {"mean": mean, "low": float(low), "high": float(high)}
+def report_of(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Score the predicted classes, see `class_report`."""
+    return class_report(predictions["label"], predictions["predicted"], predictions["group"])
 
 
 def accuracy_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """Accuracy (with a 95 % bootstrap interval over lots) and macro F1 of each variant."""
     rows = []
     for name, part in predictions.groupby("denoiser", sort=False):
-        right = part.assign(right=part["label"] == part["predicted"])
-        macro = f1_score(part["label"], part["predicted"], average="macro", zero_division=0)
-        rows.append({"denoiser": name, **interval([right], "right"), "macro_f1": macro})
+        report = report_of(part)
+        mean, low, high = report.loc["accuracy", ["recall", "low", "high"]]
+        row = {"denoiser": name, "mean": mean, "low": low, "high": high}
+        rows.append(row | {"macro_f1": report.loc["macro", "f1"]})
     return pd.DataFrame(rows)
 
 
 def class_table(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Precision, recall and F1 of each class on raw wafers."""
-    classes = sorted(set(predictions["label"]))
-    counts = confusion_matrix(predictions["label"], predictions["predicted"], labels=classes)
-    right, true, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    return pd.DataFrame(
-        {
-            "class": classes,
-            "wafers": true,
-            "precision": right / np.maximum(said, 1),
-            "recall": right / np.maximum(true, 1),
-            "f1": 2 * right / np.maximum(true + said, 1),
-        }
-    )
+    """Precision, recall and F1 (with its 95 % interval over lots) of each class on raw wafers."""
+    report = report_of(predictions).drop(index=["macro", "accuracy"])
+    report = report[report["n_wafers"] > 0].reset_index(names="class")
+    return report.rename(columns={"n_wafers": "wafers"})
 
 
 def die_f1_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean die-level F1 of each kind, denoiser and class, and macro, with 95 % intervals."""
     rows = []
     for (kind, name), wafers in scores.dropna(subset="f1").groupby(["kind", "denoiser"]):
-        classes = dict(iter(wafers.groupby("label")))
-        parts = {label: [part] for label, part in classes.items()}
-        for label, group in (parts | {"macro": list(classes.values())}).items():
-            about = {"kind": kind, "denoiser": name, "class": label, "wafers": sum(map(len, group))}
-            rows.append(about | interval(group, "f1"))
+        parts = dict(iter(wafers.groupby("label"))) | {"macro": wafers}
+        for label, part in parts.items():
+            about = {"kind": kind, "denoiser": name, "class": label, "wafers": len(part)}
+            rows.append(about | interval(part, "f1", strata="label"))
     return _in_order(pd.DataFrame(rows))
 
 
@@ -140,8 +122,8 @@ def compare_with_best(scores: pd.DataFrame) -> dict:
     macro = by_wafer.groupby("label").mean().mean()
     rival = macro.drop([OURS, NOTHING]).idxmax()
     gain = (by_wafer[OURS] - by_wafer[rival]).dropna().rename("gain").reset_index()
-    parts = [part for _, part in gain.groupby("label")]
-    return {"rival": rival, "ours": macro[OURS], "rival_f1": macro[rival]} | interval(parts, "gain")
+    found = interval(gain, "gain", strata="label")
+    return {"rival": rival, "ours": macro[OURS], "rival_f1": macro[rival]} | found
 
 
 def accuracy_gain(predictions: pd.DataFrame, name: str) -> dict[str, float]:
@@ -150,7 +132,7 @@ def accuracy_gain(predictions: pd.DataFrame, name: str) -> dict[str, float]:
     keys = ["fold", "seed", "group", "wafer"]
     by_wafer = right.pivot_table(index=keys, columns="denoiser", values="right")
     gain = (by_wafer[name] - by_wafer[RAW]).dropna().rename("gain").reset_index()
-    return interval([gain], "gain")
+    return interval(gain, "gain")
 
 
 def faithfulness_scores(folders: dict[str, Path], *parts: str) -> pd.DataFrame:
@@ -182,16 +164,17 @@ def faithfulness_table(scores: pd.DataFrame) -> pd.DataFrame:
         by_wafer = of_metric.set_index([*keys, "method"])["value"].unstack()
         for method in of_metric["method"].unique():
             row = {"metric": metric, "method": method, "wafers": int(by_wafer[method].count())}
-            row |= _interval_of(by_wafer[method])
+            row |= interval_of(by_wafer[method])
             for reference in REFERENCES:
-                gain = _interval_of(by_wafer[method] - by_wafer[reference])
+                gain = interval_of(by_wafer[method] - by_wafer[reference])
                 row |= {f"{part} to {reference}": value for part, value in gain.items()}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _interval_of(values: pd.Series) -> dict[str, float]:
-    return interval([values.dropna().rename("value").reset_index()], "value")
+def interval_of(values: pd.Series) -> dict[str, float]:
+    """Average values whose index has the level "group", see `interval`."""
+    return interval(values.rename("value").reset_index(), "value")
 
 
 def similarity_table(scores: pd.DataFrame) -> pd.DataFrame:

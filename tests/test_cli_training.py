@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 from camdenoise import CamDenoiser, load_model
 from camdenoise.cli import main
 from camdenoise.datasets import make_wafer_maps
-from camdenoise.metrics._class_report import class_report
+from camdenoise.metrics import class_report
 from camdenoise.stream import wafer_batch
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.io import DieTableError, from_die_table, iter_lots, to_die_table
-from camdenoise.io._placement import MAX_SIDE
 from camdenoise.wafers._explanation import Explanation, abstain, explain_by
+from camdenoise.wafers._maps import MAX_SIDE
 
 
 def die_table(**columns):

@@ -27,7 +27,7 @@ from camdenoise.plotting import (
     WaferMapDisplay,
     ZoneProfileDisplay,
 )
-from camdenoise.wafers._plane import rings, sectors
+from camdenoise.wafers._geometry import rings, sectors
 
 GRID = np.array([[0, 2, 1, 1], [2, 2, 1, 1], [1, 1, 2, 0]], np.uint8)
 NOTHING = np.zeros((0, 0), bool)

@@ -133,3 +133,5 @@ def test_dies_without_coordinates_count_in_yield_and_loss():
     assert table["yield"].tolist() == [0.5] and table["n_dies"].tolist() == [4]
     loss = yield_loss(table)
     assert loss.loc["unplaced", "n_dies"] == 3 and loss.loc["all", "loss"] == 0.5
+    # One wafer tells nothing of how wafers differ.
+    assert loss[["low", "high"]].isna().all(axis=None)

@@ -325,21 +325,43 @@ def test_bootstrap_leaves_nan_out_and_repeats_by_its_seed():
 def test_a_large_bootstrap_is_done_in_batches(values_at_a_time, monkeypatch):
     values = np.random.default_rng(0).random(100)
     at_once = bootstrap_interval(values, n_resamples=50, random_state=0)
-    monkeypatch.setattr("camdenoise.metrics._dies._BATCH_VALUES", values_at_a_time)
+    monkeypatch.setattr("camdenoise.metrics._statistics._BATCH_VALUES", values_at_a_time)
     assert bootstrap_interval(values, n_resamples=50, random_state=0) == pytest.approx(at_once)
 
 
+def test_bootstrap_draws_whole_groups_within_strata():
+    values, groups = [0.0, 1, 2, 30, 40, 50], ["a", "a", "b", "a", "b", "b"]
+    strata = [0, 0, 0, 1, 1, 1]
+    # Of two groups a resample has both, or twice the first, or twice the second.
+    first, second = ([0.5, 1.0, 2.0], [30, 40, 45])
+    ends = (first[0] + second[0]) / 2, (first[2] + second[2]) / 2
+    assert bootstrap_interval(values, groups=groups, strata=strata, random_state=0) == ends
+    slow = bootstrap_interval(values, np.median, groups=groups, strata=strata, random_state=0)
+    assert slow == ((0.5 + 30) / 2, (2 + 45) / 2)
+
+
+def test_the_fast_mean_of_groups_is_the_slow_one():
+    rng = np.random.default_rng(0)
+    values, groups = rng.random(50), rng.integers(0, 12, 50)
+    fast = bootstrap_interval(values, groups=groups, n_resamples=99, random_state=3)
+    slow = bootstrap_interval(
+        values, lambda drawn: drawn.mean(), groups=groups, n_resamples=99, random_state=3
+    )
+    assert fast == pytest.approx(slow, abs=1e-12)
+
+
 @pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ([[0.1, 0.2]], r"one number per wafer, got shape \(1, 2\)"),
-        ([0.3], "at least two values that are not NaN: 1"),
-        ([NAN, 0.3], "at least two values that are not NaN: 1"),
-    ],
+    ("values", "groups"), [([0.3], None), ([NAN, 0.3], None), ([], None), ([0.1, 0.2], [5, 5])]
 )
-def test_errors_of_the_bootstrap(values, message):
-    with pytest.raises(ValueError, match=message):
-        bootstrap_interval(values)
+def test_bootstrap_of_one_group_gives_no_interval(values, groups):
+    assert np.isnan(bootstrap_interval(values, groups=groups)).all()
+
+
+def test_errors_of_the_bootstrap():
+    with pytest.raises(ValueError, match=r"one number per wafer, got shape \(1, 2\)"):
+        bootstrap_interval([[0.1, 0.2]])
+    with pytest.raises(ValueError, match="groups has 1 entries for 2 wafer maps"):
+        bootstrap_interval([0.1, 0.2], groups=[1])
 
 
 def test_sign_flips_of_whole_groups_by_brute_force():

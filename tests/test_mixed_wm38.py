@@ -82,7 +82,7 @@ def test_an_absent_file_says_what_was_looked_for(tmp_path):
         (np.full((4, 52, 52), 0.5), LABELS, "wafer 0: value 0.5"),
         (np.full((4, 52, 52), np.nan), LABELS, "wafer 0: value nan"),
         (np.ones((4, 52)), LABELS, r"arr_0 is float64 \(4, 52\); expected"),
-        (np.ones((4, 1, 600)), LABELS, "arr_0 is"),
+        (np.ones((4, 1, 4097)), LABELS, "arr_0 is"),
         (np.ones((4, 0, 52)), LABELS, "arr_0 is"),
         (np.full((4, 5, 5), "a"), LABELS, "arr_0 is <U1"),
         (np.ones((4, 5, 5)), LABELS[:3], r"arr_1 is int64 \(3, 8\); expected numbers \(4, 8\)"),

@@ -393,13 +393,13 @@ def test_interval_is_over_groups():
     rng = np.random.default_rng(0)
     shift = np.repeat(rng.normal(size=20), 50)
     part = pd.DataFrame({"x": shift + 0.1 * rng.normal(size=1000), "group": np.arange(1000) // 50})
-    wide = summary.interval([part], "x")
-    narrow = summary.interval([part.assign(group=np.arange(1000))], "x")
+    wide = summary.interval(part, "x")
+    narrow = summary.interval(part.assign(group=np.arange(1000)), "x")
     assert wide["mean"] == narrow["mean"] == pytest.approx(part["x"].mean())
     assert wide["low"] < narrow["low"] < wide["mean"] < narrow["high"] < wide["high"]
     standard_error = shift[::50].std() / np.sqrt(20)
     assert (wide["high"] - wide["low"]) / 2 == pytest.approx(1.96 * standard_error, rel=0.15)
-    assert np.isnan(summary.interval([part.assign(group=0)], "x")["low"])
+    assert np.isnan(summary.interval(part.assign(group=0), "x")["low"])
 
 
 def die_scores(ours, rival):

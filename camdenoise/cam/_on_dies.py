@@ -148,8 +148,8 @@ class CamAttribution:
         Parameters and return value are those of `EvidenceAttribution.attribute`; the saliency is
         the share of the wafer's largest value.
         """
-        clf, scores = self.classifier, [None] * len(maps)
-        net = clf.module_
+        clf, net = self.classifier, self.classifier.module_
+        scores: list[Any] = [None] * len(maps)
         if self.method not in PACKAGE_METHODS:
             # FullGrad of pytorch-grad-cam adds up the biases of the norms, which this copy lacks.
             net = inference_net(net, int(np.max(clf.input_size)))

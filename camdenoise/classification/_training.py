@@ -252,7 +252,9 @@ def _labeled_wafers(params: Any, wafers: tuple, *, augment: bool) -> Dataset:
 def _evidence_wafers(
     params: Any, wafers: tuple, roles: ClassRoles, made: SyntheticWafers, *, augment: bool
 ) -> Dataset:
-    data = add_synthetic_wafers(*wafers, roles, made, params.max_epochs if augment else 1)
+    maps, codes, weights = wafers
+    n_epochs = params.max_epochs if augment else 1
+    data = add_synthetic_wafers(maps, codes, weights, roles, made, n_epochs)
     parts = []
     for rows, encoded in _by_size(params, data.maps, data.labels, data.weights, augment=augment):
         pattern = encode_maps([data.pattern[row] for row in rows], encoded[0].shape[-1])

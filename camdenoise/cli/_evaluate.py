@@ -46,7 +46,7 @@ def _scores(sources: tuple[Path, ...], model: str, options: dict[str, Any]):
 
     from camdenoise.cli._labelled import labelled_wafers
     from camdenoise.cli._models import load_classifier
-    from camdenoise.metrics._class_report import class_report
+    from camdenoise.metrics import class_report
 
     maps, target, lots, notes = labelled_wafers(sources, options)
     classifier, digest = load_classifier(model)

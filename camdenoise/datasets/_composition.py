@@ -11,7 +11,8 @@ from scipy import ndimage
 from camdenoise.datasets._patterns import FEWEST_DIES, pattern_probability
 from camdenoise.datasets._planted_options import REAL_PATTERNS
 from camdenoise.datasets._source_wafers import SourceWafers
-from camdenoise.datasets._wafers import Disc, background_probability, disc_of
+from camdenoise.datasets._wafers import background_probability
+from camdenoise.wafers._geometry import Disc, disc_of
 from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
 _TRIES = 20

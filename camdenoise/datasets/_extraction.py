@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from camdenoise.datasets._wafers import Disc, disc_of
 from camdenoise.wafers._components import fail_components
+from camdenoise.wafers._geometry import Disc, disc_of
 from camdenoise.wafers._maps import FAIL
 
 # A component is part of the pattern from this many fails, and this share of the largest one.

@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from camdenoise.io._npz import DAMAGE, array_header, refuse_other_kinds
-from camdenoise.wafers._maps import FAIL
+from camdenoise.wafers._maps import FAIL, MAX_SIDE
 
 #: The basic patterns, in the order of the file's label columns.
 MIXED_PATTERNS = (
@@ -24,7 +24,6 @@ FILE_IN_FOLDER = "Wafer_Map_Datasets.npz"
 _MAPS, _LABELS = "arr_0.npy", "arr_1.npy"
 # 105 Near-full maps of the published file hold it; it is a fail like any other.
 _STRAY_FAIL = 3
-_LONGEST_SIDE = 512
 # More than twice the published file, were it of 64-bit numbers.
 _MOST_BYTES = 2**31
 _MAPS_AT_ONCE = 2_000
@@ -54,7 +53,7 @@ def _locate(path: str | os.PathLike) -> Path:
 
 def _check_claims(maps: tuple, labels: tuple) -> None:
     (shape, kind), (label_shape, label_kind) = maps, labels
-    fits = len(shape) == 3 and 1 <= min(shape[1:]) <= max(shape[1:]) <= _LONGEST_SIDE
+    fits = len(shape) == 3 and 1 <= min(shape[1:]) <= max(shape[1:]) <= MAX_SIDE
     small = math.prod(shape) * kind.itemsize <= _MOST_BYTES
     if not (fits and small and kind.kind in "biuf"):
         raise ValueError(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from camdenoise.datasets._wafers import Disc
+from camdenoise.wafers._geometry import Disc
 
 PATTERN_CLASSES = ("Center", "Donut", "Edge-Loc", "Edge-Ring", "Loc", "Scratch")
 CLASSES = (*PATTERN_CLASSES, "Near-full", "Random", "none")

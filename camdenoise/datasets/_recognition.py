@@ -23,7 +23,7 @@ from camdenoise.datasets._extraction import (
     extract_by_rule,
     is_patternless,
 )
-from camdenoise.datasets._wafers import disc_of
+from camdenoise.wafers._geometry import disc_of
 from camdenoise.wafers._maps import FAIL
 
 # Wafers may have many other fails: the cleanest ones are chosen among them.

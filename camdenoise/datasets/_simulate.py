@@ -25,7 +25,6 @@ from camdenoise.datasets._options import (
 )
 from camdenoise.datasets._patterns import PATTERN_CLASSES, pattern_probability
 from camdenoise.datasets._wafers import (
-    Disc,
     background_probability,
     draw_chord,
     draw_grid,
@@ -34,6 +33,7 @@ from camdenoise.datasets._wafers import (
     draw_wafer_rate,
     make_disc,
 )
+from camdenoise.wafers._geometry import Disc
 from camdenoise.wafers._maps import FAIL, PASS
 
 LOT_SIZE = 25

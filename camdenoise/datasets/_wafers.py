@@ -6,11 +6,12 @@ The figures come from the `none` wafers of WM-811K; docs/simulator.md tells how 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
+
+from camdenoise.wafers._geometry import Disc, disc_of, grid_positions, polar, positions
 
 #: Grids (rows, columns) that are most frequent in WM-811K, with their shares in percent.
 GRID_SHARES = {
@@ -35,58 +36,12 @@ _CLUMP_REACH = 1.0
 _DRIFT_REACH = 0.2
 
 
-@dataclass(frozen=True)
-class Disc:
-    """A round wafer on a die grid, in polar coordinates.
-
-    Attributes
-    ----------
-    dies : ndarray of bool, shape (height, width)
-        Where there is a die.
-    radius : ndarray of float, shape (height, width)
-        Distance from the centre; 1 at the rim of the grid.
-    angle : ndarray of float, shape (height, width)
-        In radians, -pi to pi.
-    x, y : ndarray of float, shape (height, width)
-        Position in wafer radii, -1 to 1.
-    rim : ndarray of float, shape (height, width)
-        Distance from the nearest place without a die, in dies; 1 for the outermost dies.
-    """
-
-    dies: np.ndarray
-    radius: np.ndarray
-    angle: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    rim: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of the grid."""
-        return self.dies.shape
-
-
-def _positions(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of a grid as y and x in wafer radii."""
-    y = (np.arange(height) - (height - 1) / 2) / (height / 2)
-    x = (np.arange(width) - (width - 1) / 2) / (width / 2)
-    y, x = np.meshgrid(y, x, indexing="ij")
-    return y, x
-
-
-def disc_of(dies: np.ndarray) -> Disc:
-    """Give the polar coordinates of a wafer whose dies are known; it should fill its grid."""
-    y, x = _positions(*dies.shape)
-    depth = ndimage.distance_transform_edt(np.pad(dies, 1))[1:-1, 1:-1]
-    return Disc(dies, np.hypot(y, x), np.arctan2(y, x), x, y, depth)
-
-
 @lru_cache(maxsize=64)
 def make_disc(height: int, width: int, chord: float) -> Disc:
     """Lay a disc on a grid so that the outermost row is about `chord` of the grid long."""
-    y, x = _positions(height, width)
-    rim = np.hypot(max(y.max(), x.max()), chord)
-    return disc_of(np.hypot(y, x) <= rim)
+    radius = polar(*grid_positions(height, width))[0]
+    outermost = max(positions(height)[-1], positions(width)[-1])
+    return disc_of(radius <= np.hypot(outermost, chord))
 
 
 def draw_chord(rng: np.random.RandomState) -> float:

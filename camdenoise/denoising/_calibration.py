@@ -100,18 +100,18 @@ class DenoiserCalibration:
         scores = np.array(values["background_scores"], float)
         if scores.ndim != 1 or not np.isfinite(scores).all() or (np.diff(scores) < 0).any():
             raise ValueError("its scores of wafers without a pattern are not rising numbers.")
-        known = [values.get(name) for name in ("references", "distances")]
-        if any(value is not None for value in known):
-            known = [np.asarray(value) for value in known]
-            references, distances = known
-            if (
-                references.ndim != 2
-                or distances.shape != references.shape[:1]
-                or len(distances) < FEWEST_KNOWN
-                or not all(np.isfinite(value).all() for value in known)
-            ):
-                raise ValueError("its known wafers are not features and distances of wafers.")
-        return cls(scores, platt, curve, *known)
+        references, distances = values.get("references"), values.get("distances")
+        if references is None and distances is None:
+            return cls(scores, platt, curve)
+        references, distances = np.asarray(references), np.asarray(distances)
+        if (
+            references.ndim != 2
+            or distances.shape != references.shape[:1]
+            or len(distances) < FEWEST_KNOWN
+            or not (np.isfinite(references).all() and np.isfinite(distances).all())
+        ):
+            raise ValueError("its known wafers are not features and distances of wafers.")
+        return cls(scores, platt, curve, references, distances)
 
     def calibrate(self, saliency: np.ndarray) -> np.ndarray:
         """Return the calibrated saliency, of any shape; the same where there is no `platt`."""

@@ -458,7 +458,7 @@ class CamDenoiser(BaseDenoiser):
         measured = (unseen, labels) if unseen else (maps, np.ravel(y))
         return self._set_calibration(
             calibrate_denoiser(
-                self.attribution(),
+                self._attribution(),
                 self.estimator_.class_roles(),
                 self._background(*measured),
                 unseen,
@@ -558,9 +558,7 @@ class CamDenoiser(BaseDenoiser):
             return float(self.threshold)
         return None if self.method_ == EVIDENCE and self.aggregation_ is None else 0.5
 
-    def attribution(self) -> EvidenceAttribution | CamAttribution:
-        """Return the object that scores dies by ``attribute(maps, targets)``."""
-        check_is_fitted(self, "method_")
+    def _attribution(self) -> EvidenceAttribution | CamAttribution:
         if self.method_ == EVIDENCE:
             return EvidenceAttribution(self.estimator_)
         return CamAttribution(self.estimator_, self.method_, self.layers_, self.random_state)
@@ -570,7 +568,9 @@ class CamDenoiser(BaseDenoiser):
 
     def _novelty(self) -> NoveltyDetector | None:
         known = self.calibration_
-        if None in (self.novelty_rate, self.false_alarm_rate) or known.references is None:
+        if None in (self.novelty_rate, self.false_alarm_rate):
+            return None
+        if known.references is None or known.distances is None:
             return None
         return NoveltyDetector.from_references(self.novelty_rate, known.references, known.distances)
 
@@ -598,7 +598,7 @@ class CamDenoiser(BaseDenoiser):
 
     def _explain_maps(self, maps: Sequence[np.ndarray], codes: Any = None) -> list[Explanation]:
         check_is_fitted(self)
-        attribution, roles = self.attribution(), self.estimator_.class_roles()
+        attribution, roles = self._attribution(), self.estimator_.class_roles()
         always = codes is not None or self.false_alarm_rate is None
         if always and codes is None and self.method_ != EVIDENCE:
             probabilities = self.estimator_.predict_proba(maps)
@@ -625,8 +625,10 @@ class CamDenoiser(BaseDenoiser):
         """Tell which of the wafers with a pattern are unlike all known ones."""
         novel, detector = np.zeros(len(scores), bool), self._novelty()
         if detector is not None and decided.any():
-            rows = np.flatnonzero(decided)
-            novel[rows] = detector.predict(np.stack([scores[row].features for row in rows]))
+            features = [
+                of_wafer.features for of_wafer, yes in zip(scores, decided, strict=True) if yes
+            ]
+            novel[decided] = detector.predict(np.stack(features))
         return novel
 
     def __getstate__(self) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def _plain(value: Any) -> Any:
 
 
 def restore_denoiser(
-    kind: type, checkpoint: Checkpoint, device: str, precision: str | None = None, **parameters: Any
+    kind: Any, checkpoint: Checkpoint, device: str, precision: str | None = None, **parameters: Any
 ) -> Any:
     """Build a fitted denoiser from a model file's texts and tensors.
 

@@ -73,7 +73,7 @@ def check_threshold(threshold: Any) -> None:
     ValueError
         For anything else.
     """
-    value = threshold.value if isinstance(threshold, TARGETS) else threshold
+    value: Any = threshold.value if isinstance(threshold, TARGETS) else threshold
     if threshold == "auto" or (
         isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1
     ):

@@ -131,8 +131,8 @@ def faithfulness_report(
 
 
 def _summary(values: np.ndarray, difference: np.ndarray, rng: np.random.RandomState) -> dict:
-    low, high = _interval(values, rng)
-    difference_low, difference_high = _interval(difference, rng)
+    low, high = bootstrap_interval(values, random_state=rng)
+    difference_low, difference_high = bootstrap_interval(difference, random_state=rng)
     return {
         "wafers": int(np.isfinite(values).sum()),
         "mean": _mean(values),
@@ -147,9 +147,3 @@ def _summary(values: np.ndarray, difference: np.ndarray, rng: np.random.RandomSt
 def _mean(values: np.ndarray) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else np.nan
-
-
-def _interval(values: np.ndarray, rng: np.random.RandomState) -> tuple[float, float]:
-    if np.isfinite(values).sum() < 2:
-        return np.nan, np.nan
-    return bootstrap_interval(values.tolist(), random_state=rng)

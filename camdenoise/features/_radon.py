@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from camdenoise.wafers._plane import positions
+from camdenoise.wafers._geometry import positions
 
 N_ANGLES = 60
 N_VALUES = 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from camdenoise.wafers._plane import positions
+from camdenoise.wafers._geometry import polar, positions
 
 REGION_FEATURES = (
     "area", "perimeter", "major_axis", "minor_axis", "eccentricity", "solidity",
@@ -39,7 +39,7 @@ def region_features(region: np.ndarray) -> np.ndarray:
     die = 4 / (height * width)
     area = len(rows) * die
     major, minor = _axes(y, x, 2 / height, 2 / width)
-    radius = np.hypot(y, x)
+    radius = polar(y, x)[0]
     return np.array(
         [
             area,

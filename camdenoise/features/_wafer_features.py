@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from camdenoise.features._radon import N_VALUES, radon_features
 from camdenoise.features._region import REGION_FEATURES, region_features
 from camdenoise.wafers._components import fail_components
+from camdenoise.wafers._geometry import N_RINGS, N_ZONES, rings, zones
 from camdenoise.wafers._maps import (
     FAIL,
     NO_DIE,
@@ -19,7 +20,6 @@ from camdenoise.wafers._maps import (
     check_wafer_map,
     map_items,
 )
-from camdenoise.wafers._plane import N_RINGS, N_ZONES, rings, zones
 
 NAMES = (
     "fail_rate",

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from camdenoise.io._problems import Problem
-
-#: Most rows and columns of a map; a 300 mm wafer with dies of 0.1 mm has 3,000.
-MAX_SIDE = 4096
+from camdenoise.wafers._maps import MAX_SIDE
 
 # The value of each byte as a hexadecimal digit; 255 where it is none.
 _DIGITS = np.full(256, 255, np.uint8)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._bins import MAX_SIDE
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
 from camdenoise.io._klarf_1 import read_statements
@@ -18,6 +17,7 @@ from camdenoise.io._klarf_wafer import REMEDY, InspectedWafer, seconds
 from camdenoise.io._orientation import NOTCHES
 from camdenoise.io._problems import Problem
 from camdenoise.io._table import die_rows, join_rows
+from camdenoise.wafers._maps import MAX_SIDE
 
 #: What the text of a file begins with.
 STARTS = ("FileVersion", "Record FileRecord")

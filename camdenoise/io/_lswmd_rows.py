@@ -15,8 +15,9 @@ import pyarrow as pa
 from camdenoise.io._binary_column import binary_column, bytes_of
 from camdenoise.io._lswmd_pickle import Column
 from camdenoise.io._stand_ins import Array, PickleError, as_bytes, refuse
-from camdenoise.io._wafer_parquet import LONGEST_SIDE, MOST_CELLS, SCHEMA
+from camdenoise.io._wafer_parquet import MOST_CELLS, SCHEMA
 from camdenoise.wafers._labels import label_inside
+from camdenoise.wafers._maps import MAX_SIDE
 
 LABELS = (
     "Center", "Donut", "Edge-Loc", "Edge-Ring", "Loc", "Near-full", "Random", "Scratch", "none"
@@ -120,8 +121,8 @@ def _cells(value: Any, row: int) -> tuple[bytes | bytearray, int, int]:
     if type(value) is not Array:
         refuse(f"row {row}: waferMap is {type(value).__name__}, expected a 2-D array.")
     shape, dtype, fortran, data = value.parts
-    if len(shape) != 2 or not 1 <= min(shape) <= max(shape) <= LONGEST_SIDE:
-        refuse(f"row {row}: waferMap has shape {shape}, expected two sides of 1 to {LONGEST_SIDE}.")
+    if len(shape) != 2 or not 1 <= min(shape) <= max(shape) <= MAX_SIDE:
+        refuse(f"row {row}: waferMap has shape {shape}, expected two sides of 1 to {MAX_SIDE}.")
     if dtype.code == "u1" and not fortran:
         content = as_bytes(data)
         if len(content) != shape[0] * shape[1]:

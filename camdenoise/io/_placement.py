@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._bins import MAX_SIDE
 from camdenoise.io._orientation import Orientation
+from camdenoise.wafers._maps import MAX_SIDE
 
 #: Most cells of all maps made at once.
 MAX_CELLS = 1 << 31

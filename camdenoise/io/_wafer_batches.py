@@ -14,10 +14,7 @@ import pyarrow as pa
 
 from camdenoise.io._binary_column import binary_column, bytes_of
 from camdenoise.io._columns import CELLS, COLS, MAP, MARKS, ROWS, results_among
-from camdenoise.wafers._maps import FAIL
-
-#: What `io.from_die_table` allows.
-_LONGEST_SIDE = 4096
+from camdenoise.wafers._maps import FAIL, MAX_SIDE
 
 
 class WaferBatchError(ValueError):
@@ -111,8 +108,8 @@ def wafers_of(batch: pa.RecordBatch) -> tuple[list[np.ndarray | None], list[str 
             error = "cells, rows or cols is missing"
         elif height == width == n_cells == 0:
             error = "it has no map: no die has coordinates"
-        elif not (0 < height <= _LONGEST_SIDE and 0 < width <= _LONGEST_SIDE):
-            error = f"{height} x {width} dies; a side may have 1 to {_LONGEST_SIDE}"
+        elif not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+            error = f"{height} x {width} dies; a side may have 1 to {MAX_SIDE}"
         elif n_cells != height * width:
             error = f"{n_cells} cells for {height} x {width} dies"
         errors.append(error)

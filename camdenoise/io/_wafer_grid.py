@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._bins import BIN_TYPES, MAX_SIDE, BinType
+from camdenoise.io._bins import BIN_TYPES, BinType
 from camdenoise.io._placement import check_columns, whole_numbers, wrong_row
 from camdenoise.io._table import COLUMNS
+from camdenoise.wafers._maps import MAX_SIDE
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camdenoise.io._binary_column import MOST_BYTES, bytes_of
+from camdenoise.wafers._maps import MAX_SIDE
 from camdenoise.wafers._ragged import RaggedWaferMaps
 
-LONGEST_SIDE = 2**14
 #: Four times the cells of WM-811K.
 MOST_CELLS = 2**33
 
@@ -137,8 +137,8 @@ class WaferTable:
 
     def _check_sides(self) -> None:
         sides = np.stack([self.heights, self.widths])
-        if sides.size and not 1 <= sides.min() <= sides.max() <= LONGEST_SIDE:
-            row = np.argmax((sides < 1) | (sides > LONGEST_SIDE)) % len(self.heights)
+        if sides.size and not 1 <= sides.min() <= sides.max() <= MAX_SIDE:
+            row = np.argmax((sides < 1) | (sides > MAX_SIDE)) % len(self.heights)
             raise self._error(f"row {row} is of {self.heights[row]} x {self.widths[row]} dies")
         if (self.heights * self.widths).sum() > MOST_CELLS:
             raise self._error(f"its maps have over {MOST_CELLS} cells")

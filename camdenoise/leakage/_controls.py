@@ -19,7 +19,7 @@ from camdenoise.leakage._cross_fit import CrossFit, explain_unseen
 from camdenoise.leakage._masks import nearness, region, strongest_fails
 from camdenoise.nets._encoding import to_die_grid
 from camdenoise.wafers._explanation import Explanation
-from camdenoise.wafers._unit_wafer import unit_wafer_mean
+from camdenoise.wafers._geometry import unit_wafer_mean
 
 Masks: TypeAlias = list[np.ndarray]
 Generator: TypeAlias = np.random.Generator

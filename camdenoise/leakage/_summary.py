@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score
 from sklearn.utils import check_random_state
@@ -123,14 +122,7 @@ def _by_wafer(predictions: pd.DataFrame) -> tuple[pd.DataFrame, list]:
 
 def _difference(name: str, values: pd.Series, groups: list, rng) -> dict[str, float]:
     """Average over wafers, with a bootstrap interval over groups, whole."""
-    by_group = values.groupby(np.asarray(groups))
-    sums, sizes = by_group.sum().to_numpy(), by_group.size().to_numpy()
-
-    def mean(drawn: np.ndarray, axis: int) -> np.ndarray:
-        rows = drawn.astype(int)
-        return sums[rows].sum(axis) / sizes[rows].sum(axis)
-
-    low, high = bootstrap_interval(range(len(sums)), mean, random_state=rng)
+    low, high = bootstrap_interval(values.tolist(), groups=groups, random_state=rng)
     return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
 
 

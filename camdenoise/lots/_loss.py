@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
 
-_N_RESAMPLES = 2000
-_ENDS = (0.025, 0.975)
+from camdenoise.metrics._statistics import interval_of_totals
+
 #: Parts of the loss, and what they count of a wafer.
 _PARTS = ("systematic", "random", "undecided", "unplaced")
 
@@ -28,9 +27,10 @@ def yield_loss(summary: pd.DataFrame, *, random_state: Any = 0) -> pd.DataFrame:
     -------
     DataFrame, rows "systematic", "random", "undecided", "unplaced" and "all"
         ``n_dies`` that fail; ``loss``, their share of all dies; ``low`` and ``high``, its 95 %
-        percentile bootstrap over wafers. "systematic" are fails that belong to a pattern, "random"
-        those that do not, "undecided" the fails of wafers on which nothing was decided, most of
-        them without a pattern, "unplaced" the fails without coordinates, which are on no map.
+        percentile bootstrap over wafers, NaN for one wafer. "systematic" are fails that belong to
+        a pattern, "random" those that do not, "undecided" the fails of wafers on which nothing was
+        decided, most of them without a pattern, "unplaced" the fails without coordinates, which
+        are on no map.
 
     Raises
     ------
@@ -63,11 +63,10 @@ def yield_loss(summary: pd.DataFrame, *, random_state: Any = 0) -> pd.DataFrame:
     )
     dies = dies + unplaced
     parts = [np.where(undecided, 0, kept), removed, np.where(undecided, kept, 0), lost]
-    counts = np.column_stack([*parts, sum(parts)])
-    rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
-    n = len(wafers)
-    times = rng.multinomial(n, np.full(n, 1 / n), size=_N_RESAMPLES)
-    low, high = np.quantile(times @ counts / (times @ dies)[:, np.newaxis], _ENDS, axis=0)
-    total = counts.sum(axis=0)
+    counts = np.column_stack([*parts, sum(parts), dies])
+    low, high = interval_of_totals(
+        counts, lambda totals: totals[:, :-1] / totals[:, -1:], random_state=random_state
+    )
+    total = counts[:, :-1].sum(axis=0)
     table = {"n_dies": total.astype(int), "loss": total / dies.sum(), "low": low, "high": high}
     return pd.DataFrame(table, index=[*_PARTS, "all"])

@@ -12,6 +12,7 @@ from camdenoise.io._columns import results_among
 from camdenoise.lots._randomness import spatial_randomness_test
 from camdenoise.wafers._coverage import is_partial
 from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._geometry import angle_from_top, polar, positions, rings, sectors
 from camdenoise.wafers._maps import (
     FAIL,
     NO_DIE,
@@ -20,7 +21,6 @@ from camdenoise.wafers._maps import (
     check_wafer_map,
     map_items,
 )
-from camdenoise.wafers._plane import positions, rings, sectors
 
 
 def lot_summary(
@@ -139,13 +139,13 @@ def _of_wafer(grid: np.ndarray, why: Explanation) -> dict[str, Any]:
 
 def _place(kept: np.ndarray, n_dies: int) -> dict[str, Any]:
     rows, columns = np.nonzero(kept)
-    down, right = (
+    y, x = (
         float(positions(n)[at].mean()) for n, at in zip(kept.shape, (rows, columns), strict=True)
     )
     return {
         "pattern_area": len(rows) / n_dies,
-        "radius": float(np.hypot(down, right)),
-        "angle": float(np.degrees(np.arctan2(right, -down)) % 360),
+        "radius": float(polar(y, x)[0]),
+        "angle": float(np.degrees(angle_from_top(y, x)) % 360),
         "ring": int(np.bincount(rings(*kept.shape)[kept]).argmax()),
         "sector": int(np.bincount(sectors(*kept.shape)[kept]).argmax()),
     }

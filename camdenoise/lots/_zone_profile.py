@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.stats import binomtest
 from sklearn.utils import check_random_state
 
+from camdenoise.wafers._geometry import N_RINGS, N_SECTORS, rings, sectors
 from camdenoise.wafers._maps import NO_DIE
-from camdenoise.wafers._plane import N_RINGS, N_SECTORS, rings, sectors
 
 #: Ways to cut a wafer up: the zone of each die, and the number of zones.
 ZONES: dict[str, tuple[Callable[[int, int], np.ndarray], int]] = {

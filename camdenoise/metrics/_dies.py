@@ -6,15 +6,13 @@ good. So each failing die is one decision: it belongs to the pattern or not, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn import config_context
 from sklearn.metrics import average_precision_score, precision_recall_curve
-from sklearn.utils import check_random_state
 
 from camdenoise.wafers._maps import (
     FAIL,
@@ -26,22 +24,16 @@ from camdenoise.wafers._maps import (
 )
 
 __all__ = [
-    "bootstrap_interval",
     "calibration_error",
     "die_average_precision",
     "die_precision_retention",
     "die_reliability",
     "die_report",
     "die_scores",
-    "holm",
-    "sign_flip_test",
 ]
 
 COUNTS = ["n_fail", "n_pattern", "n_kept", "true_positive"]
 RATES = ["precision", "retention", "f1", "iou", "noise_removal"]
-
-# Resampled values held at a time by the bootstrap: 32 MB.
-_BATCH_VALUES = 4_000_000
 
 
 def die_scores(
@@ -361,175 +353,6 @@ def calibration_error(reliability: pd.DataFrame) -> float:
     off = (reliability["predicted"] - reliability["observed"]).abs()
     n_dies = reliability["n_dies"].sum()
     return float((off * reliability["n_dies"]).sum() / n_dies) if n_dies else float("nan")
-
-
-def bootstrap_interval(
-    values: Sequence[float],
-    statistic: Callable = np.mean,
-    *,
-    n_resamples: int = 2000,
-    confidence: float = 0.95,
-    random_state: Any = None,
-) -> tuple[float, float]:
-    """Give the percentile bootstrap interval of a statistic of one value per wafer.
-
-    Parameters
-    ----------
-    values : array-like of float, shape (n_wafers,)
-        One score per wafer. NaN (a wafer on which the score is undefined) is left out.
-    statistic : callable, default=numpy.mean
-        Function of a sample; resamples are stacked where it takes `axis`.
-    n_resamples : int, default=2000
-        Number of resamples of the wafers, drawn with replacement.
-    confidence : float between 0 and 1, default=0.95
-        Confidence level.
-    random_state : int, RandomState instance or None, default=None
-        For the resamples.
-
-    Returns
-    -------
-    low, high : float
-
-    Raises
-    ------
-    ValueError
-        For values that are not one-dimensional, or fewer than two that are not NaN.
-
-    Notes
-    -----
-    Wafers are taken as independent. Those of a lot are not quite: where lots differ, the interval
-    is too narrow, and `values` should be one mean per lot.
-
-    Examples
-    --------
-    >>> from camdenoise.metrics import bootstrap_interval
-    >>> low, high = bootstrap_interval([0.7, 0.8, 0.9, 0.8], random_state=0)
-    >>> 0.7 <= low < 0.8 < high <= 0.9
-    True
-    """
-    numbers = np.asarray(values, dtype=np.float64)
-    if numbers.ndim != 1:
-        raise ValueError(f"values must be one number per wafer, got shape {numbers.shape}.")
-    sample = numbers[~np.isnan(numbers)]
-    if len(sample) < 2:
-        raise ValueError(f"A bootstrap needs at least two values that are not NaN: {len(sample)}.")
-    interval = stats.bootstrap(
-        (sample,),
-        statistic,
-        n_resamples=n_resamples,
-        batch=max(1, _BATCH_VALUES // len(sample)),
-        confidence_level=confidence,
-        method="percentile",
-        random_state=check_random_state(random_state),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
-
-
-def sign_flip_test(
-    differences: Sequence[float],
-    *,
-    groups: Sequence[Any] | None = None,
-    strata: Sequence[Any] | None = None,
-    n_resamples: int = 9999,
-    random_state: Any = None,
-) -> float:
-    """Test whether two denoisers scored on the same wafers differ in the mean.
-
-    Were they alike, each difference could as well have the other sign. So the signs are flipped at
-    random, those of a group together, and the p-value tells how often the mean comes out as far
-    from zero as it is.
-
-    Parameters
-    ----------
-    differences : array-like of float, shape (n_wafers,)
-        One denoiser's score less the other's on each wafer. NaN (a wafer on which a score is
-        undefined) is left out.
-    groups : array-like of shape (n_wafers,), default=None
-        Wafers that are not independent, those of a lot or with the same planted pattern, share a
-        group. None takes all as independent.
-    strata : array-like of shape (n_wafers,), default=None
-        The mean is over the wafers of each stratum, then over the strata: with the wafers'
-        classes it is the difference of macro averages. None: one stratum.
-    n_resamples : int, default=9999
-        Number of random flips; where there are no more than this in all, each is tried once.
-    random_state : int, RandomState instance or None, default=None
-        For the flips.
-
-    Returns
-    -------
-    float
-        The two-sided p-value.
-
-    Raises
-    ------
-    ValueError
-        For lengths that do not match, or fewer than two groups.
-
-    See Also
-    --------
-    holm : For several such tests.
-    scipy.stats.permutation_test : What is computed, on one sum per group.
-
-    Examples
-    --------
-    >>> from camdenoise.metrics import sign_flip_test
-    >>> sign_flip_test([0.1, 0.2, 0.1, 0.3, 0.2])  # 2 of the 32 ways to choose the signs
-    0.0625
-    """
-    values = np.asarray(differences, dtype=np.float64)
-    table = pd.DataFrame({"difference": values, "group": np.arange(len(values)), "stratum": 0})
-    if groups is not None:
-        check_lengths(groups, len(values), "groups")
-        table["group"] = np.asarray(groups)
-    if strata is not None:
-        check_lengths(strata, len(values), "strata")
-        table["stratum"] = np.asarray(strata)
-    table = table.dropna(subset="difference")
-    sizes = table.groupby("stratum")["difference"].transform("size")
-    shares = table["difference"] / (sizes * table["stratum"].nunique())
-    sums = shares.groupby(table["group"]).sum().to_numpy()
-    if len(sums) < 2:
-        raise ValueError(f"A paired test needs wafers of at least two groups, got {len(sums)}.")
-    tested = stats.permutation_test(
-        (sums,),
-        np.sum,
-        permutation_type="samples",
-        n_resamples=n_resamples,
-        batch=max(1, _BATCH_VALUES // len(sums)),
-        random_state=check_random_state(random_state),
-    )
-    return float(tested.pvalue)
-
-
-def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Adjust the p-values of several tests, so that one false alarm among all is as rare as asked.
-
-    Parameters
-    ----------
-    p_values : array-like of float, shape (n_tests,)
-
-    Returns
-    -------
-    ndarray of float, shape (n_tests,)
-        To be compared with the level wanted for all tests together.
-
-    References
-    ----------
-    .. [1] S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian
-       Journal of Statistics 6(2), 1979.
-
-    Examples
-    --------
-    >>> from camdenoise.metrics import holm
-    >>> holm([0.01, 0.04, 0.03])
-    array([0.03, 0.06, 0.06])
-    """
-    values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(values)
-    factors = np.arange(len(values), 0, -1)
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1)
-    return adjusted
 
 
 def _check_kept(kept: Any, grids: Sequence[np.ndarray]) -> list[np.ndarray]:

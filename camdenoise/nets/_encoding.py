@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from camdenoise.wafers._plane import die_of_pixel
+from camdenoise.wafers._geometry import die_of_pixel
 
 
 def shown_sizes(shapes: Sequence[tuple[int, int]], sizes: int | Sequence[int]) -> np.ndarray:

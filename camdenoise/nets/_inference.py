@@ -183,19 +183,17 @@ def predict_net(
     bfloat16 = takes_bfloat16(net, precision)
     if not symmetric:
         return _predict(net, images, bfloat16)
-    outputs = [_predict(net, symmetry(images, k), bfloat16) for k in range(N_SYMMETRIES)]
-    turned_back = (
-        output
-        if output.evidence is None
-        else output._replace(evidence=undo_symmetry(output.evidence, k))
-        for k, output in enumerate(outputs)
+    outputs = []
+    for k in range(N_SYMMETRIES):
+        output = _predict(net, symmetry(images, k), bfloat16)
+        if output.evidence is not None:
+            output = output._replace(evidence=undo_symmetry(output.evidence, k))
+        outputs.append(output)
+    means = (
+        None if parts[0] is None else sum(parts) / N_SYMMETRIES
+        for parts in zip(*outputs, strict=True)
     )
-    return NetOutput(
-        *(
-            None if of_all[0] is None else sum(of_all) / N_SYMMETRIES
-            for of_all in zip(*turned_back, strict=True)
-        )
-    )
+    return NetOutput(*means)  # type: ignore[arg-type]
 
 
 def _predict(net: Backbone, images: torch.Tensor, bfloat16: bool) -> NetOutput:
@@ -204,7 +202,7 @@ def _predict(net: Backbone, images: torch.Tensor, bfloat16: bool) -> NetOutput:
         if bfloat16 and (ambiguous := is_ambiguous(output.logits)).any():
             exact = _forward(net, images[ambiguous], False)
             for rounded, values in zip(output, exact, strict=True):
-                if rounded is not None:
+                if rounded is not None and values is not None:
                     rounded[ambiguous] = values
     return output
 

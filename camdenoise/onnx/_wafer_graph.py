@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.functional import max_pool2d
 
 from camdenoise.cam import GRADIENT_METHODS, is_pooled_linear, maps_before_pooling
+from camdenoise.cam._on_dies import EvidenceAttribution
 from camdenoise.classification._calibration import NEAREST
 from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
 from camdenoise.denoising._detection import SMALLEST
@@ -139,7 +140,7 @@ class EvidenceGraph(WaferGraph):
     def __init__(self, denoiser: CamDenoiser):
         super().__init__(denoiser)
         self.platt = denoiser.calibration_.platt
-        self.maps = denoiser.attribution().maps
+        self.maps = EvidenceAttribution(denoiser.estimator_).maps
         has_pattern = denoiser.estimator_.class_roles().has_pattern
         self.register_buffer("is_pattern", torch.as_tensor(has_pattern))
 

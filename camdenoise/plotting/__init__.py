@@ -21,7 +21,7 @@ from camdenoise.plotting._precision_retention import PrecisionRetentionDisplay
 from camdenoise.plotting._reliability import DieReliabilityDisplay, plot_reliability
 from camdenoise.plotting._wafer_map import WaferMapDisplay, plot_wafer_map
 from camdenoise.plotting._zone_profile import ZoneProfileDisplay
-from camdenoise.wafers._unit_wafer import unit_wafer_mean
+from camdenoise.wafers._geometry import unit_wafer_mean
 
 __all__ = [
     "PALETTES",

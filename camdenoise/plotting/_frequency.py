@@ -14,8 +14,8 @@ from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, rea
 from camdenoise.plotting._look import Look
 from camdenoise.plotting._panels import one_axes, panel_grid
 from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._geometry import unit_wafer_mean
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_lengths
-from camdenoise.wafers._unit_wafer import unit_wafer_mean
 
 _COLUMNS = ("all fails", "kept fails", "removed fails")
 

@@ -13,8 +13,8 @@ from sklearn.cluster import HDBSCAN
 from sklearn.utils import check_random_state
 
 from camdenoise.similarity._embedding import WaferEmbedding
+from camdenoise.wafers._geometry import unit_wafer_mean
 from camdenoise.wafers._maps import WaferMaps, check_wafer_maps
-from camdenoise.wafers._unit_wafer import unit_wafer_mean
 
 # Share of the wafers in each resample.
 _SHARE = 0.8

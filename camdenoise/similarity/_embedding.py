@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from camdenoise._sklearn_compat import HasMethods, Interval
+from camdenoise.wafers._geometry import equal_cells
 from camdenoise.wafers._maps import FAIL, WaferMapInput, WaferMaps
-from camdenoise.wafers._plane import positions
 
 
 class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
@@ -163,7 +163,7 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
         shape = (len(masks), self.n_rings, self.n_sectors)
         counts = np.zeros(shape, np.float32).reshape(len(masks), -1)
         for row, mask in enumerate(masks):
-            cells = cell_of_die(*mask.shape, self.n_rings, self.n_sectors)[mask]
+            cells = equal_cells(*mask.shape, self.n_rings, self.n_sectors)[mask]
             counts[row] = np.bincount(cells, minlength=counts.shape[1])
         vectors = (counts @ _reach(self.n_rings, self.n_sectors, float(self.blur))).reshape(shape)
         if self.any_orientation:
@@ -186,26 +186,6 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-@lru_cache(maxsize=128)
-def cell_of_die(height: int, width: int, n_rings: int, n_sectors: int) -> np.ndarray:
-    """Return the cell of each die: its ring times `n_sectors`, and its sector.
-
-    The wafer is the disc in its grid; what lies beyond, in the corners, counts to the last ring.
-    Sectors start at the right and go clockwise.
-
-    Examples
-    --------
-    >>> cell_of_die(2, 2, 1, 4).tolist()
-    [[2, 3], [1, 0]]
-    """
-    y, x = positions(height)[:, None], positions(width)[None, :]
-    ring = np.minimum((n_rings * (x**2 + y**2)).astype(np.intp), n_rings - 1)
-    turn = np.arctan2(y, x) / (2 * np.pi) % 1
-    cells = ring * n_sectors + np.minimum((n_sectors * turn).astype(np.intp), n_sectors - 1)
-    cells.flags.writeable = False
-    return cells
 
 
 @lru_cache(maxsize=8)

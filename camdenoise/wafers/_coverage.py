@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
+from camdenoise.wafers._geometry import inside_ellipse
 from camdenoise.wafers._maps import NO_DIE
 
 #: Of 41,485 labeled wafers of WM-811K, those with all dies cover .85 of the ellipse in their map or
@@ -13,27 +12,6 @@ from camdenoise.wafers._maps import NO_DIE
 MIN_COVERAGE = 0.75
 # Below this side an ellipse of cells is too coarse to compare with.
 _SMALLEST_SIDE = 8
-
-
-@lru_cache(maxsize=256)
-def inside_ellipse(height: int, width: int) -> np.ndarray:
-    """Tell which cells have their center inside of the ellipse that fits into the map.
-
-    Parameters
-    ----------
-    height, width : int
-        Rows and columns of the map.
-
-    Returns
-    -------
-    ndarray of bool, shape (height, width)
-        Read-only.
-    """
-    rows = (2 * np.arange(height) + 1) / height - 1
-    columns = (2 * np.arange(width) + 1) / width - 1
-    inside = rows[:, np.newaxis] ** 2 + columns**2 <= 1
-    inside.setflags(write=False)
-    return inside
 
 
 def coverage(grid: np.ndarray) -> float:

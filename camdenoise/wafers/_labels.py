@@ -128,8 +128,8 @@ def indicator_names(y: Any) -> tuple[str, ...] | None:
     >>> indicator_names(["Center", "none"]) is None
     True
     """
-    table = as_array(y) if is_tensor(y) else y
-    shape = getattr(table, "shape", ())
+    table: Any = as_array(y) if is_tensor(y) else y
+    shape: tuple[int, ...] = getattr(table, "shape", ())
     if len(shape) != 2 or shape[1] < 2 or not shape[0]:
         return None
     values = np.asarray(table)

@@ -28,6 +28,9 @@ from camdenoise._sklearn_compat import StrOptions
 from camdenoise.wafers._ragged import RaggedWaferMaps, as_array, is_tensor
 
 NO_DIE, PASS, FAIL = 0, 1, 2
+#: Most dies on a side of a map from a file: a 300 mm wafer with dies of 0.1 mm has 3,000. A larger
+#: number is an error in the file, and would take memory for cells that nothing fills.
+MAX_SIDE = 4096
 
 #: LSWMD's column of maps.
 LSWMD_MAPS = "waferMap"

@@ -90,9 +90,8 @@ def means(wafers: pd.DataFrame, column: str, by: Sequence[str]) -> pd.DataFrame:
     """
     rows = []
     for key, part in wafers.dropna(subset=column).groupby(list(by), sort=False):
-        parts = [of_class for _, of_class in part.groupby("label")]
         cell = dict(zip(by, key, strict=True)) | {"wafers": len(part)}
-        rows.append(cell | interval(parts, column))
+        rows.append(cell | interval(part, column, strata="label"))
     return _in_order(pd.DataFrame(rows))
 
 
@@ -154,7 +153,7 @@ def _side_by_side(wafers: pd.DataFrame) -> pd.DataFrame:
 def _gain(wide: pd.DataFrame, one: str, other: str) -> dict[str, float]:
     """Average the difference of two denoisers over wafers, then over classes."""
     paired = wide.assign(gain=wide[one] - wide[other]).dropna(subset="gain")
-    found = interval([part for _, part in paired.groupby("label")], "gain")
+    found = interval(paired, "gain", strata="label")
     return {"difference": found.pop("mean"), **found}
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, Explanation, WaferClassifier, load_model
+from camdenoise.wafers._geometry import grid_positions, polar
 from study.comparison.figures import defect_places
 from study.faithfulness import balanced
 from study.figures import examples
@@ -128,8 +129,8 @@ def places(
 
 
 def _zones(grid: np.ndarray, why: Explanation) -> list[dict[str, Any]]:
-    y, x = (np.abs(2 * (np.arange(n) + 0.5) / n - 1) for n in grid.shape)
-    zone = np.digitize(np.hypot(y[:, None], x[None]), list(ZONES.values())) - 1
+    radius = polar(*grid_positions(*grid.shape))[0]
+    zone = np.digitize(radius, list(ZONES.values())) - 1
     rows = []
     for number, name in enumerate(ZONES):
         there = (zone == number) & (grid > 0)

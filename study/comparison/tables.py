@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from camdenoise.metrics import bootstrap_interval
 from study.comparison import discovery, resolution
 from study.comparison.backbones import FACTS
 from study.models import PREDICTIONS
-from study.summary import accuracy_gain, interval
+from study.summary import accuracy_gain, interval_of, report_of
 
 ACCURACY, MACRO = "accuracy", "macro F1"
-
-# Of each class (last axis but one): right, of the class, said to be of it.
-_Score = Callable[[np.ndarray], np.ndarray]
 
 
 def gather(folders: dict[str, Path], stage: str, file: str) -> pd.DataFrame:
@@ -28,52 +22,6 @@ def gather(folders: dict[str, Path], stage: str, file: str) -> pd.DataFrame:
         if name.split("-")[0] == stage and (folder / file).exists()
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def counts_by_group(predictions: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-    """Count for each group and class the wafers named right, those of it, those said to be of it.
-
-    Returns
-    -------
-    classes : list of str
-    counts : ndarray of int, shape (n_groups, n_classes, 3)
-    """
-    classes = sorted(set(predictions["label"]) | set(predictions["predicted"]))
-    group = pd.factorize(predictions["group"])[0]
-    true, said = (pd.Index(classes).get_indexer(predictions[c]) for c in ("label", "predicted"))
-    counts = np.zeros((group.max() + 1, len(classes), 3), int)
-    np.add.at(counts, (group, true, 0), true == said)
-    np.add.at(counts, (group, true, 1), 1)
-    np.add.at(counts, (group, said, 2), 1)
-    return classes, counts
-
-
-def _accuracy(totals: np.ndarray) -> np.ndarray:
-    return totals[..., 0].sum(axis=-1) / totals[..., 1].sum(axis=-1)
-
-
-def _f1(totals: np.ndarray) -> np.ndarray:
-    return 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)
-
-
-def score_with_interval(counts: np.ndarray, score: _Score) -> dict[str, float]:
-    """Score the sum of all groups, with a 95 % bootstrap interval over groups.
-
-    Without two groups there is no interval.
-    """
-    mean = float(score(counts.sum(axis=0)))
-    if len(counts) < 2:
-        return {"mean": mean, "low": np.nan, "high": np.nan}
-
-    def of_drawn(groups: np.ndarray, axis: int) -> np.ndarray:
-        n_groups = len(counts)
-        drawn = np.moveaxis(groups, axis, -1).astype(int).reshape(-1, n_groups)
-        places = drawn + n_groups * np.arange(len(drawn))[:, None]
-        times = np.bincount(places.ravel(), minlength=drawn.size).reshape(drawn.shape)
-        return score(np.tensordot(times, counts, axes=1)).reshape(groups.shape[:-1])
-
-    low, high = bootstrap_interval(np.arange(len(counts)), of_drawn, random_state=0)
-    return {"mean": mean, "low": low, "high": high}
 
 
 def classification_table(predictions: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -92,28 +40,28 @@ def classification_table(predictions: pd.DataFrame, by: list[str]) -> pd.DataFra
         `by`, ``metric`` (`ACCURACY`, `MACRO` or a class), ``wafers`` (different ones that it is
         measured on), ``mean``, ``low``, ``high``.
     """
-    rows = []
+    tables = []
     for names, part in predictions.groupby(by, sort=False):
-        classes, counts = counts_by_group(part)
-        scores: dict[str, _Score] = {ACCURACY: _accuracy, MACRO: lambda t: _f1(t).mean(axis=-1)}
-        scores |= {name: lambda t, i=i: _f1(t)[..., i] for i, name in enumerate(classes)}
-        wafers = part.drop_duplicates("wafer")["label"].value_counts()
-        for metric, score in scores.items():
-            about = dict(zip(by, names, strict=True)) | {"metric": metric}
-            about["wafers"] = int(wafers.get(metric, 0 if metric in classes else wafers.sum()))
-            rows.append(about | score_with_interval(counts, score))
-    return pd.DataFrame(rows)
+        report = report_of(part).rename({"accuracy": ACCURACY, "macro": MACRO})
+        report.loc[ACCURACY, "f1"] = report.loc[ACCURACY, "recall"]
+        labels = part.drop_duplicates("wafer")["label"]
+        wafers = labels.value_counts().reindex(report.index, fill_value=0)
+        wafers[[ACCURACY, MACRO]] = len(labels)
+        table = report[["f1", "low", "high"]].rename(columns={"f1": "mean"})
+        table.insert(0, "wafers", wafers)
+        table = table.loc[[ACCURACY, MACRO, *report.index[:-2]]].reset_index(names="metric")
+        tables.append(table.assign(**dict(zip(by, names, strict=True))))
+    columns = [*by, "metric", "wafers", "mean", "low", "high"]
+    return pd.concat(tables, ignore_index=True)[columns]
 
 
 def seed_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """Accuracy and macro F1 of every net by seed: what an interval over lots does not hold."""
-    rows = []
+    table = classification_table(predictions, ["protocol", "backbone", "seed"])
+    table = table[table["metric"].isin([ACCURACY, MACRO])]
     keys = ["protocol", "backbone", "seed"]
-    for names, part in predictions.groupby(keys, sort=False):
-        totals = counts_by_group(part)[1].sum(axis=0)
-        scores = {ACCURACY: float(_accuracy(totals)), MACRO: float(_f1(totals).mean())}
-        rows.append(dict(zip(keys, names, strict=True)) | scores)
-    return pd.DataFrame(rows)
+    wide = table.pivot(index=keys, columns="metric", values="mean").reset_index()
+    return wide.rename_axis(columns=None)
 
 
 def backbone_predictions(folders: dict[str, Path]) -> pd.DataFrame:
@@ -204,11 +152,7 @@ def resolution_table(folders: dict[str, Path]) -> pd.DataFrame:
         by_wafer = part.set_index([*keys, "method"])["value"].unstack()
         for method in part["method"].unique():
             row = {"metric": metric, "method": method, "grid": grid}
-            row |= _mean_of(by_wafer[method])
-            gain = _mean_of(by_wafer[method] - by_wafer[resolution.RANDOM_CAM])
+            row |= interval_of(by_wafer[method])
+            gain = interval_of(by_wafer[method] - by_wafer[resolution.RANDOM_CAM])
             rows.append(row | {f"gain_{name}": value for name, value in gain.items()})
     return pd.DataFrame(rows)
-
-
-def _mean_of(values: pd.Series) -> dict[str, float]:
-    return interval([values.dropna().rename("value").reset_index()], "value")
