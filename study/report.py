@@ -243,7 +243,8 @@ def _pictures(folders, tables) -> tuple[Section | None, list[str]]:
 def _first_of_each_class(clf, maps, target) -> list:
     rows = [int(np.flatnonzero(target == name)[0]) for name in sorted(set(target))]
     chosen = pick(maps, np.array(rows))
-    method = denoiser(OURS, clf, chosen).set_params(progress=False)
+    method = denoiser(OURS, clf, chosen)
+    method.estimator_.set_params(progress=False)
     return list(zip(target[rows], chosen, method.explain(chosen), strict=True))
 
 

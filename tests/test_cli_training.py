@@ -94,6 +94,28 @@ def test_a_model_is_trained_and_can_be_used(file, model, tmp_path):
     assert again.exit_code == 2 and "is there already" in again.stderr
 
 
+def test_a_fab_s_own_labels_are_trained_and_what_is_missing_is_noted(tmp_path):
+    wafers = make_wafer_maps(
+        150,
+        classes=["Center", "none"],
+        shapes=[(24, 24)],
+        noise_rate=(0.0, 0.05),
+        random_state=0,
+    )
+    names = np.where(wafers.target == "none", "good", "hot spot")
+    names[:2] = "odd"
+    path = tmp_path / "fab.parquet"
+    batch = wafer_batch(wafers.maps, pd.DataFrame({"label": names}))
+    pq.write_table(pa.Table.from_batches([batch]), path)
+    out = tmp_path / "fab.safetensors"
+    result = run("train", path, out, "--none-label", "good", "--epochs", 1, "-q")
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout.splitlines()[-1])
+    assert summary["patterns with evidence"] == ["hot spot"]
+    assert "'odd'" in " ".join(summary["notes"])
+    assert load_model(out).estimator_.none_labels == ("good",)
+
+
 def test_a_model_is_evaluated(file, model):
     result = run("evaluate", file, "--model", model, "--json")
     assert result.exit_code == 0, result.stderr

@@ -246,14 +246,13 @@ def test_pictures_have_the_colours_of_viridis():
 
 
 def test_picture_classifier_learns_and_repeats(wafers):
-    options = {"image_size": 16, "max_epochs": 12, "random_state": 0}
+    options = {"image_size": 16, "max_epochs": 20, "random_state": 0}
     maps, target = wafers.maps[:90], wafers.target[:90]
     clf = PictureClassifier("wafer_resnet", **options).fit(maps, target)
     again = PictureClassifier("wafer_resnet", **options).fit(maps, target)
     np.testing.assert_array_equal(clf.predict_proba(maps), again.predict_proba(maps))
     said = clf.classes_[clf.predict_proba(maps).argmax(axis=1)]
-    # Far more than the third that chance gets; how much more depends on the processor.
-    assert (said == target).mean() > 0.6
+    assert (said == target).mean() > 0.9
 
 
 def test_copies_of_a_map_are_left_out(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from camdenoise import CamDenoiser
 from camdenoise.datasets import make_wafer_maps
-from camdenoise.mixed_patterns import _divided, mixed_patterns
+from camdenoise.mixed_patterns import _divide, mixed_patterns
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_a_fail_goes_to_the_pattern_with_most_evidence():
     kept = np.ones((5, 10), bool)
     left = np.tile(np.arange(10) < 6, (5, 1))
     evidence = {"Loc": np.where(left, 2.0, -2.0), "Scratch": np.where(left, -1.0, 1.0)}
-    masks = _divided(kept, evidence)
+    masks = _divide(kept, list(evidence), np.stack(list(evidence.values())))
     assert list(masks) == ["Loc", "Scratch"]
     np.testing.assert_array_equal(masks["Loc"], left)
     np.testing.assert_array_equal(masks["Scratch"], ~left)
@@ -38,7 +38,8 @@ def test_a_few_fails_are_no_second_pattern():
     kept[0, 0] = False
     loc = np.zeros((5, 10))
     loc[0, :3] = -9
-    masks = _divided(kept, {"Center": np.full((5, 10), -8.0), "Loc": loc, "Scratch": loc - 7})
+    by_pattern = np.stack([np.full((5, 10), -8.0), loc, loc - 7])
+    masks = _divide(kept, ["Center", "Loc", "Scratch"], by_pattern)
     assert list(masks) == ["Loc"] and (masks["Loc"] == kept).all()
 
 

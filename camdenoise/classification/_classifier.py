@@ -520,7 +520,9 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         return self.classes_[best]
 
     def _labels(self, y: Any) -> np.ndarray:
-        return check_labels(y, none=as_labels(self.none_labels)[0])
+        """Read labels by the names of the columns that `fit` was given, if it was given any."""
+        none = as_labels(self.none_labels)[0]
+        return check_labels(y, none=none, names=getattr(self, "label_names_", None))
 
     def _logits(self, maps: Sequence[np.ndarray]) -> np.ndarray:
         logits = np.empty((len(maps), len(self.classes_)))

@@ -50,15 +50,16 @@ def _scores(sources: tuple[Path, ...], model: str, options: dict[str, Any]):
 
     maps, target, lots, notes = labelled_wafers(sources, options)
     classifier, digest = load_classifier(model)
-    predicted = classifier.predict(maps).astype(str)
+    best = classifier.predict_proba(maps).argmax(axis=1)
+    predicted = classifier.classes_[best].astype(str)
+    none = list(map(str, classifier.class_roles().none))
     facts: dict[str, Any] = {"wafers": len(maps), "model": digest}
     if lots is not None:
         facts["lots"] = len(set(lots.tolist()))
     if unknown := sorted(set(target) - set(classifier.classes_.astype(str))):
         facts["classes that the model does not know"] = ", ".join(unknown)
-    bare = target == "none"
+    bare = np.isin(target, none)
     if bare.any():
-        facts["share of none wafers that get a pattern"] = round(
-            float(np.mean(predicted[bare] != "none")), 4
-        )
+        share = float(np.mean(~np.isin(predicted[bare], none)))
+        facts["share of none wafers that get a pattern"] = round(share, 4)
     return facts, class_report(target, predicted, lots), notes

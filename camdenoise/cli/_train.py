@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ _NOVELTY_RATE = 0.02
     short_help="Train a model on labeled wafers.",
     epilog="\b\nExamples:\n"
     "  camdenoise train labelled.parquet mine.safetensors\n"
-    "  camdenoise train labelled.npz quick.safetensors --backbone wafer_resnet --epochs 3",
+    "  camdenoise train labelled.npz quick.safetensors --backbone wafer_resnet --epochs 3\n"
+    "  camdenoise train fab.csv fab.safetensors --none-label good --everywhere-label dead",
 )
 @with_sources
 @click.argument("out", metavar="OUT", type=Path)
@@ -32,6 +34,22 @@ _NOVELTY_RATE = 0.02
     help="wafer_unet, wafer_resnet or a model of timm.",
 )
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--none-label",
+    "none_labels",
+    multiple=True,
+    default=("none",),
+    show_default=True,
+    help="Label of wafers without a pattern; can be given several times.",
+)
+@click.option(
+    "--everywhere-label",
+    "everywhere_labels",
+    multiple=True,
+    default=("Random", "Near-full"),
+    show_default="Random, Near-full",
+    help="Label of wafers that fail everywhere; can be given several times.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, ...")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads; all if not given.")
@@ -40,10 +58,10 @@ def train(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Train a denoiser on the labeled wafers in the files IN; write it to file OUT.
 
     IN is what denoise takes, with a column label; wafers without a label, or whose map cannot be
-    read, are left out. With at least 20 wafers labelled none, some of each class, or of the lots
-    where there is a column lot or chunk, are kept from training to calibrate. OUT must not be
-    there; it is written whole or not at all, and never while training. The last line on standard
-    output is a summary in JSON.
+    read, are left out. With at least 20 wafers without a pattern (--none-label), some of each
+    class, or of the lots where there is a column lot or chunk, are kept from training to calibrate.
+    OUT must not be there; it is written whole or not at all, and never while training. The last
+    line on standard output is a summary in JSON.
     """
     with mistakes_told("Nothing was written."):
         check_new(out)
@@ -72,19 +90,24 @@ def _train(
         device=options["device"],
         # A log file is no place for a bar.
         progress=not options["quiet"] and sys.stderr.isatty(),
+        none_labels=options["none_labels"],
+        everywhere_labels=options["everywhere_labels"],
         random_state=options["seed"],
         **of_backbone,
     )
     start = time.perf_counter()
     groups = {} if lots is None else {"groups": lots}
-    denoiser = CamDenoiser(
-        classifier, novelty_rate=_NOVELTY_RATE, random_state=options["seed"]
-    ).fit(maps, target, **groups)
+    denoiser = CamDenoiser(classifier, novelty_rate=_NOVELTY_RATE, random_state=options["seed"])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        denoiser.fit(maps, target, **groups)
+    notes = [*notes, *dict.fromkeys(str(w.message) for w in told if w.category is UserWarning)]
     make_folder_of(out)
     save_model(denoiser, out)
     summary = {
         "wafers": len(maps),
         "labels": dict(Counter(target.tolist()).most_common()),
+        "patterns with evidence": list(map(str, denoiser.estimator_.patterns_)),
         "calibrated": denoiser.calibration_.platt is not None,
         "seconds": round(time.perf_counter() - start, 1),
         "sha256": digest(out),

@@ -625,10 +625,8 @@ class CamDenoiser(BaseDenoiser):
         """Tell which of the wafers with a pattern are unlike all known ones."""
         novel, detector = np.zeros(len(scores), bool), self._novelty()
         if detector is not None and decided.any():
-            features = [
-                of_wafer.features for of_wafer, yes in zip(scores, decided, strict=True) if yes
-            ]
-            novel[decided] = detector.predict(np.stack(features))
+            features = np.stack([of_wafer.features for of_wafer in scores])
+            novel[decided] = detector.predict(features[decided])
         return novel
 
     def __getstate__(self) -> dict[str, Any]:

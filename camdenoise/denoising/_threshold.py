@@ -74,8 +74,9 @@ def check_threshold(threshold: Any) -> None:
         For anything else.
     """
     value: Any = threshold.value if isinstance(threshold, TARGETS) else threshold
-    if threshold == "auto" or (
-        isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if (isinstance(threshold, str) and threshold == "auto") or (
+        is_number and 0 <= float(value) <= 1
     ):
         return
     raise ValueError(

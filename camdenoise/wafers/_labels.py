@@ -65,7 +65,9 @@ def _is_missing(value: Any) -> bool:
     return isinstance(value, float | np.floating) and bool(value != value)
 
 
-def check_labels(y: Any, name: str = "y", none: Any = "none") -> np.ndarray:
+def check_labels(
+    y: Any, name: str = "y", none: Any = "none", names: tuple[str, ...] | None = None
+) -> np.ndarray:
     """Read one class label per wafer.
 
     Labels that are nested as in LSWMD.pkl (``[['Center']]``) are taken out. A table of 0 and 1 with
@@ -80,6 +82,8 @@ def check_labels(y: Any, name: str = "y", none: Any = "none") -> np.ndarray:
         What to call it in an error.
     none : label, default="none"
         Label of a row of a table that has no 1.
+    names : tuple of str or None, default=None
+        Names of the columns of a table; None: its own.
 
     Returns
     -------
@@ -100,7 +104,12 @@ def check_labels(y: Any, name: str = "y", none: Any = "none") -> np.ndarray:
         ...
     ValueError: y has 2 missing labels, the first at row 1. Drop those wafers, or label them ...
     """
-    if (names := indicator_names(y)) is not None:
+    if (own_names := indicator_names(y)) is not None:
+        names = own_names if names is None else names
+        if len(names) != len(own_names):
+            raise ValueError(
+                f"{name} has {len(own_names)} columns, expected {len(names)}: {', '.join(names)}."
+            )
         table = np.asarray(as_array(y) if is_tensor(y) else y).astype(bool)
         ones = ["+".join(np.array(names)[row]) for row in table]
         return np.array([label or str(none) for label in ones])

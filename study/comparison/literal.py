@@ -96,7 +96,7 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
         return torch.softmax(torch.cat(logits).double(), dim=1).numpy()
 
     def _encode(self, maps: list[np.ndarray]) -> torch.Tensor:
-        return encode_maps(maps, self.image_size, "pad")
+        return encode_maps([_in_square(grid) for grid in maps], self.image_size)
 
     def _net(self, module: torch.nn.Module) -> WaferNet:
         return WaferNet(
@@ -116,3 +116,11 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
             callbacks__print_log=None,
             bfloat16=takes_bfloat16(module, "auto", "cpu"),
         )
+
+
+def _in_square(grid: np.ndarray) -> np.ndarray:
+    """Center a wafer in a square without other dies, so that it keeps its aspect."""
+    longest = max(grid.shape)
+    before = [(longest - side) // 2 for side in grid.shape]
+    after = [longest - side - start for side, start in zip(grid.shape, before, strict=True)]
+    return np.pad(grid, list(zip(before, after, strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 
 import pandas as pd
@@ -70,6 +71,7 @@ def measure(
 
 
 def _saliency(clf, maps, method: str, layer: str, seed: int) -> list:
-    options = {"method": method, "layers": [layer], "random_state": seed, "progress": True}
+    options = {"method": method, "layers": [layer], "random_state": seed}
+    clf = copy(clf).set_params(progress=True)
     denoiser = CamDenoiser(FrozenEstimator(clf), **options).fit(maps)
     return [why.saliency for why in denoiser.explain(maps)]
