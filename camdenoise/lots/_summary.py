@@ -10,11 +10,9 @@ import pandas as pd
 from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.io._columns import results_among
 from camdenoise.lots._randomness import spatial_randomness_test
-from camdenoise.wafers._coverage import is_partial
-from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._explanation import Explanation, result_row
 from camdenoise.wafers._geometry import angle_from_top, polar, positions, rings, sectors
 from camdenoise.wafers._maps import (
-    FAIL,
     NO_DIE,
     WaferMaps,
     as_collection,
@@ -118,19 +116,11 @@ _COLUMNS = list(_TYPES)
 
 
 def _of_wafer(grid: np.ndarray, why: Explanation) -> dict[str, Any]:
-    n_dies, n_fails = int((grid != NO_DIE).sum()), int((grid == FAIL).sum())
-    facts = {
+    row, n_dies = result_row(grid, why), int((grid != NO_DIE).sum())
+    facts = row | {
         "n_dies": n_dies,
-        "n_fails": n_fails,
-        "yield": 1 - n_fails / n_dies if n_dies else np.nan,
-        "predicted": why.label,
-        "probability": why.probability,
+        "yield": 1 - row["n_fails"] / n_dies if n_dies else np.nan,
         "entropy": why.entropy,
-        "n_kept": int(why.kept.sum()),
-        "n_removed": int(why.removed.sum()),
-        "abstained": why.abstained,
-        "novel": why.novel,
-        "partial": is_partial(grid),
         "p_random": spatial_randomness_test(grid, n_permutations=_N_PERMUTATIONS).p_value,
     }
     decided = why.kept.any() and not why.abstained

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from copy import copy
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +16,7 @@ from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.io._binary_column import binary_column
 from camdenoise.io._results import OVERLAY_BINS
 from camdenoise.io._wafer_batches import wafers_of, with_results
-from camdenoise.wafers._coverage import is_partial
-from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._explanation import Explanation, result_row
 from camdenoise.wafers._maps import FAIL
 
 #: Codes of the column ``marks``, which has none for wafers that were not decided.
@@ -133,31 +131,21 @@ def _denoise(batch: pa.RecordBatch, denoiser: BaseDenoiser) -> pa.RecordBatch:
 
 
 def _results(maps: list, why: list[Explanation | None], errors: list) -> dict[str, pa.Array]:
-    fails = [
-        None if e is None else int((grid == FAIL).sum()) for grid, e in zip(maps, why, strict=True)
-    ]
-    removed = [None if e is None else int(e.removed.sum()) for e in why]
-    kept = [None if e is None else int(e.kept.sum()) for e in why]
-    columns: dict[str, Any] = {
-        "predicted": [None if e is None or e.label is None else str(e.label) for e in why],
-        "probability": [None if e is None else _number(e.probability) for e in why],
-        "n_fails": fails,
-        "n_kept": kept,
-        "n_removed": removed,
-        "abstained": [None if e is None else e.abstained for e in why],
-        "novel": [None if e is None else e.novel for e in why],
-        "partial": [
-            None if e is None else is_partial(grid) for grid, e in zip(maps, why, strict=True)
-        ],
-        "error": errors,
+    rows = [None if e is None else result_row(g, e) for g, e in zip(maps, why, strict=True)]
+    columns = {
+        name: [None if row is None else row[name] for row in rows]
+        for name in RESULTS.names
+        if name not in ("marks", "error")
     }
+    columns["predicted"] = [None if label is None else str(label) for label in columns["predicted"]]
+    columns["probability"] = [_number(share) for share in columns["probability"]]
     made = {name: pa.array(values, RESULTS.field(name).type) for name, values in columns.items()}
     marks = [None if e is None else _marked(grid, e) for grid, e in zip(maps, why, strict=True)]
-    return made | {"marks": binary_column(marks)}
+    return made | {"marks": binary_column(marks), "error": pa.array(errors, pa.string())}
 
 
-def _number(probability: float) -> float | None:
-    return None if np.isnan(probability) else float(probability)
+def _number(probability: float | None) -> float | None:
+    return None if probability is None or np.isnan(probability) else float(probability)
 
 
 def _marked(grid: np.ndarray, why: Explanation) -> np.ndarray:

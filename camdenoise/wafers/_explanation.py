@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from camdenoise.wafers._coverage import is_partial
 from camdenoise.wafers._maps import FAIL
 
 
@@ -61,3 +62,31 @@ def abstain(grid: np.ndarray, saliency: np.ndarray | None = None, **about) -> Ex
     """Build an `Explanation` that keeps every fail because no decision could be made."""
     saliency = np.zeros(grid.shape) if saliency is None else saliency
     return explain_by(grid, np.ones(grid.shape, bool), saliency, abstained=True, **about)
+
+
+def result_row(grid: np.ndarray, explanation: Explanation) -> dict[str, Any]:
+    """Return what all tables of results hold of one decided wafer.
+
+    Parameters
+    ----------
+    grid : ndarray of uint8, shape (height, width)
+        Wafer map.
+    explanation : Explanation
+        Its explanation, without an error.
+
+    Returns
+    -------
+    dict
+        ``predicted``, ``probability``, ``n_fails``, ``n_kept``, ``n_removed``, ``abstained``,
+        ``novel`` and ``partial``.
+    """
+    return {
+        "predicted": explanation.label,
+        "probability": explanation.probability,
+        "n_fails": int((grid == FAIL).sum()),
+        "n_kept": int(explanation.kept.sum()),
+        "n_removed": int(explanation.removed.sum()),
+        "abstained": explanation.abstained,
+        "novel": explanation.novel,
+        "partial": is_partial(grid),
+    }
