@@ -16,17 +16,7 @@ from camdenoise.cli._sources import open_wafers
 def labelled_wafers(
     sources: Sequence[Path], options: dict[str, Any]
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None, list[str]]:
-    """Read the wafers that have a label and can be read.
-
-    Returns
-    -------
-    maps : list of ndarray of uint8, shape (height, width)
-    target : ndarray of str, shape (n_wafers,)
-    lots : ndarray or None
-        From the column ``chunk`` or ``lot``; None where there is neither.
-    notes : list of str
-        What was assumed, and classes with so few wafers that little can be said of them.
-    """
+    """Read the wafers that have a label and can be read."""
     from camdenoise.metrics._class_report import few_wafers_warning
     from camdenoise.stream import wafers_of
     from camdenoise.wafers._maps import read_what_can_be_read

@@ -21,13 +21,7 @@ class Mistake(click.ClickException):
 
 @contextmanager
 def mistakes_told(if_stopped: str = "") -> Iterator[None]:
-    """Turn what a user can mend into one line, and Ctrl-C into exit code 130.
-
-    Parameters
-    ----------
-    if_stopped : str, default=""
-        What is left of the work when it ends early, and how to go on.
-    """
+    """Turn what a user can mend into one line, and Ctrl-C into exit code 130."""
     try:
         with _ended_by_a_second_ctrl_c(), _warnings_told():
             yield

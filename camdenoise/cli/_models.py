@@ -10,25 +10,7 @@ if TYPE_CHECKING:
 
 
 def load_denoiser(model: str, **params: Any) -> tuple[CamDenoiser, str]:
-    """Load a denoiser, and tell the SHA-256 of its file.
-
-    Parameters
-    ----------
-    model : str
-        Name of a model that comes with the package, or a file that `save_model` wrote.
-    **params
-        Parameters to have instead of those that it was saved with.
-
-    Returns
-    -------
-    CamDenoiser
-    str
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        For a model that is not there, or a file that holds another thing.
-    """
+    """Load a denoiser, and tell the SHA-256 of its file."""
     from camdenoise import CamDenoiser
 
     loaded, digest = load(model, **params)
@@ -38,23 +20,7 @@ def load_denoiser(model: str, **params: Any) -> tuple[CamDenoiser, str]:
 
 
 def load_classifier(model: str) -> tuple[WaferClassifier, str]:
-    """Load a classifier, or that of a denoiser, and tell the SHA-256 of its file.
-
-    Parameters
-    ----------
-    model : str
-        As in `load_denoiser`.
-
-    Returns
-    -------
-    WaferClassifier
-    str
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        For a model that is not there, or a file that holds another thing.
-    """
+    """Load a classifier, or that of a denoiser, and tell the SHA-256 of its file."""
     from camdenoise import WaferClassifier
 
     loaded, digest = load(model)

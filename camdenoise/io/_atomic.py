@@ -18,16 +18,6 @@ def write_whole(file: str | os.PathLike) -> Iterator[BinaryIO]:
     Nobody sees a half-written file: an existing one stays as it was until the new one is complete
     and on the disk, and where the block raises nothing is left behind.
 
-    Parameters
-    ----------
-    file : path-like
-        The file to write.
-
-    Yields
-    ------
-    binary stream
-        To be written to inside the block.
-
     Examples
     --------
     >>> import tempfile

@@ -15,11 +15,6 @@ MOST_BYTES = 2**31 - 1
 def binary_column(pieces: Sequence[Any]) -> pa.Array:
     """Make a column of bytes out of bytes or contiguous arrays of uint8; None becomes null.
 
-    Raises
-    ------
-    ValueError
-        For more than `MOST_BYTES` together.
-
     Examples
     --------
     >>> binary_column([b"ab", None, np.array([[99]], np.uint8)]).to_pylist()

@@ -18,23 +18,15 @@ for _value, _digit in enumerate("0123456789abcdef"):
 
 @dataclass(frozen=True)
 class BinType:
-    """A notation of bin codes.
+    """A notation of bin codes."""
 
-    Attributes
-    ----------
-    name : str
-        As SEMI's map standards write it.
-    width : int
-        Characters of a token.
-    base : int
-        10 or 16; 0 where the token is the bin itself, a character.
-    separator : str
-        Between the tokens of a row, when written.
-    """
-
+    #: As SEMI's map standards write it.
     name: str
+    #: Characters of a token.
     width: int
+    #: 10 or 16; 0 where the token is the bin itself, a character.
     base: int
+    #: Between the tokens of a row, when written.
     separator: str = ""
 
     def format(self, code: int | str) -> str:
@@ -131,29 +123,7 @@ def _hex_row(text: str, width: int, where: str) -> np.ndarray:
 def parse_grid(
     rows: Sequence[str], kind: BinType, *, n_rows: int | None, n_columns: int | None, where: str
 ) -> np.ndarray:
-    """Read the rows of a map and hold them to the size that the file's header claims.
-
-    Parameters
-    ----------
-    rows : sequence of str
-        One text per row of dies.
-    kind : BinType
-        Their notation.
-    n_rows, n_columns : int or None
-        What the header says; None where it says nothing. Nothing is allocated for a claim.
-    where : str
-        The wafer, for the error message.
-
-    Returns
-    -------
-    ndarray of int32 or of characters, shape (n_rows, n_columns)
-        Bin codes.
-
-    Raises
-    ------
-    Problem
-        For rows of different length, other than claimed, or beyond `MAX_SIDE`.
-    """
+    """Read the rows of a map and hold them to the size that the file's header claims."""
     if n_rows is not None and len(rows) != n_rows:
         raise Problem(
             f"the header claims {n_rows} rows, the file has {len(rows)}. Is it cut short?", where

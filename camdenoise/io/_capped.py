@@ -43,34 +43,7 @@ def run_capped(
     seconds: float,
     on_progress: Callable[[str, int, int], None],
 ) -> Any:
-    """Call a function in a process of its own.
-
-    Parameters
-    ----------
-    function : callable
-        Of a module of this package, with ``on_progress`` as its last parameter.
-    *arguments : JSON values
-        Its other arguments.
-    memory : int
-        Bytes of address space that it may use, the interpreter's own included. Without effect on
-        systems that cannot limit it (Windows).
-    seconds : float
-        Time that it may take.
-    on_progress : callable
-        Called in this process with what the function reports: a name, done, and of how much.
-
-    Returns
-    -------
-    JSON value
-        What the function returned.
-
-    Raises
-    ------
-    CappedError
-        With the message of a ValueError that the function raised, or because it was stopped.
-    OSError
-        With the message of one that the function raised.
-    """
+    """Call a function in a process of its own."""
     path = [entry or os.getcwd() for entry in sys.path]
     call = json.dumps([path, function.__module__, function.__name__, arguments, memory])
     with tempfile.TemporaryFile() as complaints, _child(call, complaints, seconds) as child:

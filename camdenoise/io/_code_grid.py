@@ -24,72 +24,37 @@ _ABSENT = -1
 
 @dataclass
 class CodeGrid:
-    """The positions of a map.
+    """The positions of a map."""
 
-    Attributes
-    ----------
-    codes : ndarray of shape (n_rows, n_columns)
-        Bin codes.
-    null : list of bin codes
-        Codes of positions without a die.
-    rows, columns : int
-        Size of the frame that the file declares, else that it draws.
-    n_absent : int
-        Positions of the frame that the file does not hold.
-    notes : list of str
-    """
-
+    #: ndarray of shape (n_rows, n_columns): Bin codes.
     codes: np.ndarray
+    #: Codes of positions without a die.
     null: list
+    #: Size of the frame that the file declares, else that it draws.
     rows: int
     columns: int
+    #: Positions of the frame that the file does not hold.
     n_absent: int = 0
     notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class RowReader:
-    """Reads the rows of one map.
+    """Reads the rows of one map."""
 
-    Attributes
-    ----------
-    kind : BinType
-        Their notation.
-    null : str or None
-        The code of a position without a die, as the file writes it.
-    blanks : bool
-        Whether blanks around a row are positions, not layout.
-    incomplete : bool
-        Whether the last row may be cut short.
-    where : str
-        The wafer, for messages.
-    """
-
+    #: Their notation.
     kind: BinType
+    #: The code of a position without a die, as the file writes it.
     null: str | None
+    #: Whether blanks around a row are positions, not layout.
     blanks: bool
+    #: Whether the last row may be cut short.
     incomplete: bool
+    #: The wafer, for messages.
     where: str
 
     def grid(self, rows: Sequence[str], n_rows: int | None, n_columns: int | None) -> CodeGrid:
-        """Read the rows and hold them to the size that the file declares.
-
-        Parameters
-        ----------
-        rows : sequence of str
-            One text per row of dies, or one for all rows.
-        n_rows, n_columns : int or None
-            What the header says; None where it says nothing. Nothing is allocated for a claim.
-
-        Returns
-        -------
-        CodeGrid
-
-        Raises
-        ------
-        Problem
-            For rows of different length, other than declared, or beyond `MAX_SIDE`.
-        """
+        """Read the rows and hold them to the size that the file declares."""
         if len(rows) == 1 and n_rows and n_columns and 1 < n_rows <= MAX_SIDE >= n_columns:
             whole = self._tried(rows, n_rows * n_columns)
             if whole is not None:
@@ -182,18 +147,12 @@ def _width_problem(found: int, expected: int, where: str) -> Problem:
 
 @dataclass(frozen=True)
 class Direction:
-    """How a file counts the positions of its map, which is drawn as the wafer is seen.
+    """How a file counts the positions of its map, which is drawn as the wafer is seen."""
 
-    Attributes
-    ----------
-    x_right, y_down : bool
-        Whether x grows to the right, and y downwards.
-    from_right, from_bottom : bool
-        Whether the position 0, 0 is on the right, and at the bottom.
-    """
-
+    #: Whether x grows to the right, and y downwards.
     x_right: bool = True
     y_down: bool = True
+    #: Whether the position 0, 0 is on the right, and at the bottom.
     from_right: bool = False
     from_bottom: bool = False
 
@@ -218,21 +177,7 @@ def grid_part(
     options: ReadOptions,
     direction: Direction = FROM_TOP_LEFT,
 ) -> WaferPart:
-    """List the dies of a rectangular map.
-
-    Parameters
-    ----------
-    facts : WaferFacts
-        Of this wafer; the extent and the direction are set here.
-    grid : CodeGrid
-    bins : BinList
-    options : ReadOptions
-    direction : Direction
-
-    Returns
-    -------
-    WaferPart
-    """
+    """List the dies of a rectangular map."""
     bins.null = grid.null
     row, column = np.nonzero(~is_any(grid.codes, grid.null))
     sides = grid.rows, grid.columns
@@ -261,25 +206,7 @@ def _corners(n_rows: int, n_columns: int) -> list[tuple[int, int]]:
 
 
 def letter_rows(rows: Sequence[str], reader: RowReader, n_columns: int | None) -> list[str]:
-    """Take the blanks out that stand between symbols; a blank that is left is no die.
-
-    Parameters
-    ----------
-    rows : sequence of str
-        As the file has them, with blanks around them.
-    reader : RowReader
-    n_columns : int or None
-        What the file declares.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    Problem
-        For a row that has another number of symbols than declared, with and without blanks.
-    """
+    """Take the blanks out that stand between symbols; a blank that is left is no die."""
     width = reader.kind.width
     if n_columns is None:
         return _undeclared(rows, reader)

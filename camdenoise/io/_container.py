@@ -90,17 +90,11 @@ def _members(file: BinaryIO) -> list[str]:
 
 @dataclass(frozen=True)
 class Content:
-    """The bytes of one file, taken out of what they are packed in.
+    """The bytes of one file, taken out of what they are packed in."""
 
-    Attributes
-    ----------
-    path : Path
-        The file on the disk.
-    member : str or None
-        The file's name inside of a zip archive.
-    """
-
+    #: The file on the disk.
     path: Path
+    #: The file's name inside of a zip archive.
     member: str | None = None
 
     @property
@@ -134,25 +128,7 @@ class Content:
             yield stream, packed, kind
 
     def chunks(self, limit: int = MAX_BINARY_BYTES) -> Iterator[bytes]:
-        """Read the data piece by piece.
-
-        Parameters
-        ----------
-        limit : int
-            The most bytes, decompressed, that are read.
-
-        Yields
-        ------
-        bytes
-            Pieces of up to 1 MiB.
-
-        Raises
-        ------
-        WaferFileError
-            For data that is damaged or larger than allowed.
-        OSError
-            Where there is no such file or it may not be read.
-        """
+        """Read the data piece by piece."""
         n_bytes = 0
         with _damage_named(self.name), self._opened() as (stream, packed, kind):
             while piece := _next_chunk(self.name, stream, kind):
@@ -201,25 +177,7 @@ class Content:
         return head.decode("utf-8-sig", "replace").lstrip()
 
     def read_text(self, encoding: str | None = None) -> tuple[str, str | None]:
-        """Read all as text.
-
-        Parameters
-        ----------
-        encoding : str or None, default=None
-            None: as the byte order mark says, else UTF-8, else Latin-1, in which every byte is
-            valid.
-
-        Returns
-        -------
-        text : str
-        note : str or None
-            What was assumed, where it was.
-
-        Raises
-        ------
-        WaferFileError
-            For text that is not of the encoding that was given.
-        """
+        """Read all as text."""
         content = self.read_bytes()
         text = decode(content, encoding, self.name)
         if text is not None:
@@ -248,18 +206,7 @@ class Content:
 
 
 def decode(content: bytes, encoding: str | None, name: str) -> str | None:
-    """Decode text of a known encoding, else by its byte order mark, else as UTF-8.
-
-    Returns
-    -------
-    str or None
-        None where no encoding is given and it is none of these.
-
-    Raises
-    ------
-    WaferFileError
-        If the encoding is unknown, or the text is in another one.
-    """
+    """Decode text of a known encoding, else by its byte order mark, else as UTF-8."""
     if encoding is not None:
         try:
             return content.decode(encoding).removeprefix("\ufeff")
@@ -323,23 +270,6 @@ def contents(path: str | os.PathLike) -> list[Content]:
     """List what a file holds: itself, or the members of a zip archive.
 
     An archive of arrays (npz) or a workbook (xlsx), which are zip archives too, is one content.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    list of Content
-        In the order of the archive.
-
-    Raises
-    ------
-    WaferFileError
-        For an archive that is damaged, is empty, or has too many members.
-    OSError
-        Where the file cannot be opened.
     """
     path = Path(path)
     with open(path, "rb") as file:

@@ -61,27 +61,7 @@ def key_of(name: str) -> str:
 
 
 def find_columns(names: Sequence[str], options: ReadOptions) -> tuple[dict[str, int], list[str]]:
-    """Tell which column is what.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of the columns.
-    options : ReadOptions
-        `columns` names some of them; `bins` chooses hard or soft bins.
-
-    Returns
-    -------
-    columns : dict
-        Number of the column that is x, y, bin and, where there are such, lot, wafer, passed.
-    notes : list of str
-        What was found under another name.
-
-    Raises
-    ------
-    Problem
-        For columns that are missing or may be meant twice.
-    """
+    """Tell which column is what."""
     columns = _named_columns(names, options.columns)
     given = set(columns)
     notes = []

@@ -112,25 +112,16 @@ class TableText:
 
 @dataclass
 class Header:
-    """The header line of a table.
+    """The header line of a table."""
 
-    Attributes
-    ----------
-    line : int
-        Its number.
-    delimiter : str
-    names : list of str
-        Of the columns, without blanks around.
-    padded : bool
-        Whether there were blanks around some name.
-    n_above : int
-        Lines above it that are neither blank nor comments.
-    """
-
+    #: Its number.
     line: int
     delimiter: str
+    #: Of the columns, without blanks around.
     names: list[str]
+    #: Whether there were blanks around some name.
     padded: bool
+    #: Lines above it that are neither blank nor comments.
     n_above: int = 0
 
     @property

@@ -105,17 +105,7 @@ def read_die_csv(
 
 
 def looks_like_die_csv(head: str) -> bool:
-    """Whether a text begins with a table of dies, perhaps one that lacks a column.
-
-    Parameters
-    ----------
-    head : str
-        The first lines.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a text begins with a table of dies, perhaps one that lacks a column."""
     lines = [(number, line) for number, line in enumerate(LINE_END.split(head))]
     header = header_of(lines[:HEADER_LINES]) if not head.lstrip().startswith("<") else None
     if header is None or any(not name.isprintable() for name in header.names):

@@ -15,101 +15,70 @@ from camdenoise.io._problems import naming
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a user says about the files to read; each reader takes what its format needs.
+    """What a user says about the files to read; each reader takes what its format needs."""
 
-    Attributes
-    ----------
-    pass_bins : sequence of bins or None
-        Bins of good dies. A reader then accepts words that it does not understand, since they
-        no longer decide anything.
-    incomplete : bool
-        Read files that hold less than they declare.
-    encoding : str or None
-        Of text; None: as the file says.
-    map_name : str or None
-        Which map to read where a wafer has several (SEMI G85, E142).
-    bins : {"hard", "soft"}
-        Which bin number to give (STDF, ATDF).
-    columns : mapping of str to str
-        Columns of a table: x, y, bin, lot, wafer, passed.
-    inspected : sequence of (x, y) or None
-        Inspected dies of a KLARF file that does not list them.
-    """
-
+    #: sequence of bins or None: Bins of good dies. A reader then accepts words that it does not
+    #: understand, since they no longer decide anything.
     pass_bins: Sequence[Any] | None = None
+    #: Read files that hold less than they declare.
     incomplete: bool = False
+    #: Of text; None: as the file says.
     encoding: str | None = None
+    #: Which map to read where a wafer has several (SEMI G85, E142).
     map_name: str | None = None
+    #: {"hard", "soft"}: Which bin number to give (STDF, ATDF).
     bins: str = "hard"
+    #: Columns of a table: x, y, bin, lot, wafer, passed.
     columns: Mapping[str, str] = field(default_factory=dict)
+    #: sequence of (x, y) or None: Inspected dies of a KLARF file that does not list them.
     inspected: Any = None
 
 
 @dataclass
 class WaferFacts:
-    """What a file says of one wafer, apart from its dies.
+    """What a file says of one wafer, apart from its dies."""
 
-    Attributes
-    ----------
-    lot, wafer : str
-        As in the die table.
-    product : str
-        Device or part type; "" where the file does not say.
-    time : float or None
-        When the wafer was tested, in seconds since 1970 (any fixed zone); None where the file does
-        not say. It orders several tests of one wafer.
-    extent : tuple of int (x0, y0, rows, cols) or None
-        The rectangle of the die grid that the file declares, in its own coordinates: smallest x,
-        smallest y, number of y, number of x. None where the file does not say.
-    x_right, y_down : bool or None
-        Whether x counts to the right, and y downwards, as the wafer is seen with its notch at
-        `notch`; None where the file does not say.
-    notch : {"down", "left", "up", "right"} or None
-        Where notch or flat is in that view; None where the file does not say.
-    n_unplaced, n_unplaced_fails : int
-        Dies with a result and without coordinates, and those of them that fail.
-    n_missing : int
-        Records that the file declares and does not hold; only with `ReadOptions.incomplete`.
-    """
-
+    #: As in the die table.
     lot: str
     wafer: str
+    #: Device or part type; "" where the file does not say.
     product: str = ""
+    #: When the wafer was tested, in seconds since 1970 (any fixed zone); None where the file does
+    #: not say. It orders several tests of one wafer.
     time: float | None = None
+    #: tuple of int (x0, y0, rows, cols) or None: The rectangle of the die grid that the file
+    #: declares, in its own coordinates: smallest x, smallest y, number of y, number of x. None
+    #: where the file does not say.
     extent: tuple[int, int, int, int] | None = None
+    #: Whether x counts to the right, and y downwards, as the wafer is seen with its notch at
+    #: `notch`; None where the file does not say.
     x_right: bool | None = None
     y_down: bool | None = None
+    #: {"down", "left", "up", "right"} or None: Where notch or flat is in that view; None where
+    #: the file does not say.
     notch: str | None = None
+    #: Dies with a result and without coordinates, and those of them that fail.
     n_unplaced: int = 0
     n_unplaced_fails: int = 0
+    #: Records that the file declares and does not hold; only with `ReadOptions.incomplete`.
     n_missing: int = 0
 
 
 @dataclass
 class DieFile:
-    """The dies of a file, and what else it says.
+    """The dies of a file, and what else it says."""
 
-    Attributes
-    ----------
-    format : str
-        As users call it: "STDF", "G85", "E142", "SINF", "KLARF", "ATDF", "CSV".
-    table : DataFrame
-        The die table (see `camdenoise.io._table`).
-    wafers : list of WaferFacts
-        One for each lot and wafer of the table, in the order of their first row.
-    about : dict
-        Header of the file.
-    notes : list of str
-        What was assumed, skipped or replaced: whole sentences for the user.
-    name : str
-        How messages name the file.
-    """
-
+    #: As users call it: "STDF", "G85", "E142", "SINF", "KLARF", "ATDF", "CSV".
     format: str
+    #: The die table (see `camdenoise.io._table`).
     table: pd.DataFrame
+    #: One for each lot and wafer of the table, in the order of their first row.
     wafers: list[WaferFacts]
+    #: Header of the file.
     about: dict[str, Any] = field(default_factory=dict)
+    #: What was assumed, skipped or replaced: whole sentences for the user.
     notes: list[str] = field(default_factory=list)
+    #: How messages name the file.
     name: str = ""
 
     def as_table(self) -> pd.DataFrame:

@@ -130,28 +130,18 @@ def e142_document(root: Element, name: str, options: ReadOptions) -> DieFile:
 
 @dataclass
 class _Substrate:
-    """One map of a document, and what the document says of it elsewhere.
+    """One map of a document, and what the document says of it elsewhere."""
 
-    Attributes
-    ----------
-    element : Element
-        SubstrateMap.
-    wafer : str
-    layout : Element
-        The layout of its dies; an empty element where there is none.
-    about : Element
-        Substrate, with its lot; an empty element where there is none.
-    document : Element
-        MapData.
-    alone : bool
-        Whether the document has no other map of the wafer.
-    """
-
+    #: SubstrateMap.
     element: Element
     wafer: str
+    #: The layout of its dies; an empty element where there is none.
     layout: Element
+    #: Substrate, with its lot; an empty element where there is none.
     about: Element
+    #: MapData.
     document: Element
+    #: Whether the document has no other map of the wafer.
     alone: bool
     header: dict[str, str] = field(default_factory=dict)
 

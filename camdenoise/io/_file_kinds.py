@@ -24,20 +24,13 @@ _ELSE = "Open it with its own program, and save its maps with camdenoise.dataset
 
 
 class FileKind(NamedTuple):
-    """What a file is.
+    """What a file is."""
 
-    Attributes
-    ----------
-    what : str
-        With its article, such as "a Parquet file".
-    remedy : str
-        A sentence that names the function that reads it.
-    is_packed : bool
-        Whether it is a compressed file or an archive around another.
-    """
-
+    #: With its article, such as "a Parquet file".
     what: str
+    #: A sentence that names the function that reads it.
     remedy: str
+    #: Whether it is a compressed file or an archive around another.
     is_packed: bool = False
 
 
@@ -61,21 +54,6 @@ _BY_MAGIC = {
 
 def kind_of(path: str | os.PathLike) -> FileKind | None:
     """Tell what a file is by its first bytes; its name does not matter.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    FileKind or None
-        None for an empty file, and for bytes of an unknown kind.
-
-    Raises
-    ------
-    OSError
-        Where the file cannot be read.
 
     Examples
     --------

@@ -20,26 +20,7 @@ _BINS_ONLY = ("CSV", "Parquet")
 
 
 def judge(files: Sequence[DieFile], pass_bins: Any = None) -> list[str]:
-    """Settle for every test whether it passed, as the file states or as the user says.
-
-    Parameters
-    ----------
-    files : sequence of DieFile
-        Their tables' column `passed` is filled in.
-    pass_bins : bin, sequence of bins, or None, default=None
-        Bins that pass, in all files. None: as each file states; where nothing states it and the
-        format has no way to, bin 1.
-
-    Returns
-    -------
-    list of str
-        What was assumed.
-
-    Raises
-    ------
-    Problem
-        For bins of which nobody says whether they pass, and passing bins that no die has.
-    """
+    """Settle for every test whether it passed, as the file states or as the user says."""
     if pass_bins is not None:
         _pass_by(files, pass_bins, assumed=False)
         return []
@@ -78,27 +59,7 @@ def _pass_by(files: Sequence[DieFile], pass_bins: Any, assumed: bool) -> None:
 
 
 def join_files(files: Sequence[DieFile], retest: bool = False) -> DieFile:
-    """Make one die file of several; a wafer that is in several was tested several times.
-
-    Parameters
-    ----------
-    files : sequence of DieFile
-        Judged; in the order in which the user named them.
-    retest : bool, default=False
-        Whether the user says that wafers of the same name are the same wafer also where no lot
-        is named.
-
-    Returns
-    -------
-    DieFile
-        Wafers in the order of their first file; the tests of each in the order of time where all
-        its files say when they were made, else in that of the files.
-
-    Raises
-    ------
-    Problem
-        For wafers of one name and no lot in several files, and bins of numbers and letters.
-    """
+    """Make one die file of several; a wafer that is in several was tested several times."""
     if len(files) == 1:
         return replace(files[0], notes=gathered(files))
     homes: dict[tuple[str, str], list[tuple[int, WaferFacts]]] = {}
@@ -201,17 +162,7 @@ _OF_A_WAFER = re.compile(r"wafer ('.*?'): (.*)", re.DOTALL)
 
 
 def gathered(files: Sequence[DieFile]) -> list[str]:
-    """Say what is true of several wafers or files once, with their names.
-
-    Parameters
-    ----------
-    files : sequence of DieFile
-
-    Returns
-    -------
-    list of str
-        Their notes, those of one wafer as ``wafer 'W1': ...``.
-    """
+    """Say what is true of several wafers or files once, with their names."""
     wafers: dict[str, list[str]] = {}
     homes: dict[str, list[str]] = {}
     for file in files:

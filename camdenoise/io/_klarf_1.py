@@ -30,22 +30,7 @@ _STRING_OR_END = re.compile(r'"[^"\n]*"|;')
 
 
 def statements(text: str, incomplete: bool = False) -> Iterator[tuple[str, str, int]]:
-    """Split a file at the semicolons outside of strings.
-
-    Parameters
-    ----------
-    text : str
-        The whole file.
-    incomplete : bool, default=False
-        Also give what follows the last semicolon, up to its last whole line.
-
-    Yields
-    ------
-    keyword, values : str
-        The first word and what follows it.
-    line : int
-        The line of the keyword.
-    """
+    """Split a file at the semicolons outside of strings."""
     start, line = 0, 1
     for match in _STRING_OR_END.finditer(text):
         if match[0] == ";":
@@ -192,29 +177,7 @@ def _add_defects(wafer: InspectedWafer, values: str, columns: list[str], line: i
 def read_statements(
     text: str, incomplete: bool = False
 ) -> tuple[list[InspectedWafer], dict[str, str], bool]:
-    """Read the text of a KLARF file of version 1.1 or 1.2.
-
-    Parameters
-    ----------
-    text : str
-        The whole file.
-    incomplete : bool, default=False
-        Read a file that ends early or holds less than it declares.
-
-    Returns
-    -------
-    wafers : list of InspectedWafer
-        In the order of the file.
-    about : dict of str to str
-        The statements `NOTES`.
-    ended : bool
-        Whether the file has its end; it may lack that only with `incomplete`.
-
-    Raises
-    ------
-    Problem
-        For a file that is damaged or cut short.
-    """
+    """Read the text of a KLARF file of version 1.1 or 1.2."""
     reader = _Reader(incomplete)
     found = _with_lists_joined(statements(text, incomplete))
     for number, (keyword, values, line) in enumerate(found):

@@ -214,29 +214,7 @@ class _Reader:
 def read_records(
     text: str, incomplete: bool = False
 ) -> tuple[list[InspectedWafer], dict[str, str], bool]:
-    """Read the text of a KLARF file of version 1.8.
-
-    Parameters
-    ----------
-    text : str
-        The whole file.
-    incomplete : bool, default=False
-        Read a file that ends early or holds less than it declares.
-
-    Returns
-    -------
-    wafers : list of InspectedWafer
-        In the order of the file.
-    about : dict of str to str
-        The fields `NOTES`.
-    ended : bool
-        Whether the file has its end; it may lack that only with `incomplete`.
-
-    Raises
-    ------
-    Problem
-        For a file that is damaged or cut short.
-    """
+    """Read the text of a KLARF file of version 1.8."""
     reader = _Reader(text, incomplete)
     reader.read()
     return reader.wafers, reader.about, reader.ended

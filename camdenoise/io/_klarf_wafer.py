@@ -22,36 +22,24 @@ _TIMES = (" %H:%M:%S", "T%H:%M:%S", " %H:%M", "")
 
 @dataclass
 class InspectedWafer:
-    """Inspected dies and defects of one wafer, as (XINDEX, YINDEX).
+    """Inspected dies and defects of one wafer, as (XINDEX, YINDEX)."""
 
-    Attributes
-    ----------
-    lot, wafer : str
-        Names.
-    inspected : list of tuple of int
-        Dies of the sample test plans; empty where the file has none.
-    defects : list of tuple of int
-        The die of each defect.
-    is_selection : bool
-        Whether gaps in DEFECTID show that defects were left out on purpose.
-    fields : dict
-        What the file says in `FIELDS`.
-    n_defects : int or None
-        Sum of NDEFECT over the tests; None where the file has no summary.
-    n_dies : int or None
-        Largest NDIE of a test. Tests may inspect the same dies, so that they do not add up.
-    n_missing : int
-        Rows that its lists announce and do not have.
-    """
-
+    #: Names.
     lot: str
     wafer: str
+    #: list of tuple of int: Dies of the sample test plans; empty where the file has none.
     inspected: list[tuple[int, int]] = field(default_factory=list)
+    #: list of tuple of int: The die of each defect.
     defects: list[tuple[int, int]] = field(default_factory=list)
+    #: Whether gaps in DEFECTID show that defects were left out on purpose.
     is_selection: bool = False
+    #: What the file says in `FIELDS`.
     fields: Mapping[str, str] = field(default_factory=dict)
+    #: Sum of NDEFECT over the tests; None where the file has no summary.
     n_defects: int | None = None
+    #: Largest NDIE of a test. Tests may inspect the same dies, so that they do not add up.
     n_dies: int | None = None
+    #: Rows that its lists announce and do not have.
     n_missing: int = 0
 
     def summarize(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

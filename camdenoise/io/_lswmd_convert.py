@@ -114,24 +114,7 @@ class _Bars:
 
 
 def convert_safely(source: Path, target: Path, origin: dict, *, progress: bool) -> None:
-    """Convert in a process with capped memory and time; move the result into place when complete.
-
-    Parameters
-    ----------
-    source, target : Path
-        Pickle, and Parquet file that is to be written or replaced.
-    origin : dict
-        Kept in the Parquet file's metadata.
-    progress : bool
-        Show a progress bar, given a terminal.
-
-    Raises
-    ------
-    ValueError
-        For a file that is refused, damaged, or wants more memory or time than it may have.
-    OSError
-        Where a file cannot be read or written.
-    """
+    """Convert in a process with limits; move the result into place when it is complete."""
     size = source.stat().st_size
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     bars = _Bars(source.name, progress)

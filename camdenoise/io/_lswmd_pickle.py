@@ -135,25 +135,7 @@ class RestrictedUnpickler(pickle.Unpickler):
 
 
 def read_columns(stream: BinaryIO) -> dict[str, Column]:
-    """Read the columns of a pickled DataFrame.
-
-    Parameters
-    ----------
-    stream : binary file
-        The pickle, of any protocol.
-
-    Returns
-    -------
-    dict of str to ndarray or list
-        One entry per column, all equally long. Arrays inside of a list are `Array` stand-ins.
-
-    Raises
-    ------
-    PickleError
-        For a name that is not allowed, and for anything else that is no DataFrame.
-    MemoryError
-        Where the pickle wants more than there is.
-    """
+    """Read the columns of a pickled DataFrame."""
     try:
         return _columns(RestrictedUnpickler(stream).load())
     except (PickleError, MemoryError):

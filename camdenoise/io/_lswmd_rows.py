@@ -179,25 +179,7 @@ def _binary(pieces: list[Any], first: int) -> pa.Array:
 def row_batches(
     columns: dict[str, Column], on_progress: Callable[[int, int], None]
 ) -> Iterator[pa.RecordBatch]:
-    """Check WM-811K's columns and give them out in batches of rows.
-
-    Parameters
-    ----------
-    columns : dict of str to ndarray or list
-        As `read_columns` gives them.
-    on_progress : callable
-        Called with the number of rows done and of all.
-
-    Yields
-    ------
-    pyarrow.RecordBatch
-        Of the wafer table's `SCHEMA`.
-
-    Raises
-    ------
-    PickleError
-        For maps that are missing, and for a value that is wrong; the message names the row.
-    """
+    """Check WM-811K's columns and give them out in batches of rows."""
     found = find_columns(columns)
     maps = found[_MAPS]
     if not isinstance(maps, list):

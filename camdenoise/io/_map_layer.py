@@ -20,19 +20,7 @@ _HOLDERS = ("MapData", "SubstrateMap", "Maps", "Map")
 def read_document(
     content: Content, options: ReadOptions, document: Callable[[Element, str, ReadOptions], DieFile]
 ) -> DieFile:
-    """Parse a file and read what it holds.
-
-    Parameters
-    ----------
-    content : Content
-    options : ReadOptions
-    document : callable
-        Reads a parsed document.
-
-    Returns
-    -------
-    DieFile
-    """
+    """Parse a file and read what it holds."""
     text = content.read_bytes()
     whole = True
     if options.incomplete:
@@ -57,24 +45,7 @@ def _unwrapped(root: Element) -> Element:
 
 
 def row_type(name: str, null: str | None, codes: Sequence[str], where: str) -> BinType:
-    """Find the notation of a map's codes.
-
-    Parameters
-    ----------
-    name : str
-        BinType as the file gives it; "" where it does not.
-    null : str or None
-        NullBin.
-    codes : sequence of str
-        BinCode of each defined bin.
-    where : str
-        The wafer, for messages.
-
-    Returns
-    -------
-    BinType
-        Letters may be of several characters each.
-    """
+    """Find the notation of a map's codes."""
     kind = bin_type(name, codes if null is None else [null], where)
     return letter_width(kind, null, codes, where) if kind.base == 0 else kind
 
@@ -99,22 +70,7 @@ def letter_width(kind: BinType, null: str | None, codes: Sequence[str], where: s
 def bin_list(
     definitions: Iterable[Element], kind: BinType, where: str, *, totals: bool = True
 ) -> BinList:
-    """Read what Bin (G85) or BinDefinition (E142) elements say.
-
-    Parameters
-    ----------
-    definitions : iterable of Element
-    kind : BinType
-        Notation of their codes.
-    where : str
-        The wafer, for messages.
-    totals : bool, default=True
-        Whether BinCount counts the dies of the map that is read.
-
-    Returns
-    -------
-    BinList
-    """
+    """Read what Bin (G85) or BinDefinition (E142) elements say."""
     bins = BinList()
     for definition in definitions:
         bins.add(

@@ -17,17 +17,11 @@ TURNS = (0, 90, 180, 270)
 
 @dataclass(frozen=True)
 class Orientation:
-    """How x and y run on a map: one of the eight ways to lay a rectangle on another.
+    """How x and y run on a map: one of the eight ways to lay a rectangle on another."""
 
-    Attributes
-    ----------
-    swapped : bool
-        Whether x runs along the rows of the map and y along its columns.
-    x_reversed, y_reversed : bool
-        Whether the largest coordinate comes first, on the left or at the top.
-    """
-
+    #: Whether x runs along the rows of the map and y along its columns.
     swapped: bool = False
+    #: Whether the largest coordinate comes first, on the left or at the top.
     x_reversed: bool = False
     y_reversed: bool = False
 
@@ -63,21 +57,6 @@ def orient(
     rotate: int = 0,
 ) -> Orientation:
     """Lay a wafer with its notch down, then mirror and turn it as the user asks.
-
-    Parameters
-    ----------
-    x_right, y_down : bool or None
-        Whether x counts to the right and y downwards, seen with the notch at `notch`; None is
-        taken as True.
-    notch : {"down", "left", "up", "right"} or None
-        Where the notch is in that view; None is taken as "down".
-    mirror : {"left-right", "up-down"} or None, default=None
-    rotate : {0, 90, 180, 270}, default=0
-        Degrees clockwise.
-
-    Returns
-    -------
-    Orientation
 
     Examples
     --------

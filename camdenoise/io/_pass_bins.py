@@ -42,26 +42,7 @@ def listed(counts: pd.Series) -> str:
 
 
 def as_bins(pass_bins: Any, numbered: bool, counts: pd.Series) -> list:
-    """Write passing bins as a table has them: as numbers, or as the characters of a text map.
-
-    Parameters
-    ----------
-    pass_bins : bin or sequence of bins
-        As the user wrote them; "1" and 1 are the same bin.
-    numbered : bool
-        Whether the table's bins are numbers.
-    counts : Series
-        Dies of each bin of the table, for the message.
-
-    Returns
-    -------
-    list
-
-    Raises
-    ------
-    ValueError
-        For a name where bins are numbers.
-    """
+    """Write passing bins as a table has them: as numbers, or as the characters of a text map."""
     single = isinstance(pass_bins, str) or is_number(pass_bins)
     given = [pass_bins] if single else list(pass_bins)
     if not numbered:
@@ -75,22 +56,7 @@ def as_bins(pass_bins: Any, numbered: bool, counts: pd.Series) -> list:
 
 
 def not_on_any_die(bins: Sequence[Any], counts: pd.Series, assumed: bool) -> str | None:
-    """Tell why passing bins cannot be right: no die has one, so that all would fail in silence.
-
-    Parameters
-    ----------
-    bins : sequence of bins
-        An empty one says that no die passes, which is right.
-    counts : Series
-        Dies of each bin.
-    assumed : bool
-        Whether nobody said that these bins pass.
-
-    Returns
-    -------
-    str or None
-        With the bins there are; None where some die has one of the passing bins.
-    """
+    """Tell why passing bins cannot be right: no die has one, so that all would fail in silence."""
     if not bins or counts.empty or counts.reindex(list(bins)).fillna(0).any():
         return None
     if assumed:
@@ -101,34 +67,7 @@ def not_on_any_die(bins: Sequence[Any], counts: pd.Series, assumed: bool) -> str
 
 
 def passes(table: pd.DataFrame, name: Hashable, pass_bins: Any, tested: np.ndarray) -> np.ndarray:
-    """Tell which tests passed: by the bins named, else by the column `passed`, else by bin 1.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row per test of a die.
-    name : str
-        Column of the bins.
-    pass_bins : bin, sequence of bins, or None
-    tested : ndarray of bool, shape (n_rows,)
-        Rows with a bin.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_rows,)
-
-    Raises
-    ------
-    DieTableError
-        For the first row whose bin is not said to pass or fail.
-    ValueError
-        Where bin 1 is assumed to pass and no die has it.
-
-    Warns
-    -----
-    UserWarning
-        Where no die has one of the bins that the user names.
-    """
+    """Tell which tests passed: by the bins named, else by the column `passed`, else by bin 1."""
     if pass_bins is None and "passed" in table.columns:
         unread = table["passed"].isna().to_numpy() & tested
         # A table of text without such a column is like a DataFrame without one.

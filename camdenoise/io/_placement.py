@@ -115,22 +115,16 @@ def wafer_codes(table: pd.DataFrame, by: Sequence[Hashable]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Boxes:
-    """The rectangle of die coordinates that each wafer's map shows, and how it lies on the map.
+    """The rectangle of die coordinates that each wafer's map shows, and how it lies on the map."""
 
-    Attributes
-    ----------
-    low_x, low_y : ndarray of int64, shape (n_wafers,)
-        Smallest coordinates.
-    n_x, n_y : ndarray of int64, shape (n_wafers,)
-        How many coordinates there are from the smallest to the largest.
-    orientation : sequence of Orientation, of length n_wafers
-        How x and y run on the map.
-    """
-
+    #: ndarray of int64, shape (n_wafers,): Smallest coordinates.
     low_x: np.ndarray
     low_y: np.ndarray
+    #: ndarray of int64, shape (n_wafers,): How many coordinates there are from the smallest to
+    #: the largest.
     n_x: np.ndarray
     n_y: np.ndarray
+    #: sequence of Orientation, of length n_wafers: How x and y run on the map.
     orientation: Sequence[Orientation]
 
     def _flags(self, name: str) -> np.ndarray:
@@ -220,27 +214,19 @@ def check_extent(
 
 @dataclass(frozen=True)
 class Placement:
-    """How the rows of a die table were laid on maps, for the way back.
+    """How the rows of a die table were laid on maps, for the way back."""
 
-    Attributes
-    ----------
-    x, y : str
-        Names of the coordinate columns.
-    by : tuple of str
-        Names of the columns that tell wafers apart.
-    boxes : Boxes
-        What the maps show.
-    cell : ndarray of int64, shape (n_rows,)
-        Each row's cell among those of all maps, laid end to end.
-    used : ndarray of bool, shape (n_rows,)
-        Whether the row decided what the map shows of its die.
-    """
-
+    #: Names of the coordinate columns.
     x: Hashable
     y: Hashable
+    #: tuple of str: Names of the columns that tell wafers apart.
     by: tuple
+    #: What the maps show.
     boxes: Boxes = field(repr=False)
+    #: ndarray of int64, shape (n_rows,): Each row's cell among those of all maps, laid end to
+    #: end.
     cell: np.ndarray = field(repr=False)
+    #: ndarray of bool, shape (n_rows,): Whether the row decided what the map shows of its die.
     used: np.ndarray = field(repr=False)
 
     def is_of(self, table: pd.DataFrame) -> bool:
@@ -265,37 +251,7 @@ def place(
     products: np.ndarray,
     orientation: Sequence[Orientation],
 ) -> tuple[Boxes, np.ndarray]:
-    """Find the wafers' boxes, and each row's cell.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row per test of a die.
-    x, y : str
-        Names of the coordinate columns.
-    wafer : ndarray of int64, shape (n_rows,)
-        Wafer of each row, from `wafer_codes`.
-    frame : {"lot", "wafer"} or tuple (x0, y0, rows, cols)
-        See `camdenoise.io.from_die_table`.
-    extents : sequence of tuple (x0, y0, rows, cols) or None, of length n_wafers
-        What files declare of each wafer.
-    lots, products : ndarray of int64, shape (n_wafers,)
-        Which wafers are of one lot, and of one product.
-    orientation : sequence of Orientation, of length n_wafers
-        How they lie on their maps.
-
-    Returns
-    -------
-    boxes : Boxes
-        What the maps show.
-    cell : ndarray of int64, shape (n_rows,)
-        Cell of each row among those of all maps.
-
-    Raises
-    ------
-    DieTableError
-        For a row whose coordinates cannot be.
-    """
+    """Find the wafers' boxes, and each row's cell."""
     columns, rows = whole_numbers(table, x), whole_numbers(table, y)
     sides = _sides(wafer, columns, rows, frame, extents, lots, products)
     boxes = Boxes(*sides, orientation)
@@ -357,18 +313,6 @@ def product_frames(
     groups: np.ndarray, low_x: np.ndarray, low_y: np.ndarray, high_x: np.ndarray, high_y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Give lots of a product that lie within its widest one the box around them.
-
-    Parameters
-    ----------
-    groups : ndarray of int64, shape (n_lots,)
-        Product of each lot.
-    low_x, low_y, high_x, high_y : ndarray of int64, shape (n_lots,)
-        Box of each lot's dies.
-
-    Returns
-    -------
-    tuple of four ndarray
-        The same, of the frame of each lot.
 
     Examples
     --------

@@ -31,15 +31,7 @@ class WaferFileError(ValueError):
 
 
 class Problem(Exception):
-    """What is wrong at which place of a file; `naming` adds which file it is.
-
-    Parameters
-    ----------
-    reason : str
-        What is wrong and how to mend it.
-    where : str, default=""
-        The line, record or wafer.
-    """
+    """What is wrong at which place of a file; `naming` adds which file it is."""
 
     def __init__(self, reason: str, where: str = ""):
         super().__init__(reason, where)

@@ -44,23 +44,7 @@ _TEXTS: tuple[tuple[Callable[[str], bool], Reader], ...] = (
 
 
 def find_reader(content: Content, options: ReadOptions = _NO_OPTIONS) -> Reader:
-    """Find the reader for a file by what it begins with; its name does not matter.
-
-    Parameters
-    ----------
-    content : Content
-    options : ReadOptions
-        With `columns`, any text that is of no other format is a table.
-
-    Returns
-    -------
-    Reader
-
-    Raises
-    ------
-    WaferFileError
-        For a file of no known format.
-    """
+    """Find the reader for a file by what it begins with; its name does not matter."""
     head, text = content.head(), content.text_head()
     if looks_like_stdf(head):
         return stdf_file
@@ -182,19 +166,7 @@ def read_wafers(
 
 
 def wafer_contents(path: str | os.PathLike) -> tuple[list[Content], list[str]]:
-    """List what a file holds, and what an archive holds beside wafers.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    found : list of Content
-        Of an archive those that are of a known kind; of any other file itself.
-    skipped : list of str
-        Names of the others.
-    """
+    """List what a file holds, and what an archive holds beside wafers."""
     found = contents(path)
     if len(found) == 1:
         return found, []

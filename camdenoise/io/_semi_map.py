@@ -42,26 +42,17 @@ _NOTCH_WORDS = {"down": 0, "bottom": 0, "left": 90, "up": 180, "top": 180, "righ
 
 @dataclass
 class BinList:
-    """What a file says of the bins of one wafer.
+    """What a file says of the bins of one wafer."""
 
-    Attributes
-    ----------
-    term : str
-        How the format calls the quality of a bin, for messages.
-    null : list of bin codes
-        Codes of positions without a die.
-    quality : dict
-        For each bin the words that the file has for it; an empty list where it has none.
-    count : dict
-        For each bin the largest number of dies that the file declares, where it does.
-    n_good : int or None
-        The number of passing dies that the file declares.
-    """
-
+    #: How the format calls the quality of a bin, for messages.
     term: str = "BinQuality"
+    #: Codes of positions without a die.
     null: list = field(default_factory=list)
+    #: For each bin the words that the file has for it; an empty list where it has none.
     quality: dict[Any, list[str]] = field(default_factory=dict)
+    #: For each bin the largest number of dies that the file declares, where it does.
     count: dict[Any, int] = field(default_factory=dict)
+    #: The number of passing dies that the file declares.
     n_good: int | None = None
 
     def add(self, code: Any, quality: str, count: str, description: str) -> None:
@@ -167,30 +158,7 @@ def wafer_part(
     bins: BinList,
     options: ReadOptions,
 ) -> WaferPart:
-    """List the dies of a wafer, and hold them to what the file says of its bins.
-
-    Parameters
-    ----------
-    facts : WaferFacts
-        Of this wafer; `n_missing` is set where dies are missing.
-    x, y : ndarray of int, shape (n_positions,)
-        Coordinates.
-    codes : ndarray of shape (n_positions,)
-        Bin codes, without those of positions that have no die.
-    bins : BinList
-    options : ReadOptions
-
-    Returns
-    -------
-    WaferPart
-        A bin whose quality means "no die" has no rows; one without a quality is missing in
-        `passed`.
-
-    Raises
-    ------
-    Problem
-        For a quality that is not understood, and fewer dies of a bin than declared.
-    """
+    """List the dies of a wafer, and hold them to what the file says of its bins."""
     where = f"wafer {facts.wafer!r}"
     counts = count_codes(codes)
     meanings = bins.meanings(options, where)
@@ -261,26 +229,7 @@ def _check_counts(
 def whole_file(
     format_: str, parts: Sequence[WaferPart], about: dict[str, Any], options: ReadOptions
 ) -> DieFile:
-    """Join the wafers of a file.
-
-    Parameters
-    ----------
-    format_ : str
-        Name of the format.
-    parts : sequence of WaferPart
-    about : dict
-        Header of the file.
-    options : ReadOptions
-
-    Returns
-    -------
-    DieFile
-
-    Raises
-    ------
-    Problem
-        For a file without a die, or without one that passes.
-    """
+    """Join the wafers of a file."""
     table = join_rows([part.table for part in parts])
     if options.pass_bins is None:
         for part in parts:
@@ -339,20 +288,7 @@ def stated(header: Mapping[str, str], *names: str) -> str:
 
 
 def notch_side(text: str, where: str) -> tuple[str | None, list[str]]:
-    """Tell where the notch is from degrees clockwise from the bottom, as SECS counts FNLOC.
-
-    Parameters
-    ----------
-    text : str
-        Degrees, or a word; "" where the file does not say.
-    where : str
-        The wafer, for the note.
-
-    Returns
-    -------
-    side : {"down", "left", "up", "right"} or None
-    notes : list of str
-    """
+    """Tell where the notch is from degrees clockwise from the bottom, as SECS counts FNLOC."""
     if not text.strip():
         return None, []
     word = text.strip().lower()

@@ -69,23 +69,15 @@ _NAMED = 5
 
 @dataclass
 class Piece:
-    """The records from one FAR to the next: one file of a tester.
+    """The records from one FAR to the next: one file of a tester."""
 
-    Attributes
-    ----------
-    rows : dict of str to list of Row
-        The records of each kind that occurs, but the parts, in their order.
-    parts : DataFrame
-        The part results records (PRR), in their order. PART_FLG is a number.
-    name : str
-        How messages name it; "" where it is the only one in the file.
-    unit : str
-        What `sequence_number` counts from 0: "record" or "line".
-    """
-
+    #: The records of each kind that occurs, but the parts, in their order.
     rows: dict[str, list[Row]]
+    #: The part results records (PRR), in their order. PART_FLG is a number.
     parts: pd.DataFrame
+    #: How messages name it; "" where it is the only one in the file.
     name: str = ""
+    #: What `sequence_number` counts from 0: "record" or "line".
     unit: str = "record"
 
     def place(self, sequence: int) -> str:
@@ -136,28 +128,7 @@ def check_bins(options: ReadOptions) -> None:
 def wafer_file(
     format: str, pieces: Iterable[Piece], options: ReadOptions, notes: Sequence[str] = ()
 ) -> DieFile:
-    """Give the dies and the wafers of a tester's file.
-
-    Parameters
-    ----------
-    format : str
-        As users call it.
-    pieces : iterable of Piece
-        What was joined in the file, in its order. Each is judged by its own records.
-    options : ReadOptions
-        `bins`, `incomplete` and `pass_bins` are used.
-    notes : sequence of str
-        What the reader assumed or skipped. May grow while `pieces` is read.
-
-    Returns
-    -------
-    DieFile
-
-    Raises
-    ------
-    Problem
-        For a file without wafers or coordinates, or with less than it declares.
-    """
+    """Give the dies and the wafers of a tester's file."""
     own_notes: list[str] = []
     lots: list[_Lot] = []
     n_passes = 0

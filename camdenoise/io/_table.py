@@ -52,16 +52,6 @@ _LAST_WORD = re.compile(r"(die|device|chip)s?$")
 def quality_meaning(word: str) -> str | None:
     """Tell what a file means by the quality of a bin, such as BinQuality of SEMI G85.
 
-    Parameters
-    ----------
-    word : str
-        As the file writes it; letter case, blanks, hyphens and a final "die" do not matter.
-
-    Returns
-    -------
-    {"pass", "fail", "no die"} or None
-        "no die": such positions are no product dies, or have no result. None: not understood.
-
     Examples
     --------
     >>> [quality_meaning(word) for word in ("GOOD", "Reference Die", "Not_Used", "BIN1")]
@@ -72,24 +62,7 @@ def quality_meaning(word: str) -> str | None:
 
 
 def die_rows(lot: Any, wafer: Any, x: Any, y: Any, bins: Any, passed: Any) -> pd.DataFrame:
-    """Put the tests of some dies into the common columns and dtypes.
-
-    Parameters
-    ----------
-    lot, wafer : str or sequence of str
-        One for all rows or one each.
-    x, y : array-like of int
-        Die coordinates.
-    bins : array-like of int or str
-        The tester's bins.
-    passed : array-like of bool, or boolean array with missing values
-        Whether the die is good.
-
-    Returns
-    -------
-    DataFrame
-        With the columns `COLUMNS`.
-    """
+    """Put the tests of some dies into the common columns and dtypes."""
     bins = np.asarray(bins)
     n = len(bins)
     return pd.DataFrame(
@@ -126,21 +99,7 @@ def facts_of(table: pd.DataFrame, **facts: Any) -> list[WaferFacts]:
 
 
 def merge_facts(facts: Sequence[WaferFacts], table: pd.DataFrame) -> list[WaferFacts]:
-    """Give one entry for each wafer of a table, also where a file holds a wafer several times.
-
-    Parameters
-    ----------
-    facts : sequence of WaferFacts
-        In the order of the file. What is counted is summed, the last time is kept, of all else
-        the first.
-    table : DataFrame
-        A die table.
-
-    Returns
-    -------
-    list of WaferFacts
-        In the order of the wafers' first rows.
-    """
+    """Give one entry for each wafer of a table, also where a file holds a wafer several times."""
     merged: dict[tuple[str, str], WaferFacts] = {}
     for fact in facts:
         key = fact.lot, fact.wafer

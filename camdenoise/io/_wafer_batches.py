@@ -137,35 +137,14 @@ def _columns(batch: pa.RecordBatch) -> tuple[pa.Array, list[int | None], list[in
 
 
 def with_results(schema: pa.Schema, results: pa.Schema, keep: tuple[str, ...] = ()) -> pa.Schema:
-    """Tell the columns of results: the wafers' own, less earlier results and cells, then new ones.
-
-    Parameters
-    ----------
-    schema : pyarrow.Schema
-        Of the wafers.
-    results : pyarrow.Schema
-        What is decided about each.
-    keep : tuple of str
-        Columns to keep all the same.
-    """
+    """Tell the columns of results: those of the wafers without earlier results, then new ones."""
     left_out = {CELLS, *results_among(schema.names), *results.names} - set(keep)
 
     return pa.schema([*(field for field in schema if field.name not in left_out), *results])
 
 
 def without_results(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Take wafers out of a table of results: marks become cells again, decisions are left out.
-
-    Parameters
-    ----------
-    batch : pyarrow.RecordBatch
-        Of wafers, or of results about them.
-
-    Returns
-    -------
-    pyarrow.RecordBatch
-        Without the columns of results.
-    """
+    """Take wafers out of a table of results: marks become cells again, decisions are left out."""
     if CELLS not in batch.schema.names and MARKS in batch.schema.names:
         batch = batch.append_column(CELLS, _cells_of_marks(batch.column(MARKS)))
     taken = results_among(batch.schema.names)

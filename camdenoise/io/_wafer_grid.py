@@ -17,25 +17,17 @@ from camdenoise.wafers._maps import MAX_SIDE
 
 @dataclass(frozen=True)
 class WaferGrid:
-    """One wafer of a die table, ready to be written.
+    """One wafer of a die table, ready to be written."""
 
-    Attributes
-    ----------
-    lot, wafer : str
-        Its names.
-    x, y : ndarray of int64, shape (n_dies,)
-        Coordinates from 0.
-    bins : ndarray, shape (n_dies,)
-        Bin codes.
-    passes : dict
-        For each bin whether it passes; None where the table does not say.
-    """
-
+    #: Its names.
     lot: str
     wafer: str
+    #: ndarray of int64, shape (n_dies,): Coordinates from 0.
     x: np.ndarray
     y: np.ndarray
+    #: ndarray, shape (n_dies,): Bin codes.
     bins: np.ndarray
+    #: For each bin whether it passes; None where the table does not say.
     passes: dict
 
     def size(self, rows: int = 0, columns: int = 0) -> tuple[int, int]:
@@ -52,26 +44,7 @@ class WaferGrid:
 
 
 def wafer_grids(table: pd.DataFrame) -> Iterator[WaferGrid]:
-    """Split a die table into its wafers, in the order of their first rows.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With the columns lot, wafer, x, y, bin and passed; one row per die.
-
-    Yields
-    ------
-    WaferGrid
-        One wafer.
-
-    Raises
-    ------
-    DieTableError
-        For a coordinate that is negative or too large for a map file, a missing bin, and a die
-        that has several rows.
-    ValueError
-        For a column that is missing, and a bin of which some dies pass and some fail.
-    """
+    """Split a die table into its wafers, in the order of their first rows."""
     check_columns(table, COLUMNS)
     x, y = (_from_zero(table, name) for name in ("x", "y"))
     bins = _bins(table)

@@ -45,22 +45,7 @@ class WaferTableError(ValueError):
 
 
 def write_wafers(file: Path, batches: Iterable[pa.RecordBatch], source: dict[str, Any]) -> int:
-    """Write batches of rows to a new file, down to the disk.
-
-    Parameters
-    ----------
-    file : Path
-        Must not exist; whoever calls moves it into place once it is complete.
-    batches : iterable of RecordBatch
-        Of the schema `SCHEMA`; each becomes a row group.
-    source : dict
-        What the rows were made from, kept in the file's metadata.
-
-    Returns
-    -------
-    int
-        Number of rows.
-    """
+    """Write batches of rows to a new file, down to the disk."""
     schema = SCHEMA.with_metadata({_SOURCE: json.dumps(source)})
     n_rows = 0
     with open(file, "xb") as stream:
@@ -86,25 +71,7 @@ def source_of(file: Path) -> dict[str, Any] | None:
 
 
 class WaferTable:
-    """An open wafer table: everything but the cells at once, the cells of the rows one wants.
-
-    Parameters
-    ----------
-    file : Path
-        A file that `write_wafers` made.
-
-    Attributes
-    ----------
-    columns : pyarrow.Table
-        All rows, all columns but the cells.
-    about : dict
-        What the table was made from.
-
-    Raises
-    ------
-    WaferTableError
-        For a file that is damaged or something else.
-    """
+    """An open wafer table: everything but the cells at once, the cells of the rows one wants."""
 
     def __init__(self, file: Path):
         self._name = str(file)
@@ -144,18 +111,7 @@ class WaferTable:
             raise self._error(f"its maps have over {MOST_CELLS} cells")
 
     def maps(self, keep: np.ndarray) -> RaggedWaferMaps:
-        """Read the maps of some rows.
-
-        Parameters
-        ----------
-        keep : ndarray of bool, shape (n_rows,)
-            Which rows.
-
-        Returns
-        -------
-        RaggedWaferMaps
-            In the order of the file.
-        """
+        """Read the maps of some rows."""
         sizes = self.heights * self.widths
         cells = np.empty(int(sizes[keep].sum()), np.uint8)
         end = first = 0

@@ -512,15 +512,7 @@ def _lots(
 
 
 def _placed(table: pd.DataFrame, good: pd.Series) -> tuple[pd.DataFrame, list[WaferFacts]]:
-    """Take out the dies without coordinates, and count them wafer by wafer.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `_renamed`.
-    good : Series of bool
-        Whether each of its rows passed, to count the fails among these dies.
-    """
+    """Take out the dies without coordinates, and count them wafer by wafer."""
     lost = (table["x"].isna() | table["y"].isna()) & table["bin"].notna()
     unplaced = table[lost].assign(good=good[lost].fillna(False).astype(bool))
     keys = ["lot", "wafer"]

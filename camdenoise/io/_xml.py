@@ -112,48 +112,12 @@ def _parser(builder: _Builder) -> expat.XMLParserType:
 
 
 def parse_xml(content: bytes, encoding: str | None = None) -> Element:
-    """Parse a document whose element and attribute names then have no namespace prefix.
-
-    Parameters
-    ----------
-    content : bytes
-        The whole file.
-    encoding : str or None, default=None
-        None: as the byte order mark or the document says.
-
-    Returns
-    -------
-    xml.etree.ElementTree.Element
-        The root.
-
-    Raises
-    ------
-    Problem
-        For a document that is not well formed, declares a document type or entities, has more
-        elements than a wafer map can, or is of another encoding than it says.
-    """
+    """Parse a document whose element and attribute names then have no namespace prefix."""
     return _parsed(content, encoding, incomplete=False)[0]
 
 
 def parse_beginning(content: bytes, encoding: str | None = None) -> tuple[Element, bool]:
-    """Parse what there is of a document that may end too early.
-
-    Parameters
-    ----------
-    content, encoding
-        As in `parse_xml`.
-
-    Returns
-    -------
-    root : xml.etree.ElementTree.Element
-    whole : bool
-        False where the document ended too early.
-
-    Raises
-    ------
-    Problem
-        As in `parse_xml`.
-    """
+    """Parse what there is of a document that may end too early."""
     return _parsed(content, encoding, incomplete=True)
 
 
@@ -179,24 +143,7 @@ def _parsed(content: bytes, encoding: str | None, *, incomplete: bool) -> tuple[
 
 
 def decode_xml(content: bytes, encoding: str | None = None) -> str:
-    """Decode a document.
-
-    Parameters
-    ----------
-    content : bytes
-        The whole file.
-    encoding : str or None, default=None
-        None: by its byte order mark, else as it declares, else UTF-8.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    Problem
-        For an encoding that is unknown, or not that of the text.
-    """
+    """Decode a document."""
     if encoding is not None:
         return _decoded(content, [encoding], f"it is not text in {encoding}. {_REMEDY}")
     for start, name in _STARTS.items():

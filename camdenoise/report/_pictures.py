@@ -18,17 +18,7 @@ _REMOVED = FAIL + 1
 
 
 def wafer_png(grid: np.ndarray, why: Explanation | None, colours: Mapping[str, str]) -> str:
-    """Return a wafer as a data URI, no-die cells transparent, a pixel for each die.
-
-    Parameters
-    ----------
-    grid : ndarray of uint8, shape (height, width)
-        Checked wafer map.
-    why : Explanation or None
-        Its removed fails get a colour of their own; None: all fails alike.
-    colours : mapping of str to colour
-        For "pass", "fail" and "removed".
-    """
+    """Return a wafer as a data URI, no-die cells transparent, a pixel for each die."""
     from PIL import Image
 
     codes = grid if why is None else np.where(why.removed, _REMOVED, grid)

@@ -120,22 +120,7 @@ def _unpacked(packed: bytes) -> list[pa.RecordBatch]:
 
 @contextmanager
 def connected(scheduler: str | None, n_workers: int | None) -> Iterator[Client]:
-    """Connect to a cluster, or start one of processes on this machine, a thread each.
-
-    Parameters
-    ----------
-    scheduler : str or None
-        Address of a scheduler.
-    n_workers : int or None
-        How many processes to start where there is none.
-
-    Raises
-    ------
-    ValueError
-        Without the package that it needs.
-    OSError
-        For a scheduler that does not answer.
-    """
+    """Connect to a cluster, or start one of processes on this machine, a thread each."""
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
