@@ -237,7 +237,7 @@ def test_sinf_errors_name_wafer_and_row(wafer_file, old, new, message):
         (" 1 0.5 -1 0 7 0\n", " 1 0.5 -1\n", "line 13, DefectList: the defect has 3 fields"),
         (" 1 0.5 -1 0", " 1 0.5 x 0", "line 13, DefectList: 'x' is no die index"),
         ("FileVersion 1 2", "FileVersion 2 0", "version '2 0' is not read; 1.1, 1.2 and 1.8 are"),
-        ("EndOfFile;", "", "there is no EndOfFile. Is it cut short?"),
+        ("EndOfFile;", "", "there is no EndOfFile. Fetch the file again"),
         ("EndOfFile;", "EndOfFile", "line 21: the last statement has no end"),
         ('WaferID "W1";', "", "line 12, DefectList: there is no WaferID before it"),
     ],

@@ -76,7 +76,7 @@ def test_fewer_defects_than_declared_are_an_error(wafer_file):
     path = wafer_file(changed(" 3 1 1 2;", ";"))
     message = message_of(path, read_klarf)
     assert message.startswith(
-        "wafer '001': the file lists 2 defects, its summary counts 3. Is it cut short?"
+        "wafer '001': the file lists 2 defects, its summary counts 3. Fetch the file"
     )
     assert "incomplete=True (--incomplete)" in message
     table = read_klarf(path, incomplete=True)
@@ -149,7 +149,7 @@ def test_file_cut_short_is_read_as_far_as_it_goes(wafer_file, cut):
 
 def test_plan_that_is_shorter_than_it_says_is_read_on_request(wafer_file):
     path = wafer_file(changed("Plan 4", "Plan 6"))
-    assert "it claims 6 items and has 4. Is it cut short? Read" in message_of(path, read_klarf)
+    assert "it claims 6 items and has 4. Fetch" in message_of(path, read_klarf)
     table = read_klarf(path, incomplete=True)
     assert rows(table) == DIES and facts(table)["n_missing"] == 2
 

@@ -84,7 +84,7 @@ def test_size_that_a_writer_always_claims_can_be_read_past(wafer_file):
     # A converter of pictures in public code writes ROWCT:999 and COLCT:999 into every file.
     text = changed("ROWCT:2\nCOLCT:3", "ROWCT:999\nCOLCT:999")
     path = wafer_file(text)
-    assert "claims 999 columns, the rows have 3. Is it cut short? Read what" in message_of(path)
+    assert "claims 999 columns, the rows have 3. Fetch the file again, or read" in message_of(path)
     assert rows(read_sinf(path, incomplete=True)) == DIES
 
 

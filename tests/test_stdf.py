@@ -193,7 +193,7 @@ def test_joined_wafers_without_names_stay_apart(read):
 
 def test_joined_retest_is_of_the_same_wafer(read):
     one, other = stdf(wir(start=9), prr(0, 0, 7)), stdf(wir(start=5), prr(0, 0, 1))
-    assert facts(read(one + other))["time"] == 5
+    assert facts(read(one + other))["time"] == 9
 
 
 def test_joined_passes_that_differ_in_direction_say_so(read):
@@ -203,7 +203,7 @@ def test_joined_passes_that_differ_in_direction_say_so(read):
     )
     table = read(one + other)
     assert facts(table)["y_down"] is None and facts(table)["x_right"] is True
-    assert "the passes over wafer W1 differ in y_down" in notes(table)
+    assert "wafer 'W1': its tests differ in y_down" in notes(table)
 
 
 def test_start_of_a_joined_file_is_found_at_any_place(tmp_path, monkeypatch):

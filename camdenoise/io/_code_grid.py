@@ -13,9 +13,8 @@ import numpy as np
 
 from camdenoise.io._bins import BinType
 from camdenoise.io._die_file import ReadOptions, WaferFacts
-from camdenoise.io._problems import Problem
+from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem
 from camdenoise.io._semi_map import BinList, WaferPart, is_any, wafer_part
-from camdenoise.io._table import FETCH_OR_INCOMPLETE
 from camdenoise.wafers._maps import MAX_SIDE
 
 # Stands for a position that the file does not hold; no notation has it.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -62,6 +62,56 @@ class WaferFacts:
     n_unplaced_fails: int = 0
     #: Records that the file declares and does not hold; only with `ReadOptions.incomplete`.
     n_missing: int = 0
+
+
+# Facts on which all tests of a wafer must agree, and counts that are combined.
+_AGREED = ("product", "x_right", "y_down", "notch")
+_COUNTS = ("n_unplaced", "n_unplaced_fails", "n_missing")
+
+
+def merge_tests(
+    tests: Sequence[WaferFacts],
+    notes: list[str],
+    combine: Callable[[Iterable[int]], int] = sum,
+) -> WaferFacts:
+    """Merge what is stated of one wafer: a fact on which its tests differ is not given.
+
+    The latest time counts, the extent is the rectangle around all.
+    """
+    first = tests[0]
+    if len(tests) == 1:
+        return first
+    stated = {name: {getattr(test, name) for test in tests} - {None, ""} for name in _AGREED}
+    if differing := [name for name, values in stated.items() if len(values) > 1]:
+        notes.append(
+            f"wafer {first.wafer!r}: its tests differ in {', '.join(differing)}, which is taken as "
+            "not given"
+        )
+    agreed: dict[str, Any] = {
+        name: values.pop() if len(values) == 1 else "" if name == "product" else None
+        for name, values in stated.items()
+    }
+    counts: dict[str, Any] = {
+        name: combine(getattr(test, name) for test in tests) for name in _COUNTS
+    }
+    times = [test.time for test in tests if test.time is not None]
+    extents = [test.extent for test in tests if test.extent is not None]
+    extent = _merge_extents(extents) if extents else None
+    return replace(first, **agreed, **counts, time=max(times, default=None), extent=extent)
+
+
+def _merge_extents(extents: Sequence[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
+    x0, y0 = min(x for x, *_ in extents), min(y for _, y, *_ in extents)
+    rows = max(y + rows for _, y, rows, _ in extents) - y0
+    return x0, y0, rows, max(x + cols for x, _, _, cols in extents) - x0
+
+
+def merge_facts(facts: Iterable[WaferFacts], notes: list[str]) -> list[WaferFacts]:
+    """Give one entry for each wafer, in the order in which they come first."""
+    tests: dict[tuple[str, str], list[WaferFacts]] = {}
+    for fact in facts:
+        tests.setdefault((fact.lot, fact.wafer), []).append(fact)
+    return [merge_tests(each, notes) for each in tests.values()]
 
 
 @dataclass

@@ -15,7 +15,7 @@ from camdenoise.io._code_grid import RowReader, grid_part
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts
 from camdenoise.io._map_layer import letter_width
-from camdenoise.io._problems import Problem
+from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem, allow_lack
 from camdenoise.io._semi_map import (
     BinList,
     WaferPart,
@@ -25,7 +25,7 @@ from camdenoise.io._semi_map import (
     whole_file,
     whole_number,
 )
-from camdenoise.io._table import FETCH_OR_INCOMPLETE, common_items
+from camdenoise.io._table import common_items
 
 _START = re.compile(
     r"^[ \t]*(?:WAFER[ _]MAP|LOT_SUMMARY)[ \t]*=\s*\{", re.IGNORECASE | re.MULTILINE
@@ -198,7 +198,5 @@ def _check_dies(part: WaferPart, declared: int | None, options: ReadOptions, whe
     if declared is None or found >= declared:
         return
     missing = f"it declares {declared} dies and has {found}."
-    if not options.incomplete:
-        raise Problem(f"{missing} {FETCH_OR_INCOMPLETE}", where)
+    allow_lack(missing, where, options.incomplete, part.notes)
     part.facts.n_missing = max(part.facts.n_missing, declared - found)
-    part.notes.append(f"{where}: {missing}")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._die_file import DieFile, WaferFacts
+from camdenoise.io._die_file import DieFile, WaferFacts, merge_tests
 from camdenoise.io._pass_bins import DEFAULT, REMEDY, as_bins, holds_numbers, listed, not_on_any_die
 from camdenoise.io._problems import Problem, some
 from camdenoise.io._table import join_rows
@@ -77,13 +77,15 @@ def join_files(files: Sequence[DieFile], retest: bool = False) -> DieFile:
     ]
     table = _in_order(files, rows, order) if again else join_rows([file.table for file in files])
     formats = sorted({file.format for file in files})
+    wafers = []
+    for key, found in order.items():
+        # A retest tests some dies again, so that counts of dies do not add up.
+        combine = max if _are_retests(files, rows, key, found) else sum
+        wafers.append(merge_tests([facts for _, facts in found], notes, combine))
     return DieFile(
         format=" and ".join(formats),
         table=table,
-        wafers=[
-            _merged([facts for _, facts in found], _are_retests(files, rows, key, found))
-            for key, found in order.items()
-        ],
+        wafers=wafers,
         notes=notes,
         name=f"{len(files)} files",
     )
@@ -133,29 +135,6 @@ def _are_retests(files: Sequence[DieFile], rows: list[dict], key: tuple, found: 
         return False
     each = [part.drop_duplicates() for part in dies]
     return bool(pd.concat(each).duplicated().any())
-
-
-def _merged(tests: list[WaferFacts], are_retests: bool) -> WaferFacts:
-    """Combine what several files say of one wafer: the last that says something."""
-    combine = max if are_retests else _sum
-    merged = tests[0]
-    for facts in tests[1:]:
-        known: dict[str, Any] = {
-            name: getattr(facts, name)
-            for name in ("product", "time", "extent", "x_right", "y_down", "notch")
-            if getattr(facts, name) not in (None, "")
-        }
-        # A retest tests some dies again, so that counts of dies do not add up.
-        counts: dict[str, Any] = {
-            name: combine(getattr(merged, name), getattr(facts, name))
-            for name in ("n_unplaced", "n_unplaced_fails", "n_missing")
-        }
-        merged = replace(merged, **known, **counts)
-    return merged
-
-
-def _sum(a: int, b: int) -> int:
-    return a + b
 
 
 _OF_A_WAFER = re.compile(r"wafer ('.*?'): (.*)", re.DOTALL)

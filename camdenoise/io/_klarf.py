@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts, read_one
 from camdenoise.io._klarf_1 import read_statements
 from camdenoise.io._klarf_18 import read_records
-from camdenoise.io._klarf_wafer import REMEDY, InspectedWafer, seconds
+from camdenoise.io._klarf_wafer import InspectedWafer, seconds
 from camdenoise.io._orientation import NOTCHES
-from camdenoise.io._problems import Problem
+from camdenoise.io._problems import Problem, allow_lack
 from camdenoise.io._table import die_rows, join_rows
 from camdenoise.wafers._maps import MAX_SIDE
 
@@ -127,20 +127,18 @@ def klarf_file(content: Content, options: ReadOptions) -> DieFile:
                 f"wafer {(wafers[-1].wafer or content.stem)!r}",
             )
     parts: list[pd.DataFrame] = []
-    facts: dict[tuple[str, str], WaferFacts] = {}
+    facts: list[WaferFacts] = []
     for wafer in wafers:
         wafer.wafer = wafer.wafer or content.stem
         dies, note = _inspected(wafer, wafers, options.inspected)
         notes += [note] if note else []
         parts.append(_wafer_rows(wafer, dies))
         notes += _compare_totals(wafer, options.incomplete, selections)
-        new = _facts(wafer, notes)
-        known = facts.setdefault((wafer.lot, wafer.wafer), new)
-        if known is not new:
-            known.n_missing += new.n_missing
+        facts.append(_facts(wafer, notes))
+    merged = merge_facts(facts, notes)
     # A note that is true of all wafers is given once.
     notes = list(dict.fromkeys(notes))
-    return DieFile("KLARF", join_rows(parts), list(facts.values()), about, notes)
+    return DieFile("KLARF", join_rows(parts), merged, about, notes)
 
 
 def _inspected(
@@ -239,9 +237,7 @@ def _compare_totals(wafer: InspectedWafer, incomplete: bool, selections: bool) -
             )
             continue
         lack = f"the file lists {n_listed} {what}, its summary counts {n_counted}."
-        if not incomplete:
-            raise Problem(f"{lack} {REMEDY}", where)
-        notes.append(f"{where}: {lack}")
+        allow_lack(lack, where, incomplete, notes)
         # The lists may have announced the missing rows too.
         wafer.n_missing = max(wafer.n_missing, n_counted - n_listed)
     return notes

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator
 from camdenoise.io._klarf_wafer import (
     FIELDS,
     NOTES,
-    REMEDY,
     InspectedWafer,
     index,
     index_columns,
     n_lacking,
     unquoted,
 )
-from camdenoise.io._problems import Problem
+from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem
 
 VERSIONS = ("1 1", "1 2")
 #: Most statements of a file; a wafer has some thirty.
@@ -45,7 +44,7 @@ def statements(text: str, incomplete: bool = False) -> Iterator[tuple[str, str, 
         yield _statement(rest[: rest.rfind("\n") + 1], line)
         return
     line += rest.count("\n", 0, len(rest) - len(rest.lstrip()))
-    raise Problem(f"the last statement has no end. {REMEDY}", f"line {line}")
+    raise Problem(f"the last statement has no end. {FETCH_OR_INCOMPLETE}", f"line {line}")
 
 
 def _statement(statement: str, line: int) -> tuple[str, str, int]:
@@ -185,7 +184,7 @@ def read_statements(
             raise Problem(f"it has more than {MAX_STATEMENTS} statements.", f"line {line}")
         reader.take(keyword, values, line)
     if not (reader.ended or incomplete):
-        raise Problem(f"there is no EndOfFile. {REMEDY}")
+        raise Problem(f"there is no EndOfFile. {FETCH_OR_INCOMPLETE}")
     for wafer in reader.wafers:
         # What is said only after the wafer is said of it too.
         wafer.fields = reader.fields | dict(wafer.fields)

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from camdenoise.io._klarf_wafer import (
     FIELDS,
     NOTES,
-    REMEDY,
     InspectedWafer,
     index,
     index_columns,
     n_lacking,
     unquoted,
 )
-from camdenoise.io._problems import Problem
+from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem
 
 _TOKEN = re.compile(r'"[^"\n]*"|[{};,]|[^\s{};,"]+|"')
 
@@ -37,7 +36,7 @@ class _Tokens:
         """Take the next token; there must be one."""
         match = next(self.matches, None)
         if match is None:
-            raise _CutShort(f"the file ends within a record. {REMEDY}", self.where())
+            raise _CutShort(f"the file ends within a record. {FETCH_OR_INCOMPLETE}", self.where())
         self.line += self.text.count("\n", self.position, match.start())
         self.position = match.start()
         return match[0]
@@ -100,7 +99,9 @@ class _Reader:
             else:
                 raise Problem(f"{token[:20]!r} is out of place.", self.tokens.where())
         if self.open:
-            raise _CutShort(f"{self.open[-1][:40]} has no end. {REMEDY}", self.tokens.where())
+            raise _CutShort(
+                f"{self.open[-1][:40]} has no end. {FETCH_OR_INCOMPLETE}", self.tokens.where()
+            )
 
     def _record(self) -> None:
         name, identifier = self.tokens.next(), ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from camdenoise.io._problems import Problem
+from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem
 
 #: What is said of a wafer, a lot or a file, and kept.
 FIELDS = (
@@ -15,7 +15,6 @@ FIELDS = (
 )
 #: Those that are given as notes on the file.
 NOTES = FIELDS[:5]
-REMEDY = "Is it cut short? Read what there is with incomplete=True (--incomplete)."
 _DATES = ("%m-%d-%y", "%m-%d-%Y", "%Y-%m-%d")
 _TIMES = (" %H:%M:%S", "T%H:%M:%S", " %H:%M", "")
 
@@ -57,7 +56,7 @@ def n_lacking(count: str, n_items: int, where: str, incomplete: bool, what: str 
     said = int(count) if count.isascii() and count.isdigit() and len(count) < 10 else -1
     if said == n_items or (incomplete and said > n_items):
         return said - n_items
-    raise Problem(f"it claims {count[:20]} {what} and has {n_items}. {REMEDY}", where)
+    raise Problem(f"it claims {count[:20]} {what} and has {n_items}. {FETCH_OR_INCOMPLETE}", where)
 
 
 def _counts(name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:

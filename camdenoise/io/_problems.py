@@ -39,6 +39,19 @@ class Problem(Exception):
         self.where = where
 
 
+#: What to do with a file that holds less than it declares.
+FETCH_OR_INCOMPLETE = (
+    "Fetch the file again, or read what there is with incomplete=True (--incomplete)."
+)
+
+
+def allow_lack(lack: str, where: str, incomplete: bool, notes: list[str]) -> None:
+    """Note that a file holds less than it declares where the user allows it; else refuse it."""
+    if not incomplete:
+        raise Problem(f"{lack} {FETCH_OR_INCOMPLETE}", where)
+    notes.append(f"{where}: {lack}" if where else lack)
+
+
 @contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
     """Turn a `Problem` that the block meets into a `WaferFileError` of this file."""

@@ -16,15 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts
-from camdenoise.io._problems import Problem
-from camdenoise.io._table import (
-    FETCH_OR_INCOMPLETE,
-    die_rows,
-    join_rows,
-    merge_facts,
-    quality_meaning,
-)
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts
+from camdenoise.io._problems import Problem, allow_lack
+from camdenoise.io._table import die_rows, join_rows, quality_meaning
 
 NAME_PASS_BINS = "Name the passing bins with pass_bins= (--pass-bins 1,2)"
 # As many codes are compared one by one, which is faster than numpy's isin.
@@ -216,11 +210,11 @@ def _check_counts(
         [f"bin {code} has {found} dies of {declared}" for code, (found, declared) in short.items()]
     )
     missing = f"dies are missing by the totals that it declares: {told}."
-    if not options.incomplete:
-        raise Problem(f"{missing} {FETCH_OR_INCOMPLETE}", where)
+    notes: list[str] = []
+    allow_lack(missing, where, options.incomplete, notes)
     # More exact than the positions that are missing in the map, which hold no dies too.
     facts.n_missing = sum(declared - found for found, declared in short.values())
-    return [f"{where}: {missing}"]
+    return notes
 
 
 # --- the whole file -----------------------------------------------------------------------------
@@ -235,8 +229,10 @@ def whole_file(
         for part in parts:
             _check_good(part, options)
         _check_some_pass(table, parts)
-    facts = merge_facts([part.facts for part in parts], table)
     notes = list(dict.fromkeys(note for part in parts for note in part.notes))
+    # A wafer without a die has no map.
+    names = set(table[["lot", "wafer"]].drop_duplicates().itertuples(index=False, name=None))
+    facts = merge_facts([p.facts for p in parts if (p.facts.lot, p.facts.wafer) in names], notes)
     return DieFile(format_, table, facts, about, notes)
 
 
@@ -247,10 +243,8 @@ def _check_good(part: WaferPart, options: ReadOptions) -> None:
         return
     where = f"wafer {part.facts.wafer!r}"
     missing = f"it declares {declared} passing dies and has {part.n_may_pass}."
-    if not options.incomplete:
-        raise Problem(f"{missing} {FETCH_OR_INCOMPLETE}", where)
+    allow_lack(missing, where, options.incomplete, part.notes)
     part.facts.n_missing = max(part.facts.n_missing, declared - part.n_may_pass)
-    part.notes.append(f"{where}: {missing}")
 
 
 def _check_some_pass(table: pd.DataFrame, parts: Sequence[WaferPart]) -> None:

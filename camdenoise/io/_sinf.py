@@ -19,9 +19,9 @@ import pandas as pd
 from camdenoise.io._atomic import write_whole
 from camdenoise.io._bins import BIN_TYPES, BinType, claimed, parse_grid
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts, read_one
 from camdenoise.io._pass_bins import DEFAULT, NONE_PASSES, REMEDY, as_bins, listed
-from camdenoise.io._problems import Problem
+from camdenoise.io._problems import Problem, allow_lack
 from camdenoise.io._table import common_items, die_rows, join_rows
 from camdenoise.io._wafer_grid import WaferGrid, notation, wafer_grids
 
@@ -35,7 +35,6 @@ _KINDS = {2: BIN_TYPES["hexadecimal"], 3: BIN_TYPES["decimal"]}
 _FIRST_FIELDS = ("DEVICE", "LOT", "WAFER")
 # What `write_sinf` puts into COMMENT where no die passes: BCEQU cannot say that.
 _NONE_PASSES = "no die passes"
-_REMEDY = "Is it cut short? Read what there is with incomplete=True (--incomplete)."
 _LINE = re.compile(r"([A-Za-z][\w#]*)\s*:(.*)")
 
 
@@ -124,13 +123,8 @@ def sinf_file(content: Content, options: ReadOptions) -> DieFile:
     assumed = options.pass_bins is None and not all(_bins_named(m.header) for m in maps)
     if not all(_NONE_PASSES in wafer.header.get("COMMENT", "") for wafer in maps):
         _check_passes(table, assumed, options)
-    facts: dict[str, WaferFacts] = {}
-    for wafer in maps:
-        known = facts.setdefault(f"{wafer.facts.lot}\n{wafer.facts.wafer}", wafer.facts)
-        if known is not wafer.facts:
-            known.n_missing += wafer.facts.n_missing
-    about = common_items([wafer.header for wafer in maps])
-    return DieFile("SINF", table, list(facts.values()), about, notes)
+    facts = merge_facts([wafer.facts for wafer in maps], notes)
+    return DieFile("SINF", table, facts, common_items([m.header for m in maps]), notes)
 
 
 @dataclass
@@ -161,11 +155,11 @@ def _read_map(text: _MapText, stem: str, options: ReadOptions) -> _Map:
     width = max(map(len, rows))
     if n_columns is not None and n_columns > width:
         lack = f"the header claims {n_columns} columns, the rows have {width}."
-        _allow(lack, where, options, notes)
+        allow_lack(lack, where, options.incomplete, notes)
         n_missing, n_columns = (n_columns - width) * len(rows), None
     if n_rows is not None and n_rows > len(rows):
         lack = f"the header claims {n_rows} rows, the file has {len(rows)}."
-        _allow(lack, where, options, notes)
+        allow_lack(lack, where, options.incomplete, notes)
         n_missing += (n_rows - len(rows)) * (claimed(header.get("COLCT"), "COLCT", where) or width)
     if options.incomplete:
         rows = _completed(rows, width)
@@ -184,7 +178,7 @@ def _read_map(text: _MapText, stem: str, options: ReadOptions) -> _Map:
     if lacking > 0:
         n_missing = lacking
         lack = f"DIECT declares {header['DIECT']} dies, the map has {n_dies}."
-        _allow(lack, where, options, notes)
+        allow_lack(lack, where, options.incomplete, notes)
     passing = _pass_bins(header, kind, bins, where, options, notes)
     lot = header.get("LOT", "")
     facts = WaferFacts(
@@ -198,13 +192,6 @@ def _read_map(text: _MapText, stem: str, options: ReadOptions) -> _Map:
         n_missing=n_missing,
     )
     return _Map(header, die_rows(lot, wafer, x, y, bins, np.isin(bins, passing)), facts, notes)
-
-
-def _allow(lack: str, where: str, options: ReadOptions, notes: list[str]) -> None:
-    """Refuse what is missing, unless the user allows it."""
-    if not options.incomplete:
-        raise Problem(f"{lack} {_REMEDY}", where)
-    notes.append(f"{where}: {lack}")
 
 
 def _completed(rows: list[list[str]], width: int) -> list[list[str]]:

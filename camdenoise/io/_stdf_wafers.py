@@ -7,16 +7,16 @@ belongs to, whether it passed, and whether the file holds as many parts as it de
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts
 from camdenoise.io._pass_bins import DEFAULT, as_bins
 from camdenoise.io._problems import Problem
-from camdenoise.io._table import die_rows, join_rows
+from camdenoise.io._table import common_items, die_rows, join_rows
 
 # By the specification, marks of a missing coordinate, bin and count.
 NO_COORDINATE = -32768
@@ -155,7 +155,10 @@ def wafer_file(
     table = _die_table(parts[placed], facts)
     numbers = parts["wafer"][placed]
     _set_extents(numbers, parts[placed], lots, facts, own_notes)
-    about = {"n_without_coordinates": n_unplaced, **_common([lot.configuration for lot in lots])}
+    about = {
+        "n_without_coordinates": n_unplaced,
+        **common_items([lot.configuration for lot in lots]),
+    }
     # A wafer of which no part has coordinates has no map, and counts all the same.
     placed_wafers = numbers.unique().tolist()
     others = [n for n in range(len(facts)) if n not in placed_wafers and facts[n].n_unplaced]
@@ -429,44 +432,15 @@ def _by_bin(code: np.ndarray, bin_rows: list[Row], prefix: str) -> Any:
 
 def _joined(lots: list[_Lot], notes: list[str]) -> tuple[pd.DataFrame, list[WaferFacts]]:
     """Join the pieces; number the wafers by lot and name in the order of the file."""
-    facts: dict[tuple[str, str], list[WaferFacts]] = {}
+    numbers: dict[tuple[str, str], int] = {}
     parts = []
     for lot in lots:
-        for fact in lot.facts:
-            facts.setdefault((fact.lot, fact.wafer), []).append(fact)
-        numbers = {key: number for number, key in enumerate(facts)}
-        codes = np.array([numbers[fact.lot, fact.wafer] for fact in lot.facts])
+        codes = np.array(
+            [numbers.setdefault((fact.lot, fact.wafer), len(numbers)) for fact in lot.facts]
+        )
         parts.append(lot.parts.assign(wafer=codes[lot.parts["wafer"].to_numpy()]))
     joined = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-    return joined, [_merged(of_wafer, notes) for of_wafer in facts.values()]
-
-
-def _merged(passes: list[WaferFacts], notes: list[str]) -> WaferFacts:
-    """Join what several passes over one wafer say; where they differ, nothing is said."""
-    names = ("product", "x_right", "y_down", "notch")
-    said = {name: {getattr(one, name) for one in passes} - {None, ""} for name in names}
-    differing = [name for name in names if len(said[name]) > 1]
-    if differing:
-        notes.append(
-            f"the passes over {_called(passes[0].wafer)} differ in {', '.join(differing)}; this is "
-            "taken as not given"
-        )
-    empty: dict[str, Any] = dict.fromkeys(names) | {"product": ""}
-    return replace(
-        passes[0],
-        **{name: said[name].pop() if len(said[name]) == 1 else empty[name] for name in names},
-        time=min((one.time for one in passes if one.time is not None), default=None),
-        n_missing=sum(one.n_missing for one in passes),
-    )
-
-
-def _common(configurations: list[dict[str, Any]]) -> dict[str, Any]:
-    """Keep what all pieces say of how the wafer lay."""
-    return {
-        name: value
-        for name, value in configurations[0].items()
-        if all(other.get(name) == value for other in configurations)
-    }
+    return joined, merge_facts([fact for lot in lots for fact in lot.facts], notes)
 
 
 def _with_result(parts: pd.DataFrame, options: ReadOptions, notes: list[str]) -> np.ndarray:

@@ -18,21 +18,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._die_file import WaferFacts
 from camdenoise.io._problems import Problem
 
 COLUMNS = ("lot", "wafer", "x", "y", "bin", "passed")
-
-#: What to do with a file that holds less than it declares.
-FETCH_OR_INCOMPLETE = (
-    "Fetch the file again, or read what there is with incomplete=True (--incomplete)."
-)
 
 # What files write of a bin's quality, in lower case, without blanks and without a final "die".
 # Only words that mean one thing everywhere: any other is for the user to decide.
@@ -90,30 +83,6 @@ def join_rows(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if len({part["bin"].dtype.kind for part in filled}) > 1:
         raise Problem("it mixes numbered and lettered bins. Split it into one file each.")
     return pd.concat(filled, ignore_index=True)
-
-
-def facts_of(table: pd.DataFrame, **facts: Any) -> list[WaferFacts]:
-    """List the wafers of a die table in the order of their first row, all with the same facts."""
-    names = table[["lot", "wafer"]].drop_duplicates()
-    return [WaferFacts(lot, wafer, **facts) for lot, wafer in names.itertuples(index=False)]
-
-
-def merge_facts(facts: Sequence[WaferFacts], table: pd.DataFrame) -> list[WaferFacts]:
-    """Give one entry for each wafer of a table, also where a file holds a wafer several times."""
-    merged: dict[tuple[str, str], WaferFacts] = {}
-    for fact in facts:
-        key = fact.lot, fact.wafer
-        first = merged.get(key)
-        merged[key] = fact if first is None else _both(first, fact)
-    names = table[["lot", "wafer"]].drop_duplicates()
-    return [merged[key] for key in names.itertuples(index=False, name=None)]
-
-
-def _both(first: WaferFacts, second: WaferFacts) -> WaferFacts:
-    times = [time for time in (first.time, second.time) if time is not None]
-    counted = ("n_unplaced", "n_unplaced_fails", "n_missing")
-    sums = {name: getattr(first, name) + getattr(second, name) for name in counted}
-    return replace(first, time=max(times, default=None), **sums)
 
 
 def common_items(headers: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -15,8 +15,7 @@ from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from camdenoise.io._problems import Problem
-from camdenoise.io._table import FETCH_OR_INCOMPLETE
+from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem
 
 # A map in coordinates has one element per die; it has no use for nesting.
 MAX_ELEMENTS = 2_000_000
