@@ -20,7 +20,7 @@ from camdenoise.datasets import make_wafer_maps, save_wafer_maps
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.io import WaferFileError
 from camdenoise.io._results import SUMMARY_KEY, note_in, parts_of
-from camdenoise.io._wafer_batches import without_results
+from camdenoise.io._wafer_table import without_results
 from camdenoise.stream import (
     MARKS,
     PartsError,

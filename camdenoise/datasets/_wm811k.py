@@ -16,7 +16,7 @@ from sklearn.utils import Bunch
 from camdenoise.datasets._patterns import CLASSES
 from camdenoise.io._lswmd_convert import convert_safely, refuse_other_kinds
 from camdenoise.io._npz import runs_of_grids
-from camdenoise.io._wafer_parquet import WaferTable, source_of
+from camdenoise.io._wafer_table import WaferTable, source_of
 
 FILES_IN_FOLDER = ("LSWMD.pkl", "WM811K.pkl")
 # Part of the key of a converted file: raised when its layout changes.

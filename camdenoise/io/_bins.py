@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from camdenoise.io._problems import Problem
-from camdenoise.wafers._maps import MAX_SIDE
 
 # The value of each byte as a hexadecimal digit; 255 where it is none.
 _DIGITS = np.full(256, 255, np.uint8)
@@ -118,31 +117,6 @@ def _hex_row(text: str, width: int, where: str) -> np.ndarray:
         )
     powers = 16 ** np.arange(width - 1, -1, -1, dtype=np.int32)
     return digits.reshape(-1, width).astype(np.int32) @ powers
-
-
-def parse_grid(
-    rows: Sequence[str], kind: BinType, *, n_rows: int | None, n_columns: int | None, where: str
-) -> np.ndarray:
-    """Read the rows of a map and hold them to the size that the file's header claims."""
-    if n_rows is not None and len(rows) != n_rows:
-        raise Problem(
-            f"the header claims {n_rows} rows, the file has {len(rows)}. Is it cut short?", where
-        )
-    if not rows or len(rows) > MAX_SIDE:
-        raise Problem(f"it has {len(rows)} rows of dies; 1 to {MAX_SIDE} are allowed.", where)
-    parsed: list[np.ndarray] = []
-    for number, text in enumerate(rows):
-        here = f"{where}, row {number}"
-        parsed.append(kind.parse_row(text, here))
-        _check_width(parsed[-1].size, n_columns or parsed[0].size, here)
-    return np.stack(parsed)
-
-
-def _check_width(size: int, expected: int, where: str) -> None:
-    if size != expected:
-        raise Problem(f"it has {size} dies, expected {expected}. Is it cut short?", where)
-    if not 1 <= size <= MAX_SIDE:
-        raise Problem(f"it has {size} columns; 1 to {MAX_SIDE} are allowed.", where)
 
 
 def claimed(value: str | None, name: str, where: str) -> int | None:

@@ -68,9 +68,7 @@ class RowReader:
                     "are taken the other way round, as the map is drawn."
                 ]
                 n_rows, n_columns = n_columns, n_rows
-        self._check_rows(len(rows), n_rows)
-        parsed = self._parsed(rows, n_columns)
-        codes, n_cut = self._stacked(parsed)
+        codes, n_cut = self.rectangle(rows, n_rows, n_columns)
         frame_rows = n_rows or len(rows)
         n_absent = n_cut + (frame_rows - len(rows)) * codes.shape[1]
         if n_absent:
@@ -79,6 +77,13 @@ class RowReader:
                 "are missing."
             )
         return CodeGrid(codes, self._nulls(), frame_rows, codes.shape[1], n_absent, notes)
+
+    def rectangle(
+        self, rows: Sequence[str], n_rows: int | None, n_columns: int | None
+    ) -> tuple[np.ndarray, int]:
+        """Read one text per row of dies; also give how many positions the last row lacks."""
+        self._check_rows(len(rows), n_rows)
+        return self._stacked(self._parsed(rows, n_columns))
 
     def _nulls(self) -> list:
         null = [] if self.null is None else [self.kind.parse(self.null, self.where)]

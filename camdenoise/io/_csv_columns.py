@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from camdenoise.io._die_file import ReadOptions
-from camdenoise.io._problems import Problem
+from camdenoise.io._problems import Problem, some
 
 _HARD = (
     *("hbin", "hardbin", "hardwarebin", "hwbin", "hbinnumber", "hbinnum", "hbinno"),
@@ -98,9 +98,7 @@ def _and(words: Sequence[str]) -> str:
 
 
 def _shown(names: Sequence[str]) -> str:
-    shown = [name for name in names if name]
-    more = f" and {len(shown) - 40} more" if len(shown) > 40 else ""
-    return ", ".join(name[:40] for name in shown[:40]) + more
+    return some([name[:40] for name in names if name], most=40)
 
 
 def _named_columns(names: Sequence[str], given: Mapping[str, str]) -> dict[str, int]:

@@ -241,10 +241,7 @@ class _Interpreted:
         if self.options.pass_bins is not None:
             numbered = isinstance(bins, np.ndarray)
             kept = pd.Series(bins)[~no_bin]
-            try:
-                passing = as_bins(self.options.pass_bins, numbered, kept.value_counts())
-            except ValueError as error:
-                raise Problem(str(error)) from error
+            passing = as_bins(self.options.pass_bins, numbered, kept.value_counts())
             good = pd.Series(bins).isin(passing).to_numpy(bool)
             return pd.arrays.BooleanArray(good, np.zeros(self.n_rows, bool))
         if "passed" not in self.words:

@@ -15,15 +15,18 @@ from camdenoise.io._bins import BinType, bin_type, claimed
 from camdenoise.io._code_grid import Direction, RowReader, grid_part
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
-from camdenoise.io._map_layer import bin_list, choose_layer, read_document, row_type, text_rows
 from camdenoise.io._problems import Problem
 from camdenoise.io._semi_map import (
     BinList,
     WaferPart,
+    bin_list,
+    choose_layer,
     is_any,
-    notch_side,
-    seconds_since_1970,
+    read_document,
+    read_facts,
+    row_type,
     stated,
+    text_rows,
     wafer_part,
     whole_file,
     whole_number,
@@ -185,16 +188,8 @@ def _part(substrate: _Substrate, options: ReadOptions) -> WaferPart:
     bin_map = overlay.find("BinCodeMap")
     assert bin_map is not None  # by the choice of overlays
     definitions = bin_map.findall("BinDefinitions/BinDefinition")
-    notch, notes = notch_side(stated(substrate.header, "Orientation"), where)
-    facts = WaferFacts(
-        stated(substrate.header, "LotId"),
-        substrate.wafer,
-        product=stated(substrate.header, "ProductId"),
-        time=seconds_since_1970(
-            stated(substrate.header, "CreateDate", "TestDate") or overlay.get("CreateDate", "")
-        ),
-        notch=notch,
-    )
+    header = {"CREATE_DATE": overlay.get("CreateDate", "")} | substrate.header
+    facts, notes = read_facts(header, substrate.wafer)
     map_type = bin_map.get("MapType", "").strip()
     read = _MAP_TYPES.get(map_type.lower())
     if read is None:

@@ -15,15 +15,18 @@ from camdenoise.io._atomic import write_whole
 from camdenoise.io._bins import BinType, claimed
 from camdenoise.io._code_grid import RowReader, grid_part
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
+from camdenoise.io._die_file import DieFile, ReadOptions, read_one
 from camdenoise.io._g85_text import g85_text_file, looks_like_g85_text
-from camdenoise.io._map_layer import bin_list, choose_layer, read_document, row_type, text_rows
 from camdenoise.io._problems import Problem
 from camdenoise.io._semi_map import (
     WaferPart,
-    notch_side,
-    seconds_since_1970,
+    bin_list,
+    choose_layer,
+    read_document,
+    read_facts,
+    row_type,
     stated,
+    text_rows,
     whole_file,
 )
 from camdenoise.io._table import common_items
@@ -144,16 +147,7 @@ def _part(device: Element, header: Mapping[str, str], name: str, options: ReadOp
     # Bins of the device do not say which of several maps their totals are of.
     totals = len(layers) == 1 or bool(layer.findall("Bin"))
     bins = bin_list(definitions, kind, where, totals=totals)
-    notch, notes = notch_side(stated(header, "Orientation"), where)
-    facts = WaferFacts(
-        stated(header, "LotId"),
-        wafer,
-        product=stated(header, "ProductId"),
-        time=seconds_since_1970(
-            stated(header, "CreateDate", "TestDate") or layer.get("CreateDate", "")
-        ),
-        notch=notch,
-    )
+    facts, notes = read_facts({"CREATE_DATE": layer.get("CreateDate", ""), **header}, wafer)
     part = grid_part(facts, grid, bins, options)
     part.notes.extend(notes)
     return part

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from camdenoise.io._bins import bin_type, claimed
 from camdenoise.io._code_grid import RowReader, grid_part
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts
-from camdenoise.io._map_layer import letter_width
+from camdenoise.io._die_file import DieFile, ReadOptions
 from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem, allow_lack
 from camdenoise.io._semi_map import (
     BinList,
     WaferPart,
-    notch_side,
-    seconds_since_1970,
+    letter_width,
+    read_facts,
     stated,
     whole_file,
     whole_number,
@@ -166,14 +165,7 @@ def _part(block: _Block, header: Mapping[str, str], name: str, options: ReadOpti
         claimed(header.get("ROWS"), "ROWS", where),
         claimed(header.get("COLUMNS"), "COLUMNS", where),
     )
-    notch, notes = notch_side(stated(header, "FLAT_NOTCH"), where)
-    facts = WaferFacts(
-        stated(header, "LOT_ID"),
-        wafer,
-        product=stated(header, "DEVICE", "DEVICE_NAME", "DEVICE_ID", "PRODUCT_ID"),
-        time=seconds_since_1970(stated(header, "PROBE_DATE", "TEST_DATE", "CREATE_DATE")),
-        notch=notch,
-    )
+    facts, notes = read_facts(header, wafer)
     part = grid_part(facts, grid, bins, options)
     part.notes.extend(notes)
     _check_dies(part, whole_number(header.get("DIES")), options, where)

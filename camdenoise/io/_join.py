@@ -49,8 +49,8 @@ def _pass_by(files: Sequence[DieFile], pass_bins: Any, assumed: bool) -> None:
         own = bins.value_counts()
         try:
             wanted = as_bins(pass_bins, holds_numbers(bins), own)
-        except ValueError as error:
-            raise Problem(str(error), file.name) from error
+        except Problem as problem:
+            raise Problem(problem.reason, file.name) from problem
         file.table["passed"] = pd.array(bins.isin(wanted), dtype="boolean")
         counts = counts.add(own, fill_value=0).astype(int)
         named += wanted

@@ -76,7 +76,7 @@ def _pieces(source: Any, columns: Sequence[str] | None) -> Iterable[Any]:
 def _parquet_batches(path: str | os.PathLike, columns: Sequence[str] | None) -> Iterator[Any]:
     import pyarrow as pa
 
-    from camdenoise.io._parquet import open_to_stream
+    from camdenoise.io._wafer_table import open_to_stream
 
     try:
         with open(path, "rb") as stream, open_to_stream(stream) as file:

@@ -16,7 +16,7 @@ from camdenoise.io._capped import CappedError, run_capped
 from camdenoise.io._file_kinds import kind_of
 from camdenoise.io._lswmd_pickle import read_columns
 from camdenoise.io._lswmd_rows import row_batches
-from camdenoise.io._wafer_parquet import write_wafers
+from camdenoise.io._wafer_table import write_wafers
 
 Report = Callable[[str, int, int], None]
 

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from camdenoise.io._binary_column import binary_column, bytes_of
 from camdenoise.io._lswmd_pickle import Column
 from camdenoise.io._stand_ins import Array, PickleError, as_bytes, refuse
-from camdenoise.io._wafer_parquet import MOST_CELLS, SCHEMA
+from camdenoise.io._wafer_table import MOST_CELLS, SCHEMA, binary_column, bytes_of
 from camdenoise.wafers._labels import label_inside
 from camdenoise.wafers._maps import MAX_SIDE
 

@@ -1,7 +1,9 @@
 """Wafer maps on disk: one npz file of flat arrays, read and written without pickle.
 
 Maps of different size cannot share one array, so the dies of all wafers lie end to end in
-``cells`` and ``offset`` says where each begins. Everything else is one value per wafer.
+``cells``: wafer i takes ``cells[offset[i]:offset[i + 1]]``, in ``height[i]`` rows of ``width[i]``
+dies. ``label`` and any further array hold one value per wafer, ``truth`` one truth value per cell;
+single values are notes about the whole file.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,9 +24,9 @@ from sklearn.utils import Bunch
 
 from camdenoise.io._atomic import write_whole
 from camdenoise.io._file_kinds import kind_of
-from camdenoise.io._npz_layout import LAYOUT, check_layout, rebuild
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_wafer_maps
 
+_LAYOUT = ("cells", "offset", "height", "width", "label")
 FILE_IN_FOLDER = "wm811k_dev.npz"
 # Arguments of numpy.savez_compressed, which would swallow columns of these names.
 _SAVEZ_OPTIONS = ("file", "allow_pickle")
@@ -35,6 +37,84 @@ DAMAGE = (
     ValueError, TypeError, LookupError, ArithmeticError, OSError, EOFError, RuntimeError,
     MemoryError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
 )  # fmt: skip
+
+
+def _rebuild(fault: str) -> ValueError:
+    """Make the error for a wrong file: the remedy is the same for all faults."""
+    return ValueError(f"{fault} Fetch the file again, or rebuild it with save_wafer_maps.")
+
+
+def _check_layout(arrays: dict[str, np.ndarray]) -> None:
+    """Refuse arrays that contradict each other or hold anything but die codes."""
+    if missing := [name for name in _LAYOUT if name not in arrays]:
+        raise _rebuild(f"arrays {missing} are missing; found {sorted(arrays)}.")
+    # Later checks rely on the earlier ones.
+    for find in (_find_wrong_types, _find_wrong_text, _find_wrong_lengths, _find_wrong_truth):
+        for fault in find(arrays):
+            raise _rebuild(fault)
+
+
+def _find_wrong_types(arrays: dict[str, np.ndarray]) -> Iterator[str]:
+    cells = arrays["cells"]
+    if cells.dtype != np.uint8 or cells.ndim != 1:
+        yield f"cells must be a 1-D uint8 array, got {cells.ndim}-D {cells.dtype}."
+    wrong = np.flatnonzero(cells > FAIL)
+    if wrong.size:
+        yield (
+            f"cells holds the value {cells[wrong[0]]} at position {wrong[0]} (and "
+            f"{wrong.size - 1} more); allowed are 0 (no die), 1 (pass) and 2 (fail)."
+        )
+    for name in ("offset", "height", "width"):
+        values = arrays[name]
+        if values.ndim != 1 or values.dtype.kind not in "iu":
+            yield f"{name} must be a 1-D array of integers, got {values.ndim}-D {values.dtype}."
+
+
+def _find_wrong_text(arrays: dict[str, np.ndarray]) -> Iterator[str]:
+    """Find code points that are not characters: pandas and files cannot hold them."""
+    for name, values in arrays.items():
+        if values.dtype.kind != "U" or values.dtype.itemsize == 0:
+            continue
+        points = np.atleast_1d(np.ascontiguousarray(values)).view(values.dtype.str[0] + "u4")
+        wrong = points[(points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))]
+        if wrong.size:
+            yield f"{name} holds what is no text (code point {wrong[0]:#x})."
+
+
+def _find_wrong_lengths(arrays: dict[str, np.ndarray]) -> Iterator[str]:
+    offset, n_cells = arrays["offset"], arrays["cells"].size
+    if offset.size == 0 or offset[0] != 0 or offset[-1] != n_cells:
+        ends = f"from {offset[0]} to {offset[-1]}" if offset.size else "nowhere"
+        yield f"offset runs {ends}; it must run from 0 to the {n_cells} cells."
+    if arrays["label"].dtype.kind != "U":
+        yield f"label must hold text, got {arrays['label'].dtype}."
+    n_wafers = offset.size - 1
+    for name, values in arrays.items():
+        if name not in ("cells", "offset", "truth") and values.shape not in ((), (n_wafers,)):
+            yield (
+                f"{name} has shape {values.shape}, but offset tells of {n_wafers} wafers; there "
+                "must be one value per wafer."
+            )
+    sizes = np.diff(offset.astype(np.int64))
+    # Sides in 16 bits would overflow when multiplied.
+    height, width = (arrays[name].astype(np.int64) for name in ("height", "width"))
+    wrong = np.flatnonzero((sizes != height * width) | (height < 1) | (width < 1))
+    for row in wrong[:1]:
+        yield (
+            f"wafer {row}: offset gives it {sizes[row]} cells, but its grid is {height[row]} x "
+            f"{width[row]}."
+        )
+
+
+def _find_wrong_truth(arrays: dict[str, np.ndarray]) -> Iterator[str]:
+    truth, cells = arrays.get("truth"), arrays["cells"]
+    if truth is None:
+        return
+    if truth.dtype != np.bool_ or truth.shape != cells.shape:
+        yield f"truth must be bool with one value per cell, got {truth.dtype} {truth.shape}."
+    wrong = np.flatnonzero(truth & (cells != FAIL))
+    if wrong.size:
+        yield f"truth marks cell {wrong[0]}, which is no fail (and {wrong.size - 1} more)."
 
 
 def _locate(path: str | os.PathLike) -> Path:
@@ -64,7 +144,7 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     except DAMAGE as error:
         # numpy takes what it does not know for a pickle, and recommends to allow it.
         reason = "its first bytes are of no known kind" if "pickle" in str(error) else error
-        raise ValueError(rebuild(f"{file} is no readable npz file ({reason}).")) from error
+        raise _rebuild(f"{file} is no readable npz file ({reason}).") from error
     with archive:
         return {name: _read_array(archive, name, file) for name in archive.files}
 
@@ -95,8 +175,8 @@ def _read_array(archive: Any, name: str, file: Path) -> np.ndarray:
         _check_claim(archive, name)
         return archive[name]
     except DAMAGE as error:
-        raise ValueError(
-            rebuild(f"array {name!r} of {file} cannot be read without pickle ({error}).")
+        raise _rebuild(
+            f"array {name!r} of {file} cannot be read without pickle ({error})."
         ) from error
 
 
@@ -119,7 +199,7 @@ def _grids(flat: np.ndarray, arrays: dict[str, np.ndarray], rows: np.ndarray) ->
 
 def _columns(arrays: dict[str, np.ndarray]) -> pd.DataFrame:
     order = ("label", "height", "width")
-    rest = [n for n, a in arrays.items() if a.ndim == 1 and n not in (*LAYOUT, "truth")]
+    rest = [n for n, a in arrays.items() if a.ndim == 1 and n not in (*_LAYOUT, "truth")]
     return pd.DataFrame({name: arrays[name] for name in (*order, *rest)})
 
 
@@ -202,7 +282,7 @@ def load_wafer_maps(
             "camdenoise.datasets.load_mixed_wm38."
         )
     try:
-        check_layout(arrays)
+        _check_layout(arrays)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
     rows = _select(arrays["label"], classes)
@@ -282,7 +362,7 @@ def save_wafer_maps(
     --------
     load_wafer_maps : read the file, with an example.
     """
-    taken = sorted(set(columns) & {*LAYOUT, *_SAVEZ_OPTIONS})
+    taken = sorted(set(columns) & {*_LAYOUT, *_SAVEZ_OPTIONS})
     if taken:
         raise ValueError(f"columns {taken} have names that the file format uses; rename them.")
     grids = check_wafer_maps(maps)
@@ -296,6 +376,6 @@ def save_wafer_maps(
     if truth is not None:
         arrays["truth"] = _flat_truth(truth, grids)
     arrays |= {name: _plain(name, values, len(grids)) for name, values in columns.items()}
-    check_layout(arrays)
+    _check_layout(arrays)
     with write_whole(path) as stream:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]

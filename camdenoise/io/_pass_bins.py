@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._placement import wrong_row
+from camdenoise.io._problems import Problem, some
 
 #: The bin that passes where nobody says which does: testers' habit.
 DEFAULT = 1
@@ -36,9 +37,7 @@ def holds_numbers(column: pd.Series) -> bool:
 def listed(counts: pd.Series) -> str:
     """List bins with their numbers of dies, the most frequent first."""
     counts = counts[counts > 0].sort_values(ascending=False, kind="stable")
-    shown = ", ".join(f"{bin_} ({n})" for bin_, n in counts.head(_LISTED).items())
-    more = len(counts) - _LISTED
-    return f"{shown} and {more} others" if more > 0 else shown
+    return some([f"{bin_} ({n})" for bin_, n in counts.items()], _LISTED)
 
 
 def as_bins(pass_bins: Any, numbered: bool, counts: pd.Series) -> list:
@@ -50,7 +49,7 @@ def as_bins(pass_bins: Any, numbered: bool, counts: pd.Series) -> list:
     try:
         return [bin_ if is_number(bin_) else int(bin_) for bin_ in given]
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        raise Problem(
             f"pass_bins is {given}, but the bins are numbers: {listed(counts)}. {REMEDY}"
         ) from error
 
@@ -75,7 +74,10 @@ def passes(table: pd.DataFrame, name: Hashable, pass_bins: Any, tested: np.ndarr
             return _stated(table, name, unread)
     counts = table[name].value_counts()
     numbered = holds_numbers(table[name]) if tested.any() else True
-    bins = as_bins(DEFAULT if pass_bins is None else pass_bins, numbered, counts)
+    try:
+        bins = as_bins(DEFAULT if pass_bins is None else pass_bins, numbered, counts)
+    except Problem as problem:
+        raise ValueError(problem.reason) from problem
     if reason := not_on_any_die(bins, counts, assumed=pass_bins is None):
         if pass_bins is None:
             raise ValueError(reason)

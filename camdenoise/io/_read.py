@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import numpy as np
 import pandas as pd
@@ -13,15 +14,18 @@ import pandas as pd
 from camdenoise.io._atdf import atdf_file, looks_like_atdf
 from camdenoise.io._container import Content, contents
 from camdenoise.io._die_csv import die_csv_file, looks_like_die_csv
-from camdenoise.io._die_file import Reader, ReadOptions, read_one
+from camdenoise.io._die_file import DieFile, Reader, ReadOptions, read_one
+from camdenoise.io._e142 import e142_document, substrate_documents
 from camdenoise.io._file_kinds import kind_of
+from camdenoise.io._g85 import g85_document
 from camdenoise.io._g85_text import g85_text_file, looks_like_g85_text
 from camdenoise.io._join import join_files, judge
 from camdenoise.io._klarf import STARTS, klarf_file
-from camdenoise.io._map_xml import looks_like_xml, xml_file
 from camdenoise.io._problems import WaferFileError, naming
+from camdenoise.io._semi_map import read_document
 from camdenoise.io._sinf import looks_like_sinf, sinf_file
 from camdenoise.io._stdf import looks_like_stdf, stdf_file
+from camdenoise.io._xml import looks_like_xml
 
 _NO_OPTIONS = ReadOptions()
 _WEB_PAGE = ("<!doctype html", "<html")
@@ -31,6 +35,17 @@ _TABLES = (b"PAR1", b"\x80", b"PK\x03\x04")
 
 def _looks_like_klarf(text: str) -> bool:
     return text.startswith(STARTS[0]) or text.split(None, 2)[:2] == STARTS[1].split()
+
+
+def xml_file(content: Content, options: ReadOptions) -> DieFile:
+    """Read a G85 or E142 file."""
+    return read_document(content, options, _xml_document)
+
+
+def _xml_document(root: Element, name: str, options: ReadOptions) -> DieFile:
+    """Read a parsed G85 or E142 document; `name` is for wafers that have none."""
+    document = e142_document if substrate_documents(root) else g85_document
+    return document(root, name, options)
 
 
 #: Text formats: how a file is told, reader. The first that fits is taken.

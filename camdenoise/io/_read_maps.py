@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from camdenoise.io._columns import MAP
-from camdenoise.io._wafer_batches import wafers_of
 from camdenoise.io._wafer_source import open_source
+from camdenoise.io._wafer_table import MAP, wafers_of
 from camdenoise.wafers._coverage import is_partial
 
 # What tells lots apart, the most usual first.
@@ -21,19 +20,7 @@ _LOTS = ("chunk", "lot")
 
 def read_maps(
     paths: str | os.PathLike | Sequence[str | os.PathLike],
-    *,
-    pass_bins: Any = None,
-    retest: str | None = None,
-    frame: str | Sequence[int] = "lot",
-    notch: str | None = None,
-    mirror: str | None = None,
-    rotate: int = 0,
-    incomplete: bool = False,
-    columns: Mapping[str, str] | None = None,
-    encoding: str | None = None,
-    bins: str = "hard",
-    map_name: str | None = None,
-    inspected: Any = None,
+    **options: Any,
 ) -> Bunch:
     r"""Read wafer maps from files of any known kind.
 
@@ -42,9 +29,8 @@ def read_maps(
     paths : path-like or sequence of path-like
         Files, patterns such as ``"lot7/*.stdf.gz"``, or folders; kinds and packings as in
         `stream.open_source`.
-    pass_bins, retest, frame, notch, mirror, rotate, incomplete, columns, encoding, bins, \
-map_name, inspected
-        For files with a row per die: see `stream.open_source`.
+    **options
+        How files with a row per die are read: the options of `stream.open_source`.
 
     Returns
     -------
@@ -82,21 +68,7 @@ map_name, inspected
     >>> wafers.notes[0]
     'bin 1 passes: nothing says which bins do, so it was assumed'
     """
-    source = open_source(
-        paths,
-        pass_bins=pass_bins,
-        retest=retest,
-        frame=frame,
-        notch=notch,
-        mirror=mirror,
-        rotate=rotate,
-        incomplete=incomplete,
-        columns=columns,
-        encoding=encoding,
-        bins=bins,
-        map_name=map_name,
-        inspected=inspected,
-    )
+    source = open_source(paths, **options)
     maps: list[np.ndarray | None] = []
     errors: list[str | None] = []
     frames = []

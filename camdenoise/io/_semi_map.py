@@ -8,23 +8,25 @@ the reading with what to do about it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import numpy as np
 import pandas as pd
 
+from camdenoise.io._bins import BinType, bin_type
+from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts
-from camdenoise.io._problems import Problem, allow_lack
+from camdenoise.io._problems import Problem, allow_lack, some
 from camdenoise.io._table import die_rows, join_rows, quality_meaning
+from camdenoise.io._xml import parse_xml
 
 NAME_PASS_BINS = "Name the passing bins with pass_bins= (--pass-bins 1,2)"
 # As many codes are compared one by one, which is faster than numpy's isin.
 _FEW = 8
-# Bins that a message lists; the rest is counted.
-_LISTED = 8
 _REFERENCE = re.compile(r"\bref(erence)?[\s_-]*(die|device|chip)s?\b", re.IGNORECASE)
 # Orientation of G85 and E142, FLAT_NOTCH, and FNLOC of SECS: degrees clockwise from the bottom.
 _NOTCHES: dict[float, str] = {0: "down", 90: "left", 180: "up", 270: "right"}
@@ -118,13 +120,6 @@ def is_any(codes: np.ndarray, wanted: Sequence) -> np.ndarray:
     return np.isin(codes, np.array(list(wanted), dtype=dtype))
 
 
-def listed(parts: Sequence[str]) -> str:
-    """List the first of some parts of a message."""
-    shown = ", ".join(parts[:_LISTED])
-    more = len(parts) - _LISTED
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
 # --- one wafer ----------------------------------------------------------------------------------
 
 
@@ -180,11 +175,11 @@ def _check_words(bins: BinList, meanings: Mapping, counts: Mapping, where: str) 
     if not strange:
         return
     parts = [
-        f"{bins.term} {word!r} of bin{'s' * (len(codes) > 1)} {listed(codes)}"
+        f"{bins.term} {word!r} of bin{'s' * (len(codes) > 1)} {some(codes)}"
         for word, codes in strange.items()
     ]
     raise Problem(
-        f"{listed(parts)} {'is' if len(parts) == 1 else 'are'} not understood. {NAME_PASS_BINS}.",
+        f"{some(parts)} {'is' if len(parts) == 1 else 'are'} not understood. {NAME_PASS_BINS}.",
         where,
     )
 
@@ -206,7 +201,7 @@ def _check_counts(
     }
     if not short:
         return []
-    told = listed(
+    told = some(
         [f"bin {code} has {found} dies of {declared}" for code, (found, declared) in short.items()]
     )
     missing = f"dies are missing by the totals that it declares: {told}."
@@ -253,7 +248,7 @@ def _check_some_pass(table: pd.DataFrame, parts: Sequence[WaferPart]) -> None:
     if passed.isna().any() or passed.any() or all(_none_said_to_pass(part) for part in parts):
         return
     counts = table["bin"].value_counts()
-    bins = listed([f"bin {code} ({n} dies)" for code, n in counts.items()])
+    bins = some([f"bin {code} ({n} dies)" for code, n in counts.items()])
     raise Problem(
         f"no die passes; it has {bins}. {NAME_PASS_BINS}, or --pass-bins none (pass_bins=[]) if "
         "no die passes."
@@ -272,6 +267,103 @@ def _none_said_to_pass(part: WaferPart) -> bool:
     return bool(passing) and all(count == 0 for count in passing)
 
 
+# --- documents, layers and rows ------------------------------------------------------------------
+
+
+#: Elements that hold wafer maps: of E142, and of G85.
+_HOLDERS = ("MapData", "SubstrateMap", "Maps", "Map")
+
+
+def read_document(
+    content: Content, options: ReadOptions, document: Callable[[Element, str, ReadOptions], DieFile]
+) -> DieFile:
+    """Parse a file and read what it holds."""
+    root, whole = parse_xml(content.read_bytes(), options.encoding, incomplete=options.incomplete)
+    found = document(_unwrapped(root), content.stem, options)
+    if not whole:
+        found.notes.append("the XML ends too early; what there is of it was read.")
+    return found
+
+
+def _unwrapped(root: Element) -> Element:
+    """Parse a map that a message holds as text, as web services send it."""
+    if any(element.tag in _HOLDERS for element in root.iter()):
+        return root
+    for element in root.iter():
+        text = (element.text or "").strip()
+        if text.startswith("<") and any(holder in text for holder in _HOLDERS):
+            return parse_xml(text.encode("utf-8", "replace"), "utf-8")[0]
+    return root
+
+
+def row_type(name: str, null: str | None, codes: Sequence[str], where: str) -> BinType:
+    """Find the notation of a map's codes."""
+    kind = bin_type(name, codes if null is None else [null], where)
+    return letter_width(kind, null, codes, where) if kind.base == 0 else kind
+
+
+def letter_width(kind: BinType, null: str | None, codes: Sequence[str], where: str) -> BinType:
+    """Tell how many characters each code of a map of letters has; mostly one."""
+    widths = {len(code.strip()) for code in codes} - {0}
+    if null is not None:
+        width = len(null.strip()) or 1
+        if widths and width not in widths:
+            code = next(code.strip() for code in codes if code.strip())
+            raise Problem(
+                f"bin {code!r} and the code of no die, {null!r}, have different lengths. Correct "
+                "NullBin.",
+                where,
+            )
+    else:
+        width = widths.pop() if len(widths) == 1 else 1
+    return replace(kind, width=width)
+
+
+def bin_list(
+    definitions: Iterable[Element], kind: BinType, where: str, *, totals: bool = True
+) -> BinList:
+    """Read what Bin (G85) or BinDefinition (E142) elements say."""
+    bins = BinList()
+    for definition in definitions:
+        bins.add(
+            kind.parse(definition.get("BinCode", ""), where),
+            definition.get("BinQuality", ""),
+            definition.get("BinCount", "") if totals else "",
+            definition.get("BinDescription", ""),
+        )
+    return bins
+
+
+def text_rows(elements: Iterable[Element], kind: BinType, n_columns: int | None) -> list[str]:
+    """List the lines of bin codes; one element may hold one row or, in lines, all of them.
+
+    Blanks around a row of letters are kept, since they may be positions.
+    """
+    rows = []
+    for element in elements:
+        lines = (element.text or "").splitlines()
+        for line in lines:
+            row = line.strip("\r\n\t") if kind.base == 0 else line.strip()
+            # A line of blanks alone is layout, unless it is a whole row of no dies.
+            if row.strip() or (len(lines) == 1 and row and len(row) == n_columns):
+                rows.append(row)
+    return rows
+
+
+def choose_layer(names: list[str], wanted: str | None, option: str, where: str) -> int:
+    """Pick the map that is wanted where a wafer has several; refuse to guess."""
+    if wanted is None and len(names) == 1:
+        return 0
+    if wanted is not None and names.count(wanted) == 1:
+        return names.index(wanted)
+    if not names:
+        raise Problem("it has no map of bin codes.", where)
+    raise Problem(
+        f"it has the maps {names}. Name one of them with {option}= (--{option.replace('_', '-')}).",
+        where,
+    )
+
+
 # --- what a file says of a wafer ----------------------------------------------------------------
 
 
@@ -279,6 +371,21 @@ def stated(header: Mapping[str, str], *names: str) -> str:
     """Give the first of some fields that a header has; letter case does not matter."""
     folded = {name.lower(): value.strip() for name, value in header.items()}
     return next((folded[name.lower()] for name in names if folded.get(name.lower())), "")
+
+
+def read_facts(header: Mapping[str, str], wafer: str) -> tuple[WaferFacts, list[str]]:
+    """Read what a header says of a wafer, by the names of G85, its text form and E142."""
+    notch, notes = notch_side(stated(header, "Orientation", "FLAT_NOTCH"), f"wafer {wafer!r}")
+    facts = WaferFacts(
+        stated(header, "LotId", "LOT_ID"),
+        wafer,
+        product=stated(header, "ProductId", "DEVICE", "DEVICE_NAME", "DEVICE_ID", "PRODUCT_ID"),
+        time=seconds_since_1970(
+            stated(header, "CreateDate", "TestDate", "PROBE_DATE", "TEST_DATE", "CREATE_DATE")
+        ),
+        notch=notch,
+    )
+    return facts, notes
 
 
 def notch_side(text: str, where: str) -> tuple[str | None, list[str]]:

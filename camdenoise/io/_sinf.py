@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._atomic import write_whole
-from camdenoise.io._bins import BIN_TYPES, BinType, claimed, parse_grid
+from camdenoise.io._bins import BIN_TYPES, BinType, claimed
+from camdenoise.io._code_grid import RowReader
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts, read_one
 from camdenoise.io._pass_bins import DEFAULT, NONE_PASSES, REMEDY, as_bins, listed
@@ -164,13 +165,9 @@ def _read_map(text: _MapText, stem: str, options: ReadOptions) -> _Map:
     if options.incomplete:
         rows = _completed(rows, width)
     kind = _kind_of(rows, where)
-    codes = parse_grid(
-        [" ".join(_filled(row, kind)) for row in rows],
-        kind,
-        n_rows=None if options.incomplete else n_rows,
-        n_columns=n_columns,
-        where=where,
-    )
+    texts = [" ".join(_filled(row, kind)) for row in rows]
+    reader = RowReader(kind, None, False, False, where)
+    codes, _ = reader.rectangle(texts, None if options.incomplete else n_rows, n_columns)
     y, x = np.nonzero([[_is_result(token) for token in row] for row in rows])
     bins = codes[y, x]
     n_dies = sum(not token.startswith("_") for row in rows for token in row)
@@ -287,10 +284,7 @@ def _pass_bins(
 ) -> list[int]:
     """Tell which bins pass: as the user says, else as BCEQU does, else bin 1."""
     if options.pass_bins is not None:
-        try:
-            return as_bins(options.pass_bins, True, pd.Series(bins).value_counts())
-        except ValueError as error:
-            raise Problem(str(error), where) from error
+        return as_bins(options.pass_bins, True, pd.Series(bins).value_counts())
     if not _bins_named(header):
         notes.append(
             "BCEQU lists no bin. Bin 1 is taken as passing, as the format's description says; "

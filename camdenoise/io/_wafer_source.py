@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from camdenoise.io._columns import CELLS, FACTS, MARKS, results_among
 from camdenoise.io._container import Content, contents, is_zip
 from camdenoise.io._csv_columns import find_columns, unnamed_notes
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
@@ -21,12 +20,19 @@ from camdenoise.io._die_table import from_die_table
 from camdenoise.io._join import join_files, judge
 from camdenoise.io._lots import iter_lots
 from camdenoise.io._npz import load_wafer_maps
-from camdenoise.io._parquet import open_to_stream
 from camdenoise.io._pass_bins import DEFAULT, as_bins, holds_numbers, not_on_any_die
 from camdenoise.io._problems import Problem, WaferFileError, naming, some
 from camdenoise.io._read import find_reader, holds_wafers, wafer_contents
 from camdenoise.io._results import NOTES_KEY, RUN_KEY, SUMMARY_KEY, note_in, parts_of
-from camdenoise.io._wafer_batches import wafer_batch, without_results
+from camdenoise.io._wafer_table import (
+    CELLS,
+    FACTS,
+    MARKS,
+    open_to_stream,
+    results_among,
+    wafer_batch,
+    without_results,
+)
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
 _PARQUET = b"PAR1"
@@ -421,10 +427,7 @@ def _die_file(content: Content, options: ReadOptions) -> DieFile:
     passing = [DEFAULT] if options.pass_bins is None else options.pass_bins
     numbered, counts = holds_numbers(table["bin"]), table["bin"].value_counts()
     with naming(content.name):
-        try:
-            by_bin = table["bin"].isin(as_bins(passing, numbered, counts))
-        except ValueError as error:
-            raise Problem(str(error)) from error
+        by_bin = table["bin"].isin(as_bins(passing, numbered, counts))
     stated = options.pass_bins is None and table["passed"].notna().all()
     table, wafers = _placed(table, table["passed"] if stated else by_bin)
     unnamed = [role for role in ("lot", "wafer") if role not in names]
@@ -553,10 +556,7 @@ def _passing_bins(content: Content, column: str, pass_bins: Sequence[Any] | None
     assumed = pass_bins is None
     numbered = holds_numbers(counts.index.to_series())
     with naming(content.name):
-        try:
-            passing = as_bins([DEFAULT] if assumed else pass_bins, numbered, counts)
-        except ValueError as error:
-            raise Problem(str(error)) from error
+        passing = as_bins([DEFAULT] if assumed else pass_bins, numbered, counts)
         if reason := not_on_any_die(passing, counts, assumed):
             raise Problem(reason)
     return passing

@@ -59,6 +59,12 @@ _CUT_SHORT = {
 }
 
 
+def looks_like_xml(head: bytes) -> bool:
+    """Whether a file begins as XML does, in any encoding."""
+    plain = head.lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").replace(b"\0", b"")
+    return plain.startswith(b"<")
+
+
 def local_name(name: str) -> str:
     """Drop the namespace prefix: files in the wild have it or not, and mean the same."""
     return name.rpartition(":")[2]
@@ -110,17 +116,13 @@ def _parser(builder: _Builder) -> expat.XMLParserType:
     return parser
 
 
-def parse_xml(content: bytes, encoding: str | None = None) -> Element:
-    """Parse a document whose element and attribute names then have no namespace prefix."""
-    return _parsed(content, encoding, incomplete=False)[0]
+def parse_xml(
+    content: bytes, encoding: str | None = None, *, incomplete: bool = False
+) -> tuple[Element, bool]:
+    """Parse a document without namespace prefixes; tell whether it is whole.
 
-
-def parse_beginning(content: bytes, encoding: str | None = None) -> tuple[Element, bool]:
-    """Parse what there is of a document that may end too early."""
-    return _parsed(content, encoding, incomplete=True)
-
-
-def _parsed(content: bytes, encoding: str | None, *, incomplete: bool) -> tuple[Element, bool]:
+    With `incomplete` it may end too early.
+    """
     text = decode_xml(content, encoding)
     # What it says of its encoding no longer holds; its line breaks still count.
     head = _DECLARATION.match(text)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.denoising._base import BaseDenoiser
-from camdenoise.io._columns import results_among
+from camdenoise.io._wafer_table import results_among
 from camdenoise.lots._randomness import spatial_randomness_test
 from camdenoise.wafers._explanation import Explanation, result_row
 from camdenoise.wafers._geometry import angle_from_top, polar, positions, rings, sectors

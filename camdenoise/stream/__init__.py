@@ -1,7 +1,7 @@
 """Wafers by the million: Arrow record batches in, record batches out, files in parts."""
 
-from camdenoise.io._wafer_batches import WaferBatchError, wafer_batch, wafers_of
 from camdenoise.io._wafer_source import WaferSource, open_source
+from camdenoise.io._wafer_table import WaferBatchError, wafer_batch, wafers_of
 from camdenoise.stream._classify import classify_batches
 from camdenoise.stream._dask import on_dask
 from camdenoise.stream._denoise import MARKS, denoise_batches, result_schema

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from camdenoise.io._columns import CELLS, probability_column
-from camdenoise.io._wafer_batches import wafers_of, with_results
+from camdenoise.io._wafer_table import CELLS, probability_column, wafers_of, with_results
 from camdenoise.wafers._coverage import is_partial
 from camdenoise.wafers._maps import read_what_can_be_read
 

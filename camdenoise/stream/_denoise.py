@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from camdenoise.denoising._base import BaseDenoiser
-from camdenoise.io._binary_column import binary_column
 from camdenoise.io._results import OVERLAY_BINS
-from camdenoise.io._wafer_batches import wafers_of, with_results
+from camdenoise.io._wafer_table import binary_column, wafers_of, with_results
 from camdenoise.wafers._explanation import Explanation, result_row
 from camdenoise.wafers._maps import FAIL
 
