@@ -5,11 +5,10 @@ from __future__ import annotations
 import click
 
 from camdenoise._version import __version__
-from camdenoise.cli._classify import classify
 from camdenoise.cli._convert import convert
-from camdenoise.cli._denoise import denoise
 from camdenoise.cli._evaluate import evaluate
 from camdenoise.cli._info import info
+from camdenoise.cli._parts import classify, denoise
 from camdenoise.cli._report import report
 from camdenoise.cli._train import train
 
@@ -19,7 +18,7 @@ from camdenoise.cli._train import train
 def main() -> None:
     """Find the fails of a wafer map that belong to a pattern.
 
-    Exit codes: 0 done, 2 a mistake that the message names, 130 stopped by Ctrl-C.
+    Exit codes: 0 done, 2 an error that the message names, 130 stopped by Ctrl-C.
     """
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camdenoise.cli._mistakes import Mistake, mistakes_told
-from camdenoise.cli._output import check_new, echo_summary, make_folder_of
-from camdenoise.cli._sources import open_wafers, with_sources
+from camdenoise.cli._messages import UserError, check_new, echo_summary, report_user_errors
+from camdenoise.cli._sources import add_source_options, open_wafers
 
 if TYPE_CHECKING:
     from camdenoise.io._container import Content
@@ -29,7 +28,7 @@ _OTHERS = (".csv", ".tsv", ".txt", ".json", ".xlsx", ".xls", ".xml", ".html", ".
     "  camdenoise convert LSWMD.pkl wm811k.parquet\n"
     "  camdenoise convert dies.csv wafers.npz --pass-bins 1,2",
 )
-@with_sources
+@add_source_options
 @click.argument("out", metavar="OUT", type=Path)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def convert(sources: tuple[Path, ...], out: Path, quiet: bool, **options: Any) -> None:
@@ -39,12 +38,12 @@ def convert(sources: tuple[Path, ...], out: Path, quiet: bool, **options: Any) -
     or npz where its name ends so; it must not be there. The last line on standard output is a
     summary in JSON.
     """
-    with mistakes_told():
+    with report_user_errors():
         check_new(out)
         if out.suffix.lower() in _OTHERS:
-            raise Mistake(f"{out}: convert writes Parquet or npz. End the name in one of them.")
+            raise UserError(f"{out}: convert writes Parquet or npz. End the name in one of them.")
         stream, _ = open_wafers(sources, options)
-        make_folder_of(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
         if stream.pickle is not None and out.suffix != ".npz":
             n_wafers = _from_pickle(stream.pickle, out, quiet)
         else:
@@ -99,7 +98,7 @@ def _to_parquet(batches: Iterator, out: Path, notes: list[str]) -> int:
 
     first = next(batches, None)
     if first is None:
-        raise Mistake("there is no wafer in it.")
+        raise UserError("there is no wafer in it.")
     n_wafers = 0
     options = {"compression": "zstd", "write_page_checksum": True}
     with write_whole(out) as stream, pq.ParquetWriter(stream, first.schema, **options) as writer:
@@ -112,21 +111,13 @@ def _to_parquet(batches: Iterator, out: Path, notes: list[str]) -> int:
 
 
 def _to_npz(batches: Iterator, out: Path) -> int:
-    import pandas as pd
-
     from camdenoise.datasets import save_wafer_maps
-    from camdenoise.stream import wafers_of
+    from camdenoise.io._wafer_table import collect_wafers
 
-    maps: list[Any] = []
-    frames = []
-    for batch in batches:
-        grids, errors = wafers_of(batch)
-        for row, error in enumerate(errors, start=len(maps)):
-            if error is not None:
-                raise Mistake(f"wafer {row} cannot be read: {error}. Parquet would keep its row.")
-        maps += grids
-        frames.append(batch.drop_columns(["cells", "rows", "cols"]).to_pandas())
-    keys = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    maps, errors, keys = collect_wafers(batches)
+    for row, error in enumerate(errors):
+        if error is not None:
+            raise UserError(f"wafer {row} cannot be read: {error}. Parquet would keep its row.")
     target = keys.pop("label").fillna("").astype(str) if "label" in keys else [""] * len(maps)
     columns = {
         name: values.astype(str).to_numpy(str) if values.dtype.kind not in "biuf" else values

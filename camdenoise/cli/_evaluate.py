@@ -1,4 +1,4 @@
-"""``camdenoise evaluate``: how well a model does on labelled wafers."""
+"""``camdenoise evaluate``: how well a model does on labeled wafers."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Any
 
 import click
 
-from camdenoise.cli._mistakes import mistakes_told
-from camdenoise.cli._output import echo_summary
-from camdenoise.cli._sources import with_sources
+from camdenoise.cli._messages import echo_notes, echo_summary, report_user_errors
+from camdenoise.cli._sources import add_source_options
 
 
 @click.command(
     short_help="Score a model on labeled wafers.",
     epilog="\b\nExamples:\n"
-    "  camdenoise evaluate labelled.parquet\n"
-    "  camdenoise evaluate labelled.npz --model mine.safetensors --json",
+    "  camdenoise evaluate labeled.parquet\n"
+    "  camdenoise evaluate labeled.npz --model mine.safetensors --json",
 )
 @click.option("--model", default="wm811k", show_default=True, help="Name, or file of save_model.")
-@with_sources
+@add_source_options
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def evaluate(sources: tuple[Path, ...], model: str, as_json: bool, **options: Any) -> None:
     """Score the classes that a model gives the labeled wafers in the files IN.
@@ -29,7 +28,7 @@ def evaluate(sources: tuple[Path, ...], model: str, as_json: bool, **options: An
     read, are left out. Intervals (95 %) are a bootstrap over lots, where there is a column lot or
     chunk. On wafers that the model was trained on it does better than on others.
     """
-    with mistakes_told():
+    with report_user_errors():
         facts, table, notes = _scores(sources, model, options)
     if as_json:
         rows = json.loads(table.to_json(orient="index"))
@@ -37,18 +36,17 @@ def evaluate(sources: tuple[Path, ...], model: str, as_json: bool, **options: An
         return
     click.echo(table.round(3).to_string(na_rep=""))
     click.echo("\n" + "\n".join(f"{name}: {value}" for name, value in facts.items()))
-    for note in notes:
-        click.echo(f"Note: {note.rstrip('.')}.", err=True)
+    echo_notes(notes)
 
 
 def _scores(sources: tuple[Path, ...], model: str, options: dict[str, Any]):
     import numpy as np
 
-    from camdenoise.cli._labelled import labelled_wafers
     from camdenoise.cli._models import load_classifier
+    from camdenoise.cli._sources import read_labeled_wafers
     from camdenoise.metrics import class_report
 
-    maps, target, lots, notes = labelled_wafers(sources, options)
+    maps, target, lots, notes = read_labeled_wafers(sources, options)
     classifier, digest = load_classifier(model)
     best = classifier.predict_proba(maps).argmax(axis=1)
     predicted = classifier.classes_[best].astype(str)

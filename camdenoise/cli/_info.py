@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from camdenoise.cli._mistakes import mistakes_told
-from camdenoise.cli._sources import open_wafers, with_sources
+from camdenoise.cli._messages import report_user_errors
+from camdenoise.cli._sources import add_source_options, open_wafers
 
 # How many grids, and how many values of a key, are listed; the rest is counted.
 _LISTED = 10
@@ -30,34 +30,34 @@ _COUNTS = {
     "  camdenoise info wm811k\n"
     "  camdenoise info decided --json",
 )
-@with_sources
+@add_source_options
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def info(sources: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     """Tell what IN is: files of wafers, a model (by name or file), or a folder of results."""
-    with mistakes_told():
-        facts = _facts(sources, options)
-    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else _in_lines(facts))
+    with report_user_errors():
+        facts = _describe(sources, options)
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else _format_lines(facts))
 
 
-def _facts(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
+def _describe(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
     from camdenoise.io._results import RUN_KEY, note_in, parts_of
     from camdenoise.nets._checkpoint import PRETRAINED
 
     path, what = sources[0], str(sources[0])
     if len(sources) > 1:
-        return _of_wafers(sources, options)
+        return _describe_wafers(sources, options)
     if what in PRETRAINED and not path.exists():
-        return _of_model(what)
+        return _describe_model(what)
     parts = parts_of(path) if path.is_dir() else []
     run = next((note for part in parts if (note := note_in(part, RUN_KEY)) is not None), None)
     if run is not None:
-        return _of_results(parts, run)
+        return _describe_results(parts, run)
     if not path.exists() and not any(sign in what for sign in "*?["):
         raise FileNotFoundError(
             f"no file or folder {what}, and no model of that name; "
             f"{' and '.join(PRETRAINED)} comes with the package."
         )
-    return _of_model(what) if _is_safetensors(path) else _of_wafers(sources, options)
+    return _describe_model(what) if _is_safetensors(path) else _describe_wafers(sources, options)
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -70,7 +70,7 @@ def _is_safetensors(path: Path) -> bool:
     return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**27
 
 
-def _of_model(what: str) -> dict[str, Any]:
+def _describe_model(what: str) -> dict[str, Any]:
     from camdenoise import CamDenoiser
     from camdenoise.cli._models import load
 
@@ -96,7 +96,7 @@ def _of_model(what: str) -> dict[str, Any]:
     return facts
 
 
-def _of_results(parts: list[Path], run: dict[str, Any]) -> dict[str, Any]:
+def _describe_results(parts: list[Path], run: dict[str, Any]) -> dict[str, Any]:
     from camdenoise.io._results import SUMMARY_KEY, note_in
 
     counts = note_in(parts[-1], SUMMARY_KEY)
@@ -108,27 +108,25 @@ def _of_results(parts: list[Path], run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_wafers(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
-    from camdenoise.stream import wafers_of
+def _describe_wafers(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    from camdenoise.io._wafer_table import MAP, wafers_of
     from camdenoise.wafers._coverage import is_partial
 
     stream, _ = open_wafers(sources, options)
-    grids: Counter = Counter()
-    codes: Counter = Counter()
-    labels: Counter = Counter()
-    counted: Counter = Counter()
+    grids, codes, labels, counted = Counter[str](), Counter[int](), Counter[str](), Counter[str]()
     n_wafers = n_errors = n_partial = 0
     keys: list[str] = []
     for batch in stream.batches:
         maps, errors = wafers_of(batch)
         n_wafers += len(maps)
         n_errors += len(errors) - errors.count(None)
-        grids.update(f"{len(grid)} x {len(grid[0])}" for grid in maps if grid is not None)
-        for grid in maps:
-            if grid is not None:
-                codes.update(dict(enumerate(_counts(grid))))
-                n_partial += is_partial(grid)
-        keys = [name for name in batch.schema.names if name not in ("cells", "rows", "cols")]
+        for grid in (grid for grid in maps if grid is not None):
+            grids[f"{len(grid)} x {len(grid[0])}"] += 1
+            codes.update(dict(enumerate(np.bincount(grid.ravel()).tolist())))
+            n_partial += is_partial(grid)
+        keys = [name for name in batch.schema.names if name not in MAP]
         if "label" in keys:
             labels.update(batch.column("label").to_pylist())
         for name in _COUNTS:
@@ -138,7 +136,7 @@ def _of_wafers(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, 
         "kind": f"wafers: {stream.kind}",
         "wafers": n_wafers,
         "unreadable": n_errors,
-        "grids": _most(grids),
+        "grids": _list_most(grids),
         "dies that pass": codes[1],
         "dies that fail": codes[2],
         **{text: counted[name] for name, text in _COUNTS.items() if counted[name]},
@@ -151,32 +149,26 @@ def _of_wafers(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, 
         facts["notes"] = [note.rstrip(".") for note in stream.notes]
     if others := sum(n for code, n in codes.items() if code > 2):
         facts["cells with another code"] = others
-    return facts | ({"labels": _most(labels)} if labels else {})
+    return facts | ({"labels": _list_most(labels)} if labels else {})
 
 
-def _counts(grid) -> list[int]:
-    import numpy as np
-
-    return np.bincount(grid.ravel()).tolist()
-
-
-def _most(counted: Counter) -> dict[str, int]:
+def _list_most(counted: Counter) -> dict[str, int]:
     """Give the most frequent by name, and how many others there are."""
     listed = {str(name): n for name, n in counted.most_common(_LISTED)}
     rest = len(counted) - len(listed)
     return listed | ({f"and {rest} others": counted.total() - sum(listed.values())} if rest else {})
 
 
-def _in_lines(facts: dict[str, Any]) -> str:
+def _format_lines(facts: dict[str, Any]) -> str:
     notes = facts.pop("notes", [])
     width = max(map(len, facts))
-    lines = [f"{name:<{width}}  {_text(value)}" for name, value in facts.items()]
+    lines = [f"{name:<{width}}  {_format_value(value)}" for name, value in facts.items()]
     return "\n".join([*lines, *(f"Note: {note}." for note in notes)])
 
 
-def _text(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_text(of)}" for name, of in value.items())
+        return ", ".join(f"{name}: {_format_value(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from camdenoise.cli._memory import without_garbage_collection
-from camdenoise.cli._mistakes import Mistake, mistakes_told
-from camdenoise.cli._output import echo_summary, make_folder_of
-from camdenoise.cli._sources import open_wafers, with_sources
+from camdenoise.cli._messages import UserError, echo_summary, report_user_errors
+from camdenoise.cli._sources import add_source_options, open_wafers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # More are no lot, and a page that no one scrolls through.
 _MOST_WAFERS = 200
+# What tells lots apart, the most usual first: people name a lot, not a chunk of it.
+_LOTS = ("lot", "chunk")
 # What tells the wafers of a lot apart, the most usual first.
 _NAMES = ("slot", "wafer", "wafer_id", "name")
-# What tells lots apart, the most usual first.
-_LOTS = ("lot", "chunk")
 
 
 @click.command(
@@ -40,9 +39,9 @@ _LOTS = ("lot", "chunk")
     type=click.Choice(["colorblind", "fab"]),
     default="colorblind",
     show_default=True,
-    help="Red and blue on grey, or red and orange on green.",
+    help="Red and blue on gray, or red and orange on green.",
 )
-@with_sources
+@add_source_options
 def report(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Write a report on the lot in the files IN: one page of HTML that needs no network.
 
@@ -50,9 +49,9 @@ def report(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     is replaced once the new one is complete. The last line on standard output is a summary in JSON.
     """
     start = time.perf_counter()
-    with mistakes_told(), without_garbage_collection():
+    with report_user_errors(), without_garbage_collection():
         if out.is_dir():
-            raise Mistake(f"{out} is a folder. Give the name of a file in it.")
+            raise UserError(f"{out} is a folder. Give the name of a file in it.")
         n_wafers, notes = _write(sources, out, options)
     seconds = round(time.perf_counter() - start, 2)
     echo_summary({"wafers": n_wafers, "seconds": seconds, "out": str(out)}, notes)
@@ -63,25 +62,27 @@ def _write(sources: Sequence[Path], out: Path, options: dict[str, Any]) -> tuple
     from camdenoise.io._atomic import write_whole
     from camdenoise.report import lot_report
 
-    maps, keys, notes = _lot(sources, options)
+    maps, keys, notes = _read_lot(sources, options)
     denoiser, _ = load_denoiser(options["model"], on_error="keep")
     lots = sorted(set(keys["lot"].astype(str)) - {""}) if "lot" in keys else []
+    few = 0 < len(lots) <= 3
+    title = f"Lot {', '.join(lots)}" if few else f"Wafers of {_name_sources(sources)}"
     page = lot_report(
         denoiser,
         maps,
         keys=keys,
         names=_wafer_names(keys, with_lot=len(lots) > 1),
-        title=f"Lot {', '.join(lots)}" if 0 < len(lots) <= 3 else f"Wafers of {_names_of(sources)}",
+        title=title,
         palette=options["palette"],
         notes=[note.rstrip(".") for note in notes],
     )
-    make_folder_of(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with write_whole(out) as stream:
         stream.write(page.encode())
     return len(maps), notes
 
 
-def _names_of(sources: Sequence[Path]) -> str:
+def _name_sources(sources: Sequence[Path]) -> str:
     more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
     return f"{sources[0].name or sources[0].resolve().name}{more}"
 
@@ -94,7 +95,7 @@ def _wafer_names(keys: pd.DataFrame, with_lot: bool) -> list[str] | None:
     return [f"{lot} {name}" for lot, name in zip(keys["lot"].astype(str), names, strict=True)]
 
 
-def _lot(sources: Sequence[Path], options: dict[str, Any]):
+def _read_lot(sources: Sequence[Path], options: dict[str, Any]):
     """Read the wafers of a lot, and what else is known of them."""
     import numpy as np
     import pandas as pd
@@ -104,7 +105,7 @@ def _lot(sources: Sequence[Path], options: dict[str, Any]):
     maps: list[Any] = []
     frames = []
     stream, _ = open_wafers(sources, options)
-    source = _names_of(sources)
+    source = _name_sources(sources)
     seen: set[str] = set()
     for batch in stream.batches:
         grids, _ = wafers_of(batch)
@@ -115,7 +116,7 @@ def _lot(sources: Sequence[Path], options: dict[str, Any]):
             seen |= set(keys[lot].astype(str))
         if options["lot"] is not None:
             if lot is None:
-                raise Mistake(f"{source} has no column {' or '.join(_LOTS)}, so --lot cannot be.")
+                raise UserError(f"{source} has no column {' or '.join(_LOTS)}, so --lot cannot be.")
             chosen = (keys[lot].astype(str) == options["lot"]).to_numpy()
         # What holds no map is shown as unreadable, too.
         nothing = np.zeros((0, 0), np.uint8)
@@ -129,8 +130,8 @@ def _lot(sources: Sequence[Path], options: dict[str, Any]):
                 else "Save those to look at in a file of their own, for example by "
                 "camdenoise.io.read_maps and camdenoise.datasets.save_wafer_maps."
             )
-            raise Mistake(f"more than {_MOST_WAFERS} wafers in {source}. {remedy}")
+            raise UserError(f"more than {_MOST_WAFERS} wafers in {source}. {remedy}")
     if not maps:
         lots = f" of lot {options['lot']}; lots: {', '.join(sorted(seen)[:10])}" if seen else ""
-        raise Mistake(f"no wafer in {source}{lots}.")
+        raise UserError(f"no wafer in {source}{lots}.")
     return maps, pd.concat(frames, ignore_index=True), stream.notes

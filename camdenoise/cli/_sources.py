@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camdenoise.cli._mistakes import Mistake
+from camdenoise.cli._messages import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from camdenoise.io._wafer_source import WaferSource
 
+# Columns that tell lots apart, the most usual first.
+LOTS = ("chunk", "lot")
 _NAMES = ("x", "y", "bin", "lot", "wafer", "passed")
 _OPTIONS = (
     click.option(
@@ -75,8 +79,8 @@ _OPTIONS = (
 )
 
 
-def with_sources(command: Callable) -> Callable:
-    """Give a command its files, and the options that say how they are read."""
+def add_source_options(command: Callable) -> Callable:
+    """Add the argument IN, and the options that say how the files are read."""
     for option in reversed(_OPTIONS):
         command = option(command)
     argument = click.argument("sources", metavar="IN...", nargs=-1, required=True, type=Path)
@@ -122,7 +126,7 @@ def _bins(text: str | None) -> list[str] | None:
         return []
     names = [name.strip().strip("'\"") for name in text.split(",")]
     if not all(names):
-        raise Mistake(f"--pass-bins {text!r}: give bins with commas between them, such as 1,2.")
+        raise UserError(f"--pass-bins {text!r}: give bins with commas between them, such as 1,2.")
     return names
 
 
@@ -132,7 +136,7 @@ def _frame(text: str) -> str | list[int]:
     try:
         return [int(side) for side in text.split(",")]
     except ValueError as error:
-        raise Mistake(
+        raise UserError(
             f"--frame {text!r}: give lot, wafer, or four whole numbers X0,Y0,ROWS,COLS."
         ) from error
 
@@ -143,7 +147,37 @@ def _columns(text: str | None) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in text.split(",")]
     columns = {name.strip(): column.strip() for name, _, column in pairs}
     if not all(columns.values()) or set(columns) - set(_NAMES):
-        raise Mistake(
+        raise UserError(
             f"--columns {text!r}: give pairs such as x=DIE_X,y=DIE_Y, of {', '.join(_NAMES)}."
         )
     return columns
+
+
+def read_labeled_wafers(
+    sources: Sequence[Path], options: dict[str, Any]
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None, list[str]]:
+    """Read the wafers that have a label and can be read: maps, labels, lots if known, notes."""
+    import numpy as np
+
+    from camdenoise.io._wafer_table import collect_wafers
+    from camdenoise.metrics._class_report import few_wafers_warning
+    from camdenoise.wafers._maps import read_what_can_be_read
+
+    stream, _ = open_wafers(sources, options)
+    source = ", ".join(map(str, sources))
+    maps, _, keys = collect_wafers(stream.batches)
+    if maps and "label" not in keys:
+        raise UserError(
+            f"{source} has no column label with the class of each wafer. Make a table with a row "
+            "per wafer by camdenoise convert, and add the column to it, for example with pandas."
+        )
+    labels = keys["label"].fillna("").astype(str).to_numpy(str) if maps else np.empty(0, str)
+    rows = [row for row, grid in enumerate(maps) if grid is not None and labels[row]]
+    if not rows:
+        raise UserError(f"no wafer of {source} has a label.")
+    read, errors = read_what_can_be_read([maps[row] for row in rows])
+    rows = [row for row, error in zip(rows, errors, strict=True) if error is None]
+    lots = next((keys[name].to_numpy()[rows] for name in LOTS if name in keys), None)
+    target = labels[rows]
+    few = few_wafers_warning(target)
+    return read, target, lots, [*stream.notes, *([few] if few else [])]

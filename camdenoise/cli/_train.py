@@ -1,4 +1,4 @@
-"""``camdenoise train``: labelled wafers in, a model out."""
+"""``camdenoise train``: labeled wafers in, a model out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 
-from camdenoise.cli._mistakes import mistakes_told
-from camdenoise.cli._output import check_new, echo_summary, make_folder_of
-from camdenoise.cli._sources import with_sources
+from camdenoise.cli._messages import check_new, echo_summary, report_user_errors
+from camdenoise.cli._sources import add_source_options
 
 # That of the bundled model.
 _NOVELTY_RATE = 0.02
@@ -21,11 +20,11 @@ _NOVELTY_RATE = 0.02
 @click.command(
     short_help="Train a model on labeled wafers.",
     epilog="\b\nExamples:\n"
-    "  camdenoise train labelled.parquet mine.safetensors\n"
-    "  camdenoise train labelled.npz quick.safetensors --backbone wafer_resnet --epochs 3\n"
+    "  camdenoise train labeled.parquet mine.safetensors\n"
+    "  camdenoise train labeled.npz quick.safetensors --backbone wafer_resnet --epochs 3\n"
     "  camdenoise train fab.csv fab.safetensors --none-label good --everywhere-label dead",
 )
-@with_sources
+@add_source_options
 @click.argument("out", metavar="OUT", type=Path)
 @click.option(
     "--backbone",
@@ -63,7 +62,7 @@ def train(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     OUT must not be there; it is written whole or not at all, and never while training. The last
     line on standard output is a summary in JSON.
     """
-    with mistakes_told("Nothing was written."):
+    with report_user_errors("Nothing was written."):
         check_new(out)
         summary, notes = _train(sources, out, options)
     echo_summary(summary, notes, options["quiet"])
@@ -77,12 +76,12 @@ def _train(
     import torch
 
     from camdenoise import CamDenoiser, WaferClassifier, save_model
-    from camdenoise.cli._labelled import labelled_wafers
+    from camdenoise.cli._sources import read_labeled_wafers
     from camdenoise.io._atomic import digest
 
     if options["threads"]:
         torch.set_num_threads(options["threads"])
-    maps, target, lots, notes = labelled_wafers(sources, options)
+    maps, target, lots, notes = read_labeled_wafers(sources, options)
     of_backbone = {"input_size": (48, 96)} if options["backbone"] == "wafer_unet" else {}
     classifier = WaferClassifier(
         options["backbone"],
@@ -102,7 +101,7 @@ def _train(
         warnings.simplefilter("always", UserWarning)
         denoiser.fit(maps, target, **groups)
     notes = [*notes, *dict.fromkeys(str(w.message) for w in told if w.category is UserWarning)]
-    make_folder_of(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
     save_model(denoiser, out)
     summary = {
         "wafers": len(maps),

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from camdenoise.io._wafer_source import open_source
-from camdenoise.io._wafer_table import MAP, wafers_of
+from camdenoise.io._wafer_table import collect_wafers
 from camdenoise.wafers._coverage import is_partial
 
 # What tells lots apart, the most usual first.
@@ -39,7 +39,7 @@ def read_maps(
 
         - ``maps`` : list of ndarray of uint8, shape (rows, cols); 0 no die, 1 pass, 2 fail.
         - ``target`` : ndarray of str, shape (n_wafers,), the column ``label``; "" where a wafer
-          has none. None where there is no such column.
+          has none. None where readable is no such column.
         - ``groups`` : ndarray of int, shape (n_wafers,), lots, for group-wise cross-validation;
           None where nothing tells lots apart.
         - ``frame`` : DataFrame, one row per wafer: all else that the files say, such as lot,
@@ -50,7 +50,7 @@ def read_maps(
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        Where readable is no such file.
     WaferFileError, ValueError
         For a file that is of no known kind, damaged, or not understood, and where no wafer can
         be read.
@@ -69,31 +69,24 @@ def read_maps(
     'bin 1 passes: nothing says which bins do, so it was assumed'
     """
     source = open_source(paths, **options)
-    maps: list[np.ndarray | None] = []
-    errors: list[str | None] = []
-    frames = []
-    for batch in source.batches:
-        grids, why = wafers_of(batch)
-        maps += grids
-        errors += why
-        frames.append(batch.drop_columns(list(MAP)).to_pandas())
-    there = np.array([grid is not None for grid in maps], bool)
+    maps, errors, table = collect_wafers(source.batches)
+    readable = np.array([grid is not None for grid in maps], bool)
     notes = [note.rstrip(".") for note in source.notes]
-    if not there.all():
-        row, n_unread = int(np.argmin(there)), int((~there).sum())
+    if not readable.all():
+        row, n_unread = int(np.argmin(readable)), int((~readable).sum())
         notes.append(f"{n_unread} wafers cannot be read; the first is row {row}: {errors[row]}")
-    if not there.any():
+    if not readable.any():
         raise ValueError(f"no wafer can be read. {notes[-1] if notes else ''}".rstrip())
-    keys = pd.concat(frames, ignore_index=True)[there].reset_index(drop=True)
+    keys = table[readable].reset_index(drop=True)
     target = None
     if "label" in keys:
         target = keys.pop("label").fillna("").astype(str).to_numpy(str)
         target = target if (target != "").any() else None
-    readable = [grid for grid in maps if grid is not None]
-    keys["partial"] = [is_partial(grid) for grid in readable]
+    grids = [grid for grid in maps if grid is not None]
+    keys["partial"] = [is_partial(grid) for grid in grids]
     lots = next((keys[name] for name in _LOTS if name in keys), None)
     return Bunch(
-        maps=readable,
+        maps=grids,
         target=target,
         groups=None if lots is None else pd.factorize(lots)[0],
         frame=keys,

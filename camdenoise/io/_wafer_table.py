@@ -204,6 +204,21 @@ def wafers_of(batch: pa.RecordBatch) -> tuple[list[np.ndarray | None], list[str 
     return maps, errors
 
 
+def collect_wafers(
+    batches: Iterable[pa.RecordBatch],
+) -> tuple[list[np.ndarray | None], list[str | None], pd.DataFrame]:
+    """Read all batches: the maps, the reason where a row holds none, and the other columns."""
+    maps: list[np.ndarray | None] = []
+    errors: list[str | None] = []
+    frames = []
+    for batch in batches:
+        grids, reasons = wafers_of(batch)
+        maps += grids
+        errors += reasons
+        frames.append(batch.drop_columns(list(MAP)).to_pandas())
+    return maps, errors, pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
 def _columns(batch: pa.RecordBatch) -> tuple[pa.Array, list[int | None], list[int | None]]:
     missing = [name for name in MAP if name not in batch.schema.names]
     if missing:
