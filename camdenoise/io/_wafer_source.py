@@ -287,7 +287,7 @@ def _wafer_tables(
     tables: Sequence[tuple[Content, bytes]], batch_rows: int, notes: list[str]
 ) -> WaferSource:
     opened = [_wafer_table(content, head, batch_rows) for content, head in tables]
-    schemas = [each.schema for each in opened if each.schema is not None]
+    schemas = [schema for _, schema in opened if schema is not None]
     left_out = results_among(dict.fromkeys(name for s in schemas for name in s.names))
     left_out = [name for name in left_out if name not in (MARKS, "error")]
     if left_out:
@@ -300,11 +300,11 @@ def _wafer_tables(
             schema = pa.unify_schemas([_read_schema(s) for s in schemas])
         except pa.ArrowException as error:
             raise ValueError(f"the tables differ in the type of a column ({error}).") from error
-    counts = [each.n_wafers for each in opened]
+    known = [source.n_wafers for source, _ in opened if source.n_wafers is not None]
     return WaferSource(
-        kind=" and ".join(dict.fromkeys(each.kind for each in opened)),
-        batches=(_as_schema(batch, schema) for each in opened for batch in each.batches),
-        n_wafers=None if None in counts else sum(counts),  # type: ignore[arg-type]
+        kind=" and ".join(dict.fromkeys(source.kind for source, _ in opened)),
+        batches=(_as_schema(batch, schema) for source, _ in opened for batch in source.batches),
+        n_wafers=sum(known) if len(known) == len(opened) else None,
         notes=notes,
     )
 
@@ -319,31 +319,24 @@ def _notes_of(content: Content) -> list[str]:
     return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
 
 
-@dataclass
-class _WaferTable:
-    kind: str
-    batches: Iterator[pa.RecordBatch]
-    n_wafers: int | None
-    schema: pa.Schema | None
-
-
-def _wafer_table(content: Content, head: bytes, batch_rows: int) -> _WaferTable:
+def _wafer_table(
+    content: Content, head: bytes, batch_rows: int
+) -> tuple[WaferSource, pa.Schema | None]:
+    """Open a file with a row per wafer; also tell its columns, where they are known."""
     if head.startswith(_PICKLE):
-        return _WaferTable("WM-811K's pickle", _from_pickle(content, batch_rows), None, None)
+        return WaferSource("WM-811K's pickle", _from_pickle(content, batch_rows), None), None
     if head.startswith(_PARQUET):
         with content.on_disk() as path, _parquet(content, path) as file:
             schema, n_wafers = file.schema_arrow, file.metadata.num_rows
-        batches = _parquet_batches(content, batch_rows)
         kind = "results" if MARKS in schema.names else "Parquet, a row per wafer"
-        return _WaferTable(kind, batches, n_wafers, schema)
+        return WaferSource(kind, _parquet_batches(content, batch_rows), n_wafers), schema
     with content.on_disk() as path:
         wafers = load_wafer_maps(path)
     keys = wafers.frame.drop(columns=["height", "width"])
     if "label" in keys and not (keys["label"].astype(str) != "").any():
         keys = keys.drop(columns="label")
-    first = wafer_batch([], keys.iloc[:0]).schema
     batches = map(without_results, _in_batches(wafers.maps, keys, batch_rows))
-    return _WaferTable("npz", batches, len(wafers.maps), first)
+    return WaferSource("npz", batches, len(wafers.maps)), wafer_batch([], keys.iloc[:0]).schema
 
 
 def _parquet(content: Content, path: Path):
@@ -419,10 +412,8 @@ def _die_files(
 def _die_file(content: Content, options: ReadOptions) -> DieFile:
     if content.head(4) != _PARQUET:
         return read_one(content, find_reader(content, options), options)
-    with content.on_disk() as path, _parquet(content, path) as file:
-        names, notes = _die_columns(content, file.schema_arrow.names, options)
-        table = file.read(list(names.values())).to_pandas()
-    table = _renamed(table, names, content)
+    names, notes = _die_columns(content, options)
+    (table,) = _read_pieces(content, names, by_lot=False)
     # What passes is judged of all files together; of dies without coordinates it is settled here.
     passing = [DEFAULT] if options.pass_bins is None else options.pass_bins
     numbered, counts = holds_numbers(table["bin"]), table["bin"].value_counts()
@@ -430,21 +421,40 @@ def _die_file(content: Content, options: ReadOptions) -> DieFile:
         by_bin = table["bin"].isin(as_bins(passing, numbered, counts))
     stated = options.pass_bins is None and table["passed"].notna().all()
     table, wafers = _placed(table, table["passed"] if stated else by_bin)
-    unnamed = [role for role in ("lot", "wafer") if role not in names]
-    return DieFile("Parquet", table, wafers, {"unnamed": unnamed}, notes, content.name)
+    return DieFile("Parquet", table, wafers, {"unnamed": _unnamed(names)}, notes, content.name)
 
 
-def _die_columns(
-    content: Content, names: Sequence[str], options: ReadOptions
-) -> tuple[dict[str, str], list[str]]:
+def _die_columns(content: Content, options: ReadOptions) -> tuple[dict[str, str], list[str]]:
     """Find the columns of a die table; refuse a Parquet file of something else."""
+    with content.on_disk() as path, _parquet(content, path) as file:
+        names = file.schema_arrow.names
     with naming(content.name):
         try:
             found, notes = find_columns(names, options)
         except Problem as problem:
             reason = f"{problem.reason} A table with a row per wafer has cells, rows and cols."
             raise Problem(reason, problem.where) from problem
+    notes += unnamed_notes(names, found)
     return {role: names[number] for role, number in found.items()}, notes
+
+
+def _unnamed(names: Mapping[str, str]) -> list[str]:
+    return [role for role in ("lot", "wafer") if role not in names]
+
+
+def _read_pieces(
+    content: Content, names: Mapping[str, str], *, by_lot: bool
+) -> Iterator[pd.DataFrame]:
+    """Read a Parquet file with a row per die: some lots at a time, or all at once."""
+    columns = list(names.values())
+    with content.on_disk() as path:
+        if by_lot and "lot" in names:
+            pieces: Iterable[pd.DataFrame] = iter_lots(path, lot=names["lot"], columns=columns)
+        else:
+            with _parquet(content, path) as file:
+                pieces = [file.read(columns).to_pandas()]
+        for piece in pieces:
+            yield _renamed(piece, names, content)
 
 
 def _renamed(table: pd.DataFrame, names: Mapping[str, str], content: Content) -> pd.DataFrame:
@@ -464,22 +474,16 @@ def _renamed(table: pd.DataFrame, names: Mapping[str, str], content: Content) ->
 
 def _die_parquet(content: Content, batch_rows: int, dies: _Dies, notes: list[str]) -> WaferSource:
     """Read a Parquet file with a row per die lot by lot, however long it is."""
-    with content.on_disk() as path, _parquet(content, path) as file:
-        names_in_file = file.schema_arrow.names
-        names, found = _die_columns(content, names_in_file, dies.read)
-    numbers = {role: names_in_file.index(name) for role, name in names.items()}
+    names, found = _die_columns(content, dies.read)
     notes += found
-    notes += unnamed_notes(names_in_file, numbers)
     passing = None
     if "passed" not in names or dies.read.pass_bins is not None:
         passing = _passing_bins(content, names["bin"], dies.read.pass_bins)
         if dies.read.pass_bins is None:
             notes.append(f"bin {DEFAULT} passes: nothing says which bins do, so it was assumed")
     notes += _direction([WaferFacts("", "")], dies.lay)
-    unnamed = [role for role in ("lot", "wafer") if role not in names]
-    batches = _of_dies(
-        content.name, _lots(content, names, passing, unnamed, dies, notes), batch_rows, dies
-    )
+    lots = _lots(content, names, passing, dies, notes)
+    batches = _of_dies(content.name, lots, batch_rows, dies)
     return WaferSource("Parquet, a row per die", batches, None, notes=notes)
 
 
@@ -487,35 +491,25 @@ def _lots(
     content: Content,
     names: Mapping[str, str],
     passing: list | None,
-    unnamed: list[str],
     dies: _Dies,
     notes: list[str],
 ) -> Iterator[pd.DataFrame]:
     n_unplaced = n_fails = 0
-    with content.on_disk() as path:
-        if "lot" in names:
-            pieces: Iterable[pd.DataFrame] = iter_lots(
-                path, lot=names["lot"], columns=list(names.values())
-            )
-        else:
-            with _parquet(content, path) as file:
-                pieces = [file.read(list(names.values())).to_pandas()]
-        for piece in pieces:
-            table = _renamed(piece, names, content)
-            if passing is not None:
-                table["passed"] = table["bin"].isin(passing)
-            table, facts = _placed(table, table["passed"])
-            _check_named(content.name, table, unnamed, dies)
-            n_unplaced += sum(each.n_unplaced for each in facts)
-            n_fails += sum(each.n_unplaced_fails for each in facts)
-            table.attrs = {"wafers": [asdict(each) for each in facts]}
-            yield table
+    for table in _read_pieces(content, names, by_lot=True):
+        if passing is not None:
+            table["passed"] = table["bin"].isin(passing)
+        table, facts = _placed(table, table["passed"])
+        _check_named(content.name, table, _unnamed(names), dies)
+        n_unplaced += sum(each.n_unplaced for each in facts)
+        n_fails += sum(each.n_unplaced_fails for each in facts)
+        table.attrs = {"wafers": [asdict(each) for each in facts]}
+        yield table
     if n_unplaced:
         notes.append(f"{n_unplaced} dies have no coordinates and are on no map ({n_fails} fail)")
 
 
 def _placed(table: pd.DataFrame, good: pd.Series) -> tuple[pd.DataFrame, list[WaferFacts]]:
-    """Take out the dies without coordinates, and count them wafer by wafer."""
+    """Take out the dies without coordinates, and count them and their fails wafer by wafer."""
     lost = (table["x"].isna() | table["y"].isna()) & table["bin"].notna()
     unplaced = table[lost].assign(good=good[lost].fillna(False).astype(bool))
     keys = ["lot", "wafer"]
