@@ -87,14 +87,8 @@ def read_atdf(
     ----------
     path : path-like
         The file, plain or packed; its name does not matter. Files that were joined are read too.
-    bins : {"hard", "soft"}, default="hard"
-        Which bin number to give.
-    incomplete : bool, default=False
-        Also read a file that holds less than it declares: without a master results record (MRR),
-        or with fewer parts than it counts.
-    pass_bins : sequence of int or None, default=None
-        Bins of good dies. They decide which of the parts without coordinates fail. The column
-        `passed` keeps what the file says.
+    bins, incomplete, pass_bins
+        As in `read_stdf`.
     encoding : str or None, default=None
         Of the text; None: UTF-8, else Latin-1.
 
@@ -106,9 +100,7 @@ def read_atdf(
     Raises
     ------
     WaferFileError
-        For a file that holds less than it declares, or holds no wafer (packaged parts).
-    OSError
-        Where the file cannot be opened.
+        For a file that holds less than it declares, or no wafer (packaged parts).
 
     Examples
     --------

@@ -171,22 +171,20 @@ class Direction:
         return steps if self.y_down else -steps
 
 
-FROM_TOP_LEFT = Direction()
-
-
 def grid_part(
     facts: WaferFacts,
     grid: CodeGrid,
     bins: BinList,
     options: ReadOptions,
-    direction: Direction = FROM_TOP_LEFT,
+    direction: Direction | None = None,
 ) -> WaferPart:
     """List the dies of a rectangular map."""
     bins.null = grid.null
+    direction = direction or Direction()
     row, column = np.nonzero(~is_any(grid.codes, grid.null))
     sides = grid.rows, grid.columns
-    corners = [(direction.x(c, sides[1]), direction.y(r, sides[0])) for r, c in _corners(*sides)]
-    low_x, low_y = (int(min(values)) for values in zip(*corners, strict=True))
+    low_x = min(int(direction.x(side, sides[1])) for side in (0, sides[1] - 1))
+    low_y = min(int(direction.y(side, sides[0])) for side in (0, sides[0] - 1))
     facts.extent = (low_x, low_y, *sides)
     facts.x_right, facts.y_down = direction.x_right, direction.y_down
     facts.n_missing = grid.n_absent
@@ -200,10 +198,6 @@ def grid_part(
     )
     part.notes[:0] = grid.notes
     return part
-
-
-def _corners(n_rows: int, n_columns: int) -> list[tuple[int, int]]:
-    return [(0, 0), (n_rows - 1, n_columns - 1)]
 
 
 # --- letters ------------------------------------------------------------------------------------

@@ -69,17 +69,15 @@ def read_die_csv(
     Returns
     -------
     DataFrame
-        The die table: lot, wafer, x, y, bin, passed (see `camdenoise.io.read_wafers`). Names are
-        text as written. ``passed`` is missing where neither a column nor `pass_bins` says it. Rows
-        without a bin and dies without coordinates have no row; ``attrs["notes"]`` counts them.
+        The die table, as `read_wafers` gives it. Names are text as written. ``passed`` is missing
+        where neither a column nor `pass_bins` says it. Rows without a bin and dies without
+        coordinates have no row; ``attrs["notes"]`` counts them.
 
     Raises
     ------
     WaferFileError
         For a table that lacks a column, text in an unknown encoding, and a value that is not
         understood; the message names the line.
-    OSError
-        Where the file cannot be opened.
 
     Examples
     --------

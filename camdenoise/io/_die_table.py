@@ -66,17 +66,16 @@ def _facts(table: pd.DataFrame, by: tuple, names: pd.DataFrame) -> list[dict]:
     """Find what the files said of each wafer, in the order of `names`; nothing for others."""
     known = table.attrs.get("wafers") if by == ("lot", "wafer") else None
     # Other programs may have put anything there.
-    facts = {(e["lot"], e["wafer"]): e for e in _dicts(known) if _is_sound(e)}
+    sound = [e for e in known if _is_sound(e)] if isinstance(known, list) else []
+    facts = {(each["lot"], each["wafer"]): each for each in sound}
     if not facts:
         return [{}] * len(names)
     return [facts.get((lot, wafer), {}) for lot, wafer in names.itertuples(index=False, name=None)]
 
 
-def _dicts(values: Any) -> list[dict]:
-    return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
-
-
-def _is_sound(facts: dict) -> bool:
+def _is_sound(facts: Any) -> bool:
+    if not isinstance(facts, dict):
+        return False
     extent = facts.get("extent")
     whole = extent is None or (len(extent) == 4 and all(isinstance(n, int) for n in extent))
     return {"lot", "wafer"} <= set(facts) and facts.get("notch") in (None, *NOTCHES) and whole
@@ -110,14 +109,6 @@ def _frame(names: pd.DataFrame, boxes: Boxes, facts: list[dict], notch: str | No
         for name in FACT_COUNTS:
             frame[name] = [each.get(name, 0) for each in facts]
     return frame
-
-
-def _as_maps(cells: np.ndarray, boxes: Boxes) -> list[np.ndarray]:
-    offset = boxes.offset
-    return [
-        cells[offset[i] : offset[i + 1]].reshape(rows, cols)
-        for i, (rows, cols) in enumerate(zip(boxes.rows, boxes.cols, strict=True))
-    ]
 
 
 def from_die_table(
@@ -235,7 +226,9 @@ def from_die_table(
             raise ValueError(f"{name} must be one of {allowed}, got {value!r}.")
     check_columns(table, [x, y, bin, *by])
     wafer = wafer_codes(table, by)
-    names = _first_rows(table, wafer)[list(by)]
+    first = np.full(int(wafer.max()) + 1, len(table), np.int64)
+    np.minimum.at(first, wafer, np.arange(len(table)))
+    names = table.iloc[first].reset_index(drop=True)[list(by)]
     facts = _facts(table, by, names)
     lots = wafer_codes(names, by[:-1] or by)
     orientation = [
@@ -257,20 +250,15 @@ def from_die_table(
     cells[decided] = np.where(passed[winner[decided]], PASS, FAIL)
     used = np.zeros(len(table), bool)
     used[winner[decided]] = True
-    about = _frame(names, boxes, facts, notch)
     return Bunch(
-        maps=_as_maps(cells, boxes),
-        frame=about.assign(**_counts(wafer, tested, boxes, cells)),
+        maps=[
+            cells[boxes.offset[i] : boxes.offset[i + 1]].reshape(rows, cols)
+            for i, (rows, cols) in enumerate(zip(boxes.rows, boxes.cols, strict=True))
+        ],
+        frame=_frame(names, boxes, facts, notch).assign(**_counts(wafer, tested, boxes, cells)),
         groups=lots,
         placement=Placement(x, y, by, boxes, cell, used),
     )
-
-
-def _first_rows(table: pd.DataFrame, wafer: np.ndarray) -> pd.DataFrame:
-    """Take the first row of each wafer."""
-    first = np.full(int(wafer.max()) + 1, len(table), np.int64)
-    np.minimum.at(first, wafer, np.arange(len(table)))
-    return table.iloc[first].reset_index(drop=True)
 
 
 def _flat_decisions(

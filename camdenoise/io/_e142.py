@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -13,7 +14,6 @@ import pandas as pd
 
 from camdenoise.io._bins import BinType, bin_type, claimed
 from camdenoise.io._code_grid import Direction, RowReader, grid_part
-from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
 from camdenoise.io._problems import Problem
 from camdenoise.io._semi_map import (
@@ -52,36 +52,26 @@ def read_e142(
     ----------
     path : path-like
         The XML file, plain or compressed, with the element ``MapData``.
-    pass_bins : sequence of bins or None, default=None
-        Bins of good dies, which you will give to `from_die_table`. A quality that is not
-        understood is then no error.
-    incomplete : bool, default=False
-        Read a file that holds less than it declares. What is missing stands in
-        ``attrs["notes"]``, and its number in ``attrs["wafers"]`` as ``n_missing``: by the totals
-        of the bins (BinCount), else the positions of the map that are missing.
-    encoding : str or None, default=None
-        Of the text; None: as the file says.
+    pass_bins, incomplete, encoding
+        As in `read_wafers`. With `pass_bins`, a quality may be any word. ``n_missing`` counts
+        by the totals of the bins (BinCount), else by the positions of the map.
     map_name : str or None, default=None
         MapName of the ``Overlay`` to read where a substrate has several with bin codes.
 
     Returns
     -------
     DataFrame
-        The die table: lot, wafer, x, y, bin, passed (see `camdenoise.io.read_wafers`). A map by
-        rows is drawn as the wafer is seen, the first row at the top; x and y count from the
-        corner that OriginLocation names, in the directions of AxisDirection, and from the top
-        left where the file names neither. In a map by coordinates (``MapType="Coordinate"``) x
-        and y are those of the file. A die passed where BinQuality of its bin says so; a bin of no
-        quality is missing in `passed`; bins of qualities such as Null, Skip, Reference and Edge
-        are no product dies and have no row. The header is in ``attrs["about"]``.
+        The die table, as `read_wafers` gives it; qualities of bins as in `read_g85`. A map by rows
+        is drawn as the wafer is seen, the first row at the top; x and y count from the corner that
+        OriginLocation names, in the directions of AxisDirection, and from the top left where the
+        file names neither. In a map by coordinates (``MapType="Coordinate"``) x and y are those of
+        the file.
 
     Raises
     ------
     WaferFileError
-        For a file that is damaged, contradicts its own layout, declares a document type, has a
-        quality that is not understood, holds fewer dies than it declares, or no die that passes.
-    OSError
-        Where the file cannot be opened.
+        For a file that is damaged, contradicts itself, declares a document type, has a quality
+        that is not understood, holds fewer dies than it declares, or no die that passes.
 
     Examples
     --------
@@ -104,12 +94,8 @@ def read_e142(
     options = ReadOptions(
         pass_bins=pass_bins, incomplete=incomplete, encoding=encoding, map_name=map_name
     )
-    return read_one(path, e142_file, options).as_table()
-
-
-def e142_file(content: Content, options: ReadOptions) -> DieFile:
-    """Read an E142 file."""
-    return read_document(content, options, e142_document)
+    reader = partial(read_document, document=e142_document)
+    return read_one(path, reader, options).as_table()
 
 
 def substrate_documents(root: Element) -> list[Element]:

@@ -49,35 +49,26 @@ def read_g85(
     path : path-like
         The file, plain or compressed: XML with the element ``Map`` or ``Maps``, or text with
         ``WAFER_MAP = {``.
-    pass_bins : sequence of bins or None, default=None
-        Bins of good dies, which you will give to `from_die_table`. A quality that is not
-        understood is then no error.
-    incomplete : bool, default=False
-        Read a file that holds less than it declares. What is missing stands in
-        ``attrs["notes"]``, and its number in ``attrs["wafers"]`` as ``n_missing``: by the totals
-        of the bins (BinCount), else the positions of the map that are missing.
-    encoding : str or None, default=None
-        Of the text; None: as the file says.
+    pass_bins, incomplete, encoding
+        As in `read_wafers`. With `pass_bins`, a quality may be any word. ``n_missing`` counts
+        by the totals of the bins (BinCount), else by the positions of the map.
     map_name : str or None, default=None
         MapName of the ``Data`` to read where a wafer has several.
 
     Returns
     -------
     DataFrame
-        The die table: lot, wafer, x, y, bin, passed (see `camdenoise.io.read_wafers`). x counts
-        the columns of the file's map and y its rows, from 0 at the top left: the map is drawn as
-        the wafer is seen, whatever OriginLocation says. A die passed where BinQuality of its bin
-        says so; a bin of no quality is missing in `passed`; bins of qualities such as Null, Skip,
-        Reference and Edge are no product dies and have no row. The header is in
-        ``attrs["about"]``.
+        The die table, as `read_wafers` gives it. x counts the columns of the file's map and y its
+        rows, from 0 at the top left: the map is drawn as the wafer is seen, whatever
+        OriginLocation says. A die passed where BinQuality of its bin says so; a bin without a
+        quality is missing in `passed`. Bins of qualities such as Null, Skip, Reference and Edge
+        are not product dies and have no row.
 
     Raises
     ------
     WaferFileError
-        For a file that is damaged, contradicts its own header, declares a document type, has a
-        quality that is not understood, holds fewer dies than it declares, or no die that passes.
-    OSError
-        Where the file cannot be opened.
+        For a file that is damaged, contradicts itself, declares a document type, has a quality
+        that is not understood, holds fewer dies than it declares, or no die that passes.
 
     Examples
     --------

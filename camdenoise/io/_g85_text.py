@@ -85,7 +85,8 @@ def _split(text: str) -> tuple[dict[str, str], list[_Block]]:
         elif opens and name == "MAP" and block is not None:
             block.rows, block.closed = _map_rows(lines)
         elif opens:
-            _skip_block(lines)
+            # A block of another kind, such as the summary of a lot.
+            next((line for _, line in lines if line.strip() == "}"), None)
         elif line.strip() == "}":
             block = None
         elif name and block is None:
@@ -131,13 +132,6 @@ def _map_rows(lines: Iterator[tuple[int, str]]) -> tuple[list[str], bool]:
     return rows, False
 
 
-def _skip_block(lines: Iterator[tuple[int, str]]) -> None:
-    """Pass over a block of another kind, such as the summary of a lot."""
-    for _, line in lines:
-        if line.strip() == "}":
-            return
-
-
 def _part(block: _Block, header: Mapping[str, str], name: str, options: ReadOptions) -> WaferPart:
     wafer = stated(header, "WAFER_ID", "WAFER_OCR") or name
     where = f"wafer {wafer!r}"
@@ -168,7 +162,12 @@ def _part(block: _Block, header: Mapping[str, str], name: str, options: ReadOpti
     facts, notes = read_facts(header, wafer)
     part = grid_part(facts, grid, bins, options)
     part.notes.extend(notes)
-    _check_dies(part, whole_number(header.get("DIES")), options, where)
+    # All dies, some of which may not be products.
+    declared, found = whole_number(header.get("DIES")) or 0, sum(part.counts.values())
+    if found < declared:
+        lack = f"it declares {declared} dies and has {found}."
+        allow_lack(lack, where, options.incomplete, part.notes)
+        part.facts.n_missing = max(part.facts.n_missing, declared - found)
     return part
 
 
@@ -182,13 +181,3 @@ def _definition(text: str) -> tuple[str, str, str, str]:
         tokens.pop(0)
     quality = tokens.pop(0)[1] if tokens else ""
     return code, quality, count, " ".join(token for _, token in tokens)
-
-
-def _check_dies(part: WaferPart, declared: int | None, options: ReadOptions, where: str) -> None:
-    """Compare the declared number of all dies, some of which may be no product."""
-    found = sum(part.counts.values())
-    if declared is None or found >= declared:
-        return
-    missing = f"it declares {declared} dies and has {found}."
-    allow_lack(missing, where, options.incomplete, part.notes)
-    part.facts.n_missing = max(part.facts.n_missing, declared - found)

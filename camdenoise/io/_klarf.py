@@ -44,27 +44,22 @@ def read_klarf(
     inspected : array-like of int, shape (n_dies, 2), or None, default=None
         XINDEX and YINDEX of the dies that were inspected, for wafers whose file does not list
         them; for example the x and y of another file of the same product.
-    incomplete : bool, default=False
-        Read a file that holds less than it declares: one that ends early, or lists fewer defects
-        or inspected dies than its summary counts. ``attrs["notes"]`` says what is missing.
-    encoding : str or None, default=None
-        Of text that is not UTF-8.
+    incomplete, encoding
+        As in `read_wafers`. An incomplete file ends early, or lists fewer defects or inspected
+        dies than its summary counts.
 
     Returns
     -------
     DataFrame
-        The die table: lot, wafer, x, y, bin, passed (see `camdenoise.io.read_wafers`), one row
-        per die. x and y are XINDEX and YINDEX; ``bin`` is the number of defects on the die, and a
-        die passed where that is 0. A die with a defect counts as inspected, whether the list has
-        it or not.
+        The die table, as `read_wafers` gives it, one row per die. x and y are XINDEX and YINDEX;
+        ``bin`` is the number of defects on the die, and a die passed where that is 0. A die with a
+        defect counts as inspected, whether the list has it or not.
 
     Raises
     ------
     WaferFileError
         For a file that is damaged or cut short, one that lists fewer defects or inspected dies
         than its summary counts, and a wafer whose inspected dies are not listed.
-    OSError
-        Where the file cannot be opened.
 
     Notes
     -----

@@ -72,7 +72,8 @@ def check_columns(table: Any, names: Sequence[Hashable]) -> None:
 def whole_numbers(table: pd.DataFrame, name: Hashable) -> np.ndarray:
     """Read a column of die coordinates; 5.0 is one, 5.5 and a missing value are not."""
     column = table[name]
-    values = column.to_numpy(np.float64, na_value=np.nan) if _lacks(column) else column.to_numpy()
+    lacks = pd.api.types.is_numeric_dtype(column) and column.hasnans
+    values = column.to_numpy(np.float64, na_value=np.nan) if lacks else column.to_numpy()
     if values.dtype.kind not in "iuf":
         raise wrong_row(
             table,
@@ -85,19 +86,15 @@ def whole_numbers(table: pd.DataFrame, name: Hashable) -> np.ndarray:
     if values.dtype.kind == "f":
         wrong |= values != np.floor(values)
     if wrong.any():
-        raise wrong_row(table, *_wrong_coordinate(name, values, wrong))
+        row = int(np.argmax(wrong))
+        more = f" (and {wrong.sum() - 1} more)" if wrong.sum() > 1 else ""
+        raise wrong_row(
+            table,
+            row,
+            f"{name} is {values[row].item()}{more}, which is no die coordinate. Drop such rows, or "
+            "give the die its whole-numbered coordinate.",
+        )
     return values.astype(np.int64)
-
-
-def _lacks(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and column.hasnans
-
-
-def _wrong_coordinate(name: Hashable, values: np.ndarray, wrong: np.ndarray) -> tuple[int, str]:
-    row = int(np.argmax(wrong))
-    remedy = "Drop such rows, or give the die its whole-numbered coordinate."
-    more = f" (and {wrong.sum() - 1} more)" if wrong.sum() > 1 else ""
-    return row, f"{name} is {values[row].item()}{more}, which is no die coordinate. {remedy}"
 
 
 def wafer_codes(table: pd.DataFrame, by: Sequence[Hashable]) -> np.ndarray:

@@ -60,28 +60,22 @@ def read_sinf(
         The text file, plain or compressed. It may hold several maps, one after the other.
     pass_bins : int, sequence of int, or None, default=None
         Bins of good dies, as numbers (the bin 1F of a map is 31). None: those of BCEQU.
-    incomplete : bool, default=False
-        Read a file that holds fewer rows or dies than its header declares.
-        ``attrs["notes"]`` says what is missing.
-    encoding : str or None, default=None
-        Of text that is not UTF-8.
+    incomplete, encoding
+        As in `read_wafers`.
 
     Returns
     -------
     DataFrame
-        The die table: lot, wafer, x, y, bin, passed (see `camdenoise.io.read_wafers`). x counts
-        the columns of the file's map and y its rows, from 0 at the top left. Positions without a
-        die (``__``) or an inspection (``@@``) have no row. The bins that BCEQU lists passed, all
-        others failed; where it lists none, bin 1 passed, with a note. The header is left in
-        ``attrs["about"]``.
+        The die table, as `read_wafers` gives it. x counts the columns of the file's map and y its
+        rows, from 0 at the top left. Positions without a die (``__``) or an inspection (``@@``)
+        have no row. The bins that BCEQU lists passed, all others failed; where it lists none, bin
+        1 passed, with a note.
 
     Raises
     ------
     WaferFileError
         For a file that is damaged or contradicts its own header, and where no die passes but
         nobody said so.
-    OSError
-        Where the file cannot be opened.
 
     Notes
     -----

@@ -94,24 +94,20 @@ def read_stdf(
     Returns
     -------
     DataFrame
-        The die table: lot, wafer, x, y, bin, passed (see `camdenoise.io.read_wafers`), one row per
-        part results record (PRR) in their order, so that a retested die has several rows. lot is
+        The die table, as `read_wafers` gives it, one row per part results record (PRR). lot is
         MIR.LOT_ID; wafer is WIR.WAFER_ID, else WRR.WAFER_ID. A die passed where PART_FLG says
         so, else where the bin's record (HBR, SBR) does; where that is blank too, `passed` is
         missing. A part without a bin keeps its row where PART_FLG says whether it passed, with
         bin 65535. Parts without coordinates (-32768) are on no map and have no row; their number
         is in ``attrs["about"]["n_without_coordinates"]``, with the wafer configuration (WCR), and
-        by wafer in ``attrs["wafers"]``. ``attrs["notes"]`` says what was assumed or left out.
+        by wafer in ``attrs["wafers"]``.
 
     Raises
     ------
     ImportError
         Without the package stdf-convert, with the command that installs it.
     WaferFileError
-        For a file that is damaged, holds less than it declares, or holds no wafer (packaged
-        parts).
-    OSError
-        Where the file cannot be opened.
+        For a file that is damaged, holds less than it declares, or no wafer (packaged parts).
 
     Examples
     --------
