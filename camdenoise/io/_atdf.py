@@ -230,7 +230,9 @@ def _pieces(lines: list[_Line], notes: list[str]) -> Iterator[Piece]:
         )
     for number, file in enumerate(files, 1):
         name = f"joined file {number} of {len(files)}" if len(files) > 1 else ""
-        yield Piece(file.rows, _part_table(file.parts), name, "line")
+        parts = pd.DataFrame(file.parts, columns=["sequence_number", *FIELDS["PRR"]])
+        numbers = dict.fromkeys(parts.columns.drop("PART_ID"), np.int64)
+        yield Piece(file.rows, parts.astype(numbers), name, "line")
 
 
 def _delimiter(line: _Line) -> str:
@@ -294,10 +296,3 @@ def _seconds(text: str) -> int:
     if not 1 <= day <= 31 or not 1970 <= year <= 9999:
         return 0
     return calendar.timegm((year, _MONTHS[match[5].upper()], day, hour, minute, second))
-
-
-def _part_table(parts: list[Row]) -> pd.DataFrame:
-    names = ["sequence_number", *FIELDS["PRR"]]
-    table = pd.DataFrame(parts, columns=names)
-    numbers = [name for name in names if name != "PART_ID"]
-    return table.astype(dict.fromkeys(numbers, np.int64))

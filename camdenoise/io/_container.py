@@ -277,7 +277,8 @@ def contents(path: str | os.PathLike) -> list[Content]:
             return [Content(path)]
         with _damage_named(str(path)):
             names = _members(file)
-    if _is_one_file(names):
+    is_npz = bool(names) and all(name.endswith(".npy") for name in names)
+    if is_npz or "[Content_Types].xml" in names:
         return [Content(path)]
     # What a Mac adds to each member, and files that are hidden.
     names = [n for n in names if not n.startswith("__MACOSX/") and not Path(n).name.startswith(".")]
@@ -288,13 +289,6 @@ def contents(path: str | os.PathLike) -> list[Content]:
             path, f"the zip archive holds more than {_MAX_MEMBERS} files. Unpack it yourself."
         )
     return [Content(path, name) for name in names]
-
-
-def _is_one_file(names: list[str]) -> bool:
-    """Whether the members of an archive belong to one npz file or one workbook."""
-    return "[Content_Types].xml" in names or (
-        bool(names) and all(name.endswith(".npy") for name in names)
-    )
 
 
 def one_content(path: str | os.PathLike | Content) -> Content:

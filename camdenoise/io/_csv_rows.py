@@ -10,8 +10,9 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -228,7 +229,7 @@ class TableRows:
             raise Problem("the table has a header line and no rows. Fetch the file again.")
         used = [str(number) for number in columns.values()]
         delimiter = "," if invalid_row_handler is None else self.header.delimiter
-        stream = pa.PythonFile(_Stream(_chained(first, pieces)), "r")
+        stream = pa.PythonFile(_Stream(chain([first], pieces)), "r")
         table = arrow_csv.read_csv(
             stream,
             arrow_csv.ReadOptions(
@@ -250,7 +251,12 @@ class TableRows:
         # One column after the other, so that only one is held twice.
         chunked = {role: table.column(str(number)) for role, number in columns.items()}
         del table
-        return {role: _words(chunked.pop(role)) for role in columns}
+        words = {}
+        for role in columns:
+            chunks = chunked.pop(role).unify_dictionaries().chunks
+            codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in chunks]
+            words[role] = chunks[0].dictionary.to_pylist(), np.concatenate(codes)
+        return words
 
     def _below(self) -> Iterator[str]:
         """Give the text below the header without comment lines."""
@@ -265,12 +271,9 @@ class TableRows:
             piece = piece[start:] if start else piece
             # The search for one character is ten times as fast as that for two.
             if "#" in piece and (piece.startswith("#") or "\n#" in piece):
-                piece = _COMMENT.sub(self._without_comment, piece)
+                piece = _COMMENT.sub(lambda m: m[0] if self._is_row(m[0]) else "", piece)
             if piece and not piece.isspace():
                 yield piece
-
-    def _without_comment(self, line: re.Match[str]) -> str:
-        return line[0] if self._is_row(line[0]) else ""
 
     def _is_row(self, line: str) -> bool:
         """Whether a line that begins with ``#`` is a die whose name does, not a comment."""
@@ -336,11 +339,6 @@ class TableRows:
         return f"row {row + 1}"
 
 
-def _chained(first: str, rest: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from rest
-
-
 class _Stream(io.RawIOBase):
     """Pieces of text as the file of bytes that pyarrow wants."""
 
@@ -359,9 +357,3 @@ class _Stream(io.RawIOBase):
         piece = self.rest if size < 0 else self.rest[:size]
         self.rest = self.rest[len(piece) :]
         return piece
-
-
-def _words(column: pa.ChunkedArray) -> Words:
-    chunks = column.unify_dictionaries().chunks
-    codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in chunks]
-    return chunks[0].dictionary.to_pylist(), np.concatenate(codes)

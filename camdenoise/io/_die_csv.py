@@ -210,20 +210,16 @@ class _Interpreted:
         missing = np.array([word.strip().lower() in _MISSING for word in words], bool)
         wrong = np.array([value is None for value in values], bool) & ~missing
         if wrong.any():
-            raise self._wrong_coordinate(role, wrong)
+            row = int(np.argmax(wrong[codes]))
+            raise Problem(
+                f"column {self.table.name(role)!r} holds {words[codes[row]][:40]!r}, expected the "
+                "whole number of a die. Correct it, or name another column with --columns "
+                f"{role}=... (columns=). Positions in millimeters are no die coordinates.",
+                self.table.line_of(row),
+            )
         missing |= np.array([value == _UNKNOWN_COORDINATE for value in values], bool)
         del self.words[role]
         return np.array([value or 0 for value in values], np.int32)[codes], missing[codes]
-
-    def _wrong_coordinate(self, role: str, wrong: np.ndarray) -> Problem:
-        words, codes = self.words[role]
-        row = int(np.argmax(wrong[codes]))
-        return Problem(
-            f"column {self.table.name(role)!r} holds {words[codes[row]][:40]!r}, expected the "
-            f"whole number of a die. Correct it, or name another column with --columns {role}=... "
-            "(columns=). Positions in millimeters are no die coordinates.",
-            self.table.line_of(row),
-        )
 
     def _bins(self) -> tuple[Any, np.ndarray]:
         words, codes = self.words["bin"]

@@ -214,12 +214,6 @@ class _Layer:
         codes = [definition.get("BinCode", "") for definition in self.definitions]
         return row_type(self.bin_map.get("BinType", ""), self.null, codes, self.where)
 
-    def kind_of_tokens(self) -> BinType:
-        """Find the notation of codes that stand alone; letters may then be of any length."""
-        codes = [definition.get("BinCode", "") for definition in self.definitions]
-        examples = codes if self.null is None else [self.null]
-        return bin_type(self.bin_map.get("BinType"), examples, self.where)
-
     def bins(self, kind: BinType) -> BinList:
         bins = bin_list(self.definitions, kind, self.where)
         bins.n_good = self.n_good
@@ -266,7 +260,11 @@ def _direction(layer: _Layer) -> Direction:
 
 def _by_coordinates(layer: _Layer, options: ReadOptions) -> WaferPart:
     """Read a map whose BinCode elements are single dies."""
-    kind = layer.kind_of_tokens()
+    # Codes stand alone, so that letters may be of any length.
+    examples = [d.get("BinCode", "") for d in layer.definitions]
+    if layer.null is not None:
+        examples = [layer.null]
+    kind = bin_type(layer.bin_map.get("BinType"), examples, layer.where)
     known: dict[str, int | str] = {}
     x, y, codes = [], [], []
     for number, element in enumerate(layer.codes):

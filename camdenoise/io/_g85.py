@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
@@ -101,7 +101,8 @@ def g85_file(content: Content, options: ReadOptions) -> DieFile:
 
 def g85_document(root: Element, name: str, options: ReadOptions) -> DieFile:
     """Read a parsed G85 document; `name` is for wafers that have none."""
-    pairs = list(_devices(root))
+    # Also within the message of a host.
+    pairs = [(w, device) for w in root.iter("Map") for device in w.findall("Device")]
     if not pairs and root.tag not in ("Map", "Maps"):
         raise Problem(f"the root element is {root.tag!r}, expected 'Map' or 'Maps' of SEMI G85.")
     headers = [attributes_of(wafer, device) for wafer, device in pairs]
@@ -110,13 +111,6 @@ def g85_document(root: Element, name: str, options: ReadOptions) -> DieFile:
         for (_, device), header in zip(pairs, headers, strict=True)
     ]
     return whole_file("G85", parts, common_items(headers), options)
-
-
-def _devices(root: Element) -> Iterator[tuple[Element, Element]]:
-    """Find the maps, also within the message of a host."""
-    for wafer in root.iter("Map"):
-        for device in wafer.findall("Device"):
-            yield wafer, device
 
 
 def _part(device: Element, header: Mapping[str, str], name: str, options: ReadOptions) -> WaferPart:

@@ -47,10 +47,7 @@ def _pass_by(files: Sequence[DieFile], pass_bins: Any, assumed: bool) -> None:
     for file in files:
         bins = file.table["bin"]
         own = bins.value_counts()
-        try:
-            wanted = as_bins(pass_bins, holds_numbers(bins), own)
-        except Problem as problem:
-            raise Problem(problem.reason, file.name) from problem
+        wanted = as_bins(pass_bins, holds_numbers(bins), own, file.name)
         file.table["passed"] = pd.array(bins.isin(wanted), dtype="boolean")
         counts = counts.add(own, fill_value=0).astype(int)
         named += wanted
@@ -69,13 +66,28 @@ def join_files(files: Sequence[DieFile], retest: bool = False) -> DieFile:
     again = {key: found for key, found in homes.items() if len(found) > 1}
     notes = gathered(files)
     if again:
-        _check_same_wafer(again, files, retest)
-        notes.append(_retested(again))
-    order = {key: _by_time(found) for key, found in homes.items()}
+        if not retest:
+            _check_same_wafer(again, files)
+        notes.append(_note_retests(again))
+    order = {
+        key: found
+        if any(facts.time is None for _, facts in found)
+        # The sort is stable: files of one time keep their order.
+        else sorted(found, key=lambda entry: entry[1].time or 0)
+        for key, found in homes.items()
+    }
     rows = [
         file.table.groupby(["lot", "wafer"], sort=False, observed=True).indices for file in files
     ]
-    table = _in_order(files, rows, order) if again else join_rows([file.table for file in files])
+    parts = [file.table for file in files]
+    if again:
+        parts = [
+            files[number].table.iloc[np.sort(rows[number][key])]
+            for key, found in order.items()
+            for number, _ in found
+            if key in rows[number]
+        ]
+    table = join_rows(parts)
     formats = sorted({file.format for file in files})
     wafers = []
     for key, found in order.items():
@@ -91,9 +103,9 @@ def join_files(files: Sequence[DieFile], retest: bool = False) -> DieFile:
     )
 
 
-def _check_same_wafer(again: dict, files: Sequence[DieFile], retest: bool) -> None:
+def _check_same_wafer(again: dict, files: Sequence[DieFile]) -> None:
     for (lot, wafer), found in again.items():
-        if not lot and not retest:
+        if not lot:
             first, second = (files[number].name for number, _ in found[:2])
             raise Problem(
                 f"wafer {wafer!r} is in {first} and in {second}, and no lot is named. If both are "
@@ -102,30 +114,13 @@ def _check_same_wafer(again: dict, files: Sequence[DieFile], retest: bool) -> No
             )
 
 
-def _retested(again: dict) -> str:
+def _note_retests(again: dict) -> str:
     (lot, wafer), found = next(iter(again.items()))
     timed = all(facts.time is not None for each in again.values() for _, facts in each)
     more = f" and {len(again) - 1} more are" if len(again) > 1 else " is"
     order = "by the time of the test" if timed else "in the order of the files"
     named = f"wafer {wafer!r} of lot {lot!r}" if lot else f"wafer {wafer!r}"
     return f"{named}{more} in several files; what tests the same die is a retest, {order}"
-
-
-def _by_time(found: list[tuple[int, WaferFacts]]) -> list[tuple[int, WaferFacts]]:
-    if any(facts.time is None for _, facts in found):
-        return found
-    return sorted(found, key=lambda entry: entry[1].time)  # type: ignore[arg-type, return-value]
-
-
-def _in_order(files: Sequence[DieFile], rows: list[dict], order: dict) -> pd.DataFrame:
-    """Join the rows wafer by wafer."""
-    parts = [
-        files[number].table.iloc[np.sort(rows[number][key])]
-        for key, found in order.items()
-        for number, _ in found
-        if key in rows[number]
-    ]
-    return join_rows(parts)
 
 
 def _are_retests(files: Sequence[DieFile], rows: list[dict], key: tuple, found: list) -> bool:

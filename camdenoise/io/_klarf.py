@@ -89,18 +89,14 @@ def read_klarf(
     1   L     7  0  0    2   False
     2   L     7  1  0    0    True
     """
-    given = None if inspected is None else _given_dies(inspected)
+    given = None if inspected is None else np.asarray(inspected)
+    if given is not None:
+        if given.ndim != 2 or given.shape[1] != 2 or given.dtype.kind not in "iu" or not len(given):
+            got = f"{given.dtype} {given.shape}"
+            raise ValueError(f"inspected must be whole numbers of shape (n_dies, 2), got {got}.")
+        given = given.astype(np.int64)
     options = ReadOptions(inspected=given, incomplete=incomplete, encoding=encoding)
     return read_one(path, klarf_file, options).as_table()
-
-
-def _given_dies(inspected: Any) -> np.ndarray:
-    dies = np.asarray(inspected)
-    if dies.ndim != 2 or dies.shape[1] != 2 or dies.dtype.kind not in "iu" or not len(dies):
-        raise ValueError(
-            f"inspected must be whole numbers of shape (n_dies, 2), got {dies.dtype} {dies.shape}."
-        )
-    return dies.astype(np.int64)
 
 
 def klarf_file(content: Content, options: ReadOptions) -> DieFile:

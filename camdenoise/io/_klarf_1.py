@@ -84,7 +84,9 @@ class _Reader:
         """Take one statement."""
         where = f"line {line}, {keyword}"
         if keyword == "FileVersion":
-            _check_version(values, where)
+            if " ".join(values.split()) not in VERSIONS:
+                version = values.strip()[:20]
+                raise Problem(f"version {version!r} is not read; 1.1, 1.2 and 1.8 are.", where)
         elif keyword == "LotID":
             self.lot = unquoted(values)
         elif keyword == "WaferID":
@@ -101,22 +103,25 @@ class _Reader:
             plan = self.wafers[-1].inspected if self.wafers else self.inspected
             plan.extend(self._test_plan(values, where))
         elif keyword == "DefectRecordSpec":
-            self.columns = _columns(values, where)
+            count, *names = values.split() or ["0"]
+            n_lacking(count, len(names), where, incomplete=False)
+            self.columns = [name.upper() for name in names]
         elif keyword == "DefectList":
-            _add_defects(self._wafer(where), values, self.columns, line)
+            if not self.wafers:
+                raise Problem("there is no WaferID before it.", where)
+            _add_defects(self.wafers[-1], values, self.columns, line)
         elif keyword == "SummarySpec":
             self.summary = [name.upper() for name in values.split()[1:]]
         elif keyword == "SummaryList" and self.wafers:
-            self.wafers[-1].summarize(self.summary, _summary_rows(values, len(self.summary)))
+            words, n = values.split(), len(self.summary)
+            # The values of each test may stand on lines of their own or not.
+            if n and len(words) % n == 0:
+                rows = [words[start : start + n] for start in range(0, len(words), n)]
+                self.wafers[-1].summarize(self.summary, rows)
         elif keyword == "EndOfFile":
             self.ended = True
         elif keyword in FIELDS:
             self.fields[keyword] = unquoted(values)
-
-    def _wafer(self, where: str) -> InspectedWafer:
-        if not self.wafers:
-            raise Problem("there is no WaferID before it.", where)
-        return self.wafers[-1]
 
     def _test_plan(self, values: str, where: str) -> list[tuple[int, int]]:
         count, *numbers = values.split() or ["0"]
@@ -129,25 +134,6 @@ class _Reader:
             raise Problem("the last die has one index, expected two.", where)
         pairs = zip(numbers[::2], numbers[1::2], strict=True)
         return [(index(x, where), index(y, where)) for x, y in pairs]
-
-
-def _check_version(values: str, where: str) -> None:
-    if " ".join(values.split()) not in VERSIONS:
-        raise Problem(f"version {values.strip()[:20]!r} is not read; 1.1, 1.2 and 1.8 are.", where)
-
-
-def _columns(values: str, where: str) -> list[str]:
-    count, *names = values.split() or ["0"]
-    n_lacking(count, len(names), where, incomplete=False)
-    return [name.upper() for name in names]
-
-
-def _summary_rows(values: str, n_columns: int) -> list[list[str]]:
-    """Take the values of each test; they may stand on lines of their own or not."""
-    words = values.split()
-    if not n_columns or len(words) % n_columns:
-        return []
-    return [words[start : start + n_columns] for start in range(0, len(words), n_columns)]
 
 
 def _add_defects(wafer: InspectedWafer, values: str, columns: list[str], line: int) -> None:

@@ -138,8 +138,7 @@ class _Reader:
         elif wafer is not None and name == "TestSummaryList":
             wafer.summarize(columns, [row for _, row in rows])
         else:
-            for _ in rows:
-                pass
+            list(rows)
 
     def _take_dies(
         self,
@@ -183,7 +182,10 @@ class _Reader:
             if token == "{":
                 self._skip_pictures(row)
             elif token == ";":
-                yield self.tokens.where(), self._checked(row, n_columns)
+                if len(row) != n_columns:
+                    reason = f"the row has {len(row)} values, the list {n_columns} columns."
+                    raise Problem(reason, self.tokens.where())
+                yield self.tokens.where(), row
                 n_rows += 1
                 row = []
             elif token != ",":
@@ -194,13 +196,6 @@ class _Reader:
         lacking = n_lacking(count, n_rows, where, self.incomplete, "rows")
         if wafer is not None:
             wafer.n_missing += lacking
-
-    def _checked(self, row: list[str], n_columns: int) -> list[str]:
-        if len(row) != n_columns:
-            raise Problem(
-                f"the row has {len(row)} values, the list {n_columns} columns.", self.tokens.where()
-            )
-        return row
 
     def _skip_pictures(self, row: list[str]) -> None:
         """Take ``Images n { ... }``, one value of a defect, as one."""

@@ -64,13 +64,10 @@ def iter_lots(
     if not isinstance(min_rows, int | np.integer) or min_rows < 1:
         raise ValueError(f"min_rows must be a whole number from 1, got {min_rows!r}.")
     # Checked here, not in a generator, whose first line runs only with the first piece.
-    return _whole_lots(_pieces(source, columns), lot, min_rows)
-
-
-def _pieces(source: Any, columns: Sequence[str] | None) -> Iterable[Any]:
     if isinstance(source, str | os.PathLike):
-        return _parquet_batches(source, columns)
-    return [source] if isinstance(source, pd.DataFrame) else source
+        source = _parquet_batches(source, columns)
+    pieces = [source] if isinstance(source, pd.DataFrame) else source
+    return _whole_lots(pieces, lot, min_rows)
 
 
 def _parquet_batches(path: str | os.PathLike, columns: Sequence[str] | None) -> Iterator[Any]:

@@ -166,13 +166,9 @@ def _map_batches(maps: list[Any]) -> Iterator[tuple[int, pa.Array, list[int], li
         total += size
         if total > MOST_CELLS:
             refuse(f"its maps have over {MOST_CELLS} cells, many times those of WM-811K.")
-        yield first, _binary(pieces, first), heights, widths
-
-
-def _binary(pieces: list[Any], first: int) -> pa.Array:
-    column = binary_column(pieces)
-    _check_codes(bytes_of(column)[1], [len(piece) for piece in pieces], first)
-    return column
+        column = binary_column(pieces)
+        _check_codes(bytes_of(column)[1], [len(piece) for piece in pieces], first)
+        yield first, column, heights, widths
 
 
 def row_batches(
@@ -188,7 +184,7 @@ def row_batches(
         wafer = _whole_numbers("waferIndex", index, 2**15 - 1)
     if (size := found["dieSize"]) is not None:
         die_size = _numbers("dieSize", size)
-    labels, splits = _lookup(LABELS), _lookup(SPLITS)
+    labels, splits, lots = _lookup(LABELS), _lookup(SPLITS), found["lotName"]
     for first, cells, heights, widths in _map_batches(maps):
         rows = range(first, first + len(heights))
         values = {
@@ -196,7 +192,7 @@ def row_batches(
             "cols": widths,
             "label": _read(found["failureType"], rows, "failureType", labels),
             "split": _read(found["split"], rows, "split", splits),
-            "lot": _lots(found["lotName"], rows),
+            "lot": [None if lots is None else _lot(lots[row], row) for row in rows],
             "wafer": _part(wafer, rows),
             "die_size": _part(die_size, rows),
         }
@@ -214,10 +210,6 @@ def _read(
     if column is None:
         return [None] * len(rows)
     return [_known(name, column[row], row, allowed) for row in rows]
-
-
-def _lots(column: Column | None, rows: range) -> list[str | None]:
-    return [None if column is None else _lot(column[row], row) for row in rows]
 
 
 def _part(numbers: np.ndarray | None, rows: range) -> np.ndarray | list[None]:

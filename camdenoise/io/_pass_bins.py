@@ -40,7 +40,7 @@ def listed(counts: pd.Series) -> str:
     return some([f"{bin_} ({n})" for bin_, n in counts.items()], _LISTED)
 
 
-def as_bins(pass_bins: Any, numbered: bool, counts: pd.Series) -> list:
+def as_bins(pass_bins: Any, numbered: bool, counts: pd.Series, where: str = "") -> list:
     """Write passing bins as a table has them: as numbers, or as the characters of a text map."""
     single = isinstance(pass_bins, str) or is_number(pass_bins)
     given = [pass_bins] if single else list(pass_bins)
@@ -50,7 +50,7 @@ def as_bins(pass_bins: Any, numbered: bool, counts: pd.Series) -> list:
         return [bin_ if is_number(bin_) else int(bin_) for bin_ in given]
     except (TypeError, ValueError) as error:
         raise Problem(
-            f"pass_bins is {given}, but the bins are numbers: {listed(counts)}. {REMEDY}"
+            f"pass_bins is {given}, but the bins are numbers: {listed(counts)}. {REMEDY}", where
         ) from error
 
 

@@ -426,12 +426,6 @@ def seconds_since_1970(text: str) -> float | None:
         moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
-    return moment.timestamp() - _offset(zone)
-
-
-def _offset(zone: str | None) -> int:
-    if zone is None or zone == "Z":
-        return 0
-    digits = zone[1:].replace(":", "")
-    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
-    return -seconds if zone[0] == "-" else seconds
+    digits = (zone or "Z")[1:].replace(":", "")
+    offset = int(digits[:2]) * 3600 + int(digits[2:]) * 60 if digits else 0
+    return moment.timestamp() + (offset if zone and zone[0] == "-" else -offset)

@@ -110,7 +110,9 @@ def read_sinf(
 def sinf_file(content: Content, options: ReadOptions) -> DieFile:
     """Read a SINF file."""
     text, note = content.read_text(options.encoding)
-    maps = [_read_map(m, content.stem, options) for m in _split(text)]
+    maps = _split(text)
+    for wafer in maps:
+        _read_map(wafer, content.stem, options)
     table = join_rows([wafer.rows for wafer in maps])
     notes = [note] if note else []
     # A note that is true of all maps is given once.
@@ -123,29 +125,22 @@ def sinf_file(content: Content, options: ReadOptions) -> DieFile:
 
 
 @dataclass
-class _MapText:
-    """Header fields and the tokens of the rows of one map."""
+class _Map:
+    """One map: its header fields, the tokens of its rows, and what was read of them."""
 
     header: dict[str, str] = field(default_factory=dict)
-    rows: list[list[str]] = field(default_factory=list)
+    tokens: list[list[str]] = field(default_factory=list)
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame)
+    facts: WaferFacts = field(default_factory=lambda: WaferFacts("", ""))
+    notes: list[str] = field(default_factory=list)
 
 
-@dataclass
-class _Map:
-    """One map as read."""
-
-    header: dict[str, str]
-    rows: pd.DataFrame
-    facts: WaferFacts
-    notes: list[str]
-
-
-def _read_map(text: _MapText, stem: str, options: ReadOptions) -> _Map:
-    header, rows = text.header, text.rows
+def _read_map(wafer_map: _Map, stem: str, options: ReadOptions) -> None:
+    """Read the rows of a map, and what its header says of the wafer."""
+    header, rows, notes = wafer_map.header, wafer_map.tokens, wafer_map.notes
     wafer = header.get("WAFER") or stem
     where = f"wafer {wafer!r}"
     n_rows, n_columns = (claimed(header.get(name), name, where) for name in ("ROWCT", "COLCT"))
-    notes: list[str] = []
     n_missing = 0
     width = max(map(len, rows))
     if n_columns is not None and n_columns > width:
@@ -159,7 +154,8 @@ def _read_map(text: _MapText, stem: str, options: ReadOptions) -> _Map:
     if options.incomplete:
         rows = _completed(rows, width)
     kind = _kind_of(rows, where)
-    texts = [" ".join(_filled(row, kind)) for row in rows]
+    zero = "0" * kind.width
+    texts = [" ".join(t if _is_result(t) else zero for t in row) for row in rows]
     reader = RowReader(kind, None, False, False, where)
     codes, _ = reader.rectangle(texts, None if options.incomplete else n_rows, n_columns)
     y, x = np.nonzero([[_is_result(token) for token in row] for row in rows])
@@ -172,7 +168,7 @@ def _read_map(text: _MapText, stem: str, options: ReadOptions) -> _Map:
         allow_lack(lack, where, options.incomplete, notes)
     passing = _pass_bins(header, kind, bins, where, options, notes)
     lot = header.get("LOT", "")
-    facts = WaferFacts(
+    wafer_map.facts = WaferFacts(
         lot,
         wafer,
         product=header.get("DEVICE", ""),
@@ -182,7 +178,7 @@ def _read_map(text: _MapText, stem: str, options: ReadOptions) -> _Map:
         notch=_notch(header.get("FNLOC", ""), notes),
         n_missing=n_missing,
     )
-    return _Map(header, die_rows(lot, wafer, x, y, bins, np.isin(bins, passing)), facts, notes)
+    wafer_map.rows = die_rows(lot, wafer, x, y, bins, np.isin(bins, passing))
 
 
 def _completed(rows: list[list[str]], width: int) -> list[list[str]]:
@@ -206,22 +202,25 @@ def _notch(place: str, notes: list[str]) -> str | None:
     return None
 
 
-def _split(text: str) -> list[_MapText]:
+def _split(text: str) -> list[_Map]:
     """Take header fields and the tokens of the rows apart, map by map."""
-    maps = [_MapText()]
+    maps = [_Map()]
     for number, line in enumerate(text.splitlines(), start=1):
         match = _LINE.match(line.strip())
         if match is None:
-            _check_stray(line, number, maps[-1].rows)
+            # Notes of all kinds may stand above the map, only blank lines in and below it.
+            if maps[-1].tokens and line.strip():
+                reason = f"{line.strip()[:20]!r} belongs to no RowData."
+                raise Problem(reason, f"line {number}")
             continue
         name = match[1].upper()
         if name == "ROWDATA":
-            maps[-1].rows.append(match[2].split())
+            maps[-1].tokens.append(match[2].split())
             continue
-        if maps[-1].rows and name in _FIRST_FIELDS:
-            maps.append(_MapText())
+        if maps[-1].tokens and name in _FIRST_FIELDS:
+            maps.append(_Map())
         maps[-1].header[name] = match[2].strip()
-    if not maps[-1].rows:
+    if not maps[-1].tokens:
         where = f"wafer {maps[-1].header.get('WAFER', '')!r}" if len(maps) > 1 else ""
         raise Problem("it has no line 'RowData:'. Is it a SINF file, and complete?", where)
     for earlier, later in pairwise(maps):
@@ -232,19 +231,9 @@ def _split(text: str) -> list[_MapText]:
     return maps
 
 
-def _check_stray(line: str, number: int, rows: list) -> None:
-    """Allow notes of all kinds above the map, nothing but blank lines in and below it."""
-    if rows and line.strip():
-        raise Problem(f"{line.strip()[:20]!r} belongs to no RowData.", f"line {number}")
-
-
 def _is_result(token: str) -> bool:
     """Whether there is a die that was inspected: ``__`` is no die, ``@@`` one that was not."""
     return token[0] not in "_@"
-
-
-def _filled(row: list[str], kind: BinType) -> list[str]:
-    return [token if _is_result(token) else "0" * kind.width for token in row]
 
 
 def _kind_of(rows: list[list[str]], where: str) -> BinType:
@@ -278,7 +267,7 @@ def _pass_bins(
 ) -> list[int]:
     """Tell which bins pass: as the user says, else as BCEQU does, else bin 1."""
     if options.pass_bins is not None:
-        return as_bins(options.pass_bins, True, pd.Series(bins).value_counts())
+        return as_bins(options.pass_bins, True, pd.Series(bins).value_counts(), where)
     if not _bins_named(header):
         notes.append(
             "BCEQU lists no bin. Bin 1 is taken as passing, as the format's description says; "

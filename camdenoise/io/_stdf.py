@@ -212,7 +212,9 @@ def _starts(path: Path) -> tuple[list[int], int]:
             found.update(
                 position + at
                 for at in _magic_places(block)
-                if _is_start(block[at : at + _START_BYTES])
+                if len(block) >= at + _START_BYTES
+                and block[at + 5] in (3, 4)
+                and (block[at + 8], block[at + 9]) in _KNOWN
             )
             rest = block[-(_START_BYTES - 1) :]
             position += len(block) - len(rest)
@@ -232,10 +234,6 @@ def _magic_places(block: bytes) -> list[int]:
         starts = ends[((first | second) == 2) & ((first & second) == 0)] - 2
         found.extend(starts.tolist())
     return found
-
-
-def _is_start(head: bytes) -> bool:
-    return len(head) == _START_BYTES and head[5] in (3, 4) and (head[8], head[9]) in _KNOWN
 
 
 def _check_magic(head: bytes, name: str = "") -> None:

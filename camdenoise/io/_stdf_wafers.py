@@ -15,7 +15,7 @@ import pandas as pd
 
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts
 from camdenoise.io._pass_bins import DEFAULT, as_bins
-from camdenoise.io._problems import Problem
+from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem, some
 from camdenoise.io._table import common_items, die_rows, join_rows
 
 # By the specification, marks of a missing coordinate, bin and count.
@@ -57,14 +57,11 @@ _COUNTS = {
     "SBR": ("SBIN_CNT", "SBIN_NUM", "SOFT_BIN"),
 }
 _NOTCHES = {"U": "up", "D": "down", "L": "left", "R": "right"}
-_ADVICE = "Fetch the file again, or read what there is with incomplete=True (--incomplete)."
 # A declared wafer may be this many times larger than the dies in both directions. A test that
 # was broken off after 3 % of the rows still spans a third of the diameter in the other direction.
 _MAX_GROWTH = 3
 # The same for dies that lie around the declared center on all sides, as those of a whole wafer do.
 _MAX_GROWTH_CENTERED = 2
-# Wafers that one note names.
-_NAMED = 5
 
 
 @dataclass
@@ -137,9 +134,14 @@ def wafer_file(
         if not len(piece.parts) or not (piece.of("WIR") or piece.of("WRR")):
             empty.append(piece)
             continue
-        lots.append(_lot(piece, options, n_passes, own_notes))
+        lots.append(_PieceReader(piece, options, own_notes, n_passes).read())
         n_passes += len(lots[-1].facts)
-    _check_empty(empty, bool(lots), own_notes)
+    for piece in empty:
+        if not lots or len(piece.parts):
+            raise Problem(
+                "it holds no wafer (no WIR and PRR records). Is it of packaged parts?", piece.name
+            )
+        own_notes.append(f"{piece.name} holds no part and was skipped")
     parts, facts = _joined(lots, own_notes)
     placed = (parts["x"] != NO_COORDINATE) & (parts["y"] != NO_COORDINATE)
     if len(parts) and not placed.any():
@@ -152,9 +154,11 @@ def wafer_file(
     kept = _with_result(parts, options, own_notes)
     parts, placed = parts[kept], placed[kept]
     _count_unplaced(parts, placed.to_numpy(), facts, options, own_notes)
-    table = _die_table(parts[placed], facts)
-    numbers = parts["wafer"][placed]
-    _set_extents(numbers, parts[placed], lots, facts, own_notes)
+    kept_parts, numbers = parts[placed], parts["wafer"][placed]
+    lot, wafer = np.array([(fact.lot, fact.wafer) for fact in facts], dtype=object)[numbers].T
+    x, y, bins, passed = (kept_parts[name].array for name in ("x", "y", "bin", "passed"))
+    table = join_rows([die_rows(lot, wafer, x, y, bins, passed)])
+    _set_extents(numbers, kept_parts, lots, facts, own_notes)
     about = {
         "n_without_coordinates": n_unplaced,
         **common_items([lot.configuration for lot in lots]),
@@ -166,133 +170,181 @@ def wafer_file(
     return DieFile(format, table, wafers, about, [*notes, *own_notes])
 
 
-def _check_empty(empty: list[Piece], some: bool, notes: list[str]) -> None:
-    """Refuse parts without wafers, and a file without parts."""
-    for piece in empty:
-        if not some or len(piece.parts):
-            raise Problem(
-                "it holds no wafer (no WIR and PRR records). Is it of packaged parts?", piece.name
+class _PieceReader:
+    """Finds the wafers of a piece, and the parts of each, by the piece's own records."""
+
+    def __init__(self, piece: Piece, options: ReadOptions, notes: list[str], n_passes: int):
+        self.piece, self.options, self.notes = piece, options, notes
+        self.heads = piece.parts["HEAD_NUM"].to_numpy()
+        self.places = piece.parts["sequence_number"].to_numpy()
+        self.wafers = self._find_wafers(n_passes)
+
+    def read(self) -> _Lot:
+        """Give the parts and the facts of each wafer."""
+        piece = self.piece
+        if not piece.of("MRR"):
+            end = "it ends without a master results record (MRR)"
+            self._allow(
+                f"{end}: it was cut short, or the test was broken off. {FETCH_OR_INCOMPLETE}",
+                f"{end}, so it may lack more parts than are counted as missing",
             )
-        notes.append(f"{piece.name} holds no part and was skipped")
-
-
-def _lot(piece: Piece, options: ReadOptions, n_passes: int, notes: list[str]) -> _Lot:
-    if not piece.of("MRR"):
-        _complain(
-            piece,
-            "it ends without a master results record (MRR): it was cut short, or the test was "
-            f"broken off. {_ADVICE}",
-            "it ends without a master results record (MRR), so it may lack more parts than are "
-            "counted as missing",
-            options,
-            notes,
+        row = self._find_wafer_of_part()
+        facts = self._read_facts()
+        self._check_totals(row, facts)
+        column, kind, prefix = _BINS[self.options.bins]
+        other_column = _BINS["soft" if self.options.bins == "hard" else "hard"][0]
+        parts = piece.parts
+        code = parts[column].to_numpy()
+        found = pd.DataFrame(
+            {
+                "wafer": row,
+                "x": parts["X_COORD"].to_numpy(),
+                "y": parts["Y_COORD"].to_numpy(),
+                "bin": code,
+                "other_bin": parts[other_column].to_numpy(),
+                "passed": _passed(parts["PART_FLG"].to_numpy(), code, piece.of(kind), prefix),
+                "part_id": parts["PART_ID"].to_numpy(),
+            }
         )
-    wafers = _wafers(piece, n_passes)
-    row = _wafer_of_part(piece, wafers, options, notes)
-    facts = _facts(piece, wafers)
-    _check_totals(piece, wafers, row, facts, options, notes)
-    column, kind, prefix = _BINS[options.bins]
-    other_column = _BINS["soft" if options.bins == "hard" else "hard"][0]
-    parts = piece.parts
-    code = parts[column].to_numpy()
-    found = pd.DataFrame(
-        {
-            "wafer": row,
-            "x": parts["X_COORD"].to_numpy(),
-            "y": parts["Y_COORD"].to_numpy(),
-            "bin": code,
-            "other_bin": parts[other_column].to_numpy(),
-            "passed": _passed(parts["PART_FLG"].to_numpy(), code, piece.of(kind), prefix),
-            "part_id": parts["PART_ID"].to_numpy(),
-        }
-    )
-    if (row < 0).any():
-        found = found[row >= 0]
-    way = {name: piece.configuration[name] for name in _WAY if piece.configuration}
-    return _Lot(found, facts, way, _declared_extent(piece.configuration))
+        if (row < 0).any():
+            found = found[row >= 0]
+        way = {name: piece.configuration[name] for name in _WAY if piece.configuration}
+        return _Lot(found, facts, way, _declared_extent(piece.configuration))
 
+    def _note(self, text: str) -> None:
+        self.notes.append(f"{self.piece.name}: {text}" if self.piece.name else text)
 
-def _complain(
-    piece: Piece, reason: str, note: str, options: ReadOptions, notes: list[str], where: str = ""
-) -> None:
-    """Refuse what is missing, or note it where the user accepts incomplete files."""
-    if not options.incomplete:
-        raise Problem(reason, where or piece.name)
-    notes.append(f"{piece.name}: {note}" if piece.name else note)
+    def _allow(self, reason: str, note: str, where: str = "") -> None:
+        """Refuse what is missing, or note it where the user accepts incomplete files."""
+        if not self.options.incomplete:
+            raise Problem(reason, where or self.piece.name)
+        self._note(note)
 
+    def _find_wafers(self, n_passes: int) -> list[_Wafer]:
+        """List the passes over wafers in the order of their records.
 
-def _wafers(piece: Piece, n_passes: int) -> list[_Wafer]:
-    """List the passes over wafers in the order of their records.
-
-    A pass begins with a WIR. A WRR without one ends a pass of its own where parts of its head come
-    before it.
-    """
-    heads = piece.parts["HEAD_NUM"].to_numpy()
-    places = piece.parts["sequence_number"].to_numpy()
-    wafers: list[_Wafer] = []
-    current: dict[int, _Wafer] = {}
-    last: dict[int, int] = {}
-    events = [*piece.of("WIR"), *piece.of("WRR")]
-    for record in sorted(events, key=lambda row: row["sequence_number"]):
-        place, head, name = record["sequence_number"], record["HEAD_NUM"], record["WAFER_ID"]
-        wafer = current.get(head)
-        if "START_T" in record:
-            wafer = _Wafer(place, head, name, record["START_T"])
-            wafers.append(wafer)
-        else:
-            since = last.get(head, -1)
-            if wafer is None or (wafer.ended and name not in ("", wafer.name)):
-                if not ((heads == head) & (places > since) & (places < place)).any():
-                    continue
-                wafer = _Wafer(since, head, name)
+        A pass begins with a WIR. A WRR without one ends a pass of its own where parts of its head
+        come before it.
+        """
+        wafers: list[_Wafer] = []
+        current: dict[int, _Wafer] = {}
+        last: dict[int, int] = {}
+        events = [*self.piece.of("WIR"), *self.piece.of("WRR")]
+        for record in sorted(events, key=lambda row: row["sequence_number"]):
+            place, head, name = record["sequence_number"], record["HEAD_NUM"], record["WAFER_ID"]
+            wafer = current.get(head)
+            if "START_T" in record:
+                wafer = _Wafer(place, head, name, record["START_T"])
                 wafers.append(wafer)
-            wafer.name = wafer.name or name
-            wafer.counts.append(record["PART_CNT"])
-            wafer.ended = True
-        current[head] = wafer
-        last[head] = place
-    for number, wafer in enumerate(wafers, n_passes + 1):
-        wafer.name = wafer.name or f"wafer {number}"
-    return wafers
+            else:
+                since = last.get(head, -1)
+                if wafer is None or (wafer.ended and name not in ("", wafer.name)):
+                    between = (self.places > since) & (self.places < place)
+                    if not (between & (self.heads == head)).any():
+                        continue
+                    wafer = _Wafer(since, head, name)
+                    wafers.append(wafer)
+                wafer.name = wafer.name or name
+                wafer.counts.append(record["PART_CNT"])
+                wafer.ended = True
+            current[head] = wafer
+            last[head] = place
+        for number, wafer in enumerate(wafers, n_passes + 1):
+            wafer.name = wafer.name or f"wafer {number}"
+        return wafers
 
-
-def _latest(earlier: np.ndarray, sequence: np.ndarray) -> np.ndarray:
-    """Find for each place in the file which of `earlier` came last before it, else -1."""
-    return np.searchsorted(earlier, sequence) - 1
-
-
-def _wafer_of_part(
-    piece: Piece, wafers: list[_Wafer], options: ReadOptions, notes: list[str]
-) -> np.ndarray:
-    """Find each part's wafer: the last one that its test head began. Heads work side by side."""
-    parts = piece.parts
-    heads, places = parts["HEAD_NUM"].to_numpy(), parts["sequence_number"].to_numpy()
-    row = np.full(len(parts), -1)
-    for head in np.unique(heads):
-        own = heads == head
-        of_head = [number for number, wafer in enumerate(wafers) if wafer.head == head]
-        starts = np.array([wafers[number].start for number in of_head], dtype=np.int64)
-        # The last entry is for the parts without a wafer, whose place is -1.
-        row[own] = np.array([*of_head, -1])[_latest(starts, places[own])]
-    lost = row < 0
-    if lost.any():
-        if len({wafer.name for wafer in wafers}) == 1:
+    def _find_wafer_of_part(self) -> np.ndarray:
+        """Find each part's wafer: the last that its test head began. Heads work side by side."""
+        row = np.full(len(self.heads), -1)
+        for head in np.unique(self.heads):
+            own = self.heads == head
+            numbers = [n for n, wafer in enumerate(self.wafers) if wafer.head == head]
+            starts = np.array([self.wafers[n].start for n in numbers], dtype=np.int64)
+            # The last entry is for the parts without a wafer, whose place is -1.
+            row[own] = np.array([*numbers, -1])[np.searchsorted(starts, self.places[own]) - 1]
+        lost = row < 0
+        if not lost.any():
+            return row
+        if len({wafer.name for wafer in self.wafers}) == 1:
             row[lost] = 0
-            notes.append(
-                f"{_parts(lost.sum())} taken as of {_called(wafers[0].name)}, the only one, though "
-                "the wafer information record (WIR) of the test head does not come before"
+            self._note(
+                f"{_parts(lost.sum())} taken as of {_called(self.wafers[0].name)}, the only one, "
+                "though the wafer information record (WIR) of the test head does not come before"
             )
         else:
-            _complain(
-                piece,
+            self._allow(
                 "the part belongs to no wafer: no WIR of its test head comes before it. Read the "
                 "file without such parts by incomplete=True (--incomplete).",
                 f"{_parts(lost.sum())} left out: no WIR of the test head comes before",
-                options,
-                notes,
-                piece.place(int(places[lost][0])),
+                self.piece.place(int(self.places[lost][0])),
             )
-    return row
+        return row
+
+    def _read_facts(self) -> list[WaferFacts]:
+        """Read of each pass what its lot's MIR and the piece's WCR say."""
+        headers = self.piece.of("MIR") or [
+            {"sequence_number": 0, "LOT_ID": "", "PART_TYP": "", "START_T": 0}
+        ]
+        begins = np.array([header["sequence_number"] for header in headers])
+        starts = np.array([wafer.start for wafer in self.wafers])
+        # A wafer that is known by its WRR alone may start before the MIR.
+        rows = np.maximum(np.searchsorted(begins, starts) - 1, 0)
+        way = self.piece.configuration or dict.fromkeys(_WAY, "")
+        return [
+            WaferFacts(
+                header["LOT_ID"],
+                wafer.name,
+                product=header["PART_TYP"],
+                time=float(wafer.time or header["START_T"]) or None,
+                x_right={"R": True, "L": False}.get(way["POS_X"].upper()),
+                y_down={"D": True, "U": False}.get(way["POS_Y"].upper()),
+                notch=_NOTCHES.get(way["WF_FLAT"].upper()),
+            )
+            for wafer, header in zip(self.wafers, (headers[row] for row in rows), strict=True)
+        ]
+
+    def _check_totals(self, row: np.ndarray, facts: list[WaferFacts]) -> None:
+        """Compare the number of part records with the totals that the piece declares.
+
+        A retested part may be counted once or each time. So only fewer records than declared are a
+        fault.
+        """
+        held: dict[tuple[str, str], int] = {}
+        first: dict[tuple[str, str], WaferFacts] = {}
+        for number, wafer in enumerate(self.wafers):
+            key = (facts[number].lot, wafer.name)
+            fact = first.setdefault(key, facts[number])
+            # Some testers count the passes over a wafer together, some each by itself.
+            held[key] = held.get(key, 0) + int(np.count_nonzero(row == number))
+            declared = max([n for n in wafer.counts if _is_count(n)], default=0)
+            if declared > held[key] + fact.n_missing:
+                fact.n_missing = declared - held[key]
+                text = _difference(_called(wafer.name), held[key], f"its WRR counts {declared}")
+                self._allow(f"{text}. {FETCH_OR_INCOMPLETE}", text)
+        known = sum(fact.n_missing for fact in first.values())
+        for kind in _COUNTS:
+            counts = _declared(self.piece.of(kind), kind)
+            declared = sum(counts.values())
+            if declared <= len(row):
+                self._note_bin_counts(kind, counts)
+            elif declared > len(row) + known:
+                known = declared - len(row)
+                text = _difference("it", len(row), f"its {kind} records count {declared}")
+                self._allow(f"{text}. {FETCH_OR_INCOMPLETE}", text)
+                if len(first) == 1:
+                    facts[0].n_missing = known
+
+    def _note_bin_counts(self, kind: str, declared: dict[int, int]) -> None:
+        """Note where a bin has fewer parts than declared; bins may change after the test."""
+        column = _COUNTS[kind][2]
+        if not column or not declared:
+            return
+        codes, counts = np.unique(self.piece.parts[column].to_numpy(), return_counts=True)
+        held = dict(zip(codes.tolist(), counts.tolist(), strict=True))
+        for number, count in declared.items():
+            if count > held.get(number, 0):
+                has = f"bin {number} has {held.get(number, 0)} parts"
+                self._note(f"{has}, but its {kind} record counts {count}")
 
 
 def _parts(number: int) -> str:
@@ -302,68 +354,6 @@ def _parts(number: int) -> str:
 def _called(name: str) -> str:
     """Call a wafer by its name, or by its number in the file where it has none."""
     return name if name.startswith("wafer ") else f"wafer {name}"
-
-
-def _facts(piece: Piece, wafers: list[_Wafer]) -> list[WaferFacts]:
-    """Say of each pass what its lot's MIR and the piece's WCR say."""
-    headers = piece.of("MIR") or [
-        {"sequence_number": 0, "LOT_ID": "", "PART_TYP": "", "START_T": 0}
-    ]
-    begins = np.array([header["sequence_number"] for header in headers])
-    # A wafer that is known by its WRR alone may start before the MIR.
-    rows = np.maximum(_latest(begins, np.array([wafer.start for wafer in wafers])), 0)
-    way = piece.configuration or dict.fromkeys(_WAY, "")
-    return [
-        WaferFacts(
-            header["LOT_ID"],
-            wafer.name,
-            product=header["PART_TYP"],
-            time=float(wafer.time or header["START_T"]) or None,
-            x_right={"R": True, "L": False}.get(way["POS_X"].upper()),
-            y_down={"D": True, "U": False}.get(way["POS_Y"].upper()),
-            notch=_NOTCHES.get(way["WF_FLAT"].upper()),
-        )
-        for wafer, header in zip(wafers, (headers[row] for row in rows), strict=True)
-    ]
-
-
-def _check_totals(
-    piece: Piece,
-    wafers: list[_Wafer],
-    row: np.ndarray,
-    facts: list[WaferFacts],
-    options: ReadOptions,
-    notes: list[str],
-) -> None:
-    """Compare the number of part records with the totals that the piece declares.
-
-    A retested part may be counted once or each time. So only fewer records than declared are a
-    fault.
-    """
-    held: dict[tuple[str, str], int] = {}
-    first: dict[tuple[str, str], WaferFacts] = {}
-    for number, wafer in enumerate(wafers):
-        key = (facts[number].lot, wafer.name)
-        fact = first.setdefault(key, facts[number])
-        # Some testers count the passes over a wafer together, some each by itself.
-        held[key] = held.get(key, 0) + int(np.count_nonzero(row == number))
-        declared = max([n for n in wafer.counts if _is_count(n)], default=0)
-        if declared > held[key] + fact.n_missing:
-            fact.n_missing = declared - held[key]
-            text = _difference(_called(wafer.name), held[key], f"its WRR counts {declared}")
-            _complain(piece, f"{text}. {_ADVICE}", text, options, notes)
-    known = sum(fact.n_missing for fact in first.values())
-    for kind in _COUNTS:
-        counts = _declared(piece.of(kind), kind)
-        declared = sum(counts.values())
-        if declared <= len(row):
-            _note_bin_counts(piece, kind, counts, notes)
-        elif declared > len(row) + known:
-            known = declared - len(row)
-            text = _difference("it", len(row), f"its {kind} records count {declared}")
-            _complain(piece, f"{text}. {_ADVICE}", text, options, notes)
-            if len(first) == 1:
-                facts[0].n_missing = known
 
 
 def _difference(what: str, held: int, declared: str) -> str:
@@ -393,21 +383,6 @@ def _declared(rows: list[Row], kind: str) -> dict[int, int]:
     for key, parts in largest.items():
         declared[key[0]] = declared.get(key[0], 0) + parts
     return declared
-
-
-def _note_bin_counts(piece: Piece, kind: str, declared: dict[int, int], notes: list[str]) -> None:
-    """Say where a bin has fewer parts than declared; bins may change after the test."""
-    column = _COUNTS[kind][2]
-    if not column or not declared:
-        return
-    codes, counts = np.unique(piece.parts[column].to_numpy(), return_counts=True)
-    held = dict(zip(codes.tolist(), counts.tolist(), strict=True))
-    notes.extend(
-        f"{piece.name + ': ' * bool(piece.name)}bin {number} has {held.get(number, 0)} parts, but "
-        f"its {kind} record counts {count}"
-        for number, count in declared.items()
-        if count > held.get(number, 0)
-    )
 
 
 def _passed(flags: np.ndarray, code: np.ndarray, bin_rows: list[Row], prefix: str) -> Any:
@@ -493,8 +468,12 @@ def _count_unplaced(
         fact.n_unplaced, fact.n_unplaced_fails = len(rows), int(failed.sum())
         counts[fact.wafer] = len(rows)
     total = sum(counts.values())
+    listed = _called(next(iter(counts)))
+    if len(counts) > 1:
+        each = some([f"{name}: {count}" for name, count in counts.items()])
+        listed = f"{len(counts)} wafers ({each})"
     notes.append(
-        f"{total} part{'s' * (total != 1)} of {_listed(counts)} ha{'s' if total == 1 else 've'} no "
+        f"{total} part{'s' * (total != 1)} of {listed} ha{'s' if total == 1 else 've'} no "
         "coordinates; they count in the yield and are on no map"
     )
 
@@ -506,26 +485,6 @@ def _ids_name_dies(placed: pd.DataFrame) -> bool:
     """
     places = placed[["part_id", "x", "y"]].drop_duplicates()
     return not places["part_id"][places["part_id"].str.strip() != ""].duplicated().any()
-
-
-def _listed(counts: dict[str, int]) -> str:
-    if len(counts) == 1:
-        return _called(next(iter(counts)))
-    named = ", ".join(f"{name}: {count}" for name, count in list(counts.items())[:_NAMED])
-    return f"{len(counts)} wafers ({named}{', ...' if len(counts) > _NAMED else ''})"
-
-
-def _die_table(parts: pd.DataFrame, facts: list[WaferFacts]) -> pd.DataFrame:
-    number = parts["wafer"].to_numpy()
-    table = die_rows(
-        np.array([fact.lot for fact in facts], dtype=object)[number],
-        np.array([fact.wafer for fact in facts], dtype=object)[number],
-        parts["x"],
-        parts["y"],
-        parts["bin"],
-        parts["passed"].array,
-    )
-    return join_rows([table])
 
 
 def _declared_extent(configuration: dict[str, Any]) -> tuple[int, int, int, int] | None:
@@ -574,10 +533,9 @@ def _set_extents(
     doubtful = {n for wafers in declared.values() for n in wafers if n in boxes.index}
     names = [facts[n].wafer for n in sorted(doubtful) if facts[n].extent is None]
     if names:
-        listed = ", ".join(map(_called, names[:_NAMED])) + ", ..." * (len(names) > _NAMED)
         notes.append(
-            f"the wafer size in the wafer configuration record (WCR) does not fit the dies of "
-            f"{listed} and is not used"
+            "the wafer size in the wafer configuration record (WCR) does not fit the dies of "
+            f"{some([_called(name) for name in names])} and is not used"
         )
 
 

@@ -119,12 +119,9 @@ def lot_report(
         "notes": list(notes),
         "csv": table.assign(name=names).to_csv(index=False),
     }
-    return _template().render(context)
-
-
-def _template():
     text = (files("camdenoise.report") / "lot_report.html.j2").read_text("utf-8")
-    return Environment(autoescape=True, undefined=StrictUndefined).from_string(text)
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(text)
+    return template.render(context)
 
 
 def _outliers(yields: pd.Series) -> pd.Series:

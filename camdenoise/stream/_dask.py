@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -64,13 +65,13 @@ def on_dask(client: Client) -> Callable[[Iterable[Part], Transform], Iterator[Pa
         from distributed import as_completed
 
         # As the result of a task, which is made again where a worker dies, unlike scattered data.
-        sent = client.submit(_same, transform, pure=False)
+        sent = client.submit(_identity, transform, pure=False)
         waiting = iter(parts)
         running = as_completed([], with_results=True)
         n_running = 0
         while True:
             room = _AHEAD * max(1, sum(client.nthreads().values())) - n_running
-            for number, part in _first(waiting, room):
+            for number, part in islice(waiting, max(room, 0)):
                 # Not pure to Dask: parts that are alike are still parts of their own.
                 running.add(client.submit(_make, sent, number, _packed(part), pure=False))
                 n_running += 1
@@ -84,15 +85,7 @@ def on_dask(client: Client) -> Callable[[Iterable[Part], Transform], Iterator[Pa
     return make_parts
 
 
-def _first(parts: Iterator[Part], n: int) -> Iterator[Part]:
-    for _ in range(n):
-        part = next(parts, None)
-        if part is None:
-            return
-        yield part
-
-
-def _same(transform: Transform) -> Transform:
+def _identity(transform: Transform) -> Transform:
     return transform
 
 

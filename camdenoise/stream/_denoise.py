@@ -16,11 +16,9 @@ from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.io._results import OVERLAY_BINS
 from camdenoise.io._wafer_table import binary_column, wafers_of, with_results
 from camdenoise.wafers._explanation import Explanation, result_row
-from camdenoise.wafers._maps import FAIL
 
 #: Codes of the column ``marks``, which has none for wafers that were not decided.
 MARKS = {0: "no die"} | {code: OVERLAY_BINS[code] for code in (1, 2, 3)}
-_NOT_OF_PATTERN = 3
 
 #: What is said of each wafer, after its keys.
 RESULTS = pa.schema(
@@ -137,16 +135,14 @@ def _results(maps: list, why: list[Explanation | None], errors: list) -> dict[st
         if name not in ("marks", "error")
     }
     columns["predicted"] = [None if label is None else str(label) for label in columns["predicted"]]
-    columns["probability"] = [_number(share) for share in columns["probability"]]
+    columns["probability"] = [
+        None if share is None or np.isnan(share) else float(share)
+        for share in columns["probability"]
+    ]
     made = {name: pa.array(values, RESULTS.field(name).type) for name, values in columns.items()}
-    marks = [None if e is None else _marked(grid, e) for grid, e in zip(maps, why, strict=True)]
-    return made | {"marks": binary_column(marks), "error": pa.array(errors, pa.string())}
-
-
-def _number(probability: float | None) -> float | None:
-    return None if probability is None or np.isnan(probability) else float(probability)
-
-
-def _marked(grid: np.ndarray, why: Explanation) -> np.ndarray:
     # 2 for a fail and 1 for "removed" make 3.
-    return grid + why.removed.view(np.uint8) * np.uint8(_NOT_OF_PATTERN - FAIL)
+    marks = [
+        None if e is None else grid + e.removed.view(np.uint8)
+        for grid, e in zip(maps, why, strict=True)
+    ]
+    return made | {"marks": binary_column(marks), "error": pa.array(errors, pa.string())}

@@ -42,7 +42,9 @@ def in_threads(n_threads: int) -> Callable[[Iterable[Part], Transform], Iterator
     """
 
     def make_parts(parts: Iterable[Part], transform: Transform) -> Iterator[Part]:
-        pool = ThreadPoolExecutor(n_threads, initializer=_use_one_thread_here)
+        import torch
+
+        pool = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
         # Threads of BLAS wait for each other even where the matrices are too small for them.
         with threadpool_limits(1, user_api="blas"):
             try:
@@ -59,12 +61,6 @@ def in_threads(n_threads: int) -> Callable[[Iterable[Part], Transform], Iterator
                 pool.shutdown(cancel_futures=True)
 
     return make_parts
-
-
-def _use_one_thread_here() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _made(transform: Transform, batch: pa.RecordBatch) -> pa.RecordBatch:
