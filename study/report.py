@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from camdenoise import load_model
 from camdenoise.faithfulness import BETTER
-from camdenoise.io._atomic import write_whole
+from camdenoise.io._atomic import atomic_write
 from study import figures, findings, summary
 from study.bench.entries import EVIDENCE
 from study.bench.report import bench_section
@@ -36,7 +36,7 @@ from study.wafers import COUNTS, load, pick
 
 def _write(file: Path, content: bytes) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
-    with write_whole(file) as stream:
+    with atomic_write(file) as stream:
         stream.write(content)
     return file
 

@@ -34,7 +34,7 @@ from sklearn.utils import Bunch
 from camdenoise import WaferClassifier
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, product_groups
 from camdenoise.features import WaferFeatures
-from camdenoise.io._atomic import digest, write_whole
+from camdenoise.io._atomic import atomic_write, digest
 from study.graph import slug
 from study.summary import report_of
 from study.train_bundled import recipe
@@ -191,7 +191,7 @@ def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
     file = folder / "settings.json"
     if file.exists() and json.loads(file.read_text()) != settings:
         raise SystemExit(f"{folder} holds the results of {file.read_text()}. Choose another --out.")
-    with write_whole(file) as stream:
+    with atomic_write(file) as stream:
         stream.write(json.dumps(settings).encode())
 
 
@@ -200,7 +200,7 @@ def _predict_missing(rivals: Rivals, names: list[str], split: Split, folder: Pat
         file = folder / f"{split.protocol}-{split.fold}-{slug(name)}.csv"
         if not file.exists():
             table = predictions(rivals, name, split)
-            with write_whole(file) as stream:
+            with atomic_write(file) as stream:
                 table.to_csv(stream, index=False)
 
 

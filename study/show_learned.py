@@ -17,7 +17,7 @@ from sklearn.utils import Bunch
 
 from camdenoise.datasets import load_wafer_maps, make_planted_wafers
 from camdenoise.filters import ComponentSizeFilter, LargestComponentFilter, NeighborCountFilter
-from camdenoise.io._atomic import write_whole
+from camdenoise.io._atomic import atomic_write
 from camdenoise.learned import AutoencoderDenoiser, BlindSpotDenoiser, UNetDenoiser
 from camdenoise.learned._learned import LearnedDenoiser
 from camdenoise.metrics import die_average_precision, die_report
@@ -64,7 +64,7 @@ def load_or_train(file: Path, denoiser: LearnedDenoiser, train: dict, test: dict
     if not file.exists():
         result = train_and_explain(denoiser, train, test)
         file.parent.mkdir(parents=True, exist_ok=True)
-        with write_whole(file) as stream:
+        with atomic_write(file) as stream:
             np.savez_compressed(stream, **result)
     with np.load(file) as archive:
         return dict(archive)

@@ -23,7 +23,7 @@ from sklearn.utils import Bunch
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
 from camdenoise.datasets import load_wafer_maps
 from camdenoise.denoising import DenoiserCalibration
-from camdenoise.io._atomic import digest, write_whole
+from camdenoise.io._atomic import atomic_write, digest
 from study.calibration import N_FOLDS
 from study.graph import environment
 from study.held_out import (
@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
         "held out": {"fold": options.fold} | figures_of(found),
         "environment": environment(),
     }
-    with write_whole(options.out / "wm811k.json") as stream:
+    with atomic_write(options.out / "wm811k.json") as stream:
         stream.write(json.dumps(about, indent=1, allow_nan=False).encode())
 
 

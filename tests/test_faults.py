@@ -23,7 +23,7 @@ from camdenoise.cli import main
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.filters import MedianFilter
 from camdenoise.io import WaferFileError
-from camdenoise.io._results import SUMMARY_KEY, note_in, parts_of
+from camdenoise.io._results import SUMMARY_KEY, list_parts, read_note
 from camdenoise.stream import denoise_batches, open_source, wafer_batch, write_parts
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -63,8 +63,8 @@ def start(*arguments, preexec_fn=listen_to_ctrl_c, **options):
 
 def summary_in(out):
     """What a run that has ended says in its last part."""
-    parts = parts_of(out)
-    return note_in(parts[-1], SUMMARY_KEY) if parts else None
+    parts = list_parts(out)
+    return read_note(parts[-1], SUMMARY_KEY) if parts else None
 
 
 def finish(*arguments):

@@ -14,7 +14,7 @@ import pytest
 from camdenoise import CamDenoiser, WaferClassifier, load_model
 from camdenoise.datasets import load_mixed_wm38, load_wafer_maps, load_wm811k
 from camdenoise.io import read_maps
-from camdenoise.io._file_kinds import kind_of
+from camdenoise.io._file_kinds import detect_kind
 
 
 def zipped(**members):
@@ -76,13 +76,13 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_is_told_by_its_content(name, wafer_file):
     content, what, advice = FILES[name]
-    kind = kind_of(wafer_file(content, "lot.dat"))
+    kind = detect_kind(wafer_file(content, "lot.dat"))
     assert kind.what.startswith(what) and advice in kind.remedy
 
 
 @pytest.mark.parametrize("content", [b"", b"\x07\x00\xff\xfe" * 99, bytes(50)])
 def test_an_unknown_kind_is_not_guessed(content, wafer_file):
-    assert kind_of(wafer_file(content)) is None
+    assert detect_kind(wafer_file(content)) is None
 
 
 #: What each loader is not for.

@@ -1,11 +1,11 @@
 import pytest
 
-from camdenoise.io._atomic import write_whole
+from camdenoise.io._atomic import atomic_write
 
 
 def test_a_file_appears_once_it_is_complete(tmp_path):
     file = tmp_path / "a.txt"
-    with write_whole(file) as stream:
+    with atomic_write(file) as stream:
         stream.write(b"half")
         assert not file.exists()
         stream.write(b" and half")
@@ -16,7 +16,7 @@ def test_a_file_appears_once_it_is_complete(tmp_path):
 def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     file = tmp_path / "a.txt"
     file.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), write_whole(file) as stream:
+    with pytest.raises(KeyboardInterrupt), atomic_write(file) as stream:
         stream.write(b"new")
         raise KeyboardInterrupt
     assert file.read_bytes() == b"old"
@@ -24,5 +24,5 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_a_folder_that_is_missing_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError), write_whole(tmp_path / "no" / "a.txt"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "no" / "a.txt"):
         pass

@@ -19,8 +19,8 @@ from hypothesis.extra.numpy import arrays
 from camdenoise.datasets import make_wafer_maps, save_wafer_maps
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.io import WaferFileError
-from camdenoise.io._results import SUMMARY_KEY, note_in, parts_of
-from camdenoise.io._wafer_table import without_results
+from camdenoise.io._results import SUMMARY_KEY, list_parts, read_note
+from camdenoise.io._wafer_table import drop_results
 from camdenoise.stream import (
     MARKS,
     PartsError,
@@ -143,7 +143,7 @@ def test_batches_without_wafers_are_refused(columns, said):
 def test_results_of_an_earlier_run_are_made_anew():
     maps, keys = some_wafers(3)
     (first,) = by_filter([wafer_batch(maps, keys)])
-    (again,) = by_filter([without_results(first)])
+    (again,) = by_filter([drop_results(first)])
     assert again.equals(first)
     (over,) = by_filter([wafer_batch(maps, keys.assign(n_kept=-1, error="old"))])
     assert over.select(first.schema.names).equals(first)
@@ -180,8 +180,8 @@ def test_parts_have_equal_lengths_whatever_the_batches(wafers, tmp_path):
     assert read_parts(tmp_path).combine_chunks().equals(expected.combine_chunks())
     assert summary.wafers == 25 and summary.parts == 3 and summary.errors == 0
     assert summary.fails == summary.kept + summary.removed == sum(expected["n_fails"].to_pylist())
-    assert [note_in(part, SUMMARY_KEY) for part in parts_of(tmp_path)[:2]] == [None, None]
-    assert note_in(parts_of(tmp_path)[2], SUMMARY_KEY)["wafers"] == 25
+    assert [read_note(part, SUMMARY_KEY) for part in list_parts(tmp_path)[:2]] == [None, None]
+    assert read_note(list_parts(tmp_path)[2], SUMMARY_KEY)["wafers"] == 25
     assert len(list(tmp_path.iterdir())) == 3  # and nothing that a reader of folders minds
 
 
@@ -204,7 +204,7 @@ def test_a_stopped_run_goes_on_where_it_was(wafers, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_parts(folder, [wafers], stop_at(3), part_rows=4)
     assert len(list(folder.iterdir())) == 3
-    assert all(note_in(part, SUMMARY_KEY) is None for part in parts_of(folder))
+    assert all(read_note(part, SUMMARY_KEY) is None for part in list_parts(folder))
     assert not [file for file in folder.iterdir() if file.name.startswith(".")]
     times = {file: file.stat().st_mtime_ns for file in folder.glob("part-*")}
     summary = write_parts(folder, [wafers], by_filter, part_rows=4, resume=True)
@@ -377,9 +377,9 @@ def test_an_error_in_a_thread_is_told_here(wafers, tmp_path):
 
 @pytest.fixture(scope="module")
 def client():
-    from camdenoise.stream._dask import connected
+    from camdenoise.stream._dask import connect
 
-    with connected(None, 2) as found:
+    with connect(None, 2) as found:
         yield found
 
 

@@ -17,10 +17,10 @@ from lswmd_pickles import pickled, some_wafers, write_kaggle, write_mir
 from camdenoise import RaggedWaferMaps
 from camdenoise.datasets import CLASSES, load_wm811k
 from camdenoise.io import _lswmd_convert, _lswmd_rows
-from camdenoise.io._capped import CappedError, run_capped
 from camdenoise.io._lswmd_pickle import read_columns
 from camdenoise.io._lswmd_rows import LABELS, row_batches
-from camdenoise.io._stand_ins import PickleError
+from camdenoise.io._sandbox import SandboxError, run_in_sandbox
+from camdenoise.io._stubs import PickleError
 
 ERAS = {"kaggle": write_kaggle, "mir": write_mir}
 
@@ -377,8 +377,8 @@ def test_memory_is_limited(monkeypatch, tmp_path):
 
 
 def test_a_crash_is_an_error_that_tells_of_it(tmp_path):
-    with pytest.raises(CappedError, match="the process that read it ended with code"):
-        run_capped(
+    with pytest.raises(SandboxError, match="the process that read it ended with code"):
+        run_in_sandbox(
             os.abort, memory=2**32, seconds=60, on_progress=lambda *step: None
         )  # os.abort takes no on_progress: the complaint is quoted
 
@@ -400,7 +400,7 @@ def test_whoever_asked_may_be_gone(file, tmp_path):
 def test_progress_is_reported_from_the_other_process(file):
     steps = []
     target = file.with_name("out.parquet")
-    n = run_capped(
+    n = run_in_sandbox(
         _lswmd_convert.convert, str(file), str(target), {},
         memory=2**32, seconds=60, on_progress=lambda *step: steps.append(step),
     )  # fmt: skip

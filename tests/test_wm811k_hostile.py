@@ -23,7 +23,7 @@ from lswmd_pickles import Writer, pickled, some_wafers, write_kaggle, write_mir
 from camdenoise.datasets import load_wm811k
 from camdenoise.io._lswmd_pickle import ALLOWED, read_columns
 from camdenoise.io._lswmd_rows import row_batches
-from camdenoise.io._stand_ins import PickleError
+from camdenoise.io._stubs import PickleError
 
 
 def load_bytes(folder, data, **options):
@@ -76,7 +76,7 @@ def hostile(canary):
             ("pandas.core.frame", "DataFrame.to_csv", str(canary)),
             ("pandas", "DataFrame.query", code), ("numpy", "dtype.__class__", "a"),
             ("numpy", "ndarray.tofile", str(canary)), ("pandas.core", "frame.DataFrame", "a"),
-            ("copyreg", "__newobj__", "a"), ("camdenoise.io._stand_ins", "Frame", "a"),
+            ("copyreg", "__newobj__", "a"), ("camdenoise.io._stubs", "Frame", "a"),
             ("_codecs", "decode", "a"), ("codecs", "encode", "a"), ("pickle", "loads", "a"),
             ("numpy ", "dtype", "u1"), ("Numpy", "dtype", "u1"), ("numpy", "dtype ", "u1"),
             ("antigravity", "fly", "a"),

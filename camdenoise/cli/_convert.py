@@ -45,13 +45,13 @@ def convert(sources: tuple[Path, ...], out: Path, quiet: bool, **options: Any) -
         stream, _ = open_wafers(sources, options)
         out.parent.mkdir(parents=True, exist_ok=True)
         if stream.pickle is not None and out.suffix != ".npz":
-            n_wafers = _from_pickle(stream.pickle, out, quiet)
+            n_wafers = _convert_pickle(stream.pickle, out, quiet)
         else:
             n_wafers = _write(stream, out, quiet)
     echo_summary({"wafers": n_wafers, "out": str(out)}, stream.notes, quiet)
 
 
-def _from_pickle(pickle: Content, out: Path, quiet: bool) -> int:
+def _convert_pickle(pickle: Content, out: Path, quiet: bool) -> int:
     """Convert one of WM-811K's pickles to the table that `load_wm811k` makes, too."""
     import pyarrow.parquet as pq
 
@@ -67,13 +67,13 @@ def _write(stream: WaferSource, out: Path, quiet: bool) -> int:
 
     bar = tqdm(total=stream.n_wafers, unit="wafer", disable=True if quiet else None)
     with bar:
-        batches = _counted(stream.batches, bar)
+        batches = _add_partial(stream.batches, bar)
         if out.suffix == ".npz":
-            return _to_npz(batches, out)
-        return _to_parquet(batches, out, stream.notes)
+            return _write_npz(batches, out)
+        return _write_parquet(batches, out, stream.notes)
 
 
-def _counted(batches: Iterable, bar) -> Iterator:
+def _add_partial(batches: Iterable, bar) -> Iterator:
     import pyarrow as pa
 
     from camdenoise.stream import wafers_of
@@ -87,13 +87,13 @@ def _counted(batches: Iterable, bar) -> Iterator:
         bar.update(batch.num_rows)
 
 
-def _to_parquet(batches: Iterator, out: Path, notes: list[str]) -> int:
+def _write_parquet(batches: Iterator, out: Path, notes: list[str]) -> int:
     from itertools import chain
 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from camdenoise.io._atomic import write_whole
+    from camdenoise.io._atomic import atomic_write
     from camdenoise.io._results import NOTES_KEY
 
     first = next(batches, None)
@@ -101,7 +101,7 @@ def _to_parquet(batches: Iterator, out: Path, notes: list[str]) -> int:
         raise UserError("there is no wafer in it.")
     n_wafers = 0
     options = {"compression": "zstd", "write_page_checksum": True}
-    with write_whole(out) as stream, pq.ParquetWriter(stream, first.schema, **options) as writer:
+    with atomic_write(out) as stream, pq.ParquetWriter(stream, first.schema, **options) as writer:
         for batch in chain([first], batches):
             # What a lot leaves empty has another type there.
             writer.write_table(pa.Table.from_batches([batch]).cast(first.schema))
@@ -110,7 +110,7 @@ def _to_parquet(batches: Iterator, out: Path, notes: list[str]) -> int:
     return n_wafers
 
 
-def _to_npz(batches: Iterator, out: Path) -> int:
+def _write_npz(batches: Iterator, out: Path) -> int:
     from camdenoise.datasets import save_wafer_maps
     from camdenoise.io._wafer_table import collect_wafers
 

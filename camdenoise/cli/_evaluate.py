@@ -29,7 +29,7 @@ def evaluate(sources: tuple[Path, ...], model: str, as_json: bool, **options: An
     chunk. On wafers that the model was trained on it does better than on others.
     """
     with report_user_errors():
-        facts, table, notes = _scores(sources, model, options)
+        facts, table, notes = _score(sources, model, options)
     if as_json:
         rows = json.loads(table.to_json(orient="index"))
         echo_summary(facts | {"classes": rows}, notes)
@@ -39,7 +39,7 @@ def evaluate(sources: tuple[Path, ...], model: str, as_json: bool, **options: An
     echo_notes(notes)
 
 
-def _scores(sources: tuple[Path, ...], model: str, options: dict[str, Any]):
+def _score(sources: tuple[Path, ...], model: str, options: dict[str, Any]):
     import numpy as np
 
     from camdenoise.cli._models import load_classifier

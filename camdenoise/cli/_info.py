@@ -40,7 +40,7 @@ def info(sources: tuple[Path, ...], as_json: bool, **options: Any) -> None:
 
 
 def _describe(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
-    from camdenoise.io._results import RUN_KEY, note_in, parts_of
+    from camdenoise.io._results import RUN_KEY, list_parts, read_note
     from camdenoise.nets._checkpoint import PRETRAINED
 
     path, what = sources[0], str(sources[0])
@@ -48,8 +48,8 @@ def _describe(sources: tuple[Path, ...], options: dict[str, Any]) -> dict[str, A
         return _describe_wafers(sources, options)
     if what in PRETRAINED and not path.exists():
         return _describe_model(what)
-    parts = parts_of(path) if path.is_dir() else []
-    run = next((note for part in parts if (note := note_in(part, RUN_KEY)) is not None), None)
+    parts = list_parts(path) if path.is_dir() else []
+    run = next((note for part in parts if (note := read_note(part, RUN_KEY)) is not None), None)
     if run is not None:
         return _describe_results(parts, run)
     if not path.exists() and not any(sign in what for sign in "*?["):
@@ -97,9 +97,9 @@ def _describe_model(what: str) -> dict[str, Any]:
 
 
 def _describe_results(parts: list[Path], run: dict[str, Any]) -> dict[str, Any]:
-    from camdenoise.io._results import SUMMARY_KEY, note_in
+    from camdenoise.io._results import SUMMARY_KEY, read_note
 
-    counts = note_in(parts[-1], SUMMARY_KEY)
+    counts = read_note(parts[-1], SUMMARY_KEY)
     return {
         "kind": "results of a run that has not ended" if counts is None else "results",
         "parts there": len(parts),

@@ -32,7 +32,7 @@ def keep_freed_memory() -> None:
 
 
 @contextmanager
-def without_garbage_collection() -> Iterator[None]:
+def pause_garbage_collection() -> Iterator[None]:
     """Leave reference cycles alone for as long as something short takes.
 
     Libraries that are imported make some hundred thousand objects, and again and again the garbage

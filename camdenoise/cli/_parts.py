@@ -103,13 +103,13 @@ def _choose_workers(options: dict[str, Any]) -> Iterator[Any]:
     from joblib import cpu_count
 
     from camdenoise.stream import in_threads, on_dask
-    from camdenoise.stream._dask import connected
+    from camdenoise.stream._dask import connect
 
     if not options["scheduler"] and (options["workers"] or 1) == 1:
         keep_freed_memory()
         yield in_threads(options["threads"] or cpu_count())
         return
-    with connected(options["scheduler"], options["workers"]) as client:
+    with connect(options["scheduler"], options["workers"]) as client:
         yield on_dask(client)
 
 

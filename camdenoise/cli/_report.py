@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camdenoise.cli._memory import without_garbage_collection
+from camdenoise.cli._memory import pause_garbage_collection
 from camdenoise.cli._messages import UserError, echo_summary, report_user_errors
 from camdenoise.cli._sources import add_source_options, open_wafers
 
@@ -49,7 +49,7 @@ def report(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     is replaced once the new one is complete. The last line on standard output is a summary in JSON.
     """
     start = time.perf_counter()
-    with report_user_errors(), without_garbage_collection():
+    with report_user_errors(), pause_garbage_collection():
         if out.is_dir():
             raise UserError(f"{out} is a folder. Give the name of a file in it.")
         n_wafers, notes = _write(sources, out, options)
@@ -59,7 +59,7 @@ def report(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
 
 def _write(sources: Sequence[Path], out: Path, options: dict[str, Any]) -> tuple[int, list[str]]:
     from camdenoise.cli._models import load_denoiser
-    from camdenoise.io._atomic import write_whole
+    from camdenoise.io._atomic import atomic_write
     from camdenoise.report import lot_report
 
     maps, keys, notes = _read_lot(sources, options)
@@ -71,13 +71,13 @@ def _write(sources: Sequence[Path], out: Path, options: dict[str, Any]) -> tuple
         denoiser,
         maps,
         keys=keys,
-        names=_wafer_names(keys, with_lot=len(lots) > 1),
+        names=_name_wafers(keys, with_lot=len(lots) > 1),
         title=title,
         palette=options["palette"],
         notes=[note.rstrip(".") for note in notes],
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    with write_whole(out) as stream:
+    with atomic_write(out) as stream:
         stream.write(page.encode())
     return len(maps), notes
 
@@ -87,7 +87,7 @@ def _name_sources(sources: Sequence[Path]) -> str:
     return f"{sources[0].name or sources[0].resolve().name}{more}"
 
 
-def _wafer_names(keys: pd.DataFrame, with_lot: bool) -> list[str] | None:
+def _name_wafers(keys: pd.DataFrame, with_lot: bool) -> list[str] | None:
     """Name the wafers by what tells them apart; by their lot, too, where there are several."""
     names = next((keys[name].astype(str).tolist() for name in _NAMES if name in keys), None)
     if names is None or not with_lot:

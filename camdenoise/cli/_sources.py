@@ -94,14 +94,14 @@ def open_wafers(
     from camdenoise.io._wafer_source import open_source
 
     reading = {
-        "pass_bins": _bins(options["pass_bins"]),
+        "pass_bins": _parse_bins(options["pass_bins"]),
         "retest": options["retest"],
-        "frame": _frame(options["frame"]),
+        "frame": _parse_frame(options["frame"]),
         "notch": options["notch"],
         "mirror": options["mirror"],
         "rotate": int(options["rotate"]),
         "incomplete": options["incomplete"],
-        "columns": _columns(options["columns"]),
+        "columns": _parse_columns(options["columns"]),
         "bins": options["bins"],
         "map_name": options["map_name"],
         "encoding": options["encoding"],
@@ -110,15 +110,15 @@ def open_wafers(
     source = open_source(list(sources), **reading)
     # What was not asked for need not be told.
     asked = {name: value for name, value in reading.items() if value}
-    return source, {"input": [_facts(file) for file in source.files]} | asked
+    return source, {"input": [_describe_file(file) for file in source.files]} | asked
 
 
-def _facts(file: Path) -> str:
+def _describe_file(file: Path) -> str:
     facts = file.stat()
     return f"{file.name} ({facts.st_size} bytes, modified {facts.st_mtime_ns})"
 
 
-def _bins(text: str | None) -> list[str] | None:
+def _parse_bins(text: str | None) -> list[str] | None:
     """Read bins as they are written; the file tells whether they are numbers or characters."""
     if text is None:
         return None
@@ -130,7 +130,7 @@ def _bins(text: str | None) -> list[str] | None:
     return names
 
 
-def _frame(text: str) -> str | list[int]:
+def _parse_frame(text: str) -> str | list[int]:
     if text in ("lot", "wafer"):
         return text
     try:
@@ -141,7 +141,7 @@ def _frame(text: str) -> str | list[int]:
         ) from error
 
 
-def _columns(text: str | None) -> dict[str, str]:
+def _parse_columns(text: str | None) -> dict[str, str]:
     if text is None:
         return {}
     pairs = [pair.partition("=") for pair in text.split(",")]

@@ -15,8 +15,8 @@ from sklearn.utils import Bunch
 
 from camdenoise.datasets._patterns import CLASSES
 from camdenoise.io._lswmd_convert import convert_safely, refuse_other_kinds
-from camdenoise.io._npz import runs_of_grids
-from camdenoise.io._wafer_table import WaferTable, source_of
+from camdenoise.io._npz import number_grid_runs
+from camdenoise.io._wafer_table import WaferTable, read_source
 
 FILES_IN_FOLDER = ("LSWMD.pkl", "WM811K.pkl")
 # Part of the key of a converted file: raised when its layout changes.
@@ -59,7 +59,7 @@ def _converted(source: Path, cache: str | os.PathLike | None, progress: bool) ->
     target = folder / f"{source.name}.camdenoise.parquet"
     refuse_other_kinds(source)
     key = _key(source)
-    if source_of(target) != key:
+    if read_source(target) != key:
         if not folder.is_dir():
             raise FileNotFoundError(f"No folder {folder} to keep {target.name} in; make it first.")
         if not os.access(folder, os.W_OK):
@@ -82,7 +82,7 @@ def _own_parquet(file: Path) -> Path:
     except (OSError, ValueError, pa.ArrowException):
         # Reading it says how it is damaged.
         return file
-    if source_of(file) is None:
+    if read_source(file) is None:
         raise ValueError(
             f"{file} is a Parquet file that load_wm811k did not make; its columns are "
             f"{', '.join(columns)[:200]}. Read it with camdenoise.io.read_maps."
@@ -101,7 +101,7 @@ def _frame(table: WaferTable) -> pd.DataFrame:
 def _groups(frame: pd.DataFrame) -> np.ndarray:
     """Give each lot a number; without lots, each run of wafers with the same grid."""
     if len(frame) and frame["lot"].isna().all():
-        return runs_of_grids(frame)
+        return number_grid_runs(frame)
     return pd.factorize(frame["lot"])[0]
 
 

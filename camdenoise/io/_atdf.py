@@ -125,15 +125,15 @@ def read_atdf(
     """
     options = ReadOptions(bins=bins, incomplete=incomplete, pass_bins=pass_bins, encoding=encoding)
     check_bins(options)
-    return read_one(path, atdf_file, options).as_table()
+    return read_one(path, atdf_file, options).to_table()
 
 
 def atdf_file(content: Content, options: ReadOptions) -> DieFile:
     """Read an ATDF file."""
     check_bins(options)
     notes: list[str] = []
-    lines = _decoded(content, options.encoding, notes)
-    return wafer_file("ATDF", _pieces(lines, notes), options, notes)
+    lines = _read_lines(content, options.encoding, notes)
+    return wafer_file("ATDF", _read_pieces(lines, notes), options, notes)
 
 
 @dataclass
@@ -144,9 +144,9 @@ class _Line:
     text: str
 
 
-def _decoded(content: Content, encoding: str | None, notes: list[str]) -> list[_Line]:
+def _read_lines(content: Content, encoding: str | None, notes: list[str]) -> list[_Line]:
     """Read the records that are used, as text."""
-    source = _lines(content)
+    source = _iter_lines(content)
     if content.head(2) in _MARKS:
         text, encoding = content.read_text()[0], "utf-8"
         source = iter(text.encode().splitlines(keepends=True))
@@ -180,7 +180,7 @@ def _decoded(content: Content, encoding: str | None, notes: list[str]) -> list[_
     return [_Line(number, text) for (number, _), text in zip(found, texts, strict=True)]
 
 
-def _lines(content: Content) -> Iterator[bytes]:
+def _iter_lines(content: Content) -> Iterator[bytes]:
     """Read line by line. Most lines of a large file are of tests, which are not used."""
     pending = b""
     for chunk in content.chunks(MAX_BINARY_BYTES):
@@ -208,7 +208,7 @@ class _Records:
     parts: list[Row] = field(default_factory=list)
 
 
-def _pieces(lines: list[_Line], notes: list[str]) -> Iterator[Piece]:
+def _read_pieces(lines: list[_Line], notes: list[str]) -> Iterator[Piece]:
     if not lines:
         raise Problem("it holds no records of a wafer test. Is it ATDF?")
     files: list[_Records] = []
@@ -216,9 +216,9 @@ def _pieces(lines: list[_Line], notes: list[str]) -> Iterator[Piece]:
     for line in lines:
         kind, _, text = line.text.removeprefix("\ufeff").partition(":")
         if not files or kind == "FAR":
-            files.append(_Records(_delimiter(line)))
+            files.append(_Records(_find_delimiter(line)))
             continue
-        row = _row(kind, text.split(files[-1].delimiter), line.number, misread)
+        row = _read_row(kind, text.split(files[-1].delimiter), line.number, misread)
         if kind == "PRR":
             files[-1].parts.append(row)
         else:
@@ -235,7 +235,7 @@ def _pieces(lines: list[_Line], notes: list[str]) -> Iterator[Piece]:
         yield Piece(file.rows, parts.astype(numbers), name, "line")
 
 
-def _delimiter(line: _Line) -> str:
+def _find_delimiter(line: _Line) -> str:
     """Find what separates the fields: the character after the type of the file."""
     match = _START.match(line.text)
     if match is None:
@@ -246,7 +246,7 @@ def _delimiter(line: _Line) -> str:
     return match[1]
 
 
-def _row(kind: str, fields: list[str], number: int, misread: _Misread) -> Row:
+def _read_row(kind: str, fields: list[str], number: int, misread: _Misread) -> Row:
     """Read the fields that are used; those at the end may be left out."""
     places = _PLACES[kind]
     if kind == "MIR" and _TIME.match(fields[0].strip()):
@@ -254,11 +254,11 @@ def _row(kind: str, fields: list[str], number: int, misread: _Misread) -> Row:
     row: Row = {"sequence_number": number - 1}
     for place, name in places:
         text = fields[place].strip() if place < len(fields) else ""
-        row[name] = _value(name, text, number, misread)
+        row[name] = _read_value(name, text, number, misread)
     return row
 
 
-def _value(name: str, text: str, number: int, misread: _Misread) -> Any:
+def _read_value(name: str, text: str, number: int, misread: _Misread) -> Any:
     if name in _NUMBERS:
         low, high, missing = _NUMBERS[name]
         value = _number(text, int, missing)
@@ -270,7 +270,7 @@ def _value(name: str, text: str, number: int, misread: _Misread) -> Any:
             return value
         missing = 0
     elif name == "START_T":
-        return _seconds(text)
+        return _parse_time(text)
     elif name == "PART_FLG":
         return _FLAGS.get(text.upper(), NOT_SAID)
     else:
@@ -287,7 +287,7 @@ def _number(text: str, kind: type, missing: float) -> Any:
         return None
 
 
-def _seconds(text: str) -> int:
+def _parse_time(text: str) -> int:
     """Give a time in seconds since 1970; 0 where it is not understood, as in STDF."""
     match = _TIME.match(text)
     if match is None or match[5].upper() not in _MONTHS:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 
 @contextmanager
-def write_whole(file: str | os.PathLike) -> Iterator[BinaryIO]:
+def atomic_write(file: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a binary stream beside `file` that takes its place once the block has succeeded.
 
     Nobody sees a half-written file: an existing one stays as it was until the new one is complete
@@ -22,7 +22,7 @@ def write_whole(file: str | os.PathLike) -> Iterator[BinaryIO]:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with write_whole(Path(folder, "note.txt")) as stream:
+    ...     with atomic_write(Path(folder, "note.txt")) as stream:
     ...         _ = stream.write(b"whole")
     ...     Path(folder, "note.txt").read_text()
     'whole'
@@ -30,7 +30,7 @@ def write_whole(file: str | os.PathLike) -> Iterator[BinaryIO]:
     file = Path(file)
     part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
     try:
-        with _opened(part, file) as stream:
+        with _open_part(part, file) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -39,7 +39,7 @@ def write_whole(file: str | os.PathLike) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def _opened(part: Path, file: Path) -> BinaryIO:
+def _open_part(part: Path, file: Path) -> BinaryIO:
     """Open the part; an error names the file that was asked for."""
     try:
         return open(part, "xb")

@@ -44,8 +44,10 @@ class BinType:
     def parse_row(self, text: str, where: str) -> np.ndarray:
         """Read the tokens of one row: int32 codes, or characters for ASCII."""
         if self.base == 0:
-            return _letter_row(text, self.width, where)
-        return _decimal_row(text, where) if self.base == 10 else _hex_row(text, self.width, where)
+            return _parse_letters(text, self.width, where)
+        return (
+            _parse_decimals(text, where) if self.base == 10 else _parse_hex(text, self.width, where)
+        )
 
     def parse(self, token: str, where: str) -> int | str:
         """Read one bin code; a lettered one may be longer here than in a row."""
@@ -67,7 +69,7 @@ BIN_TYPES = {
 _BY_WIDTH = {kind.width: kind for kind in BIN_TYPES.values()}
 
 
-def bin_type(name: str | None, examples: Iterable[str], where: str) -> BinType:
+def find_bin_type(name: str | None, examples: Iterable[str], where: str) -> BinType:
     """Find the notation by its name or, where the file gives none, by the length of its codes."""
     if name:
         kind = BIN_TYPES.get(name.lower())
@@ -81,7 +83,7 @@ def bin_type(name: str | None, examples: Iterable[str], where: str) -> BinType:
     return _BY_WIDTH[widths.pop()]
 
 
-def _letter_row(text: str, width: int, where: str) -> np.ndarray:
+def _parse_letters(text: str, width: int, where: str) -> np.ndarray:
     if len(text) % width:
         raise Problem(
             f"{len(text)} letters are no whole number of bin codes of {width}. "
@@ -93,7 +95,7 @@ def _letter_row(text: str, width: int, where: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=f"<U{width}")
 
 
-def _decimal_row(text: str, where: str) -> np.ndarray:
+def _parse_decimals(text: str, where: str) -> np.ndarray:
     tokens = text.split()
     for column, token in enumerate(tokens):
         if not (token.isascii() and token.isdigit() and len(token) <= 5):
@@ -101,7 +103,7 @@ def _decimal_row(text: str, where: str) -> np.ndarray:
     return np.array(tokens, dtype="U5").astype(np.int32)
 
 
-def _hex_row(text: str, width: int, where: str) -> np.ndarray:
+def _parse_hex(text: str, width: int, where: str) -> np.ndarray:
     joined = "".join(text.split())
     digits = _DIGITS[np.frombuffer(joined.encode("ascii", "replace"), np.uint8)]
     if (digits > 15).any():
@@ -119,7 +121,7 @@ def _hex_row(text: str, width: int, where: str) -> np.ndarray:
     return digits.reshape(-1, width).astype(np.int32) @ powers
 
 
-def claimed(value: str | None, name: str, where: str) -> int | None:
+def read_count(value: str | None, name: str, where: str) -> int | None:
     """Read a count from a header; None where it is absent."""
     if value is None or not value.strip():
         return None

@@ -1,4 +1,4 @@
-"""The rows of bin codes of a SEMI wafer map as a rectangle.
+"""The rows of bin codes of a SEMI wafer map as a read_rectangle.
 
 A blank in a map of letters may stand between two symbols, or where no die is. What the file
 declares tells which; a blank is never a die.
@@ -14,7 +14,7 @@ import numpy as np
 from camdenoise.io._bins import BinType
 from camdenoise.io._die_file import ReadOptions, WaferFacts
 from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem
-from camdenoise.io._semi_map import BinList, WaferPart, is_any, wafer_part
+from camdenoise.io._semi_map import BinList, WaferPart, is_any, make_part
 from camdenoise.wafers._maps import MAX_SIDE
 
 # Stands for a position that the file does not hold; no notation has it.
@@ -55,20 +55,20 @@ class RowReader:
     def grid(self, rows: Sequence[str], n_rows: int | None, n_columns: int | None) -> CodeGrid:
         """Read the rows and hold them to the size that the file declares."""
         if len(rows) == 1 and n_rows and n_columns and 1 < n_rows <= MAX_SIDE >= n_columns:
-            whole = self._tried(rows, n_rows * n_columns)
+            whole = self._try_rows(rows, n_rows * n_columns)
             if whole is not None:
                 codes = whole[0].reshape(n_rows, n_columns)
-                return CodeGrid(codes, self._nulls(), n_rows, n_columns)
+                return CodeGrid(codes, self._list_nulls(), n_rows, n_columns)
         notes = []
         if n_rows is not None and n_columns == len(rows) != n_rows:
-            turned = self._tried(rows, n_rows)
+            turned = self._try_rows(rows, n_rows)
             if turned is not None:
                 notes = [
                     f"{self.where}: the numbers of rows and columns, {n_rows} and {n_columns}, "
                     "are taken the other way round, as the map is drawn."
                 ]
                 n_rows, n_columns = n_columns, n_rows
-        codes, n_cut = self.rectangle(rows, n_rows, n_columns)
+        codes, n_cut = self.read_rectangle(rows, n_rows, n_columns)
         frame_rows = n_rows or len(rows)
         n_absent = n_cut + (frame_rows - len(rows)) * codes.shape[1]
         if n_absent:
@@ -76,16 +76,16 @@ class RowReader:
                 f"{self.where}: {n_absent} of {frame_rows * codes.shape[1]} positions of the map "
                 "are missing."
             )
-        return CodeGrid(codes, self._nulls(), frame_rows, codes.shape[1], n_absent, notes)
+        return CodeGrid(codes, self._list_nulls(), frame_rows, codes.shape[1], n_absent, notes)
 
-    def rectangle(
+    def read_rectangle(
         self, rows: Sequence[str], n_rows: int | None, n_columns: int | None
     ) -> tuple[np.ndarray, int]:
         """Read one text per row of dies; also give how many positions the last row lacks."""
         self._check_rows(len(rows), n_rows)
-        return self._stacked(self._parsed(rows, n_columns))
+        return self._stack(self._parse_rows(rows, n_columns))
 
-    def _nulls(self) -> list:
+    def _list_nulls(self) -> list:
         null = [] if self.null is None else [self.kind.parse(self.null, self.where)]
         if self.kind.base == 0:
             return [*null, " " * self.kind.width, ""]
@@ -101,16 +101,16 @@ class RowReader:
         if not 1 <= found <= MAX_SIDE:
             raise Problem(f"it has {found} rows of dies; 1 to {MAX_SIDE} are allowed.", self.where)
 
-    def _tried(self, rows: Sequence[str], n_columns: int) -> list[np.ndarray] | None:
+    def _try_rows(self, rows: Sequence[str], n_columns: int) -> list[np.ndarray] | None:
         try:
-            parsed = replace(self, incomplete=False)._parsed(rows, n_columns)
+            parsed = replace(self, incomplete=False)._parse_rows(rows, n_columns)
         except Problem:
             return None
         return parsed if all(row.size == n_columns for row in parsed) else None
 
-    def _parsed(self, rows: Sequence[str], n_columns: int | None) -> list[np.ndarray]:
+    def _parse_rows(self, rows: Sequence[str], n_columns: int | None) -> list[np.ndarray]:
         if self.kind.base == 0:
-            rows = letter_rows(rows, self, n_columns)
+            rows = clean_letter_rows(rows, self, n_columns)
         parsed: list[np.ndarray] = []
         for number, text in enumerate(rows):
             last = self.incomplete and number == len(rows) - 1 > 0
@@ -124,12 +124,12 @@ class RowReader:
                 row = parsed[0][:0]
             expected = n_columns or (parsed[0].size if parsed else row.size)
             if row.size > expected or (row.size < expected and not last):
-                raise _width_problem(row.size, expected, here)
+                raise _make_width_problem(row.size, expected, here)
             parsed.append(row)
         return parsed
 
-    def _stacked(self, parsed: list[np.ndarray]) -> tuple[np.ndarray, int]:
-        """Give the rectangle, and how many positions the last row lacks."""
+    def _stack(self, parsed: list[np.ndarray]) -> tuple[np.ndarray, int]:
+        """Give the read_rectangle, and how many positions the last row lacks."""
         size = parsed[0].size
         if not 1 <= size <= MAX_SIDE:
             raise Problem(
@@ -142,7 +142,7 @@ class RowReader:
         return np.stack(parsed), n_cut
 
 
-def _width_problem(found: int, expected: int, where: str) -> Problem:
+def _make_width_problem(found: int, expected: int, where: str) -> Problem:
     return Problem(f"it has {found} dies, expected {expected}. Is it cut short?", where)
 
 
@@ -171,7 +171,7 @@ class Direction:
         return steps if self.y_down else -steps
 
 
-def grid_part(
+def make_grid_part(
     facts: WaferFacts,
     grid: CodeGrid,
     bins: BinList,
@@ -188,7 +188,7 @@ def grid_part(
     facts.extent = (low_x, low_y, *sides)
     facts.x_right, facts.y_down = direction.x_right, direction.y_down
     facts.n_missing = grid.n_absent
-    part = wafer_part(
+    part = make_part(
         facts,
         np.asarray(direction.x(column, sides[1])),
         np.asarray(direction.y(row, sides[0])),
@@ -203,19 +203,19 @@ def grid_part(
 # --- letters ------------------------------------------------------------------------------------
 
 
-def letter_rows(rows: Sequence[str], reader: RowReader, n_columns: int | None) -> list[str]:
+def clean_letter_rows(rows: Sequence[str], reader: RowReader, n_columns: int | None) -> list[str]:
     """Take the blanks out that stand between symbols; a blank that is left is no die."""
     width = reader.kind.width
     if n_columns is None:
-        return _undeclared(rows, reader)
+        return _split_undeclared(rows, reader)
     wide = n_columns * width
     ways: list[Callable[[str], str | None]] = [
-        lambda row: _plain(row, wide),
-        lambda row: _separated(row, width),
-        lambda row: _tokens(row, width),
+        lambda row: _match_plain(row, wide),
+        lambda row: _drop_separators(row, width),
+        lambda row: _join_tokens(row, width),
     ]
     if reader.blanks and wide <= MAX_SIDE * width:
-        ways.insert(1, lambda row: _padded(row, wide))
+        ways.insert(1, lambda row: _pad_row(row, wide))
     for way in ways:
         found = [way(row) for row in rows]
         cut = reader.incomplete and len(found) > 1
@@ -226,14 +226,14 @@ def letter_rows(rows: Sequence[str], reader: RowReader, n_columns: int | None) -
                 # Cut short: a plain row keeps its blanks, in another way they separate.
                 last = rows[-1].strip() if way is ways[0] else "".join(rows[-1].split())
             return [*(text or "" for text in found[:-1]), last]
-    raise _letters_problem(rows, ways, wide, reader)
+    raise _make_letters_problem(rows, ways, wide, reader)
 
 
-def _undeclared(rows: Sequence[str], reader: RowReader) -> list[str]:
+def _split_undeclared(rows: Sequence[str], reader: RowReader) -> list[str]:
     """Tell separators where every second character of every row is a blank."""
     width = reader.kind.width
     if reader.null is None or reader.null.strip():
-        separated = [_separated(row, width) for row in rows]
+        separated = [_drop_separators(row, width) for row in rows]
         if any(len(row.strip()) > width for row in rows) and None not in separated:
             return [text or "" for text in separated]
     stripped = [row.strip() for row in rows]
@@ -245,16 +245,16 @@ def _undeclared(rows: Sequence[str], reader: RowReader) -> list[str]:
     return stripped
 
 
-def _plain(row: str, wide: int) -> str | None:
+def _match_plain(row: str, wide: int) -> str | None:
     return next((text for text in (row, row.strip()) if len(text) == wide), None)
 
 
-def _padded(row: str, wide: int) -> str | None:
+def _pad_row(row: str, wide: int) -> str | None:
     """Give back the blanks that editors take from the end of a line."""
     return None if len(row.rstrip()) > wide else row.rstrip().ljust(wide)
 
 
-def _separated(row: str, width: int) -> str | None:
+def _drop_separators(row: str, width: int) -> str | None:
     text = row.strip()
     step = width + 1
     if (len(text) + 1) % step or text[width::step].strip():
@@ -264,12 +264,12 @@ def _separated(row: str, width: int) -> str | None:
     return "".join(text[start : start + width] for start in range(0, len(text), step))
 
 
-def _tokens(row: str, width: int) -> str | None:
+def _join_tokens(row: str, width: int) -> str | None:
     tokens = row.split()
     return "".join(tokens) if all(len(token) == width for token in tokens) else None
 
 
-def _letters_problem(
+def _make_letters_problem(
     rows: Sequence[str], ways: Sequence[Callable], wide: int, reader: RowReader
 ) -> Problem:
     """Name the first row that fits in no way, else the first that differs from row 0."""
@@ -283,7 +283,7 @@ def _letters_problem(
     here = f"{reader.where}, row {first}"
     letters = len("".join(text.split())) // width
     if letters == found:
-        return _width_problem(found, wide // width, here)
+        return _make_width_problem(found, wide // width, here)
     return Problem(
         f"it has {found} dies with the blanks and {letters} without, expected {wide // width}. Is "
         "it cut short?",

@@ -111,7 +111,7 @@ class Content:
         return name.rsplit(".", 1)[0] or name
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[BinaryIO, int, str]]:
+    def _open(self) -> Iterator[tuple[BinaryIO, int, str]]:
         """Open the data; also give the number of its packed bytes, and what it is packed in."""
         with open(self.path, "rb") as file:
             stream: BinaryIO = file
@@ -130,7 +130,7 @@ class Content:
     def chunks(self, limit: int = MAX_BINARY_BYTES) -> Iterator[bytes]:
         """Read the data piece by piece."""
         n_bytes = 0
-        with _damage_named(self.name), self._opened() as (stream, packed, kind):
+        with _report_damage(self.name), self._open() as (stream, packed, kind):
             while piece := _next_chunk(self.name, stream, kind):
                 n_bytes += len(piece)
                 self._check_size(n_bytes, packed, limit)
@@ -193,7 +193,7 @@ class Content:
 
         The file itself where nothing packs it and its name does not claim that something does.
         """
-        with _damage_named(self.name), self._opened() as (_, _, kind):
+        with _report_damage(self.name), self._open() as (_, _, kind):
             plain = not kind and self.path.suffix.lower() not in _SUFFIXES
         if plain:
             yield self.path
@@ -228,7 +228,7 @@ def decode(content: bytes, encoding: str | None, name: str) -> str | None:
 
 
 @contextmanager
-def _damage_named(name: str) -> Iterator[None]:
+def _report_damage(name: str) -> Iterator[None]:
     """Turn a damaged archive into an error that names the file."""
     try:
         yield
@@ -247,15 +247,15 @@ def _next_chunk(name: str, stream: BinaryIO, kind: str) -> bytes:
     try:
         return stream.read(_CHUNK)
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        raise _damaged(name, kind, error) from error
+        raise _make_damage_error(name, kind, error) from error
     except (OSError, ValueError) as error:
         # bzip2 and zstd say so of damaged data; a plain file only of the disk.
         if not kind:
             raise
-        raise _damaged(name, kind, error) from error
+        raise _make_damage_error(name, kind, error) from error
 
 
-def _damaged(name: str, kind: str, error: Exception) -> WaferFileError:
+def _make_damage_error(name: str, kind: str, error: Exception) -> WaferFileError:
     return WaferFileError(
         name, f"the {kind} data is damaged or cut short ({error}). Fetch the file again."
     )
@@ -266,7 +266,7 @@ def is_zip(head: bytes) -> bool:
     return head.startswith((_ZIP, _EMPTY_ZIP))
 
 
-def contents(path: str | os.PathLike) -> list[Content]:
+def list_contents(path: str | os.PathLike) -> list[Content]:
     """List what a file holds: itself, or the members of a zip archive.
 
     An archive of arrays (npz) or a workbook (xlsx), which are zip archives too, is one content.
@@ -275,7 +275,7 @@ def contents(path: str | os.PathLike) -> list[Content]:
     with open(path, "rb") as file:
         if not is_zip(file.read(4)):
             return [Content(path)]
-        with _damage_named(str(path)):
+        with _report_damage(str(path)):
             names = _members(file)
     is_npz = bool(names) and all(name.endswith(".npy") for name in names)
     if is_npz or "[Content_Types].xml" in names:
@@ -291,11 +291,11 @@ def contents(path: str | os.PathLike) -> list[Content]:
     return [Content(path, name) for name in names]
 
 
-def one_content(path: str | os.PathLike | Content) -> Content:
+def get_content(path: str | os.PathLike | Content) -> Content:
     """Give the only content of a file, or refuse an archive of several."""
     if isinstance(path, Content):
         return path
-    found = contents(path)
+    found = list_contents(path)
     if len(found) > 1:
         raise WaferFileError(
             path,
@@ -307,4 +307,4 @@ def one_content(path: str | os.PathLike | Content) -> Content:
 
 def read_head(path: str | os.PathLike, n_bytes: int = 4096) -> bytes:
     """Read the first bytes of a file's first content, to see what kind of file it is."""
-    return contents(path)[0].head(n_bytes)
+    return list_contents(path)[0].head(n_bytes)

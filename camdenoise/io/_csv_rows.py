@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from camdenoise.io._container import Content
-from camdenoise.io._csv_columns import KNOWN, NEEDED, key_of
+from camdenoise.io._csv_columns import KNOWN, NEEDED, normalize_name
 from camdenoise.io._problems import Problem
 
 _DELIMITERS = ",\t;|"
@@ -47,12 +47,12 @@ class TableText:
         decoder = None
         for piece in self.content.chunks():
             if decoder is None:
-                decoder = self._decoder(piece)
-            yield self._decoded(decoder, piece)
+                decoder = self._make_decoder(piece)
+            yield self._decode(decoder, piece)
         if decoder is not None:
-            yield self._decoded(decoder, b"", final=True)
+            yield self._decode(decoder, b"", final=True)
 
-    def _decoder(self, head: bytes) -> codecs.IncrementalDecoder:
+    def _make_decoder(self, head: bytes) -> codecs.IncrementalDecoder:
         marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         name = self.encoding or ("utf-16" if marked else "utf-8")
         # The signature of UTF-8 is none of the text.
@@ -62,11 +62,11 @@ class TableText:
         except LookupError as error:
             raise Problem(f"the encoding {name!r} is unknown. Give another one.") from error
 
-    def _decoded(self, decoder: codecs.IncrementalDecoder, piece: bytes, final=False) -> str:
+    def _decode(self, decoder: codecs.IncrementalDecoder, piece: bytes, final=False) -> str:
         try:
             text = decoder.decode(piece, final)
         except UnicodeError as error:
-            raise Problem(self._not_text(error)) from error
+            raise Problem(self._explain_not_text(error)) from error
         if "\0" in text:
             raise Problem(
                 "it has zero bytes, as no table of text has. Save it anew as UTF-8, or give its "
@@ -74,7 +74,7 @@ class TableText:
             )
         return text
 
-    def _not_text(self, error: UnicodeError) -> str:
+    def _explain_not_text(self, error: UnicodeError) -> str:
         if self.encoding:
             return f"it is not text in {self.encoding} ({error}). Give another encoding."
         if isinstance(error, UnicodeDecodeError) and error.encoding.startswith("utf-16"):
@@ -84,7 +84,7 @@ class TableText:
             "cp949, gb18030, shift_jis or latin-1."
         )
 
-    def whole_lines(self) -> Iterator[str]:
+    def iter_whole_lines(self) -> Iterator[str]:
         """Give the text in pieces that end where a line ends."""
         rest = ""
         for piece in self.pieces():
@@ -102,7 +102,7 @@ class TableText:
     def lines(self) -> Iterator[tuple[int, str]]:
         """Give each line with its number, from 1 on."""
         number = 0
-        for piece in self.whole_lines():
+        for piece in self.iter_whole_lines():
             lines = LINE_END.split(piece)
             if not lines[-1]:
                 lines.pop()
@@ -128,7 +128,9 @@ class Header:
     @property
     def n_known(self) -> int:
         """Roles for which there is a column."""
-        return len({KNOWN[key_of(name)] for name in self.names if key_of(name) in KNOWN})
+        return len(
+            {KNOWN[normalize_name(name)] for name in self.names if normalize_name(name) in KNOWN}
+        )
 
 
 def _split(line: str, delimiter: str) -> list[str]:
@@ -138,21 +140,21 @@ def _split(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def header_of(lines: Sequence[tuple[int, str]]) -> Header | None:
+def find_header(lines: Sequence[tuple[int, str]]) -> Header | None:
     """Find the header: the first line that names x, y and bin, else the first line."""
     texts = [(n, line) for n, line in lines if line.strip() and not line.startswith("#")]
     delimiters = _DELIMITERS
     if texts and (excel := _EXCEL_DELIMITER.match(texts[0][1])):
         delimiters = excel[1]
         texts = texts[1:]
-    found = [_as_header(n, line, delimiters, above) for above, (n, line) in enumerate(texts)]
+    found = [_parse_header(n, line, delimiters, above) for above, (n, line) in enumerate(texts)]
     for header in found:
-        if {KNOWN.get(key_of(name)) for name in header.names}.issuperset(NEEDED):
+        if {KNOWN.get(normalize_name(name)) for name in header.names}.issuperset(NEEDED):
             return header
     return found[0] if found else None
 
 
-def _as_header(number: int, line: str, delimiters: str, n_above: int) -> Header:
+def _parse_header(number: int, line: str, delimiters: str, n_above: int) -> Header:
     headers = []
     for delimiter in delimiters:
         raw = _split(line, delimiter)
@@ -170,7 +172,7 @@ def read_header(text: TableText) -> tuple[Header, int]:
         lines.append((number, line))
         if len(lines) == HEADER_LINES:
             break
-    header = header_of(lines)
+    header = find_header(lines)
     if header is None:
         raise Problem("the file is empty. Fetch it again.")
     n_columns = len(header.names)
@@ -210,14 +212,14 @@ class TableRows:
             return "error"
 
         try:
-            return self._parsed(self._below(), self.columns, self.n_columns, note_uneven)
+            return self._parse(self._read_below(), self.columns, self.n_columns, note_uneven)
         except pa.ArrowInvalid as error:
             if not uneven:
                 raise Problem(f"this table cannot be read ({error}).") from error
         order = {role: number for number, role in enumerate(self.columns)}
-        return self._parsed(self._evened(), order, len(order), None)
+        return self._parse(self._write_even(), order, len(order), None)
 
-    def _parsed(
+    def _parse(
         self,
         pieces: Iterator[str],
         columns: Mapping[str, int],
@@ -258,10 +260,10 @@ class TableRows:
             words[role] = chunks[0].dictionary.to_pylist(), np.concatenate(codes)
         return words
 
-    def _below(self) -> Iterator[str]:
+    def _read_below(self) -> Iterator[str]:
         """Give the text below the header without comment lines."""
         to_skip = self.header.line
-        for piece in self.text.whole_lines():
+        for piece in self.text.iter_whole_lines():
             start = 0
             while to_skip and (end := LINE_END.search(piece, start)):
                 start, to_skip = end.end(), to_skip - 1
@@ -283,7 +285,7 @@ class TableRows:
         indices = [fields[self.columns[axis]].strip() for axis in ("x", "y")]
         return all(NUMBER.fullmatch(index.replace(",", ".")) for index in indices)
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+    def _iter_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Give the rows one by one with the line that they end in: slowly, after a fault."""
         line = 0
 
@@ -303,13 +305,13 @@ class TableRows:
         except csv.Error as error:
             raise Problem(f"this table cannot be read ({error}).", f"line {line}") from error
 
-    def _evened(self) -> Iterator[str]:
+    def _write_even(self) -> Iterator[str]:
         """Write the columns that are needed anew, of rows with different numbers of fields."""
         used = list(self.columns.values())
         names = self.header.names
         buffer = io.StringIO()
         writer = csv.writer(buffer)
-        for line, row in self._rows():
+        for line, row in self._iter_rows():
             if len(row) <= max(used):
                 lacking = names[max(used)]
                 raise Problem(
@@ -331,9 +333,9 @@ class TableRows:
         if buffer.tell():
             yield buffer.getvalue()
 
-    def line_of(self, row: int) -> str:
+    def find_line(self, row: int) -> str:
         """Find the line of a row of the table."""
-        for number, (line, _) in enumerate(self._rows()):
+        for number, (line, _) in enumerate(self._iter_rows()):
             if number == row:
                 return f"line {line}"
         return f"row {row + 1}"

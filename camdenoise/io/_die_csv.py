@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._container import Content
-from camdenoise.io._csv_columns import NEEDED, WEAK_PASS, find_columns, key_of, unnamed_notes
+from camdenoise.io._csv_columns import NEEDED, WEAK_PASS, find_columns, normalize_name, note_unnamed
 from camdenoise.io._csv_rows import (
     HEADER_LINES,
     LINE_END,
@@ -18,11 +18,11 @@ from camdenoise.io._csv_rows import (
     TableRows,
     TableText,
     Words,
-    header_of,
+    find_header,
     read_header,
 )
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
-from camdenoise.io._pass_bins import DEFAULT, as_bins
+from camdenoise.io._pass_bins import DEFAULT, convert_bins
 from camdenoise.io._problems import Problem
 
 # What other tools write into an empty cell of numbers.
@@ -99,13 +99,13 @@ def read_die_csv(
     options = ReadOptions(
         pass_bins=pass_bins, encoding=encoding, bins=bins, columns=dict(columns or {})
     )
-    return read_one(path, die_csv_file, options).as_table()
+    return read_one(path, die_csv_file, options).to_table()
 
 
 def looks_like_die_csv(head: str) -> bool:
     """Whether a text begins with a table of dies, perhaps one that lacks a column."""
     lines = [(number, line) for number, line in enumerate(LINE_END.split(head))]
-    header = header_of(lines[:HEADER_LINES]) if not head.lstrip().startswith("<") else None
+    header = find_header(lines[:HEADER_LINES]) if not head.lstrip().startswith("<") else None
     if header is None or any(not name.isprintable() for name in header.names):
         return False
     return len([name for name in header.names if name]) > 1 and header.n_known > 0
@@ -116,7 +116,7 @@ def die_csv_file(content: Content, options: ReadOptions) -> DieFile:
     text = TableText(content, options.encoding)
     header, n_columns = read_header(text)
     columns, notes = find_columns(header.names, options)
-    notes += unnamed_notes(header.names, columns)
+    notes += note_unnamed(header.names, columns)
     table = TableRows(text, header, n_columns, columns)
     if header.n_above:
         plural = "lines" if header.n_above > 1 else "line"
@@ -156,10 +156,10 @@ class _Interpreted:
         # Blanks around numbers or headers are the writer's style; else they belong to the names.
         self.padded = table.header.padded or any(word != word.strip() for word in numbers)
         self.n_rows = len(words["x"][1])
-        self.lot = self._names("lot", "")
-        self.wafer = self._names("wafer", stem)
+        self.lot = self._read_names("lot", "")
+        self.wafer = self._read_names("wafer", stem)
 
-    def _names(self, role: str, instead: str) -> Words:
+    def _read_names(self, role: str, instead: str) -> Words:
         if role not in self.words:
             return [instead], np.zeros(self.n_rows, np.int32)
         names, codes = self.words[role]
@@ -170,21 +170,21 @@ class _Interpreted:
 
     def file(self) -> DieFile:
         """Put the table and the facts together."""
-        x, no_x = self._coordinates("x")
-        y, no_y = self._coordinates("y")
-        bins, no_bin = self._bins()
-        passed = self._passed(bins, no_bin)
+        x, no_x = self._read_coordinates("x")
+        y, no_y = self._read_coordinates("y")
+        bins, no_bin = self._read_bins()
+        passed = self._find_passed(bins, no_bin)
         unplaced = (no_x | no_y) & ~no_bin
         kept = ~(no_bin | unplaced)
-        self._count(no_bin & ~(no_x & no_y), "row", "has no bin and is left out")
+        self._note_count(no_bin & ~(no_x & no_y), "row", "has no bin and is left out")
         if not kept.any():
             raise Problem("no row has both a bin and coordinates. Is another column meant?")
         rows: Any = slice(None) if kept.all() else kept
         lots, wafers = self.lot[1], self.wafer[1]
         table = pd.DataFrame(
             {
-                "lot": _taken(self.lot[0], lots[rows]),
-                "wafer": _taken(self.wafer[0], wafers[rows]),
+                "lot": _take(self.lot[0], lots[rows]),
+                "wafer": _take(self.wafer[0], wafers[rows]),
                 "x": x[rows],
                 "y": y[rows],
                 "bin": bins[rows],
@@ -192,11 +192,11 @@ class _Interpreted:
             },
             copy=False,
         )
-        facts = self._facts(rows, unplaced, bins, passed)
+        facts = self._list_facts(rows, unplaced, bins, passed)
         unnamed = [role for role in ("lot", "wafer") if role not in self.words]
         return DieFile("CSV", table, facts, {"unnamed": unnamed}, self.notes)
 
-    def _count(self, rows: np.ndarray, noun: str, rest: str) -> None:
+    def _note_count(self, rows: np.ndarray, noun: str, rest: str) -> None:
         """Note how many rows `rest` is true of, if any."""
         n = int(rows.sum())
         if n > 1:
@@ -204,7 +204,7 @@ class _Interpreted:
         if n:
             self.notes.append(f"{n} {noun} {rest}.")
 
-    def _coordinates(self, role: str) -> tuple[np.ndarray, np.ndarray]:
+    def _read_coordinates(self, role: str) -> tuple[np.ndarray, np.ndarray]:
         words, codes = self.words[role]
         values = [whole_number(word, self.comma) for word in words]
         missing = np.array([word.strip().lower() in _MISSING for word in words], bool)
@@ -215,13 +215,13 @@ class _Interpreted:
                 f"column {self.table.name(role)!r} holds {words[codes[row]][:40]!r}, expected the "
                 "whole number of a die. Correct it, or name another column with --columns "
                 f"{role}=... (columns=). Positions in millimeters are no die coordinates.",
-                self.table.line_of(row),
+                self.table.find_line(row),
             )
         missing |= np.array([value == _UNKNOWN_COORDINATE for value in values], bool)
         del self.words[role]
         return np.array([value or 0 for value in values], np.int32)[codes], missing[codes]
 
-    def _bins(self) -> tuple[Any, np.ndarray]:
+    def _read_bins(self) -> tuple[Any, np.ndarray]:
         words, codes = self.words["bin"]
         values = [whole_number(word, self.comma) for word in words]
         missing = [word.strip().lower() in _MISSING for word in words]
@@ -229,28 +229,28 @@ class _Interpreted:
             bins = np.array([value or 0 for value in values], np.int32)[codes]
             return bins, np.array(missing, bool)[codes]
         missing = [not word.strip() for word in words]
-        return _taken([word.strip() for word in words], codes), np.array(missing, bool)[codes]
+        return _take([word.strip() for word in words], codes), np.array(missing, bool)[codes]
 
-    def _passed(self, bins: Any, no_bin: np.ndarray) -> pd.arrays.BooleanArray:
+    def _find_passed(self, bins: Any, no_bin: np.ndarray) -> pd.arrays.BooleanArray:
         if self.options.pass_bins is not None:
             numbered = isinstance(bins, np.ndarray)
             kept = pd.Series(bins)[~no_bin]
-            passing = as_bins(self.options.pass_bins, numbered, kept.value_counts())
+            passing = convert_bins(self.options.pass_bins, numbered, kept.value_counts())
             good = pd.Series(bins).isin(passing).to_numpy(bool)
             return pd.arrays.BooleanArray(good, np.zeros(self.n_rows, bool))
         if "passed" not in self.words:
             return pd.arrays.BooleanArray(np.zeros(self.n_rows, bool), np.ones(self.n_rows, bool))
-        return self._truths()
+        return self._read_truths()
 
-    def _truths(self) -> pd.arrays.BooleanArray:
+    def _read_truths(self) -> pd.arrays.BooleanArray:
         words, codes = self.words["passed"]
         unknown = [word.strip().lower() not in _TRUTHS for word in words]
         truths = [_TRUTHS.get(word.strip().lower()) for word in words]
         if any(unknown):
             name = self.table.name("passed")
-            guessed = "passed" not in self.options.columns and key_of(name) in WEAK_PASS
+            guessed = "passed" not in self.options.columns and normalize_name(name) in WEAK_PASS
             if not guessed or any(truth is not None for truth in truths):
-                raise self._unknown_truth(name, np.array(unknown))
+                raise self._make_truth_problem(name, np.array(unknown))
             self.notes.append(
                 f"Column {name} is not read as pass or fail: it holds {words[0][:20]!r}."
             )
@@ -259,7 +259,7 @@ class _Interpreted:
         unsaid = np.array([truth is None for truth in truths], bool)
         return pd.arrays.BooleanArray(good[codes], unsaid[codes])
 
-    def _unknown_truth(self, name: str, unknown: np.ndarray) -> Problem:
+    def _make_truth_problem(self, name: str, unknown: np.ndarray) -> Problem:
         words, codes = self.words["passed"]
         row = int(np.argmax(unknown[codes]))
         known = [word for word, truth in _TRUTHS.items() if truth is not None]
@@ -267,10 +267,10 @@ class _Interpreted:
             f"column {name!r} says {words[codes[row]][:40]!r}, which is understood neither as pass "
             f"nor as fail; known are {', '.join(known)}. Name another column with --columns "
             "passed=... (columns=), or the passing bins with --pass-bins 1,2 (pass_bins=).",
-            self.table.line_of(row),
+            self.table.find_line(row),
         )
 
-    def _facts(
+    def _list_facts(
         self, rows: Any, unplaced: np.ndarray, bins: Any, passed: pd.arrays.BooleanArray
     ) -> list[WaferFacts]:
         """List the wafers of the table, with their dies without coordinates."""
@@ -283,7 +283,7 @@ class _Interpreted:
         for code in pd.unique(codes[rows]).tolist():
             lot, wafer = divmod(code, n_wafers)
             facts[code] = WaferFacts(self.lot[0][lot], self.wafer[0][wafer])
-        fails = self._fails(unplaced, bins, passed)
+        fails = self._find_fails(unplaced, bins, passed)
         lost = codes[unplaced]
         for code, n in zip(*np.unique(lost, return_counts=True), strict=True):
             # A wafer of which no die has coordinates has no map, and counts all the same.
@@ -292,16 +292,18 @@ class _Interpreted:
             known.n_unplaced = int(n)
             known.n_unplaced_fails = int(fails[lost == code].sum())
         n_fails = int(fails.sum())
-        self._count(unplaced, "die", f"has no coordinates and is on no map ({n_fails} fail)")
+        self._note_count(unplaced, "die", f"has no coordinates and is on no map ({n_fails} fail)")
         return list(facts.values())
 
-    def _fails(self, rows: np.ndarray, bins: Any, passed: pd.arrays.BooleanArray) -> np.ndarray:
+    def _find_fails(
+        self, rows: np.ndarray, bins: Any, passed: pd.arrays.BooleanArray
+    ) -> np.ndarray:
         """Tell which of some dies fail; where nothing says so, bin 1 passes."""
         said = pd.Series(passed[rows])
-        default = as_bins(DEFAULT, isinstance(bins, np.ndarray), pd.Series(dtype=int))
+        default = convert_bins(DEFAULT, isinstance(bins, np.ndarray), pd.Series(dtype=int))
         assumed = pd.Series(bins[rows]).isin(default)
         return ~said.fillna(assumed).to_numpy(bool)
 
 
-def _taken(words: list[str], codes: np.ndarray) -> Any:
+def _take(words: list[str], codes: np.ndarray) -> Any:
     return pd.Series(words, dtype=str).array.take(codes)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from camdenoise.io._container import Content, one_content
-from camdenoise.io._problems import naming
+from camdenoise.io._container import Content, get_content
+from camdenoise.io._problems import name_file
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class DieFile:
     #: How messages name the file.
     name: str = ""
 
-    def as_table(self) -> pd.DataFrame:
+    def to_table(self) -> pd.DataFrame:
         """Give the die table with all else in its ``attrs``."""
         table = self.table.copy(deep=False)
         table.attrs = {
@@ -149,8 +149,8 @@ Reader = Callable[[Content, ReadOptions], DieFile]
 
 def read_one(path: str | os.PathLike | Content, reader: Reader, options: ReadOptions) -> DieFile:
     """Read a file by the reader for its format; errors name the file."""
-    content = one_content(path)
-    with naming(content.name):
+    content = get_content(path)
+    with name_file(content.name):
         file = reader(content, options)
     file.name = content.name
     return file

@@ -10,13 +10,13 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from camdenoise.io._orientation import MIRRORS, NOTCHES, TURNS, orient
-from camdenoise.io._pass_bins import passes
+from camdenoise.io._pass_bins import find_passed
 from camdenoise.io._placement import (
     Boxes,
     Placement,
     check_columns,
+    number_wafers,
     place,
-    wafer_codes,
 )
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
@@ -48,7 +48,7 @@ def _deciding_rows(
     return winner
 
 
-def _counts(
+def _count_dies(
     wafer: np.ndarray, tested: np.ndarray, boxes: Boxes, cells: np.ndarray
 ) -> dict[str, np.ndarray]:
     starts = boxes.offset[:-1]
@@ -62,7 +62,7 @@ def _counts(
     }
 
 
-def _facts(table: pd.DataFrame, by: tuple, names: pd.DataFrame) -> list[dict]:
+def _find_facts(table: pd.DataFrame, by: tuple, names: pd.DataFrame) -> list[dict]:
     """Find what the files said of each wafer, in the order of `names`; nothing for others."""
     known = table.attrs.get("wafers") if by == ("lot", "wafer") else None
     # Other programs may have put anything there.
@@ -81,7 +81,7 @@ def _is_sound(facts: Any) -> bool:
     return {"lot", "wafer"} <= set(facts) and facts.get("notch") in (None, *NOTCHES) and whole
 
 
-def _products(facts: list[dict], lots: np.ndarray) -> np.ndarray:
+def _number_products(facts: list[dict], lots: np.ndarray) -> np.ndarray:
     """Give each product a number; a lot whose files name none is a product of its own."""
     names = [each.get("product", "") for each in facts]
     codes, known = pd.factorize(np.array(names, dtype=object))
@@ -92,7 +92,9 @@ def _products(facts: list[dict], lots: np.ndarray) -> np.ndarray:
     return of_lot[lots]
 
 
-def _frame(names: pd.DataFrame, boxes: Boxes, facts: list[dict], notch: str | None) -> pd.DataFrame:
+def _make_frame(
+    names: pd.DataFrame, boxes: Boxes, facts: list[dict], notch: str | None
+) -> pd.DataFrame:
     x0, y0 = boxes.origin
     frame = names.assign(
         x0=x0,
@@ -225,12 +227,12 @@ def from_die_table(
         if value not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, got {value!r}.")
     check_columns(table, [x, y, bin, *by])
-    wafer = wafer_codes(table, by)
+    wafer = number_wafers(table, by)
     first = np.full(int(wafer.max()) + 1, len(table), np.int64)
     np.minimum.at(first, wafer, np.arange(len(table)))
     names = table.iloc[first].reset_index(drop=True)[list(by)]
-    facts = _facts(table, by, names)
-    lots = wafer_codes(names, by[:-1] or by)
+    facts = _find_facts(table, by, names)
+    lots = number_wafers(names, by[:-1] or by)
     orientation = [
         orient(
             e.get("x_right"), e.get("y_down"), notch or e.get("notch"), mirror=mirror, rotate=rotate
@@ -240,10 +242,10 @@ def from_die_table(
     extents = [each.get("extent") for each in facts]
     # Without a column for lots, all wafers of the table are of one.
     together = lots if by[:-1] else np.zeros(len(names), np.int64)
-    products = _products(facts, together)
+    products = _number_products(facts, together)
     boxes, cell = place(table, x, y, wafer, frame, extents, together, products, orientation)
     tested = table[bin].notna().to_numpy()
-    passed = passes(table, bin, pass_bins, tested)
+    passed = find_passed(table, bin, pass_bins, tested)
     winner = _deciding_rows(cell, tested, passed, int(boxes.offset[-1]), retest)
     decided = winner >= 0
     cells = np.zeros(len(winner), np.uint8)
@@ -255,7 +257,9 @@ def from_die_table(
             cells[boxes.offset[i] : boxes.offset[i + 1]].reshape(rows, cols)
             for i, (rows, cols) in enumerate(zip(boxes.rows, boxes.cols, strict=True))
         ],
-        frame=_frame(names, boxes, facts, notch).assign(**_counts(wafer, tested, boxes, cells)),
+        frame=_make_frame(names, boxes, facts, notch).assign(
+            **_count_dies(wafer, tested, boxes, cells)
+        ),
         groups=lots,
         placement=Placement(x, y, by, boxes, cell, used),
     )
@@ -352,7 +356,7 @@ def to_die_table(
     """
     decisions = {} if explanations is None else _flat_decisions(wafers.maps, explanations)
     if table is None:
-        return _new_table(wafers, decisions)
+        return _make_table(wafers, decisions)
     placement: Placement = wafers.placement
     _check_same_table(table, placement)
     cell, used = placement.cell, placement.used
@@ -367,14 +371,14 @@ def _check_same_table(table: pd.DataFrame, placement: Placement) -> None:
     taken = [name for name in DECISIONS if name in table.columns]
     if taken:
         raise ValueError(f"the table has columns {taken} already. Drop or rename them first.")
-    if not placement.is_of(table):
+    if not placement.matches_table(table):
         raise ValueError(
             "the rows of the table are not those that the wafers were made from, or not in their "
             "order. Pass the table that from_die_table got."
         )
 
 
-def _new_table(wafers: Bunch, decisions: dict[str, np.ndarray]) -> pd.DataFrame:
+def _make_table(wafers: Bunch, decisions: dict[str, np.ndarray]) -> pd.DataFrame:
     frame, placement = wafers.frame, wafers.placement
     cells = np.concatenate([grid.ravel() for grid in wafers.maps])
     boxes = placement.boxes

@@ -12,27 +12,27 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._bins import BinType, bin_type, claimed
-from camdenoise.io._code_grid import Direction, RowReader, grid_part
+from camdenoise.io._bins import BinType, find_bin_type, read_count
+from camdenoise.io._code_grid import Direction, RowReader, make_grid_part
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
 from camdenoise.io._problems import Problem
 from camdenoise.io._semi_map import (
     BinList,
     WaferPart,
-    bin_list,
     choose_layer,
+    find_field,
+    find_row_type,
     is_any,
+    join_wafers,
+    make_part,
+    read_bins,
     read_document,
     read_facts,
-    row_type,
-    stated,
-    text_rows,
-    wafer_part,
-    whole_file,
+    split_rows,
     whole_number,
 )
-from camdenoise.io._table import common_items
-from camdenoise.io._xml import attributes_of
+from camdenoise.io._table import find_common
+from camdenoise.io._xml import merge_attributes
 
 _ORIGINS = ("upperleft", "upperright", "lowerleft", "lowerright")
 _AXES = ("upright", "upleft", "downright", "downleft")
@@ -95,7 +95,7 @@ def read_e142(
         pass_bins=pass_bins, incomplete=incomplete, encoding=encoding, map_name=map_name
     )
     reader = partial(read_document, document=e142_document)
-    return read_one(path, reader, options).as_table()
+    return read_one(path, reader, options).to_table()
 
 
 def substrate_documents(root: Element) -> list[Element]:
@@ -111,10 +111,10 @@ def e142_document(root: Element, name: str, options: ReadOptions) -> DieFile:
     documents = substrate_documents(root)
     if not documents:
         raise Problem(f"the root element is {root.tag!r}, expected 'MapData' of SEMI E142.")
-    substrates = [each for document in documents for each in _substrates(document, name)]
-    parts = [_part(substrate, options) for substrate in substrates]
-    about = common_items([attributes_of(substrate.element) for substrate in substrates])
-    return whole_file("E142", parts, about, options)
+    substrates = [each for document in documents for each in _find_substrates(document, name)]
+    parts = [_read_part(substrate, options) for substrate in substrates]
+    about = find_common([merge_attributes(substrate.element) for substrate in substrates])
+    return join_wafers("E142", parts, about, options)
 
 
 @dataclass
@@ -135,7 +135,7 @@ class _Substrate:
     header: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
-        self.header = attributes_of(self.document, self.layout, self.about, self.element)
+        self.header = merge_attributes(self.document, self.layout, self.about, self.element)
         for source in (self.layout, self.about):
             for child in source:
                 if len(child) == 0 and (child.text or "").strip():
@@ -145,11 +145,13 @@ class _Substrate:
         """Give the number of columns (X) or rows (Y) that the layout declares."""
         dimension = self.layout.find("Dimension")
         return (
-            None if dimension is None else claimed(dimension.get(name), f"Dimension {name}", where)
+            None
+            if dimension is None
+            else read_count(dimension.get(name), f"Dimension {name}", where)
         )
 
 
-def _substrates(document: Element, name: str) -> Iterator[_Substrate]:
+def _find_substrates(document: Element, name: str) -> Iterator[_Substrate]:
     about = {each.get("SubstrateId", "").strip(): each for each in document.iter("Substrate")}
     layouts = {each.get("LayoutId", "").strip(): each for each in document.iter("Layout")}
     maps = list(document.iter("SubstrateMap"))
@@ -166,7 +168,7 @@ def _substrates(document: Element, name: str) -> Iterator[_Substrate]:
         )
 
 
-def _part(substrate: _Substrate, options: ReadOptions) -> WaferPart:
+def _read_part(substrate: _Substrate, options: ReadOptions) -> WaferPart:
     where = f"wafer {substrate.wafer!r}"
     overlays = [o for o in substrate.element.findall("Overlay") if o.find("BinCodeMap") is not None]
     names = [o.get("MapName", "") for o in overlays]
@@ -185,7 +187,7 @@ def _part(substrate: _Substrate, options: ReadOptions) -> WaferPart:
         )
     layer = _Layer(substrate, bin_map, definitions, facts, where)
     if substrate.alone and len(overlays) == 1:
-        layer.n_good = whole_number(stated(substrate.header, "GoodDevices"))
+        layer.n_good = whole_number(find_field(substrate.header, "GoodDevices"))
     part = read(layer, options)
     part.notes.extend(notes)
     return part
@@ -212,26 +214,26 @@ class _Layer:
 
     def kind(self) -> BinType:
         codes = [definition.get("BinCode", "") for definition in self.definitions]
-        return row_type(self.bin_map.get("BinType", ""), self.null, codes, self.where)
+        return find_row_type(self.bin_map.get("BinType", ""), self.null, codes, self.where)
 
     def bins(self, kind: BinType) -> BinList:
-        bins = bin_list(self.definitions, kind, self.where)
+        bins = read_bins(self.definitions, kind, self.where)
         bins.n_good = self.n_good
         return bins
 
-    def stated_directions(self) -> tuple[str, str]:
+    def read_directions(self) -> tuple[str, str]:
         """Give OriginLocation and AxisDirection, in lower case; "" where they are not stated."""
-        origin = stated(self.substrate.header, "OriginLocation").lower()
-        axes = stated(self.substrate.header, "AxisDirection").lower()
+        origin = find_field(self.substrate.header, "OriginLocation").lower()
+        axes = find_field(self.substrate.header, "AxisDirection").lower()
         return origin if origin in _ORIGINS else "", axes if axes in _AXES else ""
 
 
-def _by_rows(layer: _Layer, options: ReadOptions) -> WaferPart:
+def _read_by_rows(layer: _Layer, options: ReadOptions) -> WaferPart:
     """Read a map whose BinCode elements are its rows, or of which one is the whole map."""
     kind = layer.kind()
     where = layer.where
     n_rows, n_columns = (layer.substrate.side(name, where) for name in "YX")
-    rows = text_rows(layer.codes, kind, n_columns)
+    rows = split_rows(layer.codes, kind, n_columns)
     if layer.bin_map.get("MapType", "").strip().lower() == "array" and len(rows) != n_rows:
         if n_rows is None or n_columns is None:
             raise Problem(
@@ -242,12 +244,12 @@ def _by_rows(layer: _Layer, options: ReadOptions) -> WaferPart:
         rows = [kind.separator.join(row.strip() for row in rows)] if rows else []
     reader = RowReader(kind, layer.null, layer.null == " ", options.incomplete, where)
     grid = reader.grid(rows, n_rows, n_columns)
-    return grid_part(layer.facts, grid, layer.bins(kind), options, _direction(layer))
+    return make_grid_part(layer.facts, grid, layer.bins(kind), options, _find_direction(layer))
 
 
-def _direction(layer: _Layer) -> Direction:
+def _find_direction(layer: _Layer) -> Direction:
     """Tell from which corner of the drawn map the file counts, and which way."""
-    origin, axes = layer.stated_directions()
+    origin, axes = layer.read_directions()
     if not origin and not axes:
         return Direction()
     x_right = axes.endswith("right") if axes else origin.endswith("left")
@@ -258,45 +260,45 @@ def _direction(layer: _Layer) -> Direction:
     return Direction(x_right, y_down, origin.endswith("right"), origin.startswith("lower"))
 
 
-def _by_coordinates(layer: _Layer, options: ReadOptions) -> WaferPart:
+def _read_by_coordinates(layer: _Layer, options: ReadOptions) -> WaferPart:
     """Read a map whose BinCode elements are single dies."""
     # Codes stand alone, so that letters may be of any length.
     examples = [d.get("BinCode", "") for d in layer.definitions]
     if layer.null is not None:
         examples = [layer.null]
-    kind = bin_type(layer.bin_map.get("BinType"), examples, layer.where)
+    kind = find_bin_type(layer.bin_map.get("BinType"), examples, layer.where)
     known: dict[str, int | str] = {}
     x, y, codes = [], [], []
     for number, element in enumerate(layer.codes):
         here = f"{layer.where}, BinCode {number}"
-        x.append(_coordinate(element, "X", here))
-        y.append(_coordinate(element, "Y", here))
+        x.append(_read_coordinate(element, "X", here))
+        y.append(_read_coordinate(element, "Y", here))
         text = element.text or ""
         if text not in known:
             known[text] = kind.parse(text, here)
         codes.append(known[text])
     if not codes:
         raise Problem("it has no BinCode.", layer.where)
-    return _part_of_points(layer, kind, np.array(x), np.array(y), np.array(codes), options=options)
+    return _make_point_part(layer, kind, np.array(x), np.array(y), np.array(codes), options=options)
 
 
-def _by_runs(layer: _Layer, options: ReadOptions) -> WaferPart:
+def _read_by_runs(layer: _Layer, options: ReadOptions) -> WaferPart:
     """Read a map whose BinCode elements are runs of dies along x, from the one they name."""
     if all(element.get("X") is None for element in layer.codes):
-        return _by_rows(layer, options)
+        return _read_by_rows(layer, options)
     kind = layer.kind()
     x, y, codes = [], [], []
     for number, element in enumerate(layer.codes):
         here = f"{layer.where}, BinCode {number}"
-        run = kind.parse_row("".join(text_rows([element], kind, None)).strip(), here)
-        x.append(np.arange(run.size) + _coordinate(element, "X", here))
-        y.append(np.full(run.size, _coordinate(element, "Y", here)))
+        run = kind.parse_row("".join(split_rows([element], kind, None)).strip(), here)
+        x.append(np.arange(run.size) + _read_coordinate(element, "X", here))
+        y.append(np.full(run.size, _read_coordinate(element, "Y", here)))
         codes.append(run)
     points = (np.concatenate(values) for values in (x, y, codes))
-    return _part_of_points(layer, kind, *points, options=options)
+    return _make_point_part(layer, kind, *points, options=options)
 
 
-def _part_of_points(
+def _make_point_part(
     layer: _Layer,
     kind: BinType,
     x: np.ndarray,
@@ -309,7 +311,7 @@ def _part_of_points(
     bins.null = [] if layer.null is None else [kind.parse(layer.null, layer.where)]
     dies = ~is_any(codes, [*bins.null, " "] if kind.base == 0 else bins.null)
     facts, notes = layer.facts, []
-    origin, axes = layer.stated_directions()
+    origin, axes = layer.read_directions()
     if not origin and not axes:
         axes = "upright"
         notes.append(
@@ -318,15 +320,13 @@ def _part_of_points(
         )
     facts.x_right = axes.endswith("right") if axes else origin.endswith("left")
     facts.y_down = axes.startswith("down") if axes else origin.startswith("upper")
-    facts.extent = _declared_extent(layer, x[dies], y[dies])
-    part = wafer_part(facts, x[dies], y[dies], codes[dies], bins, options)
+    facts.extent = _find_extent(layer, x[dies], y[dies])
+    part = make_part(facts, x[dies], y[dies], codes[dies], bins, options)
     part.notes[:0] = notes
     return part
 
 
-def _declared_extent(
-    layer: _Layer, x: np.ndarray, y: np.ndarray
-) -> tuple[int, int, int, int] | None:
+def _find_extent(layer: _Layer, x: np.ndarray, y: np.ndarray) -> tuple[int, int, int, int] | None:
     """Give the rectangle of the layout where all dies are in it, counted from 0 or from 1."""
     n_rows, n_columns = (layer.substrate.side(name, layer.where) for name in "YX")
     if not n_rows or not n_columns or not x.size:
@@ -340,16 +340,16 @@ def _declared_extent(
 
 #: How each MapType is read; the name is in lower case.
 _MAP_TYPES: dict[str, Callable[[_Layer, ReadOptions], WaferPart]] = {
-    "": _by_rows,
-    "2darray": _by_rows,
-    "array": _by_rows,
-    "row": _by_runs,
-    "coordinate": _by_coordinates,
-    "coordinates": _by_coordinates,
+    "": _read_by_rows,
+    "2darray": _read_by_rows,
+    "array": _read_by_rows,
+    "row": _read_by_runs,
+    "coordinate": _read_by_coordinates,
+    "coordinates": _read_by_coordinates,
 }
 
 
-def _coordinate(code: Element, name: str, where: str) -> int:
+def _read_coordinate(code: Element, name: str, where: str) -> int:
     text = code.get(name, "").strip()
     digits = text[1:] if text[:1] in ("-", "+") else text
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):

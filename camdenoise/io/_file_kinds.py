@@ -52,7 +52,7 @@ _BY_MAGIC = {
 }
 
 
-def kind_of(path: str | os.PathLike) -> FileKind | None:
+def detect_kind(path: str | os.PathLike) -> FileKind | None:
     """Tell what a file is by its first bytes; its name does not matter.
 
     Examples
@@ -61,22 +61,22 @@ def kind_of(path: str | os.PathLike) -> FileKind | None:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = pathlib.Path(folder, "lot.dat")
     ...     _ = file.write_text("x,y,bin")
-    ...     kind_of(file).what
+    ...     detect_kind(file).what
     'a text file of columns'
     """
     with open(path, "rb") as file:
         head = file.read(_HEAD_BYTES)
     if head.startswith(b"PK"):
-        return _kind_of_zip(path)
+        return _detect_zip(path)
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 2**32:
         return FileKind("a safetensors file", _MODEL)
     for magic, kind in _BY_MAGIC.items():
         if head.startswith(magic):
             return kind
-    return _kind_of_text(head)
+    return _detect_text(head)
 
 
-def _kind_of_zip(path: str | os.PathLike) -> FileKind | None:
+def _detect_zip(path: str | os.PathLike) -> FileKind | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -95,7 +95,7 @@ def _kind_of_zip(path: str | os.PathLike) -> FileKind | None:
     return FileKind("a zip archive", _MAPS, True)
 
 
-def _kind_of_text(head: bytes) -> FileKind | None:
+def _detect_text(head: bytes) -> FileKind | None:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return FileKind("a text file in UTF-16", _WAFERS)
     # The last character may be cut.

@@ -11,27 +11,27 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._atomic import write_whole
-from camdenoise.io._bins import BinType, claimed
-from camdenoise.io._code_grid import RowReader, grid_part
+from camdenoise.io._atomic import atomic_write
+from camdenoise.io._bins import BinType, read_count
+from camdenoise.io._code_grid import RowReader, make_grid_part
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, read_one
 from camdenoise.io._g85_text import g85_text_file, looks_like_g85_text
 from camdenoise.io._problems import Problem
 from camdenoise.io._semi_map import (
     WaferPart,
-    bin_list,
     choose_layer,
+    find_field,
+    find_row_type,
+    join_wafers,
+    read_bins,
     read_document,
     read_facts,
-    row_type,
-    stated,
-    text_rows,
-    whole_file,
+    split_rows,
 )
-from camdenoise.io._table import common_items
-from camdenoise.io._wafer_grid import WaferGrid, notation, wafer_grids
-from camdenoise.io._xml import attributes_of
+from camdenoise.io._table import find_common
+from camdenoise.io._wafer_grid import WaferGrid, choose_notation, wafer_grids
+from camdenoise.io._xml import merge_attributes
 
 
 def read_g85(
@@ -88,7 +88,7 @@ def read_g85(
     options = ReadOptions(
         pass_bins=pass_bins, incomplete=incomplete, encoding=encoding, map_name=map_name
     )
-    return read_one(path, g85_file, options).as_table()
+    return read_one(path, g85_file, options).to_table()
 
 
 def g85_file(content: Content, options: ReadOptions) -> DieFile:
@@ -105,16 +105,18 @@ def g85_document(root: Element, name: str, options: ReadOptions) -> DieFile:
     pairs = [(w, device) for w in root.iter("Map") for device in w.findall("Device")]
     if not pairs and root.tag not in ("Map", "Maps"):
         raise Problem(f"the root element is {root.tag!r}, expected 'Map' or 'Maps' of SEMI G85.")
-    headers = [attributes_of(wafer, device) for wafer, device in pairs]
+    headers = [merge_attributes(wafer, device) for wafer, device in pairs]
     parts = [
-        _part(device, header, name, options)
+        _read_part(device, header, name, options)
         for (_, device), header in zip(pairs, headers, strict=True)
     ]
-    return whole_file("G85", parts, common_items(headers), options)
+    return join_wafers("G85", parts, find_common(headers), options)
 
 
-def _part(device: Element, header: Mapping[str, str], name: str, options: ReadOptions) -> WaferPart:
-    wafer = stated(header, "WaferId", "SubstrateId") or name
+def _read_part(
+    device: Element, header: Mapping[str, str], name: str, options: ReadOptions
+) -> WaferPart:
+    wafer = find_field(header, "WaferId", "SubstrateId") or name
     where = f"wafer {wafer!r}"
     layers = device.findall("Data")
     names = [layer.get("MapName", "") for layer in layers]
@@ -122,18 +124,18 @@ def _part(device: Element, header: Mapping[str, str], name: str, options: ReadOp
     null = device.get("NullBin")
     definitions = layer.findall("Bin") or device.findall("Bin")
     codes = [definition.get("BinCode", "") for definition in definitions]
-    kind = row_type(header.get("BinType", ""), null, codes, where)
-    n_columns = claimed(header.get("Columns"), "Columns", where)
+    kind = find_row_type(header.get("BinType", ""), null, codes, where)
+    n_columns = read_count(header.get("Columns"), "Columns", where)
     grid = RowReader(kind, null, null == " ", options.incomplete, where).grid(
-        text_rows(layer.findall("Row"), kind, n_columns),
-        claimed(header.get("Rows"), "Rows", where),
+        split_rows(layer.findall("Row"), kind, n_columns),
+        read_count(header.get("Rows"), "Rows", where),
         n_columns,
     )
     # Bins of the device do not say which of several maps their totals are of.
     totals = len(layers) == 1 or bool(layer.findall("Bin"))
-    bins = bin_list(definitions, kind, where, totals=totals)
+    bins = read_bins(definitions, kind, where, totals=totals)
     facts, notes = read_facts({"CREATE_DATE": layer.get("CreateDate", ""), **header}, wafer)
-    part = grid_part(facts, grid, bins, options)
+    part = make_grid_part(facts, grid, bins, options)
     part.notes.extend(notes)
     return part
 
@@ -184,16 +186,16 @@ def write_g85(
     used = {code for wafer in wafers for code in wafer.passes}
     # One code for "no die" and one for a bin that no die has must be left.
     small = () if len(used) > 254 else ("hexadecimal",)
-    kind = notation(wafers, (*small, "integer2", "ascii"))
-    null, spare = _unused_codes(kind, used)
-    with write_whole(path) as stream:
+    kind = choose_notation(wafers, (*small, "integer2", "ascii"))
+    null, spare = _choose_codes(kind, used)
+    with atomic_write(path) as stream:
         stream.write(b'<?xml version="1.0" encoding="UTF-8"?>\n<Maps>\n')
         for wafer in wafers:
-            stream.write(_map_element(wafer, kind, null, spare, descriptions or {}).encode())
+            stream.write(_format_map(wafer, kind, null, spare, descriptions or {}).encode())
         stream.write(b"</Maps>\n")
 
 
-def _unused_codes(kind: BinType, used: set) -> tuple[str, str]:
+def _choose_codes(kind: BinType, used: set) -> tuple[str, str]:
     """Choose a code for "no die", and one for a passing bin, that no bin has."""
     if kind.base:
         codes: Iterable[Any] = range(kind.base**kind.width - 1, -1, -1)
@@ -203,7 +205,7 @@ def _unused_codes(kind: BinType, used: set) -> tuple[str, str]:
     return next(free), next(free)
 
 
-def _map_element(
+def _format_map(
     wafer: WaferGrid, kind: BinType, null: str, spare: str, descriptions: Mapping
 ) -> str:
     rows, columns = wafer.size()
@@ -217,8 +219,8 @@ def _map_element(
     }
     lines = [
         f'  <Map WaferId={quoteattr(wafer.wafer)} FormatRevision="SEMI G85-1101">',
-        f"    <Device {_attributes(device)}>",
-        *_bin_elements(wafer, kind, spare, descriptions),
+        f"    <Device {_format_attributes(device)}>",
+        *_format_bins(wafer, kind, spare, descriptions),
         "      <Data>",
         *(
             f"        <Row>{escape(kind.separator.join(row))}</Row>"
@@ -229,21 +231,21 @@ def _map_element(
     return "\n".join(lines)
 
 
-def _attributes(values: Mapping[str, Any]) -> str:
+def _format_attributes(values: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={quoteattr(str(value))}" for name, value in values.items())
 
 
-def _bin_elements(wafer: WaferGrid, kind: BinType, spare: str, descriptions: Mapping) -> list[str]:
+def _format_bins(wafer: WaferGrid, kind: BinType, spare: str, descriptions: Mapping) -> list[str]:
     elements = []
     if not any(good is None or good for good in wafer.passes.values()):
         # Says that no die passes, so that a reader need not doubt its words.
         about = {"BinCode": spare, "BinCount": 0, "BinQuality": "Pass"}
-        elements.append(f"      <Bin {_attributes(about)}/>")
+        elements.append(f"      <Bin {_format_attributes(about)}/>")
     for code, good in sorted(wafer.passes.items()):
         about = {"BinCode": kind.format(code), "BinCount": int(np.sum(wafer.bins == code))}
         if good is not None:
             about["BinQuality"] = "Pass" if good else "Fail"  # type: ignore[assignment]
         if code in descriptions:
             about["BinDescription"] = descriptions[code]
-        elements.append(f"      <Bin {_attributes(about)}/>")
+        elements.append(f"      <Bin {_format_attributes(about)}/>")
     return elements

@@ -10,21 +10,21 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from camdenoise.io._bins import bin_type, claimed
-from camdenoise.io._code_grid import RowReader, grid_part
+from camdenoise.io._bins import find_bin_type, read_count
+from camdenoise.io._code_grid import RowReader, make_grid_part
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions
 from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem, allow_lack
 from camdenoise.io._semi_map import (
     BinList,
     WaferPart,
-    letter_width,
+    find_field,
+    find_letter_width,
+    join_wafers,
     read_facts,
-    stated,
-    whole_file,
     whole_number,
 )
-from camdenoise.io._table import common_items
+from camdenoise.io._table import find_common
 
 _START = re.compile(
     r"^[ \t]*(?:WAFER[ _]MAP|LOT_SUMMARY)[ \t]*=\s*\{", re.IGNORECASE | re.MULTILINE
@@ -63,8 +63,8 @@ def g85_text_file(content: Content, options: ReadOptions) -> DieFile:
     parts = []
     for number, (block, header) in enumerate(zip(blocks, headers, strict=True), start=1):
         name = content.stem if len(blocks) == 1 else f"{content.stem}-{number}"
-        parts.append(_part(block, header, name, options))
-    found = whole_file("G85", parts, common_items(headers), options)
+        parts.append(_read_part(block, header, name, options))
+    found = join_wafers("G85", parts, find_common(headers), options)
     if note:
         found.notes.append(note)
     return found
@@ -77,50 +77,50 @@ def _split(text: str) -> tuple[dict[str, str], list[_Block]]:
     block: _Block | None = None
     lines = iter(enumerate(text.split("\n"), start=1))
     for number, line in lines:
-        name, value = _field_of(line, ":=" if block is None else "=")
+        name, value = _read_field(line, ":=" if block is None else "=")
         opens = value.startswith("{") or (not value and name in _BLOCKS)
         if opens and name.startswith("WAFER"):
             block = _Block(number)
             blocks.append(block)
         elif opens and name == "MAP" and block is not None:
-            block.rows, block.closed = _map_rows(lines)
+            block.rows, block.closed = _read_map_rows(lines)
         elif opens:
             # A block of another kind, such as the summary of a lot.
             next((line for _, line in lines if line.strip() == "}"), None)
         elif line.strip() == "}":
             block = None
         elif name and block is None:
-            outer.setdefault(name, _unquoted(value))
+            outer.setdefault(name, _strip_quotes(value))
         elif name and _BIN.fullmatch(name):
             block.bins.append(value)  # type: ignore[union-attr]
         elif name:
-            block.header[name] = _unquoted(value)  # type: ignore[union-attr]
+            block.header[name] = _strip_quotes(value)  # type: ignore[union-attr]
     return outer, blocks
 
 
-def _field_of(line: str, separators: str) -> tuple[str, str]:
+def _read_field(line: str, separators: str) -> tuple[str, str]:
     """Give name, in upper case, and value of a line; empty where it is none."""
     if len(line) > _LONGEST_FIELD:
         return "", ""
-    line = _without_comment(line)
+    line = _drop_comment(line)
     places = [place for place in map(line.find, separators) if place > 0]
     if not places:
         return "", ""
     return line[: min(places)].strip().upper(), line[min(places) + 1 :].strip()
 
 
-def _without_comment(line: str) -> str:
+def _drop_comment(line: str) -> str:
     start = line.find("//")
     while start >= 0 and line.count('"', 0, start) % 2:
         start = line.find("//", start + 2)
     return line if start < 0 else line[:start]
 
 
-def _unquoted(value: str) -> str:
+def _strip_quotes(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
-def _map_rows(lines: Iterator[tuple[int, str]]) -> tuple[list[str], bool]:
+def _read_map_rows(lines: Iterator[tuple[int, str]]) -> tuple[list[str], bool]:
     """Take the rows up to the brace that ends the map; whether there is one."""
     rows: list[str] = []
     for _, line in lines:
@@ -132,8 +132,10 @@ def _map_rows(lines: Iterator[tuple[int, str]]) -> tuple[list[str], bool]:
     return rows, False
 
 
-def _part(block: _Block, header: Mapping[str, str], name: str, options: ReadOptions) -> WaferPart:
-    wafer = stated(header, "WAFER_ID", "WAFER_OCR") or name
+def _read_part(
+    block: _Block, header: Mapping[str, str], name: str, options: ReadOptions
+) -> WaferPart:
+    wafer = find_field(header, "WAFER_ID", "WAFER_OCR") or name
     where = f"wafer {wafer!r}"
     if block.rows is None:
         raise Problem(
@@ -144,11 +146,11 @@ def _part(block: _Block, header: Mapping[str, str], name: str, options: ReadOpti
         raise Problem(f"the file ends within 'MAP = {{'. {FETCH_OR_INCOMPLETE}", where)
     null = header.get("NULL_BIN")
     null = " " if null is not None and not null.strip() else null
-    definitions = [_definition(line) for line in block.bins]
+    definitions = [_read_definition(line) for line in block.bins]
     codes = [definition[0] for definition in definitions]
-    kind = bin_type(header.get("MAP_TYPE") or "Ascii", [], where)
+    kind = find_bin_type(header.get("MAP_TYPE") or "Ascii", [], where)
     if kind.base == 0:
-        kind = letter_width(kind, null, codes, where)
+        kind = find_letter_width(kind, null, codes, where)
     bins = BinList("BIN quality")
     for code, *said in definitions:
         bins.add(kind.parse(code, where), *said)
@@ -156,11 +158,11 @@ def _part(block: _Block, header: Mapping[str, str], name: str, options: ReadOpti
     blanks = kind.base == 0 and (null is None or null == " ")
     grid = RowReader(kind, null, blanks, options.incomplete, where).grid(
         block.rows,
-        claimed(header.get("ROWS"), "ROWS", where),
-        claimed(header.get("COLUMNS"), "COLUMNS", where),
+        read_count(header.get("ROWS"), "ROWS", where),
+        read_count(header.get("COLUMNS"), "COLUMNS", where),
     )
     facts, notes = read_facts(header, wafer)
-    part = grid_part(facts, grid, bins, options)
+    part = make_grid_part(facts, grid, bins, options)
     part.notes.extend(notes)
     # All dies, some of which may not be products.
     declared, found = whole_number(header.get("DIES")) or 0, sum(part.counts.values())
@@ -171,7 +173,7 @@ def _part(block: _Block, header: Mapping[str, str], name: str, options: ReadOpti
     return part
 
 
-def _definition(text: str) -> tuple[str, str, str, str]:
+def _read_definition(text: str) -> tuple[str, str, str, str]:
     """Read a line such as ``"1" 873 90.8% "Pass" "Normal"``: code, quality, count, description."""
     tokens = [(match[1] is not None, match[1] or match[2] or "") for match in _TOKEN.finditer(text)]
     code = tokens.pop(0)[1] if tokens else ""

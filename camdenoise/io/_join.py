@@ -11,8 +11,15 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._die_file import DieFile, WaferFacts, merge_tests
-from camdenoise.io._pass_bins import DEFAULT, REMEDY, as_bins, holds_numbers, listed, not_on_any_die
-from camdenoise.io._problems import Problem, some
+from camdenoise.io._pass_bins import (
+    DEFAULT,
+    REMEDY,
+    convert_bins,
+    explain_absent_bins,
+    holds_numbers,
+    list_bins,
+)
+from camdenoise.io._problems import Problem, list_some
 from camdenoise.io._table import join_rows
 
 # Formats that have no word for it whether a bin passes.
@@ -22,18 +29,18 @@ _BINS_ONLY = ("CSV", "Parquet")
 def judge(files: Sequence[DieFile], pass_bins: Any = None) -> list[str]:
     """Settle for every test whether it passed, as the file states or as the user says."""
     if pass_bins is not None:
-        _pass_by(files, pass_bins, assumed=False)
+        _apply_pass_bins(files, pass_bins, assumed=False)
         return []
     silent = [f for f in files if f.format in _BINS_ONLY and f.table["passed"].isna().all()]
     if silent:
-        _pass_by(silent, [DEFAULT], assumed=True)
+        _apply_pass_bins(silent, [DEFAULT], assumed=True)
     for file in files:
         unknown = file.table["passed"].isna()
         if unknown.any():
             counts = file.table["bin"][unknown].value_counts()
             raise Problem(
                 f"whether a bin passes is not said. Bins (dies) of which it is not said: "
-                f"{listed(counts)}. {REMEDY}",
+                f"{list_bins(counts)}. {REMEDY}",
                 file.name,
             )
     return (
@@ -41,30 +48,30 @@ def judge(files: Sequence[DieFile], pass_bins: Any = None) -> list[str]:
     )
 
 
-def _pass_by(files: Sequence[DieFile], pass_bins: Any, assumed: bool) -> None:
+def _apply_pass_bins(files: Sequence[DieFile], pass_bins: Any, assumed: bool) -> None:
     counts: pd.Series = pd.Series(dtype=int)
     named: list = []
     for file in files:
         bins = file.table["bin"]
         own = bins.value_counts()
-        wanted = as_bins(pass_bins, holds_numbers(bins), own, file.name)
+        wanted = convert_bins(pass_bins, holds_numbers(bins), own, file.name)
         file.table["passed"] = pd.array(bins.isin(wanted), dtype="boolean")
         counts = counts.add(own, fill_value=0).astype(int)
         named += wanted
-    if reason := not_on_any_die(named, counts, assumed):
+    if reason := explain_absent_bins(named, counts, assumed):
         raise Problem(reason)
 
 
 def join_files(files: Sequence[DieFile], retest: bool = False) -> DieFile:
     """Make one die file of several; a wafer that is in several was tested several times."""
     if len(files) == 1:
-        return replace(files[0], notes=gathered(files))
+        return replace(files[0], notes=gather_notes(files))
     homes: dict[tuple[str, str], list[tuple[int, WaferFacts]]] = {}
     for number, file in enumerate(files):
         for facts in file.wafers:
             homes.setdefault((facts.lot, facts.wafer), []).append((number, facts))
     again = {key: found for key, found in homes.items() if len(found) > 1}
-    notes = gathered(files)
+    notes = gather_notes(files)
     if again:
         if not retest:
             _check_same_wafer(again, files)
@@ -135,7 +142,7 @@ def _are_retests(files: Sequence[DieFile], rows: list[dict], key: tuple, found: 
 _OF_A_WAFER = re.compile(r"wafer ('.*?'): (.*)", re.DOTALL)
 
 
-def gathered(files: Sequence[DieFile]) -> list[str]:
+def gather_notes(files: Sequence[DieFile]) -> list[str]:
     """Say what is true of several wafers or files once, with their names."""
     wafers: dict[str, list[str]] = {}
     homes: dict[str, list[str]] = {}
@@ -150,11 +157,13 @@ def gathered(files: Sequence[DieFile]) -> list[str]:
     notes = []
     for text, names in homes.items():
         if text in wafers:
-            subject = f"wafer{'s' if len(wafers[text]) > 1 else ''} {some(wafers[text])}: "
+            subject = f"wafer{'s' if len(wafers[text]) > 1 else ''} {list_some(wafers[text])}: "
         else:
             # What all files share need not name them.
             subject = (
-                "" if len(set(names)) == len(files) else f"{some(list(dict.fromkeys(names)))}: "
+                ""
+                if len(set(names)) == len(files)
+                else f"{list_some(list(dict.fromkeys(names)))}: "
             )
         notes.append(f"{subject}{text}")
     return notes

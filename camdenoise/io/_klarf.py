@@ -13,7 +13,7 @@ from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts, read_one
 from camdenoise.io._klarf_1 import read_statements
 from camdenoise.io._klarf_18 import read_records
-from camdenoise.io._klarf_wafer import InspectedWafer, seconds
+from camdenoise.io._klarf_wafer import InspectedWafer, parse_time
 from camdenoise.io._orientation import NOTCHES
 from camdenoise.io._problems import Problem, allow_lack
 from camdenoise.io._table import die_rows, join_rows
@@ -96,7 +96,7 @@ def read_klarf(
             raise ValueError(f"inspected must be whole numbers of shape (n_dies, 2), got {got}.")
         given = given.astype(np.int64)
     options = ReadOptions(inspected=given, incomplete=incomplete, encoding=encoding)
-    return read_one(path, klarf_file, options).as_table()
+    return read_one(path, klarf_file, options).to_table()
 
 
 def klarf_file(content: Content, options: ReadOptions) -> DieFile:
@@ -121,18 +121,18 @@ def klarf_file(content: Content, options: ReadOptions) -> DieFile:
     facts: list[WaferFacts] = []
     for wafer in wafers:
         wafer.wafer = wafer.wafer or content.stem
-        dies, note = _inspected(wafer, wafers, options.inspected)
+        dies, note = _choose_inspected(wafer, wafers, options.inspected)
         notes += [note] if note else []
-        parts.append(_wafer_rows(wafer, dies))
+        parts.append(_count_defects(wafer, dies))
         notes += _compare_totals(wafer, options.incomplete, selections)
-        facts.append(_facts(wafer, notes))
+        facts.append(_read_facts(wafer, notes))
     merged = merge_facts(facts, notes)
     # A note that is true of all wafers is given once.
     notes = list(dict.fromkeys(notes))
     return DieFile("KLARF", join_rows(parts), merged, about, notes)
 
 
-def _inspected(
+def _choose_inspected(
     wafer: InspectedWafer, wafers: Sequence[InspectedWafer], given: Any
 ) -> tuple[Any, str | None]:
     """Choose the inspected dies of a wafer, and say where they come from if not from its list."""
@@ -147,7 +147,7 @@ def _inspected(
             f"{where}: the file does not list its inspected dies; those of wafer "
             f"{lists[0].wafer!r} are taken"
         )
-    dies = _nearest_dies(wafer)
+    dies = _find_nearest_dies(wafer)
     if dies is not None:
         return dies, (
             f"{where}: the file does not list its inspected dies; the {len(dies)} dies nearest to "
@@ -162,14 +162,14 @@ def _inspected(
     )
 
 
-def _nearest_dies(wafer: InspectedWafer) -> np.ndarray | None:
+def _find_nearest_dies(wafer: InspectedWafer) -> np.ndarray | None:
     """List the dies nearest to the wafer's center, as many as its summary counts.
 
     A die (i, j) reaches from (i, j) to (i + 1, j + 1) times DiePitch; SampleCenterLocation is in
     the same unit. What counts is the corner that is furthest from the center.
     """
     pitch, center = (
-        _numbers(wafer.fields.get(name, "")) for name in ("DiePitch", "SampleCenterLocation")
+        _parse_numbers(wafer.fields.get(name, "")) for name in ("DiePitch", "SampleCenterLocation")
     )
     if not wafer.n_dies or len(pitch) != 2 or len(center) != 2 or min(pitch) <= 0:
         return None
@@ -191,14 +191,14 @@ def _nearest_dies(wafer: InspectedWafer) -> np.ndarray | None:
     return np.column_stack([x[columns], y[rows]]).astype(np.int64)
 
 
-def _numbers(text: str) -> list[float]:
+def _parse_numbers(text: str) -> list[float]:
     try:
         return [number for word in text.split() if np.isfinite(number := float(word))]
     except ValueError:
         return []
 
 
-def _wafer_rows(wafer: InspectedWafer, inspected: Any) -> pd.DataFrame:
+def _count_defects(wafer: InspectedWafer, inspected: Any) -> pd.DataFrame:
     listed = np.array(inspected, np.int64).reshape(-1, 2)
     defects = np.array(wafer.defects, np.int64).reshape(-1, 2)
     dies, index = np.unique(np.concatenate([listed, defects]), axis=0, return_inverse=True)
@@ -234,7 +234,7 @@ def _compare_totals(wafer: InspectedWafer, incomplete: bool, selections: bool) -
     return notes
 
 
-def _facts(wafer: InspectedWafer, notes: list[str]) -> WaferFacts:
+def _read_facts(wafer: InspectedWafer, notes: list[str]) -> WaferFacts:
     fields = wafer.fields
     mirrored = fields.get("CoordinatesMirrored", "").upper().startswith("Y")
     if mirrored:
@@ -242,20 +242,20 @@ def _facts(wafer: InspectedWafer, notes: list[str]) -> WaferFacts:
             "CoordinatesMirrored is not applied: it does not say in which view. If the map is "
             "mirrored, turn it over with --mirror left-right."
         )
-    time = seconds(fields.get("ResultTimestamp", ""))
+    time = parse_time(fields.get("ResultTimestamp", ""))
     return WaferFacts(
         wafer.lot,
         wafer.wafer,
         product=fields.get("DeviceID", ""),
-        time=seconds(fields.get("FileTimestamp", "")) if time is None else time,
+        time=parse_time(fields.get("FileTimestamp", "")) if time is None else time,
         x_right=None if mirrored else True,
         y_down=False,
-        notch=_notch(fields.get("OrientationMarkLocation", ""), notes),
+        notch=_read_notch(fields.get("OrientationMarkLocation", ""), notes),
         n_missing=wafer.n_missing,
     )
 
 
-def _notch(place: str, notes: list[str]) -> str | None:
+def _read_notch(place: str, notes: list[str]) -> str | None:
     """Tell where the notch is; version 1.8 gives it in degrees."""
     if place.lower() in NOTCHES:
         return place.lower()

@@ -9,10 +9,10 @@ from camdenoise.io._klarf_wafer import (
     FIELDS,
     NOTES,
     InspectedWafer,
-    index,
-    index_columns,
-    n_lacking,
-    unquoted,
+    count_lacking,
+    find_index_columns,
+    parse_index,
+    strip_quotes,
 )
 from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem
 
@@ -28,32 +28,32 @@ _PICTURE_FILES = ("FILENAME", "IMAGEFILENAME", "TIFFFILENAME")
 _STRING_OR_END = re.compile(r'"[^"\n]*"|;')
 
 
-def statements(text: str, incomplete: bool = False) -> Iterator[tuple[str, str, int]]:
+def split_statements(text: str, incomplete: bool = False) -> Iterator[tuple[str, str, int]]:
     """Split a file at the semicolons outside of strings."""
     start, line = 0, 1
     for match in _STRING_OR_END.finditer(text):
         if match[0] == ";":
             statement = text[start : match.start()]
-            yield _statement(statement, line)
+            yield _split_statement(statement, line)
             line += statement.count("\n")
             start = match.end()
     rest = text[start:]
     if not rest.strip():
         return
     if incomplete:
-        yield _statement(rest[: rest.rfind("\n") + 1], line)
+        yield _split_statement(rest[: rest.rfind("\n") + 1], line)
         return
     line += rest.count("\n", 0, len(rest) - len(rest.lstrip()))
     raise Problem(f"the last statement has no end. {FETCH_OR_INCOMPLETE}", f"line {line}")
 
 
-def _statement(statement: str, line: int) -> tuple[str, str, int]:
+def _split_statement(statement: str, line: int) -> tuple[str, str, int]:
     indent = len(statement) - len(statement.lstrip())
     keyword = statement.split(None, 1)[0] if statement.strip() else ""
     return keyword, statement[indent + len(keyword) :], line + statement.count("\n", 0, indent)
 
 
-def _with_lists_joined(found: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, str, int]]:
+def _join_lists(found: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, str, int]]:
     """Join rows that end with a semicolon each to the list that they belong to."""
     name, parts, line, end = "", [""], 1, 1
     for keyword, values, here in found:
@@ -88,12 +88,12 @@ class _Reader:
                 version = values.strip()[:20]
                 raise Problem(f"version {version!r} is not read; 1.1, 1.2 and 1.8 are.", where)
         elif keyword == "LotID":
-            self.lot = unquoted(values)
+            self.lot = strip_quotes(values)
         elif keyword == "WaferID":
             self.wafers.append(
                 InspectedWafer(
                     self.lot,
-                    unquoted(values),
+                    strip_quotes(values),
                     inspected=list(self.inspected),
                     fields=dict(self.fields),
                     n_missing=self.n_missing,
@@ -101,10 +101,10 @@ class _Reader:
             )
         elif keyword == "SampleTestPlan":
             plan = self.wafers[-1].inspected if self.wafers else self.inspected
-            plan.extend(self._test_plan(values, where))
+            plan.extend(self._read_test_plan(values, where))
         elif keyword == "DefectRecordSpec":
             count, *names = values.split() or ["0"]
-            n_lacking(count, len(names), where, incomplete=False)
+            count_lacking(count, len(names), where, incomplete=False)
             self.columns = [name.upper() for name in names]
         elif keyword == "DefectList":
             if not self.wafers:
@@ -121,11 +121,11 @@ class _Reader:
         elif keyword == "EndOfFile":
             self.ended = True
         elif keyword in FIELDS:
-            self.fields[keyword] = unquoted(values)
+            self.fields[keyword] = strip_quotes(values)
 
-    def _test_plan(self, values: str, where: str) -> list[tuple[int, int]]:
+    def _read_test_plan(self, values: str, where: str) -> list[tuple[int, int]]:
         count, *numbers = values.split() or ["0"]
-        lacking = n_lacking(count, len(numbers) // 2, where, self.incomplete)
+        lacking = count_lacking(count, len(numbers) // 2, where, self.incomplete)
         if self.wafers:
             self.wafers[-1].n_missing += lacking
         else:
@@ -133,7 +133,7 @@ class _Reader:
         if len(numbers) % 2:
             raise Problem("the last die has one index, expected two.", where)
         pairs = zip(numbers[::2], numbers[1::2], strict=True)
-        return [(index(x, where), index(y, where)) for x, y in pairs]
+        return [(parse_index(x, where), parse_index(y, where)) for x, y in pairs]
 
 
 def _add_defects(wafer: InspectedWafer, values: str, columns: list[str], line: int) -> None:
@@ -141,7 +141,7 @@ def _add_defects(wafer: InspectedWafer, values: str, columns: list[str], line: i
     if not values.strip():
         # A clean wafer may have other columns: there is nothing to place.
         return
-    x, y = index_columns(columns, f"line {line}, DefectList")
+    x, y = find_index_columns(columns, f"line {line}, DefectList")
     n_fields = len(columns) - (columns[-1] == "IMAGELIST")
     pictures = not _PICTURES.isdisjoint(columns)
     n_before = len(wafer.defects)
@@ -149,7 +149,7 @@ def _add_defects(wafer: InspectedWafer, values: str, columns: list[str], line: i
         fields = text.split()
         if len(fields) == n_fields or (pictures and len(fields) > n_fields):
             here = f"line {number}, DefectList"
-            wafer.defects.append((index(fields[x], here), index(fields[y], here)))
+            wafer.defects.append((parse_index(fields[x], here), parse_index(fields[y], here)))
         elif not fields or fields[0].upper() in _PICTURE_FILES:
             continue
         elif not (pictures and len(wafer.defects) > n_before and len(fields) < n_fields):
@@ -164,7 +164,7 @@ def read_statements(
 ) -> tuple[list[InspectedWafer], dict[str, str], bool]:
     """Read the text of a KLARF file of version 1.1 or 1.2."""
     reader = _Reader(incomplete)
-    found = _with_lists_joined(statements(text, incomplete))
+    found = _join_lists(split_statements(text, incomplete))
     for number, (keyword, values, line) in enumerate(found):
         if number > MAX_STATEMENTS:
             raise Problem(f"it has more than {MAX_STATEMENTS} statements.", f"line {line}")

@@ -9,10 +9,10 @@ from camdenoise.io._klarf_wafer import (
     FIELDS,
     NOTES,
     InspectedWafer,
-    index,
-    index_columns,
-    n_lacking,
-    unquoted,
+    count_lacking,
+    find_index_columns,
+    parse_index,
+    strip_quotes,
 )
 from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem
 
@@ -88,11 +88,11 @@ class _Reader:
     def _read(self) -> None:
         while (token := self.tokens.next()) != "EndOfFile":
             if token == "Record":
-                self._record()
+                self._read_record()
             elif token == "Field":
-                self._field()
+                self._read_field()
             elif token == "List":
-                self._list()
+                self._read_list()
             elif token == "}" and self.open:
                 self.open.pop()
                 self.fields.pop()
@@ -103,10 +103,10 @@ class _Reader:
                 f"{self.open[-1][:40]} has no end. {FETCH_OR_INCOMPLETE}", self.tokens.where()
             )
 
-    def _record(self) -> None:
+    def _read_record(self) -> None:
         name, identifier = self.tokens.next(), ""
         if (token := self.tokens.next()) != "{":
-            identifier = unquoted(token)
+            identifier = strip_quotes(token)
             self.tokens.expect("{")
         self.open.append(name)
         self.fields.append({})
@@ -118,21 +118,21 @@ class _Reader:
             self.wafers.append(InspectedWafer(self.lot, identifier))
             self.around.append(list(self.fields))
 
-    def _field(self) -> None:
+    def _read_field(self) -> None:
         name, _ = self.tokens.next(), self.tokens.next()
         self.tokens.expect("{")
-        text = " ".join(unquoted(value) for value in self.tokens.until("}"))
+        text = " ".join(strip_quotes(value) for value in self.tokens.until("}"))
         if name in FIELDS and self.fields:
             self.fields[-1][name] = text
         if name in NOTES:
             self.about[name] = text
 
-    def _list(self) -> None:
+    def _read_list(self) -> None:
         name, where = self.tokens.next(), self.tokens.where()
         self.tokens.expect("{")
-        columns = self._columns()
+        columns = self._read_columns()
         wafer = self.wafers[-1] if "WaferRecord" in self.open else None
-        rows = self._rows(len(columns), wafer)
+        rows = self._read_rows(len(columns), wafer)
         if wafer is not None and name in ("DefectList", "SampleTestPlanList"):
             self._take_dies(wafer, name, columns, rows, f"{where}, {name}")
         elif wafer is not None and name == "TestSummaryList":
@@ -154,19 +154,19 @@ class _Reader:
         place = None
         for line, row in rows:
             # An empty list may have other columns: there is nothing to place.
-            x, y = place = place or index_columns(columns, where)
-            dies.append((index(row[x], line), index(row[y], line)))
+            x, y = place = place or find_index_columns(columns, where)
+            dies.append((parse_index(row[x], line), parse_index(row[y], line)))
             if numbered is not None and dies is wafer.defects:
                 wafer.is_selection |= row[numbered] != str(len(dies))
 
-    def _columns(self) -> list[str]:
+    def _read_columns(self) -> list[str]:
         """Read ``Columns n { type NAME, ... }``, in which files in the wild get n wrong."""
         self.tokens.expect("Columns")
         self.tokens.next()
         self.tokens.expect("{")
         return [word.upper() for word in list(self.tokens.until("}"))[1::2]]
 
-    def _rows(
+    def _read_rows(
         self, n_columns: int, wafer: InspectedWafer | None
     ) -> Iterator[tuple[str, list[str]]]:
         """Read ``Data n { ... ; ... ; } }``: rows, each with its line, as they come.
@@ -193,7 +193,7 @@ class _Reader:
         self.tokens.expect("}")
         if row:
             raise Problem("its last row has no end.", where)
-        lacking = n_lacking(count, n_rows, where, self.incomplete, "rows")
+        lacking = count_lacking(count, n_rows, where, self.incomplete, "rows")
         if wafer is not None:
             wafer.n_missing += lacking
 

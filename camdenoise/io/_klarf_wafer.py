@@ -43,15 +43,17 @@ class InspectedWafer:
 
     def summarize(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Take the totals of a summary list; what is no number is not given."""
-        defects = _counts("NDEFECT", columns, rows)
-        dies = _counts("NDIE", columns, rows)
+        defects = _read_counts("NDEFECT", columns, rows)
+        dies = _read_counts("NDIE", columns, rows)
         if defects:
             self.n_defects = (self.n_defects or 0) + sum(defects)
         if dies:
             self.n_dies = max(self.n_dies or 0, *dies)
 
 
-def n_lacking(count: str, n_items: int, where: str, incomplete: bool, what: str = "items") -> int:
+def count_lacking(
+    count: str, n_items: int, where: str, incomplete: bool, what: str = "items"
+) -> int:
     """Compare the length that a list announces with what it has; return how many it lacks."""
     said = int(count) if count.isascii() and count.isdigit() and len(count) < 10 else -1
     if said == n_items or (incomplete and said > n_items):
@@ -59,14 +61,14 @@ def n_lacking(count: str, n_items: int, where: str, incomplete: bool, what: str 
     raise Problem(f"it claims {count[:20]} {what} and has {n_items}. {FETCH_OR_INCOMPLETE}", where)
 
 
-def _counts(name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+def _read_counts(name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     if name not in columns:
         return []
     texts = [row[columns.index(name)] for row in rows]
     return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 10]
 
 
-def seconds(text: str) -> float | None:
+def parse_time(text: str) -> float | None:
     """Read a time such as "01-31-20 23:59:59", in seconds since 1970; None for anything else."""
     text = " ".join(text.split())
     for form in (date + time for date in _DATES for time in _TIMES):
@@ -77,7 +79,7 @@ def seconds(text: str) -> float | None:
     return None
 
 
-def index(text: str, where: str) -> int:
+def parse_index(text: str, where: str) -> int:
     """Read a die index."""
     digits = text.removeprefix("-").removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
@@ -85,7 +87,7 @@ def index(text: str, where: str) -> int:
     return int(text)
 
 
-def index_columns(names: Sequence[str], where: str) -> tuple[int, int]:
+def find_index_columns(names: Sequence[str], where: str) -> tuple[int, int]:
     """Find the columns of the die indices in a list's header."""
     missing = [name for name in ("XINDEX", "YINDEX") if name not in names]
     if missing:
@@ -93,6 +95,6 @@ def index_columns(names: Sequence[str], where: str) -> tuple[int, int]:
     return names.index("XINDEX"), names.index("YINDEX")
 
 
-def unquoted(text: str) -> str:
+def strip_quotes(text: str) -> str:
     """Take the quotes off a string."""
     return text.strip().strip('"').strip()

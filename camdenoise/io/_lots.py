@@ -67,7 +67,7 @@ def iter_lots(
     if isinstance(source, str | os.PathLike):
         source = _parquet_batches(source, columns)
     pieces = [source] if isinstance(source, pd.DataFrame) else source
-    return _whole_lots(pieces, lot, min_rows)
+    return _collect_lots(pieces, lot, min_rows)
 
 
 def _parquet_batches(path: str | os.PathLike, columns: Sequence[str] | None) -> Iterator[Any]:
@@ -85,7 +85,7 @@ def _parquet_batches(path: str | os.PathLike, columns: Sequence[str] | None) -> 
         raise WaferFileError(path, f"it is no readable Parquet file ({error}).") from error
 
 
-def _runs(piece: Any, lot: Hashable) -> tuple[int, Any, Any]:
+def _find_runs(piece: Any, lot: Hashable) -> tuple[int, Any, Any]:
     """Find where the last lot of a piece begins, and the names of its first and last lot."""
     is_frame = isinstance(piece, pd.DataFrame)
     names = list(piece.columns) if is_frame else piece.schema.names
@@ -111,7 +111,7 @@ def _join(pieces: list[Any]) -> pd.DataFrame:
     return pa.Table.from_batches(pieces).unify_dictionaries().to_pandas()
 
 
-def _whole_lots(pieces: Iterable[Any], lot: Hashable, min_rows: int) -> Iterator[pd.DataFrame]:
+def _collect_lots(pieces: Iterable[Any], lot: Hashable, min_rows: int) -> Iterator[pd.DataFrame]:
     complete: list[Any] = []  # pieces of lots that have ended
     tail: list[Any] = []  # pieces of the lot that may go on
     tail_lot: Any = None
@@ -119,7 +119,7 @@ def _whole_lots(pieces: Iterable[Any], lot: Hashable, min_rows: int) -> Iterator
     for piece in pieces:
         if len(piece) == 0:
             continue
-        start, first, last = _runs(piece, lot)
+        start, first, last = _find_runs(piece, lot)
         if first != tail_lot:
             complete, tail = complete + tail, []
         if start:
@@ -127,13 +127,13 @@ def _whole_lots(pieces: Iterable[Any], lot: Hashable, min_rows: int) -> Iterator
         tail.append(_slice(piece, start, len(piece)))
         tail_lot = last
         if sum(map(len, complete)) >= min_rows:
-            yield _checked(_join(complete), lot, seen, tail_lot)
+            yield _check_lots(_join(complete), lot, seen, tail_lot)
             complete = []
     if complete or tail:
-        yield _checked(_join(complete + tail), lot, seen, None)
+        yield _check_lots(_join(complete + tail), lot, seen, None)
 
 
-def _checked(table: pd.DataFrame, lot: Hashable, seen: set, tail_lot: Any) -> pd.DataFrame:
+def _check_lots(table: pd.DataFrame, lot: Hashable, seen: set, tail_lot: Any) -> pd.DataFrame:
     """Refuse a lot that comes in two places: its wafers would be cut in two."""
     lots = set(table[lot].unique())
     split = (lots & seen) | (lots & {tail_lot})

@@ -12,10 +12,10 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from camdenoise.io._capped import CappedError, run_capped
-from camdenoise.io._file_kinds import kind_of
+from camdenoise.io._file_kinds import detect_kind
 from camdenoise.io._lswmd_pickle import read_columns
 from camdenoise.io._lswmd_rows import row_batches
+from camdenoise.io._sandbox import SandboxError, run_in_sandbox
 from camdenoise.io._wafer_table import write_wafers
 
 Report = Callable[[str, int, int], None]
@@ -81,7 +81,7 @@ def refuse_other_kinds(source: Path) -> None:
     """Say what a file is when its first bytes tell that it is no pickle."""
     if not source.stat().st_size:
         raise ValueError(f"{source} is empty. Fetch it again.")
-    kind = kind_of(source)
+    kind = detect_kind(source)
     # Pickles of the first protocols are text.
     if kind is None or kind.what in ("a pickle", "a text file"):
         return
@@ -119,14 +119,14 @@ def convert_safely(source: Path, target: Path, origin: dict, *, progress: bool) 
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     bars = _Bars(source.name, progress)
     try:
-        run_capped(
+        run_in_sandbox(
             convert, str(source), str(part), origin,
             memory=int(_MEMORY + _MEMORY_PER_BYTE * size),
             seconds=_SECONDS + _SECONDS_PER_BYTE * size,
             on_progress=bars,
         )  # fmt: skip
         os.replace(part, target)
-    except CappedError as error:
+    except SandboxError as error:
         raise ValueError(f"{source} cannot be used: {error}") from error
     finally:
         bars.close()

@@ -1,11 +1,11 @@
 """Columns out of a pickled DataFrame (``LSWMD.pkl``, ``WM811K.pkl``) without running its code.
 
 A pickle is a program: it names functions and has them called. Here a name is looked up in a fixed
-list, and what is found is a stand-in that only keeps its arguments; nothing is ever imported
+list, and what is found is a stub that only keeps its arguments; nothing is ever imported
 because a file says so. Any other name ends the reading. The list holds exactly what pandas 0.15
 to 3, numpy 1 and 2, Python 2 and 3 write into a DataFrame of arrays, numbers and text.
 
-That stops code, not size: a small file can still ask for much memory. `camdenoise.io._capped` runs
+That stops code, not size: a small file can still ask for much memory. `camdenoise.io._sandbox` runs
 the reading in a process that may not have it.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from camdenoise.io._stand_ins import (
+from camdenoise.io._stubs import (
     Array,
     ArrowBuffer,
     ArrowContent,
@@ -122,7 +122,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         super().__init__(stream, encoding="latin1")
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a stand-in, or refuse the name."""
+        """Return a stub, or refuse the name."""
         try:
             return ALLOWED[module, name]
         except KeyError:

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from camdenoise.io._lswmd_pickle import Column
-from camdenoise.io._stand_ins import Array, PickleError, as_bytes, refuse
-from camdenoise.io._wafer_table import MOST_CELLS, SCHEMA, binary_column, bytes_of
+from camdenoise.io._stubs import Array, PickleError, as_bytes, refuse
+from camdenoise.io._wafer_table import MOST_CELLS, SCHEMA, make_binary_column, view_bytes
 from camdenoise.wafers._labels import label_inside
 from camdenoise.wafers._maps import MAX_SIDE
 
@@ -46,7 +46,7 @@ def find_columns(columns: dict[str, Column]) -> dict[str, Column | None]:
 
 def unwrap(value: Any) -> str:
     """Return the text of a label, however it is nested; "" for a missing one."""
-    label = label_inside(value, _elements)
+    label = label_inside(value, _open_label)
     if label is None or type(label) in (int, float) and label == 0:
         return ""
     if type(label) is not str:
@@ -54,7 +54,7 @@ def unwrap(value: Any) -> str:
     return label
 
 
-def _elements(value: Any) -> list[Any] | None:
+def _open_label(value: Any) -> list[Any] | None:
     """Open a label that is no text itself; None for a number."""
     if type(value) is Array:
         objects = value.parts[1].holds_objects
@@ -68,7 +68,7 @@ def _elements(value: Any) -> list[Any] | None:
     raise TypeError
 
 
-def _known(name: str, value: Any, row: int, allowed: dict[str, str | None]) -> str | None:
+def _look_up(name: str, value: Any, row: int, allowed: dict[str, str | None]) -> str | None:
     """Look a label up; case does not matter."""
     try:
         text = unwrap(value)
@@ -80,11 +80,11 @@ def _known(name: str, value: Any, row: int, allowed: dict[str, str | None]) -> s
     refuse(f"row {row}: {name} {problem}; expected {', '.join(filter(None, allowed.values()))}.")
 
 
-def _lookup(names: tuple[str, ...]) -> dict[str, str | None]:
+def _make_lookup(names: tuple[str, ...]) -> dict[str, str | None]:
     return {name.lower(): name for name in names} | {"": None}
 
 
-def _lot(value: Any, row: int) -> str:
+def _read_lot(value: Any, row: int) -> str:
     try:
         lot = unwrap(value)
     except (TypeError, PickleError):
@@ -94,7 +94,7 @@ def _lot(value: Any, row: int) -> str:
     return lot
 
 
-def _numbers(name: str, column: Column) -> np.ndarray:
+def _read_numbers(name: str, column: Column) -> np.ndarray:
     """Read a column of numbers."""
     if isinstance(column, list):
         for row, value in enumerate(column):
@@ -106,8 +106,8 @@ def _numbers(name: str, column: Column) -> np.ndarray:
     return column.astype(np.float64)
 
 
-def _whole_numbers(name: str, column: Column, most: int) -> np.ndarray:
-    numbers = _numbers(name, column)
+def _read_whole_numbers(name: str, column: Column, most: int) -> np.ndarray:
+    numbers = _read_numbers(name, column)
     wrong = np.flatnonzero(~((numbers >= 0) & (numbers <= most) & (numbers == np.floor(numbers))))
     if wrong.size:
         row = wrong[0]
@@ -115,7 +115,7 @@ def _whole_numbers(name: str, column: Column, most: int) -> np.ndarray:
     return numbers.astype(np.int64)
 
 
-def _cells(value: Any, row: int) -> tuple[bytes | bytearray, int, int]:
+def _read_cells(value: Any, row: int) -> tuple[bytes | bytearray, int, int]:
     """One map's cells, rows and columns; the codes are checked a batch at a time."""
     if type(value) is not Array:
         refuse(f"row {row}: waferMap is {type(value).__name__}, expected a 2-D array.")
@@ -127,10 +127,10 @@ def _cells(value: Any, row: int) -> tuple[bytes | bytearray, int, int]:
         if len(content) != shape[0] * shape[1]:
             refuse(f"row {row}: waferMap of shape {shape} has {len(content)} cells.")
         return content, *shape
-    return _recoded(value, row).tobytes(), *shape
+    return _recode(value, row).tobytes(), *shape
 
 
-def _recoded(value: Array, row: int) -> np.ndarray:
+def _recode(value: Array, row: int) -> np.ndarray:
     """Convert a map of any other number type to uint8."""
     grid = value.numpy()
     codes = grid.astype(np.uint8) if grid.dtype.kind in "biuf" else np.zeros(0)
@@ -157,7 +157,7 @@ def _map_batches(maps: list[Any]) -> Iterator[tuple[int, pa.Array, list[int], li
         pieces: list[bytes | bytearray] = []
         heights, widths = [], []
         while row < len(maps) and len(pieces) < _BATCH_ROWS and size < _BATCH_CELLS:
-            content, height, width = _cells(maps[row], row)
+            content, height, width = _read_cells(maps[row], row)
             pieces.append(content)
             heights.append(height)
             widths.append(width)
@@ -166,8 +166,8 @@ def _map_batches(maps: list[Any]) -> Iterator[tuple[int, pa.Array, list[int], li
         total += size
         if total > MOST_CELLS:
             refuse(f"its maps have over {MOST_CELLS} cells, many times those of WM-811K.")
-        column = binary_column(pieces)
-        _check_codes(bytes_of(column)[1], [len(piece) for piece in pieces], first)
+        column = make_binary_column(pieces)
+        _check_codes(view_bytes(column)[1], [len(piece) for piece in pieces], first)
         yield first, column, heights, widths
 
 
@@ -181,10 +181,10 @@ def row_batches(
         refuse("its column waferMap holds numbers, not arrays.")
     wafer = die_size = None
     if (index := found["waferIndex"]) is not None:
-        wafer = _whole_numbers("waferIndex", index, 2**15 - 1)
+        wafer = _read_whole_numbers("waferIndex", index, 2**15 - 1)
     if (size := found["dieSize"]) is not None:
-        die_size = _numbers("dieSize", size)
-    labels, splits, lots = _lookup(LABELS), _lookup(SPLITS), found["lotName"]
+        die_size = _read_numbers("dieSize", size)
+    labels, splits, lots = _make_lookup(LABELS), _make_lookup(SPLITS), found["lotName"]
     for first, cells, heights, widths in _map_batches(maps):
         rows = range(first, first + len(heights))
         values = {
@@ -192,9 +192,9 @@ def row_batches(
             "cols": widths,
             "label": _read(found["failureType"], rows, "failureType", labels),
             "split": _read(found["split"], rows, "split", splits),
-            "lot": [None if lots is None else _lot(lots[row], row) for row in rows],
-            "wafer": _part(wafer, rows),
-            "die_size": _part(die_size, rows),
+            "lot": [None if lots is None else _read_lot(lots[row], row) for row in rows],
+            "wafer": _take_part(wafer, rows),
+            "die_size": _take_part(die_size, rows),
         }
         yield pa.record_batch(
             [cells, *(pa.array(values[f.name], f.type) for f in list(SCHEMA)[1:])],
@@ -209,8 +209,8 @@ def _read(
     """Look some rows of a column up; nothing is known where the file lacks the column."""
     if column is None:
         return [None] * len(rows)
-    return [_known(name, column[row], row, allowed) for row in rows]
+    return [_look_up(name, column[row], row, allowed) for row in rows]
 
 
-def _part(numbers: np.ndarray | None, rows: range) -> np.ndarray | list[None]:
+def _take_part(numbers: np.ndarray | None, rows: range) -> np.ndarray | list[None]:
     return [None] * len(rows) if numbers is None else numbers[rows.start : rows.stop]

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from camdenoise.io._atomic import write_whole
-from camdenoise.io._file_kinds import kind_of
+from camdenoise.io._atomic import atomic_write
+from camdenoise.io._file_kinds import detect_kind
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_wafer_maps
 
 _LAYOUT = ("cells", "offset", "height", "width", "label")
@@ -39,7 +39,7 @@ DAMAGE = (
 )  # fmt: skip
 
 
-def _rebuild(fault: str) -> ValueError:
+def _make_error(fault: str) -> ValueError:
     """Make the error for a wrong file: the remedy is the same for all faults."""
     return ValueError(f"{fault} Fetch the file again, or rebuild it with save_wafer_maps.")
 
@@ -47,11 +47,11 @@ def _rebuild(fault: str) -> ValueError:
 def _check_layout(arrays: dict[str, np.ndarray]) -> None:
     """Refuse arrays that contradict each other or hold anything but die codes."""
     if missing := [name for name in _LAYOUT if name not in arrays]:
-        raise _rebuild(f"arrays {missing} are missing; found {sorted(arrays)}.")
+        raise _make_error(f"arrays {missing} are missing; found {sorted(arrays)}.")
     # Later checks rely on the earlier ones.
     for find in (_find_wrong_types, _find_wrong_text, _find_wrong_lengths, _find_wrong_truth):
         for fault in find(arrays):
-            raise _rebuild(fault)
+            raise _make_error(fault)
 
 
 def _find_wrong_types(arrays: dict[str, np.ndarray]) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _locate(path: str | os.PathLike) -> Path:
 
 def refuse_other_kinds(file: Path) -> None:
     """Say what a file is, and what reads it, where its first bytes tell that it is no npz file."""
-    kind = kind_of(file)
+    kind = detect_kind(file)
     if kind is not None and not kind.what.startswith(("an npz", "a damaged zip")):
         raise ValueError(f"{file} is {kind.what}, not an npz file. {kind.remedy}")
 
@@ -144,7 +144,7 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     except DAMAGE as error:
         # numpy takes what it does not know for a pickle, and recommends to allow it.
         reason = "its first bytes are of no known kind" if "pickle" in str(error) else error
-        raise _rebuild(f"{file} is no readable npz file ({reason}).") from error
+        raise _make_error(f"{file} is no readable npz file ({reason}).") from error
     with archive:
         return {name: _read_array(archive, name, file) for name in archive.files}
 
@@ -175,7 +175,7 @@ def _read_array(archive: Any, name: str, file: Path) -> np.ndarray:
         _check_claim(archive, name)
         return archive[name]
     except DAMAGE as error:
-        raise _rebuild(
+        raise _make_error(
             f"array {name!r} of {file} cannot be read without pickle ({error})."
         ) from error
 
@@ -191,28 +191,30 @@ def _select(label: np.ndarray, classes: str | Sequence[str] | None) -> np.ndarra
     return np.flatnonzero(np.isin(label, wanted))
 
 
-def _grids(flat: np.ndarray, arrays: dict[str, np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
+def _cut_grids(
+    flat: np.ndarray, arrays: dict[str, np.ndarray], rows: np.ndarray
+) -> list[np.ndarray]:
     starts = arrays["offset"].astype(np.int64)
     height, width = arrays["height"], arrays["width"]
     return [flat[starts[r] : starts[r + 1]].reshape(int(height[r]), int(width[r])) for r in rows]
 
 
-def _columns(arrays: dict[str, np.ndarray]) -> pd.DataFrame:
+def _read_columns(arrays: dict[str, np.ndarray]) -> pd.DataFrame:
     order = ("label", "height", "width")
     rest = [n for n, a in arrays.items() if a.ndim == 1 and n not in (*_LAYOUT, "truth")]
     return pd.DataFrame({name: arrays[name] for name in (*order, *rest)})
 
 
-def _groups(frame: pd.DataFrame) -> np.ndarray:
+def _find_groups(frame: pd.DataFrame) -> np.ndarray:
     """Find the groups for cross-validation; see `load_wafer_maps`."""
     for name in _GROUP_COLUMNS:
         if name in frame:
             values = frame[name].to_numpy()
             return values.astype(int) if values.dtype.kind in "iu" else pd.factorize(values)[0]
-    return runs_of_grids(frame)
+    return number_grid_runs(frame)
 
 
-def runs_of_grids(frame: pd.DataFrame) -> np.ndarray:
+def number_grid_runs(frame: pd.DataFrame) -> np.ndarray:
     """Give each run of consecutive wafers with the same ``height`` and ``width`` a number."""
     sides = frame[["height", "width"]].to_numpy()
     changes = (sides[1:] != sides[:-1]).any(axis=1)
@@ -286,19 +288,19 @@ def load_wafer_maps(
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
     rows = _select(arrays["label"], classes)
-    frame = _columns(arrays)
+    frame = _read_columns(arrays)
     truth = arrays.get("truth")
     return Bunch(
-        maps=_grids(arrays["cells"], arrays, rows),
+        maps=_cut_grids(arrays["cells"], arrays, rows),
         target=arrays["label"][rows],
-        groups=_groups(frame)[rows],
+        groups=_find_groups(frame)[rows],
         frame=frame.iloc[rows].reset_index(drop=True),
-        truth=None if truth is None else _grids(truth, arrays, rows),
+        truth=None if truth is None else _cut_grids(truth, arrays, rows),
         about={name: values.item() for name, values in arrays.items() if values.ndim == 0},
     )
 
 
-def _plain(name: str, values: Any, n_wafers: int) -> np.ndarray:
+def _check_column(name: str, values: Any, n_wafers: int) -> np.ndarray:
     """One column as an array that needs no pickle."""
     column = np.asarray(values)
     if column.dtype == object and all(isinstance(v, str) for v in column.ravel()):
@@ -313,7 +315,7 @@ def _plain(name: str, values: Any, n_wafers: int) -> np.ndarray:
     return column
 
 
-def _flat_truth(truth: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> np.ndarray:
+def _flatten_truth(truth: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> np.ndarray:
     masks = [np.asarray(mask) for mask in truth]
     if len(masks) != len(maps):
         raise ValueError(f"truth has {len(masks)} masks for {len(maps)} wafer maps.")
@@ -371,11 +373,11 @@ def save_wafer_maps(
         "offset": np.cumsum([0, *(grid.size for grid in grids)], dtype=np.int64),
         "height": np.array([grid.shape[0] for grid in grids], np.int32),
         "width": np.array([grid.shape[1] for grid in grids], np.int32),
-        "label": _plain("target", np.asarray(target, dtype=object), len(grids)),
+        "label": _check_column("target", np.asarray(target, dtype=object), len(grids)),
     }
     if truth is not None:
-        arrays["truth"] = _flat_truth(truth, grids)
-    arrays |= {name: _plain(name, values, len(grids)) for name, values in columns.items()}
+        arrays["truth"] = _flatten_truth(truth, grids)
+    arrays |= {name: _check_column(name, values, len(grids)) for name, values in columns.items()}
     _check_layout(arrays)
-    with write_whole(path) as stream:
+    with atomic_write(path) as stream:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]

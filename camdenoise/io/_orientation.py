@@ -25,19 +25,19 @@ class Orientation:
     x_reversed: bool = False
     y_reversed: bool = False
 
-    def mirrored(self, how: str) -> Orientation:
+    def mirror(self, how: str) -> Orientation:
         """Mirror the map left-right or up-down."""
         if (how == "left-right") != self.swapped:
             return Orientation(self.swapped, not self.x_reversed, self.y_reversed)
         return Orientation(self.swapped, self.x_reversed, not self.y_reversed)
 
-    def turned(self, degrees: int) -> Orientation:
+    def turn(self, degrees: int) -> Orientation:
         """Turn the map clockwise by a multiple of 90 degrees."""
         turned = self
         for _ in range(degrees // 90):
-            # A transposed map that is mirrored left-right is turned clockwise.
+            # A transposed map that is mirror left-right is turned clockwise.
             transposed = Orientation(not turned.swapped, turned.x_reversed, turned.y_reversed)
-            turned = transposed.mirrored("left-right")
+            turned = transposed.mirror("left-right")
         return turned
 
     @property
@@ -67,5 +67,5 @@ def orient(
     """
     seen = Orientation(False, x_right is False, y_down is False)
     # Counted clockwise from the bottom, the notch is turned back by as much.
-    down = seen.turned((360 - 90 * NOTCHES.index(notch or "down")) % 360)
-    return (down.mirrored(mirror) if mirror else down).turned(rotate)
+    down = seen.turn((360 - 90 * NOTCHES.index(notch or "down")) % 360)
+    return (down.mirror(mirror) if mirror else down).turn(rotate)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._placement import wrong_row
-from camdenoise.io._problems import Problem, some
+from camdenoise.io._problems import Problem, list_some
 
 #: The bin that passes where nobody says which does: testers' habit.
 DEFAULT = 1
@@ -34,13 +34,13 @@ def holds_numbers(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column)
 
 
-def listed(counts: pd.Series) -> str:
+def list_bins(counts: pd.Series) -> str:
     """List bins with their numbers of dies, the most frequent first."""
     counts = counts[counts > 0].sort_values(ascending=False, kind="stable")
-    return some([f"{bin_} ({n})" for bin_, n in counts.items()], _LISTED)
+    return list_some([f"{bin_} ({n})" for bin_, n in counts.items()], _LISTED)
 
 
-def as_bins(pass_bins: Any, numbered: bool, counts: pd.Series, where: str = "") -> list:
+def convert_bins(pass_bins: Any, numbered: bool, counts: pd.Series, where: str = "") -> list:
     """Write passing bins as a table has them: as numbers, or as the characters of a text map."""
     single = isinstance(pass_bins, str) or is_number(pass_bins)
     given = [pass_bins] if single else list(pass_bins)
@@ -50,11 +50,11 @@ def as_bins(pass_bins: Any, numbered: bool, counts: pd.Series, where: str = "") 
         return [bin_ if is_number(bin_) else int(bin_) for bin_ in given]
     except (TypeError, ValueError) as error:
         raise Problem(
-            f"pass_bins is {given}, but the bins are numbers: {listed(counts)}. {REMEDY}", where
+            f"pass_bins is {given}, but the bins are numbers: {list_bins(counts)}. {REMEDY}", where
         ) from error
 
 
-def not_on_any_die(bins: Sequence[Any], counts: pd.Series, assumed: bool) -> str | None:
+def explain_absent_bins(bins: Sequence[Any], counts: pd.Series, assumed: bool) -> str | None:
     """Tell why passing bins cannot be right: no die has one, so that all would fail in silence."""
     if not bins or counts.empty or counts.reindex(list(bins)).fillna(0).any():
         return None
@@ -62,23 +62,25 @@ def not_on_any_die(bins: Sequence[Any], counts: pd.Series, assumed: bool) -> str
         reason = f"nothing says which bins pass, and no die has bin {DEFAULT}, which is assumed"
     else:
         reason = f"no die has a bin that passes ({', '.join(map(str, bins))})"
-    return f"{reason}. Bins (dies): {listed(counts)}. {REMEDY} {NONE_PASSES}"
+    return f"{reason}. Bins (dies): {list_bins(counts)}. {REMEDY} {NONE_PASSES}"
 
 
-def passes(table: pd.DataFrame, name: Hashable, pass_bins: Any, tested: np.ndarray) -> np.ndarray:
+def find_passed(
+    table: pd.DataFrame, name: Hashable, pass_bins: Any, tested: np.ndarray
+) -> np.ndarray:
     """Tell which tests passed: by the bins named, else by the column `passed`, else by bin 1."""
     if pass_bins is None and "passed" in table.columns:
         unread = table["passed"].isna().to_numpy() & tested
         # A table of text without such a column is like a DataFrame without one.
         if not (unread.sum() == tested.sum() and table.attrs.get("format") == "CSV"):
-            return _stated(table, name, unread)
+            return _read_stated(table, name, unread)
     counts = table[name].value_counts()
     numbered = holds_numbers(table[name]) if tested.any() else True
     try:
-        bins = as_bins(DEFAULT if pass_bins is None else pass_bins, numbered, counts)
+        bins = convert_bins(DEFAULT if pass_bins is None else pass_bins, numbered, counts)
     except Problem as problem:
         raise ValueError(problem.reason) from problem
-    if reason := not_on_any_die(bins, counts, assumed=pass_bins is None):
+    if reason := explain_absent_bins(bins, counts, assumed=pass_bins is None):
         if pass_bins is None:
             raise ValueError(reason)
         # One lot of many may have no good die.
@@ -86,7 +88,7 @@ def passes(table: pd.DataFrame, name: Hashable, pass_bins: Any, tested: np.ndarr
     return table[name].isin(bins).to_numpy(dtype=bool)
 
 
-def _stated(table: pd.DataFrame, name: Hashable, unread: np.ndarray) -> np.ndarray:
+def _read_stated(table: pd.DataFrame, name: Hashable, unread: np.ndarray) -> np.ndarray:
     column = table["passed"]
     if unread.any():
         row = int(np.argmax(unread))
@@ -95,7 +97,7 @@ def _stated(table: pd.DataFrame, name: Hashable, unread: np.ndarray) -> np.ndarr
             table,
             row,
             f"whether bin {table[name].iloc[row]} passes is not said (column 'passed' is missing). "
-            f"Bins (dies) of which it is not said: {listed(counts)}. {REMEDY}",
+            f"Bins (dies) of which it is not said: {list_bins(counts)}. {REMEDY}",
         )
     if not pd.api.types.is_bool_dtype(column) and not column.dropna().isin([True, False]).all():
         raise ValueError(

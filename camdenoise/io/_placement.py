@@ -97,7 +97,7 @@ def whole_numbers(table: pd.DataFrame, name: Hashable) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def wafer_codes(table: pd.DataFrame, by: Sequence[Hashable]) -> np.ndarray:
+def number_wafers(table: pd.DataFrame, by: Sequence[Hashable]) -> np.ndarray:
     """Give the wafers numbers by first appearance; `by` without a name makes all rows one wafer."""
     codes = np.zeros(len(table), np.int64)
     for name in by:
@@ -177,7 +177,7 @@ class Boxes:
         return self.low_x[wafer] + across, self.low_y[wafer] + along
 
 
-def _span(group: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_span(group: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest value of each group."""
     n = int(group.max()) + 1
     low = np.full(n, _INT32.max, np.int64)
@@ -226,11 +226,11 @@ class Placement:
     #: ndarray of bool, shape (n_rows,): Whether the row decided what the map shows of its die.
     used: np.ndarray = field(repr=False)
 
-    def is_of(self, table: pd.DataFrame) -> bool:
+    def matches_table(self, table: pd.DataFrame) -> bool:
         """Whether the rows of the table are those that were laid out, in their order."""
         if len(table) != len(self.cell):
             return False
-        wafer = wafer_codes(table, self.by)
+        wafer = number_wafers(table, self.by)
         if int(wafer.max()) >= len(self.boxes.rows):
             return False
         x, y = whole_numbers(table, self.x), whole_numbers(table, self.y)
@@ -250,7 +250,7 @@ def place(
 ) -> tuple[Boxes, np.ndarray]:
     """Find the wafers' boxes, and each row's cell."""
     columns, rows = whole_numbers(table, x), whole_numbers(table, y)
-    sides = _sides(wafer, columns, rows, frame, extents, lots, products)
+    sides = _choose_sides(wafer, columns, rows, frame, extents, lots, products)
     boxes = Boxes(*sides, orientation)
     check_extent(table, boxes, wafer, (x, y), (columns, rows))
     cell = boxes.cells(wafer, columns, rows)
@@ -265,7 +265,7 @@ def place(
     return boxes, cell
 
 
-def _sides(
+def _choose_sides(
     wafer: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
@@ -277,10 +277,10 @@ def _sides(
     """Choose smallest x and y, and the numbers of x and y, of each wafer."""
     n_wafers = int(wafer.max()) + 1
     if not isinstance(frame, str) or frame not in FRAMES:
-        x0, y0, n_y, n_x = _explicit(frame)
+        x0, y0, n_y, n_x = _check_frame(frame)
         return tuple(np.full(n_wafers, v, np.int64) for v in (x0, y0, n_x, n_y))  # type: ignore
-    low_x, high_x = _span(wafer, x)
-    low_y, high_y = _span(wafer, y)
+    low_x, high_x = _find_span(wafer, x)
+    low_y, high_y = _find_span(wafer, y)
     if frame == "lot":
         for number, extent in enumerate(extents):
             if extent is not None:
@@ -289,8 +289,8 @@ def _sides(
                 low_y[number] = min(low_y[number], y0)
                 high_x[number] = max(high_x[number], x0 + n_x - 1)
                 high_y[number] = max(high_y[number], y0 + n_y - 1)
-        (low_x, _), (low_y, _) = _span(lots, low_x), _span(lots, low_y)
-        (_, high_x), (_, high_y) = _span(lots, high_x), _span(lots, high_y)
+        (low_x, _), (low_y, _) = _find_span(lots, low_x), _find_span(lots, low_y)
+        (_, high_x), (_, high_y) = _find_span(lots, high_x), _find_span(lots, high_y)
         of_lot = np.zeros(len(low_x), np.int64)
         of_lot[lots] = products
         sides = product_frames(of_lot, low_x, low_y, high_x, high_y)
@@ -346,7 +346,7 @@ def _frame_one_group(
         members = members[~within]
 
 
-def _explicit(frame: Any) -> tuple[int, int, int, int]:
+def _check_frame(frame: Any) -> tuple[int, int, int, int]:
     sides = np.asarray(frame) if not isinstance(frame, str) else np.empty(0)
     if sides.shape != (4,) or sides.dtype.kind not in "iu" or min(sides[2:]) < 1:
         raise ValueError(

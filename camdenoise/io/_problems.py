@@ -53,7 +53,7 @@ def allow_lack(lack: str, where: str, incomplete: bool, notes: list[str]) -> Non
 
 
 @contextmanager
-def naming(path: str | os.PathLike) -> Iterator[None]:
+def name_file(path: str | os.PathLike) -> Iterator[None]:
     """Turn a `Problem` that the block meets into a `WaferFileError` of this file."""
     try:
         yield
@@ -61,12 +61,12 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         raise WaferFileError(path, problem.reason, problem.where) from problem
 
 
-def some(names: Sequence[str], most: int = 5) -> str:
+def list_some(names: Sequence[str], most: int = 5) -> str:
     """List the first names, and count the others.
 
     Examples
     --------
-    >>> some(["a", "b", "c"], most=2)
+    >>> list_some(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
     more = len(names) - most

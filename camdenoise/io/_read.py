@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._atdf import atdf_file, looks_like_atdf
-from camdenoise.io._container import Content, contents
+from camdenoise.io._container import Content, list_contents
 from camdenoise.io._die_csv import die_csv_file, looks_like_die_csv
 from camdenoise.io._die_file import DieFile, Reader, ReadOptions, read_one
 from camdenoise.io._e142 import e142_document, substrate_documents
-from camdenoise.io._file_kinds import kind_of
+from camdenoise.io._file_kinds import detect_kind
 from camdenoise.io._g85 import g85_document
 from camdenoise.io._g85_text import g85_text_file, looks_like_g85_text
 from camdenoise.io._join import join_files, judge
 from camdenoise.io._klarf import STARTS, klarf_file
-from camdenoise.io._problems import WaferFileError, naming
+from camdenoise.io._problems import WaferFileError, name_file
 from camdenoise.io._semi_map import read_document
 from camdenoise.io._sinf import looks_like_sinf, sinf_file
 from camdenoise.io._stdf import looks_like_stdf, stdf_file
@@ -76,7 +76,7 @@ def find_reader(content: Content, options: ReadOptions = _NO_OPTIONS) -> Reader:
         return die_csv_file
     if head[257:262] == b"ustar":
         raise WaferFileError(content.name, "this is a tar archive. Unpack it first.")
-    kind = kind_of(content.path) if content.member is None else None
+    kind = detect_kind(content.path) if content.member is None else None
     if kind is not None and not kind.is_packed and "text file" not in kind.what:
         raise WaferFileError(content.name, f"this is {kind.what}. {kind.remedy}")
     if b"\0" in head:
@@ -174,15 +174,15 @@ def read_wafers(
     files = [read_one(content, find_reader(content), options) for content in found]
     if repeated == "raise":
         _check_repeated([c.name for c in found], [f.table for f in files])
-    with naming(paths[0] if len(paths) == 1 else Path(paths[0]).parent):
+    with name_file(paths[0] if len(paths) == 1 else Path(paths[0]).parent):
         if bins is not None:
             judge(files, bins)
-        return join_files(files, retest=True).as_table()
+        return join_files(files, retest=True).to_table()
 
 
 def wafer_contents(path: str | os.PathLike) -> tuple[list[Content], list[str]]:
     """List what a file holds, and what an archive holds beside wafers."""
-    found = contents(path)
+    found = list_contents(path)
     if len(found) == 1:
         return found, []
     known = [content for content in found if holds_wafers(content)]

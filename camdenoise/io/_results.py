@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from camdenoise.io._atomic import write_whole
+from camdenoise.io._atomic import atomic_write
 from camdenoise.io._die_table import to_die_table
 from camdenoise.io._table import COLUMNS
 from camdenoise.wafers._coverage import is_partial
@@ -176,7 +176,7 @@ def write_results(path: str | os.PathLike, tables: pd.DataFrame | Iterable[pd.Da
     first = next(pieces, None)
     if first is None:
         raise ValueError("there is no table to write.")
-    with write_whole(path) as stream, writer(stream, first) as write:
+    with atomic_write(path) as stream, writer(stream, first) as write:
         write(first)
         for piece in pieces:
             if list(piece.columns) != list(first.columns):
@@ -241,12 +241,12 @@ def _wide_types(schema: Any) -> Any:
 _WRITERS = {".parquet": _parquet, ".csv": _csv, ".csv.gz": _csv_gz}
 
 
-def parts_of(folder: str | os.PathLike) -> list[Path]:
+def list_parts(folder: str | os.PathLike) -> list[Path]:
     """List the parts of a folder of results, in order."""
     return sorted(Path(folder).glob("part-*.parquet"))
 
 
-def note_in(part: Path, key: bytes) -> Any:
+def read_note(part: Path, key: bytes) -> Any:
     """Read what a part says of its run or of the counts at its end; None where it says nothing."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -301,7 +301,7 @@ def read_results(path: str | os.PathLike) -> pd.DataFrame:
     if not path.is_dir():
         parts = [path]
     else:
-        parts = parts_of(path)
+        parts = list_parts(path)
         if not parts:
             raise FileNotFoundError(f"no part-*.parquet in {path}. Is it a folder of results?")
     try:

@@ -17,10 +17,10 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._bins import BinType, bin_type
+from camdenoise.io._bins import BinType, find_bin_type
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts
-from camdenoise.io._problems import Problem, allow_lack, some
+from camdenoise.io._problems import Problem, allow_lack, list_some
 from camdenoise.io._table import die_rows, join_rows, quality_meaning
 from camdenoise.io._xml import parse_xml
 
@@ -139,7 +139,7 @@ class WaferPart:
         return len(self.table) - int((~self.table["passed"]).sum())
 
 
-def wafer_part(
+def make_part(
     facts: WaferFacts,
     x: np.ndarray,
     y: np.ndarray,
@@ -175,11 +175,12 @@ def _check_words(bins: BinList, meanings: Mapping, counts: Mapping, where: str) 
     if not strange:
         return
     parts = [
-        f"{bins.term} {word!r} of bin{'s' * (len(codes) > 1)} {some(codes)}"
+        f"{bins.term} {word!r} of bin{'s' * (len(codes) > 1)} {list_some(codes)}"
         for word, codes in strange.items()
     ]
     raise Problem(
-        f"{some(parts)} {'is' if len(parts) == 1 else 'are'} not understood. {NAME_PASS_BINS}.",
+        f"{list_some(parts)} {'is' if len(parts) == 1 else 'are'} not understood. "
+        f"{NAME_PASS_BINS}.",
         where,
     )
 
@@ -201,7 +202,7 @@ def _check_counts(
     }
     if not short:
         return []
-    told = some(
+    told = list_some(
         [f"bin {code} has {found} dies of {declared}" for code, (found, declared) in short.items()]
     )
     missing = f"dies are missing by the totals that it declares: {told}."
@@ -215,7 +216,7 @@ def _check_counts(
 # --- the whole file -----------------------------------------------------------------------------
 
 
-def whole_file(
+def join_wafers(
     format_: str, parts: Sequence[WaferPart], about: dict[str, Any], options: ReadOptions
 ) -> DieFile:
     """Join the wafers of a file."""
@@ -245,17 +246,17 @@ def _check_good(part: WaferPart, options: ReadOptions) -> None:
 def _check_some_pass(table: pd.DataFrame, parts: Sequence[WaferPart]) -> None:
     """Refuse a file whose qualities let no die pass: rather a word is wrong than all dies bad."""
     passed = table["passed"]
-    if passed.isna().any() or passed.any() or all(_none_said_to_pass(part) for part in parts):
+    if passed.isna().any() or passed.any() or all(_declares_no_pass(part) for part in parts):
         return
     counts = table["bin"].value_counts()
-    bins = some([f"bin {code} ({n} dies)" for code, n in counts.items()])
+    bins = list_some([f"bin {code} ({n} dies)" for code, n in counts.items()])
     raise Problem(
         f"no die passes; it has {bins}. {NAME_PASS_BINS}, or --pass-bins none (pass_bins=[]) if "
         "no die passes."
     )
 
 
-def _none_said_to_pass(part: WaferPart) -> bool:
+def _declares_no_pass(part: WaferPart) -> bool:
     """Whether the file declares a total of no passing dies, so that no word can be wrong."""
     if part.bins.n_good == 0:
         return True
@@ -279,13 +280,13 @@ def read_document(
 ) -> DieFile:
     """Parse a file and read what it holds."""
     root, whole = parse_xml(content.read_bytes(), options.encoding, incomplete=options.incomplete)
-    found = document(_unwrapped(root), content.stem, options)
+    found = document(_unwrap(root), content.stem, options)
     if not whole:
         found.notes.append("the XML ends too early; what there is of it was read.")
     return found
 
 
-def _unwrapped(root: Element) -> Element:
+def _unwrap(root: Element) -> Element:
     """Parse a map that a message holds as text, as web services send it."""
     if any(element.tag in _HOLDERS for element in root.iter()):
         return root
@@ -296,13 +297,13 @@ def _unwrapped(root: Element) -> Element:
     return root
 
 
-def row_type(name: str, null: str | None, codes: Sequence[str], where: str) -> BinType:
+def find_row_type(name: str, null: str | None, codes: Sequence[str], where: str) -> BinType:
     """Find the notation of a map's codes."""
-    kind = bin_type(name, codes if null is None else [null], where)
-    return letter_width(kind, null, codes, where) if kind.base == 0 else kind
+    kind = find_bin_type(name, codes if null is None else [null], where)
+    return find_letter_width(kind, null, codes, where) if kind.base == 0 else kind
 
 
-def letter_width(kind: BinType, null: str | None, codes: Sequence[str], where: str) -> BinType:
+def find_letter_width(kind: BinType, null: str | None, codes: Sequence[str], where: str) -> BinType:
     """Tell how many characters each code of a map of letters has; mostly one."""
     widths = {len(code.strip()) for code in codes} - {0}
     if null is not None:
@@ -319,7 +320,7 @@ def letter_width(kind: BinType, null: str | None, codes: Sequence[str], where: s
     return replace(kind, width=width)
 
 
-def bin_list(
+def read_bins(
     definitions: Iterable[Element], kind: BinType, where: str, *, totals: bool = True
 ) -> BinList:
     """Read what Bin (G85) or BinDefinition (E142) elements say."""
@@ -334,7 +335,7 @@ def bin_list(
     return bins
 
 
-def text_rows(elements: Iterable[Element], kind: BinType, n_columns: int | None) -> list[str]:
+def split_rows(elements: Iterable[Element], kind: BinType, n_columns: int | None) -> list[str]:
     """List the lines of bin codes; one element may hold one row or, in lines, all of them.
 
     Blanks around a row of letters are kept, since they may be positions.
@@ -367,7 +368,7 @@ def choose_layer(names: list[str], wanted: str | None, option: str, where: str) 
 # --- what a file says of a wafer ----------------------------------------------------------------
 
 
-def stated(header: Mapping[str, str], *names: str) -> str:
+def find_field(header: Mapping[str, str], *names: str) -> str:
     """Give the first of some fields that a header has; letter case does not matter."""
     folded = {name.lower(): value.strip() for name, value in header.items()}
     return next((folded[name.lower()] for name in names if folded.get(name.lower())), "")
@@ -375,13 +376,13 @@ def stated(header: Mapping[str, str], *names: str) -> str:
 
 def read_facts(header: Mapping[str, str], wafer: str) -> tuple[WaferFacts, list[str]]:
     """Read what a header says of a wafer, by the names of G85, its text form and E142."""
-    notch, notes = notch_side(stated(header, "Orientation", "FLAT_NOTCH"), f"wafer {wafer!r}")
+    notch, notes = notch_side(find_field(header, "Orientation", "FLAT_NOTCH"), f"wafer {wafer!r}")
     facts = WaferFacts(
-        stated(header, "LotId", "LOT_ID"),
+        find_field(header, "LotId", "LOT_ID"),
         wafer,
-        product=stated(header, "ProductId", "DEVICE", "DEVICE_NAME", "DEVICE_ID", "PRODUCT_ID"),
+        product=find_field(header, "ProductId", "DEVICE", "DEVICE_NAME", "DEVICE_ID", "PRODUCT_ID"),
         time=seconds_since_1970(
-            stated(header, "CreateDate", "TestDate", "PROBE_DATE", "TEST_DATE", "CREATE_DATE")
+            find_field(header, "CreateDate", "TestDate", "PROBE_DATE", "TEST_DATE", "CREATE_DATE")
         ),
         notch=notch,
     )

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._atomic import write_whole
-from camdenoise.io._bins import BIN_TYPES, BinType, claimed
+from camdenoise.io._atomic import atomic_write
+from camdenoise.io._bins import BIN_TYPES, BinType, read_count
 from camdenoise.io._code_grid import RowReader
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts, read_one
-from camdenoise.io._pass_bins import DEFAULT, NONE_PASSES, REMEDY, as_bins, listed
+from camdenoise.io._pass_bins import DEFAULT, NONE_PASSES, REMEDY, convert_bins, list_bins
 from camdenoise.io._problems import Problem, allow_lack
-from camdenoise.io._table import common_items, die_rows, join_rows
-from camdenoise.io._wafer_grid import WaferGrid, notation, wafer_grids
+from camdenoise.io._table import die_rows, find_common, join_rows
+from camdenoise.io._wafer_grid import WaferGrid, choose_notation, wafer_grids
 
 #: Fields of the header in the order in which they are written.
 FIELDS: tuple[str, ...] = (
@@ -104,7 +104,7 @@ def read_sinf(
     2   L     7  1  1   31   False
     """
     options = ReadOptions(pass_bins=pass_bins, incomplete=incomplete, encoding=encoding)
-    return read_one(path, sinf_file, options).as_table()
+    return read_one(path, sinf_file, options).to_table()
 
 
 def sinf_file(content: Content, options: ReadOptions) -> DieFile:
@@ -117,11 +117,11 @@ def sinf_file(content: Content, options: ReadOptions) -> DieFile:
     notes = [note] if note else []
     # A note that is true of all maps is given once.
     notes += dict.fromkeys(line for wafer in maps for line in wafer.notes)
-    assumed = options.pass_bins is None and not all(_bins_named(m.header) for m in maps)
+    assumed = options.pass_bins is None and not all(_names_bins(m.header) for m in maps)
     if not all(_NONE_PASSES in wafer.header.get("COMMENT", "") for wafer in maps):
         _check_passes(table, assumed, options)
     facts = merge_facts([wafer.facts for wafer in maps], notes)
-    return DieFile("SINF", table, facts, common_items([m.header for m in maps]), notes)
+    return DieFile("SINF", table, facts, find_common([m.header for m in maps]), notes)
 
 
 @dataclass
@@ -140,7 +140,7 @@ def _read_map(wafer_map: _Map, stem: str, options: ReadOptions) -> None:
     header, rows, notes = wafer_map.header, wafer_map.tokens, wafer_map.notes
     wafer = header.get("WAFER") or stem
     where = f"wafer {wafer!r}"
-    n_rows, n_columns = (claimed(header.get(name), name, where) for name in ("ROWCT", "COLCT"))
+    n_rows, n_columns = (read_count(header.get(name), name, where) for name in ("ROWCT", "COLCT"))
     n_missing = 0
     width = max(map(len, rows))
     if n_columns is not None and n_columns > width:
@@ -150,23 +150,25 @@ def _read_map(wafer_map: _Map, stem: str, options: ReadOptions) -> None:
     if n_rows is not None and n_rows > len(rows):
         lack = f"the header claims {n_rows} rows, the file has {len(rows)}."
         allow_lack(lack, where, options.incomplete, notes)
-        n_missing += (n_rows - len(rows)) * (claimed(header.get("COLCT"), "COLCT", where) or width)
+        n_missing += (n_rows - len(rows)) * (
+            read_count(header.get("COLCT"), "COLCT", where) or width
+        )
     if options.incomplete:
-        rows = _completed(rows, width)
-    kind = _kind_of(rows, where)
+        rows = _complete_rows(rows, width)
+    kind = _find_notation(rows, where)
     zero = "0" * kind.width
     texts = [" ".join(t if _is_result(t) else zero for t in row) for row in rows]
     reader = RowReader(kind, None, False, False, where)
-    codes, _ = reader.rectangle(texts, None if options.incomplete else n_rows, n_columns)
+    codes, _ = reader.read_rectangle(texts, None if options.incomplete else n_rows, n_columns)
     y, x = np.nonzero([[_is_result(token) for token in row] for row in rows])
     bins = codes[y, x]
     n_dies = sum(not token.startswith("_") for row in rows for token in row)
-    lacking = (claimed(header.get("DIECT"), "DIECT", where) or 0) - n_dies
+    lacking = (read_count(header.get("DIECT"), "DIECT", where) or 0) - n_dies
     if lacking > 0:
         n_missing = lacking
         lack = f"DIECT declares {header['DIECT']} dies, the map has {n_dies}."
         allow_lack(lack, where, options.incomplete, notes)
-    passing = _pass_bins(header, kind, bins, where, options, notes)
+    passing = _read_pass_bins(header, kind, bins, where, options, notes)
     lot = header.get("LOT", "")
     wafer_map.facts = WaferFacts(
         lot,
@@ -175,13 +177,13 @@ def _read_map(wafer_map: _Map, stem: str, options: ReadOptions) -> None:
         extent=(0, 0, max(n_rows or 0, len(codes)), codes.shape[1]),
         x_right=True,
         y_down=True,
-        notch=_notch(header.get("FNLOC", ""), notes),
+        notch=_read_notch(header.get("FNLOC", ""), notes),
         n_missing=n_missing,
     )
     wafer_map.rows = die_rows(lot, wafer, x, y, bins, np.isin(bins, passing))
 
 
-def _completed(rows: list[list[str]], width: int) -> list[list[str]]:
+def _complete_rows(rows: list[list[str]], width: int) -> list[list[str]]:
     """Fill up a last row that is cut short with positions of no die."""
     *whole, last = rows
     length = len(whole[0][0]) if whole and whole[0] else 2
@@ -190,7 +192,7 @@ def _completed(rows: list[list[str]], width: int) -> list[list[str]]:
     return [*whole, last + ["_" * length] * (width - len(last))]
 
 
-def _notch(place: str, notes: list[str]) -> str | None:
+def _read_notch(place: str, notes: list[str]) -> str | None:
     if place == "180":
         return "down"
     if place:
@@ -236,7 +238,7 @@ def _is_result(token: str) -> bool:
     return token[0] not in "_@"
 
 
-def _kind_of(rows: list[list[str]], where: str) -> BinType:
+def _find_notation(rows: list[list[str]], where: str) -> BinType:
     """Tell the notation by the length of the tokens, which must be the same all over the map."""
     lengths: dict[int, str] = {}
     for number, row in enumerate(rows):
@@ -253,11 +255,11 @@ def _kind_of(rows: list[list[str]], where: str) -> BinType:
     return _KINDS[next(iter(lengths))]
 
 
-def _bins_named(header: Mapping[str, str]) -> bool:
+def _names_bins(header: Mapping[str, str]) -> bool:
     return bool(header.get("BCEQU", "").replace(",", " ").strip())
 
 
-def _pass_bins(
+def _read_pass_bins(
     header: Mapping[str, str],
     kind: BinType,
     bins: np.ndarray,
@@ -267,8 +269,8 @@ def _pass_bins(
 ) -> list[int]:
     """Tell which bins pass: as the user says, else as BCEQU does, else bin 1."""
     if options.pass_bins is not None:
-        return as_bins(options.pass_bins, True, pd.Series(bins).value_counts(), where)
-    if not _bins_named(header):
+        return convert_bins(options.pass_bins, True, pd.Series(bins).value_counts(), where)
+    if not _names_bins(header):
         notes.append(
             "BCEQU lists no bin. Bin 1 is taken as passing, as the format's description says; "
             "name others with --pass-bins (pass_bins=)."
@@ -287,7 +289,7 @@ def _check_passes(table: pd.DataFrame, assumed: bool, options: ReadOptions) -> N
         reason = f"BCEQU lists no bin, and no die has bin {DEFAULT}, which passes then"
     else:
         reason = "no die has a bin that BCEQU lists as passing"
-    raise Problem(f"{reason}. Bins (dies): {listed(counts)}. {REMEDY} {NONE_PASSES}")
+    raise Problem(f"{reason}. Bins (dies): {list_bins(counts)}. {REMEDY} {NONE_PASSES}")
 
 
 def write_sinf(
@@ -347,19 +349,19 @@ def write_sinf(
     wafers = list(wafer_grids(table))
     if len(wafers) != 1:
         raise ValueError(f"a SINF file holds one wafer, the table has {len(wafers)}.")
-    kind = notation(wafers, (_KINDS[digits].name.lower(),))
+    kind = choose_notation(wafers, (_KINDS[digits].name.lower(),))
     inherited = table.attrs.get("about", {}) if table.attrs.get("format") == "SINF" else {}
-    text = _text(wafers[0], kind, dict(inherited if header is None else header))
-    with write_whole(path) as stream:
+    text = _format_map(wafers[0], kind, dict(inherited if header is None else header))
+    with atomic_write(path) as stream:
         stream.write(text.encode())
 
 
-def _text(wafer: WaferGrid, kind: BinType, header: dict[str, str]) -> str:
+def _format_map(wafer: WaferGrid, kind: BinType, header: dict[str, str]) -> str:
     where = f"wafer {wafer.wafer!r}"
-    sides = [claimed(str(header.get(name, "")), name, where) or 0 for name in ("ROWCT", "COLCT")]
+    sides = [read_count(str(header.get(name, "")), name, where) or 0 for name in ("ROWCT", "COLCT")]
     rows, columns = wafer.size(*sides)
     header |= {"LOT": wafer.lot, "WAFER": wafer.wafer, "ROWCT": str(rows), "COLCT": str(columns)}
-    header["BCEQU"] = _bcequ(wafer, kind)
+    header["BCEQU"] = _format_bcequ(wafer, kind)
     comment = str(header.pop("COMMENT", "")).replace(_NONE_PASSES, "").rstrip("; ")
     if not any(wafer.passes.values()):
         comment = f"{comment}; {_NONE_PASSES}" if comment else _NONE_PASSES
@@ -368,11 +370,11 @@ def _text(wafer: WaferGrid, kind: BinType, header: dict[str, str]) -> str:
     names = [name for name in FIELDS if name in header]
     names += [name for name in header if name not in FIELDS]
     tokens = wafer.tokens(kind, "_" * kind.width, (rows, columns))
-    lines = [_header_line(name, str(header[name])) for name in names]
+    lines = [_format_header(name, str(header[name])) for name in names]
     return "\n".join([*lines, *("RowData:" + " ".join(row) for row in tokens)]) + "\n"
 
 
-def _bcequ(wafer: WaferGrid, kind: BinType) -> str:
+def _format_bcequ(wafer: WaferGrid, kind: BinType) -> str:
     """List the passing bins; where there is none, a bin that no die has, as blank means bin 1."""
     unsaid = [code for code, good in wafer.passes.items() if good is None]
     if unsaid:
@@ -386,7 +388,7 @@ def _bcequ(wafer: WaferGrid, kind: BinType) -> str:
     return " ".join(kind.format(code) for code in passing)
 
 
-def _header_line(name: str, value: str) -> str:
+def _format_header(name: str, value: str) -> str:
     line = f"{name}:{value}"
     if not line.isprintable() or _LINE.match(line) is None or name.upper() == "ROWDATA":
         raise ValueError(f"{name!r}: {value!r} is no line of a SINF header. Change or drop it.")

@@ -136,7 +136,7 @@ def read_stdf(
     """
     options = ReadOptions(bins=bins, incomplete=incomplete, pass_bins=pass_bins)
     check_bins(options)
-    return read_one(path, stdf_file, options).as_table()
+    return read_one(path, stdf_file, options).to_table()
 
 
 def stdf_file(content: Content, options: ReadOptions) -> DieFile:
@@ -144,17 +144,17 @@ def stdf_file(content: Content, options: ReadOptions) -> DieFile:
     check_bins(options)
     notes: list[str] = []
     with content.on_disk() as path:
-        return wafer_file("STDF", _pieces(path, options, notes), options, notes)
+        return wafer_file("STDF", _read_pieces(path, options, notes), options, notes)
 
 
-def _pieces(path: Path, options: ReadOptions, notes: list[str]) -> Iterator[Piece]:
+def _read_pieces(path: Path, options: ReadOptions, notes: list[str]) -> Iterator[Piece]:
     """Read the files that were joined, one after the other."""
     starts, size = _starts(path)
     if len(starts) < 2:
-        yield _piece(_tables(path, options, notes), options)
+        yield _make_piece(_read_tables(path, options, notes), options)
         return
     names = [f"joined file {number} of {len(starts)}" for number in range(1, len(starts) + 1)]
-    joined = _joined_tables(path, starts)
+    joined = _read_joined(path, starts)
     if joined is not None:
         yield from _split(joined, names, options)
         return
@@ -163,11 +163,11 @@ def _pieces(path: Path, options: ReadOptions, notes: list[str]) -> Iterator[Piec
         for name, start, stop in zip(names, starts, stops, strict=True):
             own = Path(folder, f"piece{start}")
             _copy(path, start, stop, own)
-            yield _piece(_tables(own, options, notes, name), options, name)
+            yield _make_piece(_read_tables(own, options, notes, name), options, name)
             own.unlink()
 
 
-def _joined_tables(path: Path, starts: list[int]) -> Tables | None:
+def _read_joined(path: Path, starts: list[int]) -> Tables | None:
     """Read joined files in one pass where all are sound and of one byte order."""
     package = _load_package()
     try:
@@ -192,7 +192,7 @@ def _split(tables: Tables, names: list[str], options: ReadOptions) -> Iterator[P
             kind: table.slice(bounds[kind][number], bounds[kind][number + 1] - bounds[kind][number])
             for kind, table in tables.items()
         }
-        yield _piece(own, options, name, int(begins[number]))
+        yield _make_piece(own, options, name, int(begins[number]))
 
 
 def _starts(path: Path) -> tuple[list[int], int]:
@@ -211,7 +211,7 @@ def _starts(path: Path) -> tuple[list[int], int]:
             block = rest + piece if rest else piece
             found.update(
                 position + at
-                for at in _magic_places(block)
+                for at in _find_magics(block)
                 if len(block) >= at + _START_BYTES
                 and block[at + 5] in (3, 4)
                 and (block[at + 8], block[at + 9]) in _KNOWN
@@ -221,7 +221,7 @@ def _starts(path: Path) -> tuple[list[int], int]:
         return sorted(found), position + len(rest)
 
 
-def _magic_places(block: bytes) -> list[int]:
+def _find_magics(block: bytes) -> list[int]:
     """Find `MAGICS`; four times faster than to search for both as text."""
     found = []
     data = np.frombuffer(block, np.uint8)
@@ -252,7 +252,7 @@ def _copy(path: Path, start: int, stop: int, target: Path) -> None:
             start += len(data)
 
 
-def _tables(path: Path, options: ReadOptions, notes: list[str], name: str = "") -> Tables:
+def _read_tables(path: Path, options: ReadOptions, notes: list[str], name: str = "") -> Tables:
     """Read the records that are used of one file of a tester."""
     package = _load_package()
     with open(path, "rb") as stream:
@@ -261,11 +261,11 @@ def _tables(path: Path, options: ReadOptions, notes: list[str], name: str = "") 
         tables: Tables = package.tables(path, list(FIELDS))
     except package.StdfError as error:
         reason = str(error).removeprefix(f"{path}: ")
-        return _undamaged(package, path, options, reason, notes, name)
+        return _read_undamaged(package, path, options, reason, notes, name)
     return tables
 
 
-def _piece(tables: Tables, options: ReadOptions, name: str = "", begin: int = 0) -> Piece:
+def _make_piece(tables: Tables, options: ReadOptions, name: str = "", begin: int = 0) -> Piece:
     """Give records as `Piece` has them; `begin` is the number of the first one."""
     used = {
         kind: table.select(["sequence_number", *FIELDS[kind]]) for kind, table in tables.items()
@@ -281,11 +281,11 @@ def _piece(tables: Tables, options: ReadOptions, name: str = "", begin: int = 0)
     for row in (row for of_kind in rows.values() for row in of_kind):
         row["sequence_number"] -= begin
         for field in _NAMES & row.keys():
-            row[field] = _decoded(row[field], options.encoding).strip(" \t\r\n\0")
+            row[field] = _decode(row[field], options.encoding).strip(" \t\r\n\0")
     return Piece(rows, parts, name)
 
 
-def _undamaged(
+def _read_undamaged(
     package: Any, path: Path, options: ReadOptions, reason: str, notes: list[str], name: str
 ) -> Tables:
     """Read the records before the place where a file is damaged or cut.
@@ -296,7 +296,7 @@ def _undamaged(
     remedy = ", or read what there is with incomplete=True (--incomplete)"
     # Records of unknown types are allowed, but may be the damage; so this is tried next.
     for only_known in (False, True):
-        stop, last = _whole_records(path, only_known)
+        stop, last = _find_whole_records(path, only_known)
         if last != _MRR and not options.incomplete:
             break
         remedy = ""
@@ -315,7 +315,7 @@ def _undamaged(
     raise Problem(f"it is damaged or cut short ({reason}). Fetch the file again{remedy}.", name)
 
 
-def _whole_records(path: Path, only_known: bool) -> tuple[int, tuple[int, int] | None]:
+def _find_whole_records(path: Path, only_known: bool) -> tuple[int, tuple[int, int] | None]:
     """Find where the last whole record ends, and of which type it is."""
     last = None
     with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -335,7 +335,7 @@ def _whole_records(path: Path, only_known: bool) -> tuple[int, tuple[int, int] |
     return position, last
 
 
-def _decoded(text: str, encoding: str | None) -> str:
+def _decode(text: str, encoding: str | None) -> str:
     """Decode a name again by the encoding that the user gives.
 
     stdf-convert reads text as UTF-8, else as Latin-1, which keeps every byte.

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts
-from camdenoise.io._pass_bins import DEFAULT, as_bins
-from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem, some
-from camdenoise.io._table import common_items, die_rows, join_rows
+from camdenoise.io._pass_bins import DEFAULT, convert_bins
+from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem, list_some
+from camdenoise.io._table import die_rows, find_common, join_rows
 
 # By the specification, marks of a missing coordinate, bin and count.
 NO_COORDINATE = -32768
@@ -77,18 +77,18 @@ class Piece:
     #: What `sequence_number` counts from 0: "record" or "line".
     unit: str = "record"
 
-    def place(self, sequence: int) -> str:
+    def name_place(self, sequence: int) -> str:
         """Name the place of a record."""
         return ": ".join(part for part in (self.name, f"{self.unit} {sequence + 1}") if part)
 
-    def of(self, kind: str) -> list[Row]:
+    def list_records(self, kind: str) -> list[Row]:
         """List the records of a kind."""
         return self.rows.get(kind, [])
 
     @property
     def configuration(self) -> Row:
         """Give the wafer configuration (WCR), or nothing."""
-        return next(iter(self.of("WCR")), {})
+        return next(iter(self.list_records("WCR")), {})
 
 
 @dataclass
@@ -131,7 +131,7 @@ def wafer_file(
     n_passes = 0
     empty = []
     for piece in pieces:
-        if not len(piece.parts) or not (piece.of("WIR") or piece.of("WRR")):
+        if not len(piece.parts) or not (piece.list_records("WIR") or piece.list_records("WRR")):
             empty.append(piece)
             continue
         lots.append(_PieceReader(piece, options, own_notes, n_passes).read())
@@ -142,7 +142,7 @@ def wafer_file(
                 "it holds no wafer (no WIR and PRR records). Is it of packaged parts?", piece.name
             )
         own_notes.append(f"{piece.name} holds no part and was skipped")
-    parts, facts = _joined(lots, own_notes)
+    parts, facts = _join_lots(lots, own_notes)
     placed = (parts["x"] != NO_COORDINATE) & (parts["y"] != NO_COORDINATE)
     if len(parts) and not placed.any():
         raise Problem(
@@ -151,7 +151,7 @@ def wafer_file(
         )
     # A part that is not placed may be left out too, so this number comes first.
     n_unplaced = int((~placed).sum())
-    kept = _with_result(parts, options, own_notes)
+    kept = _find_with_result(parts, options, own_notes)
     parts, placed = parts[kept], placed[kept]
     _count_unplaced(parts, placed.to_numpy(), facts, options, own_notes)
     kept_parts, numbers = parts[placed], parts["wafer"][placed]
@@ -161,7 +161,7 @@ def wafer_file(
     _set_extents(numbers, kept_parts, lots, facts, own_notes)
     about = {
         "n_without_coordinates": n_unplaced,
-        **common_items([lot.configuration for lot in lots]),
+        **find_common([lot.configuration for lot in lots]),
     }
     # A wafer of which no part has coordinates has no map, and counts all the same.
     placed_wafers = numbers.unique().tolist()
@@ -182,7 +182,7 @@ class _PieceReader:
     def read(self) -> _Lot:
         """Give the parts and the facts of each wafer."""
         piece = self.piece
-        if not piece.of("MRR"):
+        if not piece.list_records("MRR"):
             end = "it ends without a master results record (MRR)"
             self._allow(
                 f"{end}: it was cut short, or the test was broken off. {FETCH_OR_INCOMPLETE}",
@@ -202,14 +202,16 @@ class _PieceReader:
                 "y": parts["Y_COORD"].to_numpy(),
                 "bin": code,
                 "other_bin": parts[other_column].to_numpy(),
-                "passed": _passed(parts["PART_FLG"].to_numpy(), code, piece.of(kind), prefix),
+                "passed": _find_passed(
+                    parts["PART_FLG"].to_numpy(), code, piece.list_records(kind), prefix
+                ),
                 "part_id": parts["PART_ID"].to_numpy(),
             }
         )
         if (row < 0).any():
             found = found[row >= 0]
         way = {name: piece.configuration[name] for name in _WAY if piece.configuration}
-        return _Lot(found, facts, way, _declared_extent(piece.configuration))
+        return _Lot(found, facts, way, _find_extent(piece.configuration))
 
     def _note(self, text: str) -> None:
         self.notes.append(f"{self.piece.name}: {text}" if self.piece.name else text)
@@ -229,7 +231,7 @@ class _PieceReader:
         wafers: list[_Wafer] = []
         current: dict[int, _Wafer] = {}
         last: dict[int, int] = {}
-        events = [*self.piece.of("WIR"), *self.piece.of("WRR")]
+        events = [*self.piece.list_records("WIR"), *self.piece.list_records("WRR")]
         for record in sorted(events, key=lambda row: row["sequence_number"]):
             place, head, name = record["sequence_number"], record["HEAD_NUM"], record["WAFER_ID"]
             wafer = current.get(head)
@@ -268,21 +270,21 @@ class _PieceReader:
         if len({wafer.name for wafer in self.wafers}) == 1:
             row[lost] = 0
             self._note(
-                f"{_parts(lost.sum())} taken as of {_called(self.wafers[0].name)}, the only one, "
-                "though the wafer information record (WIR) of the test head does not come before"
+                f"{_count(lost.sum())} taken as of {_name_wafer(self.wafers[0].name)}, the only "
+                "one, though the wafer information record (WIR) of the test head does not come before"
             )
         else:
             self._allow(
                 "the part belongs to no wafer: no WIR of its test head comes before it. Read the "
                 "file without such parts by incomplete=True (--incomplete).",
-                f"{_parts(lost.sum())} left out: no WIR of the test head comes before",
-                self.piece.place(int(self.places[lost][0])),
+                f"{_count(lost.sum())} left out: no WIR of the test head comes before",
+                self.piece.name_place(int(self.places[lost][0])),
             )
         return row
 
     def _read_facts(self) -> list[WaferFacts]:
         """Read of each pass what its lot's MIR and the piece's WCR say."""
-        headers = self.piece.of("MIR") or [
+        headers = self.piece.list_records("MIR") or [
             {"sequence_number": 0, "LOT_ID": "", "PART_TYP": "", "START_T": 0}
         ]
         begins = np.array([header["sequence_number"] for header in headers])
@@ -319,17 +321,19 @@ class _PieceReader:
             declared = max([n for n in wafer.counts if _is_count(n)], default=0)
             if declared > held[key] + fact.n_missing:
                 fact.n_missing = declared - held[key]
-                text = _difference(_called(wafer.name), held[key], f"its WRR counts {declared}")
+                text = _describe_difference(
+                    _name_wafer(wafer.name), held[key], f"its WRR counts {declared}"
+                )
                 self._allow(f"{text}. {FETCH_OR_INCOMPLETE}", text)
         known = sum(fact.n_missing for fact in first.values())
         for kind in _COUNTS:
-            counts = _declared(self.piece.of(kind), kind)
+            counts = _read_declared(self.piece.list_records(kind), kind)
             declared = sum(counts.values())
             if declared <= len(row):
                 self._note_bin_counts(kind, counts)
             elif declared > len(row) + known:
                 known = declared - len(row)
-                text = _difference("it", len(row), f"its {kind} records count {declared}")
+                text = _describe_difference("it", len(row), f"its {kind} records count {declared}")
                 self._allow(f"{text}. {FETCH_OR_INCOMPLETE}", text)
                 if len(first) == 1:
                     facts[0].n_missing = known
@@ -347,16 +351,16 @@ class _PieceReader:
                 self._note(f"{has}, but its {kind} record counts {count}")
 
 
-def _parts(number: int) -> str:
+def _count(number: int) -> str:
     return f"{number} part{' is' if number == 1 else 's are'}"
 
 
-def _called(name: str) -> str:
+def _name_wafer(name: str) -> str:
     """Call a wafer by its name, or by its number in the file where it has none."""
     return name if name.startswith("wafer ") else f"wafer {name}"
 
 
-def _difference(what: str, held: int, declared: str) -> str:
+def _describe_difference(what: str, held: int, declared: str) -> str:
     return f"{what} has {held} part record{'s' * (held != 1)} (PRR), but {declared} parts"
 
 
@@ -365,7 +369,7 @@ def _is_count(number: int) -> bool:
     return 0 < number and number not in (NO_COUNT, NO_BIN)
 
 
-def _declared(rows: list[Row], kind: str) -> dict[int, int]:
+def _read_declared(rows: list[Row], kind: str) -> dict[int, int]:
     """Find the declared number of parts of each bin; all as of bin 0 where there are no bins.
 
     Records that sum over all heads and sites are used where there are any. Of several that
@@ -385,16 +389,16 @@ def _declared(rows: list[Row], kind: str) -> dict[int, int]:
     return declared
 
 
-def _passed(flags: np.ndarray, code: np.ndarray, bin_rows: list[Row], prefix: str) -> Any:
+def _find_passed(flags: np.ndarray, code: np.ndarray, bin_rows: list[Row], prefix: str) -> Any:
     """Say whether parts passed: by their flags, else by their bins' records."""
     unsaid = flags & NOT_SAID != 0
     passed = pd.array(flags & FAILED == 0, dtype="boolean")
     if unsaid.any():
-        passed[unsaid] = _by_bin(code[unsaid], bin_rows, prefix)
+        passed[unsaid] = _judge_by_bin(code[unsaid], bin_rows, prefix)
     return passed
 
 
-def _by_bin(code: np.ndarray, bin_rows: list[Row], prefix: str) -> Any:
+def _judge_by_bin(code: np.ndarray, bin_rows: list[Row], prefix: str) -> Any:
     """Say whether parts passed by their bins; missing where the bins' records differ."""
     said: dict[int, set[str]] = {}
     for row in bin_rows:
@@ -405,7 +409,7 @@ def _by_bin(code: np.ndarray, bin_rows: list[Row], prefix: str) -> Any:
     return pd.arrays.BooleanArray(passed, ~(passed | np.isin(code, bad)))
 
 
-def _joined(lots: list[_Lot], notes: list[str]) -> tuple[pd.DataFrame, list[WaferFacts]]:
+def _join_lots(lots: list[_Lot], notes: list[str]) -> tuple[pd.DataFrame, list[WaferFacts]]:
     """Join the pieces; number the wafers by lot and name in the order of the file."""
     numbers: dict[tuple[str, str], int] = {}
     parts = []
@@ -418,7 +422,7 @@ def _joined(lots: list[_Lot], notes: list[str]) -> tuple[pd.DataFrame, list[Wafe
     return joined, merge_facts([fact for lot in lots for fact in lot.facts], notes)
 
 
-def _with_result(parts: pd.DataFrame, options: ReadOptions, notes: list[str]) -> np.ndarray:
+def _find_with_result(parts: pd.DataFrame, options: ReadOptions, notes: list[str]) -> np.ndarray:
     """Find the parts that have a bin, or a flag that says whether they passed."""
     column, _, prefix = _BINS[options.bins]
     no_bin = (parts["bin"] == NO_BIN).to_numpy()
@@ -432,13 +436,13 @@ def _with_result(parts: pd.DataFrame, options: ReadOptions, notes: list[str]) ->
         raise Problem("it holds no die with a result: no part has a bin or a pass/fail flag.")
     if lost.any():
         notes.append(
-            f"{_parts(lost.sum())} left out: {column} is {NO_BIN} (missing), and PART_FLG does "
+            f"{_count(lost.sum())} left out: {column} is {NO_BIN} (missing), and PART_FLG does "
             "not say whether the part passed"
         )
     n_kept = int((no_bin & ~lost).sum())
     if n_kept:
         notes.append(
-            f"{_parts(n_kept)} without {column}; the bin is given as {NO_BIN}, and PART_FLG says "
+            f"{_count(n_kept)} without {column}; the bin is given as {NO_BIN}, and PART_FLG says "
             "whether the part passed"
         )
     return ~lost
@@ -457,20 +461,20 @@ def _count_unplaced(
     counts = {}
     for number, rows in parts[~placed].groupby("wafer", sort=False):
         on_map = parts[placed & (parts["wafer"] == number).to_numpy()]
-        if _ids_name_dies(on_map):
+        if _are_ids_unique(on_map):
             named = rows["part_id"].str.strip() != ""
             rows = rows[~(named & rows["part_id"].duplicated(keep="last"))]
         failed = ~rows["passed"].fillna(rows["bin"].isin([DEFAULT]))
         if options.pass_bins is not None:
-            good = as_bins(options.pass_bins, True, parts["bin"].value_counts())
+            good = convert_bins(options.pass_bins, True, parts["bin"].value_counts())
             failed = ~rows["bin"].isin(good)
         fact = facts[int(number)]  # type: ignore[call-overload]
         fact.n_unplaced, fact.n_unplaced_fails = len(rows), int(failed.sum())
         counts[fact.wafer] = len(rows)
     total = sum(counts.values())
-    listed = _called(next(iter(counts)))
+    listed = _name_wafer(next(iter(counts)))
     if len(counts) > 1:
-        each = some([f"{name}: {count}" for name, count in counts.items()])
+        each = list_some([f"{name}: {count}" for name, count in counts.items()])
         listed = f"{len(counts)} wafers ({each})"
     notes.append(
         f"{total} part{'s' * (total != 1)} of {listed} ha{'s' if total == 1 else 've'} no "
@@ -478,7 +482,7 @@ def _count_unplaced(
     )
 
 
-def _ids_name_dies(placed: pd.DataFrame) -> bool:
+def _are_ids_unique(placed: pd.DataFrame) -> bool:
     """Whether PART_ID tells the dies of a wafer apart: none is at two places.
 
     Some testers write the same text for all parts, or count from 1 again when they retest.
@@ -487,7 +491,7 @@ def _ids_name_dies(placed: pd.DataFrame) -> bool:
     return not places["part_id"][places["part_id"].str.strip() != ""].duplicated().any()
 
 
-def _declared_extent(configuration: dict[str, Any]) -> tuple[int, int, int, int] | None:
+def _find_extent(configuration: dict[str, Any]) -> tuple[int, int, int, int] | None:
     """Find which dies fit the wafer around the center die.
 
     All sizes are in the unit WF_UNITS, so their ratio does not depend on it.
@@ -523,8 +527,8 @@ def _set_extents(
     given: dict[int, set[tuple[int, int, int, int]]] = {}
     for extent, wafers in declared.items():
         of_wafers = boxes[boxes.index.isin(list(wafers))]
-        fitting = of_wafers[_covered(extent, of_wafers)]
-        grown = _checked_extent(extent, fitting)
+        fitting = of_wafers[_fits_extent(extent, of_wafers)]
+        grown = _widen_extent(extent, fitting)
         for number in fitting.index if grown is not None else []:
             given.setdefault(number, set()).add(grown)  # type: ignore[arg-type]
     for number, found in given.items():
@@ -535,11 +539,11 @@ def _set_extents(
     if names:
         notes.append(
             "the wafer size in the wafer configuration record (WCR) does not fit the dies of "
-            f"{some([_called(name) for name in names])} and is not used"
+            f"{list_some([_name_wafer(name) for name in names])} and is not used"
         )
 
 
-def _covered(extent: tuple[int, int, int, int], boxes: pd.DataFrame) -> pd.Series:
+def _fits_extent(extent: tuple[int, int, int, int], boxes: pd.DataFrame) -> pd.Series:
     """Whether the dies of wafers lie within an extent, or one die outside of it.
 
     A street may run through the wafer's center; then a row more fits on one side. Testers may also
@@ -554,7 +558,7 @@ def _covered(extent: tuple[int, int, int, int], boxes: pd.DataFrame) -> pd.Serie
     )
 
 
-def _checked_extent(
+def _widen_extent(
     extent: tuple[int, int, int, int], boxes: pd.DataFrame
 ) -> tuple[int, int, int, int] | None:
     """Widen an extent to all the dies, unless it is much larger than they are."""

@@ -85,7 +85,7 @@ def join_rows(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True)
 
 
-def common_items(headers: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def find_common(headers: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Keep the header fields on which all wafers of a file agree."""
     return {
         name: value

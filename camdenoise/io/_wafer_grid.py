@@ -46,20 +46,20 @@ class WaferGrid:
 def wafer_grids(table: pd.DataFrame) -> Iterator[WaferGrid]:
     """Split a die table into its wafers, in the order of their first rows."""
     check_columns(table, COLUMNS)
-    x, y = (_from_zero(table, name) for name in ("x", "y"))
-    bins = _bins(table)
+    x, y = (_read_coordinate(table, name) for name in ("x", "y"))
+    bins = _read_bins(table)
     _check_unique(table)
     groups = table.groupby(["lot", "wafer"], sort=False, observed=True, dropna=False).indices
     for (lot, wafer), rows in sorted(groups.items(), key=lambda item: item[1][0]):
         part = table.iloc[rows]
-        passes = _passes_of(part, wafer)
-        names = _name(lot), _name(wafer)
+        passes = _find_passes(part, wafer)
+        names = _check_name(lot), _check_name(wafer)
         if not names[1]:
             raise ValueError("a wafer has no name; a map file needs one. Fill in column 'wafer'.")
         yield WaferGrid(*names, x[rows], y[rows], bins[rows], passes)
 
 
-def _from_zero(table: pd.DataFrame, name: str) -> np.ndarray:
+def _read_coordinate(table: pd.DataFrame, name: str) -> np.ndarray:
     values = whole_numbers(table, name)
     wrong = (values < 0) | (values >= MAX_SIDE)
     if wrong.any():
@@ -73,7 +73,7 @@ def _from_zero(table: pd.DataFrame, name: str) -> np.ndarray:
     return values
 
 
-def _name(name: Any) -> str:
+def _check_name(name: Any) -> str:
     """Refuse a name that a line or an attribute cannot hold, or that would be read as another."""
     text = "" if pd.isna(name) else str(name)
     if not text.isprintable() or text != text.strip():
@@ -81,7 +81,7 @@ def _name(name: Any) -> str:
     return text
 
 
-def _bins(table: pd.DataFrame) -> np.ndarray:
+def _read_bins(table: pd.DataFrame) -> np.ndarray:
     missing = table["bin"].isna().to_numpy()
     if missing.any():
         raise wrong_row(
@@ -104,7 +104,7 @@ def _check_unique(table: pd.DataFrame) -> None:
         )
 
 
-def _passes_of(part: pd.DataFrame, wafer: Any) -> dict:
+def _find_passes(part: pd.DataFrame, wafer: Any) -> dict:
     pairs = part[["bin", "passed"]].drop_duplicates()
     both = pairs["bin"][pairs["bin"].duplicated()]
     if len(both):
@@ -119,7 +119,7 @@ def _passes_of(part: pd.DataFrame, wafer: Any) -> dict:
     }
 
 
-def notation(wafers: list[WaferGrid], kinds: tuple[str, ...]) -> BinType:
+def choose_notation(wafers: list[WaferGrid], kinds: tuple[str, ...]) -> BinType:
     """Choose the first notation that can express every bin of the wafers."""
     codes = {code for wafer in wafers for code in wafer.passes}
     for kind in (BIN_TYPES[name] for name in kinds):

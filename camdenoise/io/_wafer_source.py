@@ -13,25 +13,25 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from camdenoise.io._container import Content, contents, is_zip
-from camdenoise.io._csv_columns import find_columns, unnamed_notes
+from camdenoise.io._container import Content, is_zip, list_contents
+from camdenoise.io._csv_columns import find_columns, note_unnamed
 from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
 from camdenoise.io._die_table import from_die_table
 from camdenoise.io._join import join_files, judge
 from camdenoise.io._lots import iter_lots
 from camdenoise.io._npz import load_wafer_maps
-from camdenoise.io._pass_bins import DEFAULT, as_bins, holds_numbers, not_on_any_die
-from camdenoise.io._problems import Problem, WaferFileError, naming, some
+from camdenoise.io._pass_bins import DEFAULT, convert_bins, explain_absent_bins, holds_numbers
+from camdenoise.io._problems import Problem, WaferFileError, list_some, name_file
 from camdenoise.io._read import find_reader, holds_wafers, wafer_contents
-from camdenoise.io._results import NOTES_KEY, RUN_KEY, SUMMARY_KEY, note_in, parts_of
+from camdenoise.io._results import NOTES_KEY, RUN_KEY, SUMMARY_KEY, list_parts, read_note
 from camdenoise.io._wafer_table import (
     CELLS,
     FACTS,
     MARKS,
+    drop_results,
+    find_results,
     open_to_stream,
-    results_among,
     wafer_batch,
-    without_results,
 )
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
@@ -81,7 +81,7 @@ class _Dies:
     def table_options(self) -> dict[str, Any]:
         return {"retest": self.retest or "last", **self.lay}
 
-    def given(self) -> list[str]:
+    def list_given(self) -> list[str]:
         """Name the options that only make sense for such files."""
         said = {
             "pass_bins": self.read.pass_bins is not None,
@@ -158,13 +158,13 @@ def open_source(
     """
     dies = _Dies(
         ReadOptions(
-            pass_bins=_as_list(pass_bins),
+            pass_bins=_list_bins(pass_bins),
             incomplete=incomplete,
             encoding=encoding,
             map_name=map_name,
             bins=bins,
             columns=dict(columns or {}),
-            inspected=_inspected(inspected),
+            inspected=_read_inspected(inspected),
         ),
         retest,
         {"frame": frame, "notch": notch, "mirror": mirror, "rotate": rotate},
@@ -172,7 +172,7 @@ def open_source(
     notes: list[str] = []
     found, skipped = _find(paths)
     if skipped:
-        notes.append(f"skipped, since they hold no wafers: {some(skipped)}")
+        notes.append(f"skipped, since they hold no wafers: {list_some(skipped)}")
     tables, others = [], []
     for content, head in found:
         if _is_wafer_table(content, head):
@@ -184,35 +184,35 @@ def open_source(
             f"{tables[0][0].name} has a row per wafer and {others[0].name} a row per die. Convert "
             "the others to a table with a row per wafer first, then give the tables together."
         )
-    if tables and (given := dies.given()):
+    if tables and (given := dies.list_given()):
         asked = ", ".join(f"{name}= (--{name.replace('_', '-')})" for name in given)
         raise ValueError(
             f"{tables[0][0].name} has a row per wafer; only files with a row per die take {asked}."
         )
     if tables:
-        source = _wafer_tables(tables, batch_rows, notes)
+        source = _open_wafer_tables(tables, batch_rows, notes)
     elif len(others) == 1 and others[0].head(4) == _PARQUET:
-        source = _die_parquet(others[0], batch_rows, dies, notes)
+        source = _open_die_parquet(others[0], batch_rows, dies, notes)
     else:
-        source = _die_files(others, batch_rows, dies, notes)
+        source = _open_die_files(others, batch_rows, dies, notes)
     if len(found) == 1 and found[0][1].startswith(_PICKLE):
         source.pickle = found[0][0]
     source.files = list(dict.fromkeys(content.path for content, _ in found))
     return source
 
 
-def _inspected(inspected: Any) -> Any:
+def _read_inspected(inspected: Any) -> Any:
     """Take the dies of a file, where a file is given."""
     if not isinstance(inspected, str | os.PathLike):
         return inspected
     dies = [
         read_one(content, find_reader(content), ReadOptions(pass_bins=[])).table[["x", "y"]]
-        for content in contents(inspected)
+        for content in list_contents(inspected)
     ]
     return pd.concat(dies).drop_duplicates().to_numpy()
 
 
-def _as_list(pass_bins: Any) -> list | None:
+def _list_bins(pass_bins: Any) -> list | None:
     if pass_bins is None or isinstance(pass_bins, list):
         return pass_bins
     return [pass_bins] if np.ndim(pass_bins) == 0 else list(pass_bins)
@@ -230,7 +230,7 @@ def _find(paths: Paths) -> tuple[list[tuple[Content, bytes]], list[str]]:
         if path.is_dir():
             _find_in_folder(path, found, skipped)
         else:
-            files = [path] if path.exists() else sorted(_matches(path))
+            files = [path] if path.exists() else sorted(_find_matches(path))
             if not files:
                 raise FileNotFoundError(f"no file or folder {path}.")
             for file in files:
@@ -241,7 +241,7 @@ def _find(paths: Paths) -> tuple[list[tuple[Content, bytes]], list[str]]:
     found = list({(c.path.resolve(), c.member): (c, head) for c, head in found}.values())
     if not found:
         places = [paths] if isinstance(paths, str | os.PathLike) else paths
-        more = f" Not read: {some(skipped)}." if skipped else ""
+        more = f" Not read: {list_some(skipped)}." if skipped else ""
         raise ValueError(
             f"no file of wafers in {', '.join(map(str, places))}.{more} Of a folder, files are "
             "read and not its folders; for those give a pattern such as 'lots/*/*.stdf'."
@@ -249,7 +249,7 @@ def _find(paths: Paths) -> tuple[list[tuple[Content, bytes]], list[str]]:
     return found, skipped
 
 
-def _matches(pattern: Path) -> list[Path]:
+def _find_matches(pattern: Path) -> list[Path]:
     """Find the files of a pattern; shells of Windows leave that to the program."""
     if not any(sign in str(pattern) for sign in "*?["):
         return []
@@ -259,13 +259,13 @@ def _matches(pattern: Path) -> list[Path]:
 
 def _find_in_folder(folder: Path, found: list, skipped: list[str]) -> None:
     """Take all files of a folder that hold wafers; the parts, of a folder of results."""
-    parts = parts_of(folder)
-    if parts and note_in(parts[0], RUN_KEY) is not None:
-        found += [(content, _PARQUET) for part in parts for content in contents(part)]
+    parts = list_parts(folder)
+    if parts and read_note(parts[0], RUN_KEY) is not None:
+        found += [(content, _PARQUET) for part in parts for content in list_contents(part)]
         return
     files = sorted(f for f in folder.iterdir() if f.is_file() and f.name[0] not in "._")
     for file in files:
-        for content in contents(file):
+        for content in list_contents(file):
             if holds_wafers(content):
                 found.append((content, content.head()))
             else:
@@ -275,7 +275,7 @@ def _find_in_folder(folder: Path, found: list, skipped: list[str]) -> None:
 def _is_wafer_table(content: Content, head: bytes) -> bool:
     """Whether a file has a row per wafer."""
     if head.startswith(_PARQUET):
-        with content.on_disk() as path, _parquet(content, path) as file:
+        with content.on_disk() as path, _open_parquet(content, path) as file:
             return bool({CELLS, MARKS} & set(file.schema_arrow.names))
     return head.startswith(_PICKLE) or is_zip(head)
 
@@ -283,17 +283,17 @@ def _is_wafer_table(content: Content, head: bytes) -> bool:
 # --- a row per wafer ------------------------------------------------------------------------------
 
 
-def _wafer_tables(
+def _open_wafer_tables(
     tables: Sequence[tuple[Content, bytes]], batch_rows: int, notes: list[str]
 ) -> WaferSource:
-    opened = [_wafer_table(content, head, batch_rows) for content, head in tables]
+    opened = [_open_wafer_table(content, head, batch_rows) for content, head in tables]
     schemas = [schema for _, schema in opened if schema is not None]
-    left_out = results_among(dict.fromkeys(name for s in schemas for name in s.names))
+    left_out = find_results(dict.fromkeys(name for s in schemas for name in s.names))
     left_out = [name for name in left_out if name not in (MARKS, "error")]
     if left_out:
         notes.append(f"results are made anew; left out of the input: {', '.join(left_out)}")
     for content, _ in tables:
-        notes += [note for note in _notes_of(content) if note not in notes]
+        notes += [note for note in _read_notes(content) if note not in notes]
     schema = None
     if len(opened) > 1 and len(schemas) == len(opened):
         try:
@@ -303,43 +303,43 @@ def _wafer_tables(
     known = [source.n_wafers for source, _ in opened if source.n_wafers is not None]
     return WaferSource(
         kind=" and ".join(dict.fromkeys(source.kind for source, _ in opened)),
-        batches=(_as_schema(batch, schema) for source, _ in opened for batch in source.batches),
+        batches=(_apply_schema(batch, schema) for source, _ in opened for batch in source.batches),
         n_wafers=sum(known) if len(known) == len(opened) else None,
         notes=notes,
     )
 
 
-def _notes_of(content: Content) -> list[str]:
+def _read_notes(content: Content) -> list[str]:
     """Read what was assumed when a table was made, from its metadata."""
     if content.member is not None or content.head(4) != _PARQUET:
         return []
-    notes = note_in(content.path, NOTES_KEY) or (note_in(content.path, SUMMARY_KEY) or {}).get(
+    notes = read_note(content.path, NOTES_KEY) or (read_note(content.path, SUMMARY_KEY) or {}).get(
         "notes", []
     )
     return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
 
 
-def _wafer_table(
+def _open_wafer_table(
     content: Content, head: bytes, batch_rows: int
 ) -> tuple[WaferSource, pa.Schema | None]:
     """Open a file with a row per wafer; also tell its columns, where they are known."""
     if head.startswith(_PICKLE):
-        return WaferSource("WM-811K's pickle", _from_pickle(content, batch_rows), None), None
+        return WaferSource("WM-811K's pickle", _read_pickle(content, batch_rows), None), None
     if head.startswith(_PARQUET):
-        with content.on_disk() as path, _parquet(content, path) as file:
+        with content.on_disk() as path, _open_parquet(content, path) as file:
             schema, n_wafers = file.schema_arrow, file.metadata.num_rows
         kind = "results" if MARKS in schema.names else "Parquet, a row per wafer"
-        return WaferSource(kind, _parquet_batches(content, batch_rows), n_wafers), schema
+        return WaferSource(kind, _read_parquet(content, batch_rows), n_wafers), schema
     with content.on_disk() as path:
         wafers = load_wafer_maps(path)
     keys = wafers.frame.drop(columns=["height", "width"])
     if "label" in keys and not (keys["label"].astype(str) != "").any():
         keys = keys.drop(columns="label")
-    batches = map(without_results, _in_batches(wafers.maps, keys, batch_rows))
+    batches = map(drop_results, _cut_batches(wafers.maps, keys, batch_rows))
     return WaferSource("npz", batches, len(wafers.maps)), wafer_batch([], keys.iloc[:0]).schema
 
 
-def _parquet(content: Content, path: Path):
+def _open_parquet(content: Content, path: Path):
     try:
         return open_to_stream(path)
     except (OSError, pa.ArrowException) as error:
@@ -348,16 +348,16 @@ def _parquet(content: Content, path: Path):
         ) from error
 
 
-def _parquet_batches(content: Content, batch_rows: int) -> Iterator[pa.RecordBatch]:
+def _read_parquet(content: Content, batch_rows: int) -> Iterator[pa.RecordBatch]:
     try:
-        with content.on_disk() as path, _parquet(content, path) as file:
+        with content.on_disk() as path, _open_parquet(content, path) as file:
             for batch in file.iter_batches(batch_rows):
-                yield without_results(batch)
+                yield drop_results(batch)
     except (OSError, pa.ArrowException) as error:
         raise WaferFileError(content.name, f"this Parquet file is damaged ({error}).") from error
 
 
-def _from_pickle(content: Content, batch_rows: int) -> Iterator[pa.RecordBatch]:
+def _read_pickle(content: Content, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Read WM-811K's pickle by a reader that runs no code, by way of a Parquet file."""
     from camdenoise.io._lswmd_convert import convert_safely
 
@@ -365,16 +365,16 @@ def _from_pickle(content: Content, batch_rows: int) -> Iterator[pa.RecordBatch]:
         table = Path(folder, "wafers.parquet")
         with content.on_disk() as path:
             convert_safely(path, table, {"name": content.path.name}, progress=False)
-        yield from _parquet_batches(Content(table), batch_rows)
+        yield from _read_parquet(Content(table), batch_rows)
 
 
 def _read_schema(schema: pa.Schema) -> pa.Schema:
-    """Tell the columns that `without_results` leaves, which only a batch can."""
+    """Tell the columns that `drop_results` leaves, which only a batch can."""
     empty = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
-    return without_results(empty).schema.remove_metadata()
+    return drop_results(empty).schema.remove_metadata()
 
 
-def _as_schema(batch: pa.RecordBatch, schema: pa.Schema | None) -> pa.RecordBatch:
+def _apply_schema(batch: pa.RecordBatch, schema: pa.Schema | None) -> pa.RecordBatch:
     if schema is None or batch.schema.equals(schema):
         return batch
     columns = [
@@ -389,10 +389,10 @@ def _as_schema(batch: pa.RecordBatch, schema: pa.Schema | None) -> pa.RecordBatc
 # --- a row per die --------------------------------------------------------------------------------
 
 
-def _die_files(
+def _open_die_files(
     found: Sequence[Content], batch_rows: int, dies: _Dies, notes: list[str]
 ) -> WaferSource:
-    files = [_die_file(content, dies.read) for content in found]
+    files = [_read_die_file(content, dies.read) for content in found]
     name = str(found[0].name) if len(found) == 1 else ""
     try:
         notes += judge(files, dies.read.pass_bins)
@@ -402,43 +402,43 @@ def _die_files(
     for file in files:
         _check_named(file.name, file.table, file.about.get("unnamed", []), dies)
     notes += joined.notes
-    notes += _direction(joined.wafers, dies.lay)
-    table = joined.as_table()
-    batches = list(_of_dies(name or joined.name, [table], batch_rows, dies))
+    notes += _note_direction(joined.wafers, dies.lay)
+    table = joined.to_table()
+    batches = list(_make_maps(name or joined.name, [table], batch_rows, dies))
     kind = joined.format + (", a row per die" if joined.format in ("CSV", "Parquet") else "")
     return WaferSource(kind, batches, sum(batch.num_rows for batch in batches), notes=notes)
 
 
-def _die_file(content: Content, options: ReadOptions) -> DieFile:
+def _read_die_file(content: Content, options: ReadOptions) -> DieFile:
     if content.head(4) != _PARQUET:
         return read_one(content, find_reader(content, options), options)
-    names, notes = _die_columns(content, options)
+    names, notes = _find_die_columns(content, options)
     (table,) = _read_pieces(content, names, by_lot=False)
     # What passes is judged of all files together; of dies without coordinates it is settled here.
     passing = [DEFAULT] if options.pass_bins is None else options.pass_bins
     numbered, counts = holds_numbers(table["bin"]), table["bin"].value_counts()
-    with naming(content.name):
-        by_bin = table["bin"].isin(as_bins(passing, numbered, counts))
+    with name_file(content.name):
+        by_bin = table["bin"].isin(convert_bins(passing, numbered, counts))
     stated = options.pass_bins is None and table["passed"].notna().all()
-    table, wafers = _placed(table, table["passed"] if stated else by_bin)
-    return DieFile("Parquet", table, wafers, {"unnamed": _unnamed(names)}, notes, content.name)
+    table, wafers = _split_unplaced(table, table["passed"] if stated else by_bin)
+    return DieFile("Parquet", table, wafers, {"unnamed": _find_unnamed(names)}, notes, content.name)
 
 
-def _die_columns(content: Content, options: ReadOptions) -> tuple[dict[str, str], list[str]]:
+def _find_die_columns(content: Content, options: ReadOptions) -> tuple[dict[str, str], list[str]]:
     """Find the columns of a die table; refuse a Parquet file of something else."""
-    with content.on_disk() as path, _parquet(content, path) as file:
+    with content.on_disk() as path, _open_parquet(content, path) as file:
         names = file.schema_arrow.names
-    with naming(content.name):
+    with name_file(content.name):
         try:
             found, notes = find_columns(names, options)
         except Problem as problem:
             reason = f"{problem.reason} A table with a row per wafer has cells, rows and cols."
             raise Problem(reason, problem.where) from problem
-    notes += unnamed_notes(names, found)
+    notes += note_unnamed(names, found)
     return {role: names[number] for role, number in found.items()}, notes
 
 
-def _unnamed(names: Mapping[str, str]) -> list[str]:
+def _find_unnamed(names: Mapping[str, str]) -> list[str]:
     return [role for role in ("lot", "wafer") if role not in names]
 
 
@@ -451,13 +451,15 @@ def _read_pieces(
         if by_lot and "lot" in names:
             pieces: Iterable[pd.DataFrame] = iter_lots(path, lot=names["lot"], columns=columns)
         else:
-            with _parquet(content, path) as file:
+            with _open_parquet(content, path) as file:
                 pieces = [file.read(columns).to_pandas()]
         for piece in pieces:
-            yield _renamed(piece, names, content)
+            yield _rename_columns(piece, names, content)
 
 
-def _renamed(table: pd.DataFrame, names: Mapping[str, str], content: Content) -> pd.DataFrame:
+def _rename_columns(
+    table: pd.DataFrame, names: Mapping[str, str], content: Content
+) -> pd.DataFrame:
     """Give a die table its usual columns; names of lots and wafers become text."""
     table = table.rename(columns={found: name for name, found in names.items()})
     # What another program noted beside the table is not known to be of it.
@@ -472,22 +474,24 @@ def _renamed(table: pd.DataFrame, names: Mapping[str, str], content: Content) ->
     return table[["lot", "wafer", "x", "y", "bin", "passed"]]
 
 
-def _die_parquet(content: Content, batch_rows: int, dies: _Dies, notes: list[str]) -> WaferSource:
+def _open_die_parquet(
+    content: Content, batch_rows: int, dies: _Dies, notes: list[str]
+) -> WaferSource:
     """Read a Parquet file with a row per die lot by lot, however long it is."""
-    names, found = _die_columns(content, dies.read)
+    names, found = _find_die_columns(content, dies.read)
     notes += found
     passing = None
     if "passed" not in names or dies.read.pass_bins is not None:
-        passing = _passing_bins(content, names["bin"], dies.read.pass_bins)
+        passing = _find_passing(content, names["bin"], dies.read.pass_bins)
         if dies.read.pass_bins is None:
             notes.append(f"bin {DEFAULT} passes: nothing says which bins do, so it was assumed")
-    notes += _direction([WaferFacts("", "")], dies.lay)
-    lots = _lots(content, names, passing, dies, notes)
-    batches = _of_dies(content.name, lots, batch_rows, dies)
+    notes += _note_direction([WaferFacts("", "")], dies.lay)
+    lots = _read_lots(content, names, passing, dies, notes)
+    batches = _make_maps(content.name, lots, batch_rows, dies)
     return WaferSource("Parquet, a row per die", batches, None, notes=notes)
 
 
-def _lots(
+def _read_lots(
     content: Content,
     names: Mapping[str, str],
     passing: list | None,
@@ -498,8 +502,8 @@ def _lots(
     for table in _read_pieces(content, names, by_lot=True):
         if passing is not None:
             table["passed"] = table["bin"].isin(passing)
-        table, facts = _placed(table, table["passed"])
-        _check_named(content.name, table, _unnamed(names), dies)
+        table, facts = _split_unplaced(table, table["passed"])
+        _check_named(content.name, table, _find_unnamed(names), dies)
         n_unplaced += sum(each.n_unplaced for each in facts)
         n_fails += sum(each.n_unplaced_fails for each in facts)
         table.attrs = {"wafers": [asdict(each) for each in facts]}
@@ -508,7 +512,7 @@ def _lots(
         notes.append(f"{n_unplaced} dies have no coordinates and are on no map ({n_fails} fail)")
 
 
-def _placed(table: pd.DataFrame, good: pd.Series) -> tuple[pd.DataFrame, list[WaferFacts]]:
+def _split_unplaced(table: pd.DataFrame, good: pd.Series) -> tuple[pd.DataFrame, list[WaferFacts]]:
     """Take out the dies without coordinates, and count them and their fails wafer by wafer."""
     lost = (table["x"].isna() | table["y"].isna()) & table["bin"].notna()
     unplaced = table[lost].assign(good=good[lost].fillna(False).astype(bool))
@@ -540,23 +544,23 @@ def _check_named(name: str, table: pd.DataFrame, unnamed: list[str], dies: _Dies
         )
 
 
-def _passing_bins(content: Content, column: str, pass_bins: Sequence[Any] | None) -> list:
+def _find_passing(content: Content, column: str, pass_bins: Sequence[Any] | None) -> list:
     """Settle which bins pass before the first lot is read; the column of bins is read twice."""
     counts = pd.Series(dtype=int)
-    with content.on_disk() as path, _parquet(content, path) as file:
+    with content.on_disk() as path, _open_parquet(content, path) as file:
         for batch in file.iter_batches(1 << 20, columns=[column]):
             more = batch.column(0).to_pandas().value_counts()
             counts = counts.add(more, fill_value=0).astype(int)
     assumed = pass_bins is None
     numbered = holds_numbers(counts.index.to_series())
-    with naming(content.name):
-        passing = as_bins([DEFAULT] if assumed else pass_bins, numbered, counts)
-        if reason := not_on_any_die(passing, counts, assumed):
+    with name_file(content.name):
+        passing = convert_bins([DEFAULT] if assumed else pass_bins, numbered, counts)
+        if reason := explain_absent_bins(passing, counts, assumed):
             raise Problem(reason)
     return passing
 
 
-def _direction(wafers: Sequence[WaferFacts], lay: Mapping[str, Any]) -> list[str]:
+def _note_direction(wafers: Sequence[WaferFacts], lay: Mapping[str, Any]) -> list[str]:
     """Say where directions were assumed."""
     assumed = []
     if lay["mirror"] is None and any(f.y_down is None or f.x_right is None for f in wafers):
@@ -566,7 +570,7 @@ def _direction(wafers: Sequence[WaferFacts], lay: Mapping[str, Any]) -> list[str
     return [f"the files do not say, so it was assumed: {'; '.join(assumed)}"] if assumed else []
 
 
-def _of_dies(
+def _make_maps(
     name: str, tables: Iterable[pd.DataFrame], batch_rows: int, dies: _Dies
 ) -> Iterator[pa.RecordBatch]:
     for table in tables:
@@ -575,11 +579,11 @@ def _of_dies(
         except ValueError as error:
             raise WaferFileError(name, str(error)) from error
         names = [n for n in wafers.frame if n in ("lot", "wafer", *FACTS)]
-        maps, keys = _and_unplaced(wafers.maps, wafers.frame[names], table.attrs.get("wafers", ()))
-        yield from _in_batches(maps, keys, batch_rows)
+        maps, keys = _add_unplaced(wafers.maps, wafers.frame[names], table.attrs.get("wafers", ()))
+        yield from _cut_batches(maps, keys, batch_rows)
 
 
-def _and_unplaced(
+def _add_unplaced(
     maps: list[np.ndarray], keys: pd.DataFrame, facts: Sequence[Mapping[str, Any]]
 ) -> tuple[list[np.ndarray], pd.DataFrame]:
     """Add a row for each wafer of which no die has coordinates: without a map, with its counts."""
@@ -597,7 +601,7 @@ def _and_unplaced(
     )
 
 
-def _in_batches(
+def _cut_batches(
     maps: Sequence[np.ndarray], keys: pd.DataFrame, batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
     for start in range(0, len(maps), batch_rows):

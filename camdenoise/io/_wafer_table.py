@@ -50,7 +50,7 @@ def is_result(name: str) -> bool:
     return name in RESULTS or (name.startswith("p(") and name.endswith(")"))
 
 
-def results_among(names: Iterable[str]) -> list[str]:
+def find_results(names: Iterable[str]) -> list[str]:
     """List the columns that hold results."""
     return [name for name in names if is_result(str(name))]
 
@@ -62,12 +62,12 @@ def results_among(names: Iterable[str]) -> list[str]:
 MOST_BYTES = 2**31 - 1
 
 
-def binary_column(pieces: Sequence[Any]) -> pa.Array:
+def make_binary_column(pieces: Sequence[Any]) -> pa.Array:
     """Make a column of bytes out of bytes or contiguous arrays of uint8; None becomes null.
 
     Examples
     --------
-    >>> binary_column([b"ab", None, np.array([[99]], np.uint8)]).to_pylist()
+    >>> make_binary_column([b"ab", None, np.array([[99]], np.uint8)]).to_pylist()
     [b'ab', None, b'c']
     """
     there = [b"" if piece is None else piece for piece in pieces]
@@ -84,12 +84,12 @@ def binary_column(pieces: Sequence[Any]) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(pieces), buffers)
 
 
-def bytes_of(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def view_bytes(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Give where each value of a binary column begins and ends, and the bytes of all, uncopied.
 
     Examples
     --------
-    >>> starts, flat = bytes_of(pa.array([b"ab", b"c"], pa.binary())[1:])
+    >>> starts, flat = view_bytes(pa.array([b"ab", b"c"], pa.binary())[1:])
     >>> flat[starts[0] : starts[1]].tobytes()
     b'c'
     """
@@ -150,7 +150,7 @@ def wafer_batch(maps: Sequence[np.ndarray], keys: pd.DataFrame | None = None) ->
     maps = [np.ascontiguousarray(grid, np.uint8) for grid in maps]
     shapes = np.array([grid.shape for grid in maps], np.int32).reshape(-1, 2)
     columns |= {ROWS: pa.array(shapes[:, 0]), COLS: pa.array(shapes[:, 1])}
-    columns[CELLS] = binary_column(maps)
+    columns[CELLS] = make_binary_column(maps)
     return pa.RecordBatch.from_pydict(columns)
 
 
@@ -183,10 +183,10 @@ def wafers_of(batch: pa.RecordBatch) -> tuple[list[np.ndarray | None], list[str 
     >>> maps[0].tolist(), errors[1]
     ([[1, 2]], '1 cells for 2 x 2 dies')
     """
-    cells, heights, widths = _columns(batch)
+    cells, heights, widths = _read_columns(batch)
     maps: list[np.ndarray | None] = []
     errors: list[str | None] = []
-    starts, flat = bytes_of(cells)
+    starts, flat = view_bytes(cells)
     for row, (height, width) in enumerate(zip(heights, widths, strict=True)):
         n_cells = int(starts[row + 1] - starts[row])
         error = None
@@ -219,7 +219,7 @@ def collect_wafers(
     return maps, errors, pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _columns(batch: pa.RecordBatch) -> tuple[pa.Array, list[int | None], list[int | None]]:
+def _read_columns(batch: pa.RecordBatch) -> tuple[pa.Array, list[int | None], list[int | None]]:
     missing = [name for name in MAP if name not in batch.schema.names]
     if missing:
         raise WaferBatchError(
@@ -237,26 +237,28 @@ def _columns(batch: pa.RecordBatch) -> tuple[pa.Array, list[int | None], list[in
     return cells, sides[0], sides[1]
 
 
-def with_results(schema: pa.Schema, results: pa.Schema, keep: tuple[str, ...] = ()) -> pa.Schema:
+def add_result_fields(
+    schema: pa.Schema, results: pa.Schema, keep: tuple[str, ...] = ()
+) -> pa.Schema:
     """Tell the columns of results: those of the wafers without earlier results, then new ones."""
-    left_out = {CELLS, *results_among(schema.names), *results.names} - set(keep)
+    left_out = {CELLS, *find_results(schema.names), *results.names} - set(keep)
 
     return pa.schema([*(field for field in schema if field.name not in left_out), *results])
 
 
-def without_results(batch: pa.RecordBatch) -> pa.RecordBatch:
+def drop_results(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Take wafers out of a table of results: marks become cells again, decisions are left out."""
     if CELLS not in batch.schema.names and MARKS in batch.schema.names:
-        batch = batch.append_column(CELLS, _cells_of_marks(batch.column(MARKS)))
-    taken = results_among(batch.schema.names)
+        batch = batch.append_column(CELLS, _restore_cells(batch.column(MARKS)))
+    taken = find_results(batch.schema.names)
     return batch.drop_columns(taken) if taken else batch
 
 
-def _cells_of_marks(marks: pa.Array) -> pa.Array:
+def _restore_cells(marks: pa.Array) -> pa.Array:
     """Show a removed fail as the failing die that it is."""
-    starts, flat = bytes_of(marks.cast(pa.binary()))
+    starts, flat = view_bytes(marks.cast(pa.binary()))
     codes = np.minimum(flat, FAIL)
-    return binary_column(
+    return make_binary_column(
         [
             codes[starts[row] : starts[row + 1]] if marks[row].is_valid else None
             for row in range(len(marks))
@@ -320,7 +322,7 @@ def write_wafers(file: Path, batches: Iterable[pa.RecordBatch], source: dict[str
     return n_rows
 
 
-def source_of(file: Path) -> dict[str, Any] | None:
+def read_source(file: Path) -> dict[str, Any] | None:
     """Tell what a wafer table was made from; None for a file that is no such table."""
     try:
         metadata = pq.read_schema(file).metadata or {}
@@ -335,7 +337,7 @@ class WaferTable:
 
     def __init__(self, file: Path):
         self._name = str(file)
-        self.about = source_of(file) or {}
+        self.about = read_source(file) or {}
         try:
             self._file = pq.ParquetFile(file, page_checksum_verification=True)
             if not self._file.schema_arrow.equals(SCHEMA):
@@ -394,7 +396,7 @@ class WaferTable:
             wanted = column.filter(pa.array(keep)).combine_chunks()
         except (OSError, UnicodeError, pa.ArrowException) as error:
             raise self._error(f"it cannot be read ({str(error)[:200]})") from error
-        offsets, values = bytes_of(wanted)
+        offsets, values = view_bytes(wanted)
         wrong = np.flatnonzero(np.diff(offsets) != sizes[keep])
         if wanted.null_count or wrong.size:
             row = first + np.flatnonzero(keep)[wrong[:1]].sum()

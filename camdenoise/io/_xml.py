@@ -105,7 +105,7 @@ class _Builder:
         return self.tree.close()
 
 
-def _parser(builder: _Builder) -> expat.XMLParserType:
+def _make_parser(builder: _Builder) -> expat.XMLParserType:
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
@@ -129,7 +129,7 @@ def parse_xml(
     if head is not None:
         text = "\n" * head[0].count("\n") + text[head.end() :]
     builder = _Builder()
-    parser = _parser(builder)
+    parser = _make_parser(builder)
     try:
         parser.Parse(text.encode("utf-8", "replace"), True)
         return builder.close(), True
@@ -146,28 +146,28 @@ def parse_xml(
 def decode_xml(content: bytes, encoding: str | None = None) -> str:
     """Decode a document."""
     if encoding is not None:
-        return _decoded(content, [encoding], f"it is not text in {encoding}. {_REMEDY}")
+        return _decode(content, [encoding], f"it is not text in {encoding}. {_REMEDY}")
     for start, name in _STARTS.items():
         if content.startswith(start):
             label = name.upper().removesuffix("-SIG")
             reason = f"its {label} text is damaged or cut short. Fetch the file again."
-            return _decoded(content, [name], reason)
+            return _decode(content, [name], reason)
     declared = _DECLARED.match(content)
     if declared is None:
         reason = f"its text is not UTF-8, and it declares no other encoding. {_REMEDY}"
-        return _decoded(content, ["utf-8"], reason)
+        return _decode(content, ["utf-8"], reason)
     name = declared[1].decode("latin-1").strip()
-    known = _codec_name(name)
+    known = _find_codec(name)
     # A declaration that can be read byte by byte is not in UTF-16, whatever it says: programs
     # that make the text in memory and save it as UTF-8 write this.
     if known.startswith(("utf-16", "utf-32")):
         known = "utf-8"
     # UTF-8 is hardly ever met by chance; the vendor's larger set is.
     candidates = [known, "utf-8", _LARGER.get(known, known)]
-    return _decoded(content, candidates, f"its text is not in {name}, as it declares. {_REMEDY}")
+    return _decode(content, candidates, f"its text is not in {name}, as it declares. {_REMEDY}")
 
 
-def _codec_name(encoding: str) -> str:
+def _find_codec(encoding: str) -> str:
     try:
         codec = codecs.lookup(encoding)
     except (LookupError, ValueError):
@@ -177,17 +177,17 @@ def _codec_name(encoding: str) -> str:
     return codec.name
 
 
-def _decoded(content: bytes, encodings: list[str], reason: str) -> str:
+def _decode(content: bytes, encodings: list[str], reason: str) -> str:
     """Decode by the first encoding in which the text is valid."""
     for encoding in encodings:
         try:
-            return content.decode(_codec_name(encoding)).removeprefix("\ufeff")
+            return content.decode(_find_codec(encoding)).removeprefix("\ufeff")
         except UnicodeError:
             continue
     raise Problem(reason)
 
 
-def attributes_of(*elements: Element) -> dict[str, str]:
+def merge_attributes(*elements: Element) -> dict[str, str]:
     """Collect the attributes of some elements, later ones first, trimmed."""
     collected: dict[str, str] = {}
     for element in elements:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.denoising._base import BaseDenoiser
-from camdenoise.io._wafer_table import results_among
+from camdenoise.io._wafer_table import find_results
 from camdenoise.lots._randomness import spatial_randomness_test
 from camdenoise.wafers._explanation import Explanation, result_row
 from camdenoise.wafers._geometry import angle_from_top, polar, positions, rings, sectors
@@ -95,7 +95,7 @@ def lot_summary(
     table = pd.DataFrame(rows).reindex(columns=_COLUMNS).astype(_TYPES)
     if keys is None:
         return table
-    keys = keys.drop(columns=results_among(keys.columns)).reset_index(drop=True)
+    keys = keys.drop(columns=find_results(keys.columns)).reset_index(drop=True)
     if "n_unplaced" in keys:
         n_dies = table["n_dies"].fillna(0) + keys["n_unplaced"].fillna(0)
         n_fails = table["n_fails"].fillna(0) + keys["n_unplaced_fails"].fillna(0)

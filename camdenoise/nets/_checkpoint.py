@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 
 from camdenoise._version import __version__
-from camdenoise.io._atomic import write_whole
-from camdenoise.io._file_kinds import kind_of
+from camdenoise.io._atomic import atomic_write
+from camdenoise.io._file_kinds import detect_kind
 
 #: Version of the format. What earlier ones were is in `camdenoise.models._upgrade`.
 SCHEMA = 4
@@ -81,7 +81,7 @@ def write_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> None:
     }
     tensors = {name: values.contiguous() for name, values in checkpoint.tensors.items()}
     content = save(tensors, metadata=texts | {"sha256": checksum(texts, tensors)})
-    with write_whole(path) as stream:
+    with atomic_write(path) as stream:
         stream.write(content)
 
 
@@ -139,7 +139,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
         with safe_open(path, "pt", device="cpu") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        kind = kind_of(path)
+        kind = detect_kind(path)
         if kind is not None and kind.what != "a safetensors file":
             raise ValueError(
                 f"{path} is no model that camdenoise saved: it is {kind.what}. {kind.remedy}"

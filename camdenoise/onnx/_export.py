@@ -17,7 +17,7 @@ from camdenoise._version import __version__
 from camdenoise.classification._classifier import WaferClassifier
 from camdenoise.denoising import DenoiserCalibration
 from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
-from camdenoise.io._atomic import write_whole
+from camdenoise.io._atomic import atomic_write
 from camdenoise.nets._encoding import encode_dies, shown_sizes
 from camdenoise.onnx._wafer_graph import wafer_graph
 from camdenoise.wafers._maps import check_wafer_map
@@ -87,7 +87,7 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
     exported = _exported(denoiser)
     for name, value in _metadata(denoiser).items():
         exported.metadata_props.add(key=name, value=json.dumps(value))
-    with write_whole(path) as stream:
+    with atomic_write(path) as stream:
         stream.write(exported.SerializeToString())
 
 

@@ -92,11 +92,11 @@ def lot_report(
     names = [str(row) for row in range(len(table))] if names is None else list(map(str, names))
     if len(names) != len(table):
         raise ValueError(f"names has {len(names)} entries for {len(table)} wafer maps.")
-    table = table.assign(outlier=_outliers(table["yield"]))
+    table = table.assign(outlier=_find_outliers(table["yield"]))
     loss = yield_loss(table)
     items = map_items(X)
     wafers = [
-        _wafer(name, items[row], explanations[row], facts, PALETTES[palette])
+        _describe_wafer(name, items[row], explanations[row], facts, PALETTES[palette])
         for row, (name, facts) in enumerate(zip(names, table.to_dict("records"), strict=True))
     ]
     readable = table["error"].isna()
@@ -111,11 +111,11 @@ def lot_report(
             for row in loss.reset_index(names="part").to_dict("records")
             if row["n_dies"] or row["part"] != "unplaced"
         ],
-        "pareto": _pareto([_class_of(why) for why in explanations if why.error is None]),
+        "pareto": _count_classes([_name_class(why) for why in explanations if why.error is None]),
         "wafers": wafers,
         "classes": sorted({wafer["class"] for wafer in wafers}),
         "outliers": [w for w in wafers if w["outlier"]],
-        "figures": _figures(X, explanations),
+        "figures": _draw_figures(X, explanations),
         "notes": list(notes),
         "csv": table.assign(name=names).to_csv(index=False),
     }
@@ -124,14 +124,14 @@ def lot_report(
     return template.render(context)
 
 
-def _outliers(yields: pd.Series) -> pd.Series:
+def _find_outliers(yields: pd.Series) -> pd.Series:
     """Tell which wafers' yields are far from the median of the lot."""
     away = (yields - yields.median()).abs()
     deviation = _MAD_TO_DEVIATION * away.median()
     return (away > _FAR * deviation) & (deviation > 0)
 
 
-def _wafer(
+def _describe_wafer(
     name: str, item: Any, why: Explanation, facts: dict[str, Any], colours: dict[str, str]
 ) -> dict[str, Any]:
     about = {"name": name, "error": why.error, "outlier": facts["outlier"]}
@@ -139,7 +139,7 @@ def _wafer(
         return about | {"class": "unreadable"}
     grid = check_wafer_map(item)
     return about | {
-        "class": _class_of(why),
+        "class": _name_class(why),
         "probability": None if np.isnan(why.probability) or why.novel else why.probability,
         "yield": facts["yield"],
         "n_fails": facts["n_fails"],
@@ -153,14 +153,14 @@ def _wafer(
     }
 
 
-def _class_of(why: Explanation) -> str:
+def _name_class(why: Explanation) -> str:
     """Name the class of a wafer, where it has one."""
     if why.novel:
         return _NOVEL
     return _NO_CLASS if why.label is None else str(why.label)
 
 
-def _pareto(classes: list[str]) -> list[dict[str, Any]]:
+def _count_classes(classes: list[str]) -> list[dict[str, Any]]:
     counts = pd.Series(classes, dtype=object).value_counts()
     shares = counts.cumsum() / counts.sum()
     return [
@@ -169,13 +169,13 @@ def _pareto(classes: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _figures(X: WaferMaps, explanations: list[Explanation]) -> list[dict[str, str]]:
+def _draw_figures(X: WaferMaps, explanations: list[Explanation]) -> list[dict[str, str]]:
     """Draw what is seen on many wafers at once."""
     readable = [row for row, why in enumerate(explanations) if why.error is None]
     items = map_items(X)
     maps = [items[row] for row in readable]
     why = [explanations[row] for row in readable]
-    named = [_class_of(e) for e in why]
+    named = [_name_class(e) for e in why]
     drawn: dict[str, Any] = {
         _FREQUENCY: FrequencyDisplay.from_predictions(maps, why, target=named),
     }

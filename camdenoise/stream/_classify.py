@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from camdenoise.io._wafer_table import CELLS, probability_column, wafers_of, with_results
+from camdenoise.io._wafer_table import CELLS, add_result_fields, probability_column, wafers_of
 from camdenoise.wafers._coverage import is_partial
 from camdenoise.wafers._maps import read_what_can_be_read
 
@@ -67,7 +67,7 @@ def _classify(batch: pa.RecordBatch, classifier: WaferClassifier) -> pa.RecordBa
         + [(name, pa.float32()) for name in names]
         + [("partial", pa.bool_()), ("error", pa.string())]
     )
-    schema = with_results(batch.schema, results, keep=(CELLS,))
+    schema = add_result_fields(batch.schema, results, keep=(CELLS,))
     maps, errors = wafers_of(batch)
     there = [row for row, grid in enumerate(maps) if grid is not None]
     grids, unread = read_what_can_be_read([maps[row] for row in there]) if there else ([], [])

@@ -73,14 +73,14 @@ def on_dask(client: Client) -> Callable[[Iterable[Part], Transform], Iterator[Pa
             room = _AHEAD * max(1, sum(client.nthreads().values())) - n_running
             for number, part in islice(waiting, max(room, 0)):
                 # Not pure to Dask: parts that are alike are still parts of their own.
-                running.add(client.submit(_make, sent, number, _packed(part), pure=False))
+                running.add(client.submit(_make, sent, number, _pack(part), pure=False))
                 n_running += 1
             if not n_running:
                 return
             future, (number, made) = next(running)
             future.release()
             n_running -= 1
-            yield number, _unpacked(made)
+            yield number, _unpack(made)
 
     return make_parts
 
@@ -94,10 +94,10 @@ def _make(transform: Transform, number: int, part: bytes) -> tuple[int, bytes]:
     import torch
 
     torch.set_num_threads(1)
-    return number, _packed(list(transform(_unpacked(part))))
+    return number, _pack(list(transform(_unpack(part))))
 
 
-def _packed(batches: list[pa.RecordBatch]) -> bytes:
+def _pack(batches: list[pa.RecordBatch]) -> bytes:
     """Write batches in Arrow's own form; a slice is written without the rest."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batches[0].schema) as writer:
@@ -106,13 +106,13 @@ def _packed(batches: list[pa.RecordBatch]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _unpacked(packed: bytes) -> list[pa.RecordBatch]:
+def _unpack(packed: bytes) -> list[pa.RecordBatch]:
     with pa.ipc.open_stream(packed) as reader:
         return list(reader)
 
 
 @contextmanager
-def connected(scheduler: str | None, n_workers: int | None) -> Iterator[Client]:
+def connect(scheduler: str | None, n_workers: int | None) -> Iterator[Client]:
     """Connect to a cluster, or start one of processes on this machine, a thread each."""
     try:
         from distributed import Client, LocalCluster

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.io._results import OVERLAY_BINS
-from camdenoise.io._wafer_table import binary_column, wafers_of, with_results
+from camdenoise.io._wafer_table import add_result_fields, make_binary_column, wafers_of
 from camdenoise.wafers._explanation import Explanation, result_row
 
 #: Codes of the column ``marks``, which has none for wafers that were not decided.
@@ -107,7 +107,7 @@ def result_schema(schema: pa.Schema) -> pa.Schema:
     >>> result_schema(pa.schema([("lot", pa.string()), ("cells", pa.binary())])).names[:3]
     ['lot', 'predicted', 'probability']
     """
-    return with_results(schema, RESULTS)
+    return add_result_fields(schema, RESULTS)
 
 
 def _denoise(batch: pa.RecordBatch, denoiser: BaseDenoiser) -> pa.RecordBatch:
@@ -122,12 +122,12 @@ def _denoise(batch: pa.RecordBatch, denoiser: BaseDenoiser) -> pa.RecordBatch:
         else:
             # It numbers the maps that were readable; the row of the table is in the table.
             errors[row] = explanation.error.split(": ", 1)[-1]
-    found = _results(maps, why, errors)
+    found = _make_results(maps, why, errors)
     arrays = [found[n] if n in found else batch.column(n) for n in schema.names]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _results(maps: list, why: list[Explanation | None], errors: list) -> dict[str, pa.Array]:
+def _make_results(maps: list, why: list[Explanation | None], errors: list) -> dict[str, pa.Array]:
     rows = [None if e is None else result_row(g, e) for g, e in zip(maps, why, strict=True)]
     columns = {
         name: [None if row is None else row[name] for row in rows]
@@ -145,4 +145,4 @@ def _results(maps: list, why: list[Explanation | None], errors: list) -> dict[st
         None if e is None else grid + e.removed.view(np.uint8)
         for grid, e in zip(maps, why, strict=True)
     ]
-    return made | {"marks": binary_column(marks), "error": pa.array(errors, pa.string())}
+    return made | {"marks": make_binary_column(marks), "error": pa.array(errors, pa.string())}

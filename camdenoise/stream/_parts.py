@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from camdenoise.io._atomic import write_whole
-from camdenoise.io._results import RUN_KEY, SUMMARY_KEY, note_in, parts_of
+from camdenoise.io._atomic import atomic_write
+from camdenoise.io._results import RUN_KEY, SUMMARY_KEY, list_parts, read_note
 
 Batches: TypeAlias = Iterable[pa.RecordBatch]
 Transform: TypeAlias = Callable[[Batches], Iterator[pa.RecordBatch]]
@@ -79,7 +79,7 @@ class PartsSummary:
             setattr(self, name, (getattr(self, name) or 0) + (pc.sum(table[column]).as_py() or 0))
 
 
-def one_by_one(parts: Iterable[Part], transform: Transform) -> Iterator[Part]:
+def make_one_by_one(parts: Iterable[Part], transform: Transform) -> Iterator[Part]:
     """Make parts here, one after the other; how `write_parts` makes them if not told otherwise."""
     return ((number, list(transform(part))) for number, part in parts)
 
@@ -93,7 +93,7 @@ def write_parts(
     about: dict[str, Any] | None = None,
     resume: bool = False,
     progress: Callable[[int], Any] = lambda n_wafers: None,
-    make_parts: Callable[[Iterable[Part], Transform], Iterator[Part]] = one_by_one,
+    make_parts: Callable[[Iterable[Part], Transform], Iterator[Part]] = make_one_by_one,
     notes: Sequence[str] = (),
 ) -> PartsSummary:
     """Transform record batches and write what comes out as Parquet files of equal length.
@@ -144,20 +144,20 @@ def write_parts(
         progress(table.num_rows)
 
     def missing() -> Iterator[Part]:
-        for number, part in enumerate(_in_parts(batches, part_rows)):
-            file = _file_of(folder, number)
+        for number, part in enumerate(_cut_parts(batches, part_rows)):
+            file = _name_part(folder, number)
             if not file.exists():
                 yield number, part
                 continue
-            count(_counted(file, sum(batch.num_rows for batch in part)))
+            count(_read_counts(file, sum(batch.num_rows for batch in part)))
             summary.parts_before += 1
 
     for number, made in make_parts(missing(), transform):
         table = pa.Table.from_batches(made)
-        _write(table, metadata, _file_of(folder, number))
+        _write(table, metadata, _name_part(folder, number))
         count(table)
     if summary.parts:
-        last = _file_of(folder, summary.parts - 1)
+        last = _name_part(folder, summary.parts - 1)
         counts = summary.as_dict() | ({"notes": [n.rstrip(".") for n in notes]} if notes else {})
         metadata[SUMMARY_KEY] = json.dumps(counts, ensure_ascii=False)
         _write(pq.read_table(last), metadata, last)
@@ -166,7 +166,7 @@ def write_parts(
 
 def _write(table: pa.Table, metadata: dict[bytes, str], file: Path) -> None:
     known = table.schema.metadata or {}
-    with write_whole(file) as stream:
+    with atomic_write(file) as stream:
         pq.write_table(
             table.replace_schema_metadata({**known, **metadata}),
             stream,
@@ -175,14 +175,14 @@ def _write(table: pa.Table, metadata: dict[bytes, str], file: Path) -> None:
         )
 
 
-def _file_of(folder: Path, number: int) -> Path:
+def _name_part(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05d}.parquet"
 
 
 def _prepare(folder: Path, run: dict[str, Any], resume: bool) -> None:
     """Make the folder and note what the run is, or see whether it is the one that is there."""
     folder.mkdir(parents=True, exist_ok=True)
-    parts = parts_of(folder)
+    parts = list_parts(folder)
     # Without a part there is nothing to go on with, nor to be lost.
     if not parts:
         return
@@ -190,28 +190,28 @@ def _prepare(folder: Path, run: dict[str, Any], resume: bool) -> None:
         raise PartsError(
             f"{folder} holds results already. Resume that run, or choose another folder."
         )
-    there = next((note for part in parts if (note := note_in(part, RUN_KEY)) is not None), None)
+    there = next((note for part in parts if (note := read_note(part, RUN_KEY)) is not None), None)
     if there is None:
         raise PartsError(f"no part in {folder} says what run it is of. Choose another folder.")
     now = json.loads(json.dumps(run))
     if there != now:
         raise PartsError(
-            f"{folder} is of another run: {_difference(there, now)}. Choose another folder."
+            f"{folder} is of another run: {_compare(there, now)}. Choose another folder."
         )
 
 
-def _difference(there: Any, now: dict[str, Any]) -> str:
-    flat = [_flat(run) if isinstance(run, dict) else {} for run in (there, now)]
+def _compare(there: Any, now: dict[str, Any]) -> str:
+    flat = [_flatten(run) if isinstance(run, dict) else {} for run in (there, now)]
     names = [name for name in flat[0] | flat[1] if flat[0].get(name) != flat[1].get(name)]
     return ", ".join(f"{name} was {flat[0].get(name)}, is {flat[1].get(name)}" for name in names)
 
 
-def _flat(run: dict[str, Any]) -> dict[str, Any]:
+def _flatten(run: dict[str, Any]) -> dict[str, Any]:
     rest = run.get("about")
     return {k: v for k, v in run.items() if k != "about"} | (rest if isinstance(rest, dict) else {})
 
 
-def _in_parts(batches: Batches, part_rows: int) -> Iterator[list[pa.RecordBatch]]:
+def _cut_parts(batches: Batches, part_rows: int) -> Iterator[list[pa.RecordBatch]]:
     """Cut batches so that every part but the last has so many rows."""
     part: list[pa.RecordBatch] = []
     room = part_rows
@@ -228,7 +228,7 @@ def _in_parts(batches: Batches, part_rows: int) -> Iterator[list[pa.RecordBatch]
         yield part
 
 
-def _counted(file: Path, n_wafers: int) -> pa.Table:
+def _read_counts(file: Path, n_wafers: int) -> pa.Table:
     """Read what the summary counts of a part that is there, and see that it is the right one."""
     try:
         names = pq.read_schema(file).names

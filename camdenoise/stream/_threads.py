@@ -50,12 +50,12 @@ def in_threads(n_threads: int) -> Callable[[Iterable[Part], Transform], Iterator
             try:
                 running: deque[tuple[int, list[Future]]] = deque()
                 for number, part in parts:
-                    made = [pool.submit(_made, transform, batch) for batch in part]
+                    made = [pool.submit(_transform_batch, transform, batch) for batch in part]
                     running.append((number, made))
                     if len(running) > 1:
-                        yield _finished(*running.popleft())
+                        yield _collect(*running.popleft())
                 while running:
-                    yield _finished(*running.popleft())
+                    yield _collect(*running.popleft())
             finally:
                 # Who stops the run should not wait for batches that nobody has begun.
                 pool.shutdown(cancel_futures=True)
@@ -63,10 +63,10 @@ def in_threads(n_threads: int) -> Callable[[Iterable[Part], Transform], Iterator
     return make_parts
 
 
-def _made(transform: Transform, batch: pa.RecordBatch) -> pa.RecordBatch:
+def _transform_batch(transform: Transform, batch: pa.RecordBatch) -> pa.RecordBatch:
     (made,) = transform([batch])
     return made
 
 
-def _finished(number: int, batches: list[Future]) -> Part:
+def _collect(number: int, batches: list[Future]) -> Part:
     return number, [batch.result() for batch in batches]

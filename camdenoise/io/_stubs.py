@@ -47,8 +47,8 @@ class _Inert(type):
         refuse(f"it changes the class {cls.__name__}, which no data does.")
 
 
-class StandIn(metaclass=_Inert):
-    """Base of all stand-ins: no attributes beyond its slots, no state unless it says so."""
+class Stub(metaclass=_Inert):
+    """Base of all stubs: no attributes beyond its slots, no state unless it says so."""
 
     __slots__ = ()
 
@@ -56,7 +56,7 @@ class StandIn(metaclass=_Inert):
         refuse(f"it gives a state to {type(self).__name__}, which takes none.")
 
 
-class Ignored(StandIn):
+class Ignored(Stub):
     """Anything that is of no consequence for the data."""
 
     __slots__ = ()
@@ -68,7 +68,7 @@ class Ignored(StandIn):
         pass
 
 
-class Dtype(StandIn):
+class Dtype(Stub):
     """``numpy.dtype``: a type code such as ``u1``, ``U9`` or ``O8``, and a byte order."""
 
     __slots__ = ("code", "order")
@@ -93,7 +93,7 @@ class Dtype(StandIn):
         return np.dtype(self.order.replace("|", "=") + self.code)
 
 
-class Array(StandIn):
+class Array(Stub):
     """``numpy.ndarray`` as it was pickled: (version, shape, dtype, Fortran order, data).
 
     The tuple is kept as it is, since the unpickler keeps it anyway until it has finished.
@@ -157,7 +157,7 @@ def as_bytes(data: Any) -> bytes | bytearray:
     return data
 
 
-class Reconstruct(StandIn):
+class Reconstruct(Stub):
     """``numpy.core.multiarray._reconstruct``: an array that gets its content afterwards."""
 
     __slots__ = ()
@@ -166,7 +166,7 @@ class Reconstruct(StandIn):
         return Array()
 
 
-class FromBuffer(StandIn):
+class FromBuffer(Stub):
     """``numpy.core.numeric._frombuffer``: an array in a pickle of protocol 5."""
 
     __slots__ = ()
@@ -181,7 +181,7 @@ class FromBuffer(StandIn):
         return array
 
 
-class Scalar(StandIn):
+class Scalar(Stub):
     """``numpy.core.multiarray.scalar``: one number or text, which becomes Python's own."""
 
     __slots__ = ()
@@ -193,7 +193,7 @@ class Scalar(StandIn):
         return values[0].item() if values.size else ""
 
 
-class Encode(StandIn):
+class Encode(Stub):
     """``_codecs.encode``: bytes, in pickles of protocol 2 that Python 3 wrote."""
 
     __slots__ = ()
@@ -204,7 +204,7 @@ class Encode(StandIn):
         return bytes(as_bytes(text))
 
 
-class Bytes(StandIn):
+class Bytes(Stub):
     """``builtins.bytes`` and ``bytearray``, which would allocate as many as a number says."""
 
     __slots__ = ()
@@ -213,7 +213,7 @@ class Bytes(StandIn):
         return bytes(as_bytes(content))
 
 
-class Reconstructor(StandIn):
+class Reconstructor(Stub):
     """``copy_reg._reconstructor``: an object without content, in pickles of protocol 0 and 1."""
 
     __slots__ = ()
@@ -224,7 +224,7 @@ class Reconstructor(StandIn):
         return kind()
 
 
-class Slice(StandIn):
+class Slice(Stub):
     """``builtins.slice``: which columns a block holds."""
 
     __slots__ = ("ends",)
@@ -233,7 +233,7 @@ class Slice(StandIn):
         self.ends = ends
 
 
-class Index(StandIn):
+class Index(Stub):
     """Names of the columns or rows, as a dict of what it was made of."""
 
     __slots__ = ("parts",)
@@ -242,7 +242,7 @@ class Index(StandIn):
         self.parts = parts
 
 
-class NewIndex(StandIn):
+class NewIndex(Stub):
     """``pandas.core.indexes.base._new_Index``."""
 
     __slots__ = ()
@@ -251,7 +251,7 @@ class NewIndex(StandIn):
         return Index(parts)
 
 
-class Block(StandIn):
+class Block(Stub):
     """Columns of one type, and where in the frame they stand."""
 
     __slots__ = ("values", "placement")
@@ -260,7 +260,7 @@ class Block(StandIn):
         self.values, self.placement = values, placement
 
 
-class Manager(StandIn):
+class Manager(Stub):
     """``BlockManager``: blocks and axes, given at once (pandas 1.3 up) or as a state (before)."""
 
     __slots__ = ("blocks", "axes")
@@ -277,7 +277,7 @@ class Manager(StandIn):
             refuse("it holds a DataFrame of unknown form; pandas 0.15 to 3 are understood.")
 
 
-class Frame(StandIn):
+class Frame(Stub):
     """``DataFrame``."""
 
     __slots__ = ("manager",)
@@ -288,7 +288,7 @@ class Frame(StandIn):
         self.manager = state.get("_mgr", state.get("_data"))
 
 
-class CategoricalDtype(StandIn):
+class CategoricalDtype(Stub):
     """The categories of a categorical column."""
 
     __slots__ = ("categories",)
@@ -297,7 +297,7 @@ class CategoricalDtype(StandIn):
         self.categories = state.get("categories") if type(state) is dict else None
 
 
-class Backed(StandIn):
+class Backed(Stub):
     """``Categorical`` or ``StringArray``: a numpy array with a dtype of pandas' own."""
 
     __slots__ = ("array", "dtype")
@@ -316,7 +316,7 @@ class Backed(StandIn):
         self.dtype = next((part for part in state if type(part) is CategoricalDtype), None)
 
 
-class NewBacked(StandIn):
+class NewBacked(Stub):
     """``pandas._libs.arrays.__pyx_unpickle_NDArrayBacked``."""
 
     __slots__ = ()
@@ -328,7 +328,7 @@ class NewBacked(StandIn):
         return made
 
 
-class ArrowText(StandIn):
+class ArrowText(Stub):
     """``ArrowStringArray``: text in the memory layout of Arrow, pandas 3's default."""
 
     __slots__ = ("content",)
@@ -337,7 +337,7 @@ class ArrowText(StandIn):
         self.content = state.get("_pa_array") if type(state) is dict else None
 
 
-class ArrowBuffer(StandIn):
+class ArrowBuffer(Stub):
     """``pyarrow.lib.py_buffer``."""
 
     __slots__ = ()
@@ -346,7 +346,7 @@ class ArrowBuffer(StandIn):
         return as_bytes(data)
 
 
-class ArrowType(StandIn):
+class ArrowType(Stub):
     """``pyarrow.lib.type_for_alias``."""
 
     __slots__ = ("name",)
@@ -355,7 +355,7 @@ class ArrowType(StandIn):
         self.name = name
 
 
-class ArrowContent(StandIn):
+class ArrowContent(Stub):
     """``pyarrow.lib._restore_array``: type, length, nulls, offset, buffers and more."""
 
     __slots__ = ("parts",)

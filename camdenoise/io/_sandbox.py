@@ -20,7 +20,7 @@ _BOOT = """
 import json, sys
 path, home, name, arguments, memory = json.loads(sys.argv[1])
 sys.path[:] = path
-from camdenoise.io._capped import serve
+from camdenoise.io._sandbox import serve
 serve(home, name, arguments, memory)
 """
 # One thread, and an allocator that does not reserve more addresses than it uses.
@@ -32,11 +32,11 @@ _QUIET = {
 }
 
 
-class CappedError(ValueError):
+class SandboxError(ValueError):
     """The function failed, or needed more than it was allowed; the message says which."""
 
 
-def run_capped(
+def run_in_sandbox(
     function: Callable[..., Any],
     *arguments: Any,
     memory: int,
@@ -46,19 +46,19 @@ def run_capped(
     """Call a function in a process of its own."""
     path = [entry or os.getcwd() for entry in sys.path]
     call = json.dumps([path, function.__module__, function.__name__, arguments, memory])
-    with tempfile.TemporaryFile() as complaints, _child(call, complaints, seconds) as child:
+    with tempfile.TemporaryFile() as complaints, _start_child(call, complaints, seconds) as child:
         reply = _follow(child, on_progress)
         if reply is None:
-            raise CappedError(_how_it_ended(child, complaints, memory, seconds))
+            raise SandboxError(_explain_end(child, complaints, memory, seconds))
     if "os_error" in reply:
         raise OSError(*reply["os_error"])
     if "error" in reply:
-        raise CappedError(reply["error"])
+        raise SandboxError(reply["error"])
     return reply["result"]
 
 
 @contextlib.contextmanager
-def _child(call: str, complaints: IO[bytes], seconds: float) -> Iterator[Any]:
+def _start_child(call: str, complaints: IO[bytes], seconds: float) -> Iterator[Any]:
     """Start the process, and see to it that it ends."""
     child = subprocess.Popen(
         [sys.executable, "-I", "-c", _BOOT, call],
@@ -102,7 +102,7 @@ def _follow(child: Any, on_progress: Callable[[str, int, int], None]) -> dict | 
     return None
 
 
-def _how_it_ended(child: Any, complaints: IO[bytes], memory: int, seconds: float) -> str:
+def _explain_end(child: Any, complaints: IO[bytes], memory: int, seconds: float) -> str:
     if child.timed_out:
         return f"it took more than {seconds:.0f} s."
     complaints.seek(0)
@@ -127,7 +127,7 @@ def _cap_memory(memory: int) -> None:
 
 
 def serve(module: str, name: str, arguments: list, memory: int) -> None:
-    """Answer `run_capped`: call the function and write its reports and result to stdout."""
+    """Answer `run_in_sandbox`: call the function and write its reports and result to stdout."""
     from importlib import import_module
 
     out = sys.stdout
