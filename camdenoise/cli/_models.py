@@ -28,7 +28,7 @@ def load_classifier(model: str) -> tuple[WaferClassifier, str]:
 
 
 def load(model: str, **params: Any) -> tuple[CamDenoiser | WaferClassifier, str]:
-    """Load whatever model it is, and tell the SHA-256 of its file."""
+    """Load a model of any kind, and tell the SHA-256 of its file."""
     from camdenoise import CamDenoiser, load_model
     from camdenoise.io._atomic import digest
     from camdenoise.nets._checkpoint import PRETRAINED, pretrained_file

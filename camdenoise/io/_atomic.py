@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 @contextmanager
 def atomic_write(file: str | os.PathLike) -> Iterator[BinaryIO]:
-    """Open a binary stream beside `file` that takes its place once the block has succeeded.
+    """Open a binary stream next to `file` that takes its place once the block has succeeded.
 
     Nobody sees a half-written file: an existing one stays as it was until the new one is complete
     and on the disk, and where the block raises nothing is left behind.

@@ -57,7 +57,8 @@ class BinType:
         row = np.array([token]) if self.base == 0 and token else self.parse_row(token, where)
         if row.size != 1:
             raise Problem(f"{token[:20]!r} is no {self.name} bin code.", where)
-        return row[0].item()
+        code: int | str = row[0].item()
+        return code
 
 
 BIN_TYPES = {

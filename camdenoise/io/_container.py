@@ -61,7 +61,8 @@ def _decompress(stream: BinaryIO, kind: str) -> BinaryIO:
         return lzma.LZMAFile(stream, "rb")  # type: ignore[return-value]
     import pyarrow as pa
 
-    return pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd")
+    unpacked: BinaryIO = pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd")
+    return unpacked
 
 
 def _open_member(file: BinaryIO, member: str) -> tuple[BinaryIO, int, str]:

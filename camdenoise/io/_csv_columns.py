@@ -149,8 +149,8 @@ def _describe_choice(names: Sequence[str], role: str, matches: list[int]) -> lis
     name, others = names[matches[0]], [names[number] for number in matches[1:]]
     if role == "bin":
         kind = {**dict.fromkeys(_HARD, "hard bins"), **dict.fromkeys(_SOFT, "soft bins")}
-        said = kind.get(normalize_name(name))
-        label = f"bin is {name} ({said})" if said else f"bin is {name}"
+        kind_name = kind.get(normalize_name(name))
+        label = f"bin is {name} ({kind_name})" if kind_name else f"bin is {name}"
     else:
         label = f"{role} is {name}"
     if others:

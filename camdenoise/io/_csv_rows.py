@@ -62,7 +62,7 @@ class TableText:
         except LookupError as error:
             raise Problem(f"the encoding {name!r} is unknown. Give another one.") from error
 
-    def _decode(self, decoder: codecs.IncrementalDecoder, piece: bytes, final=False) -> str:
+    def _decode(self, decoder: codecs.IncrementalDecoder, piece: bytes, final: bool = False) -> str:
         try:
             text = decoder.decode(piece, final)
         except UnicodeError as error:

@@ -299,10 +299,10 @@ class _Interpreted:
         self, rows: np.ndarray, bins: Any, passed: pd.arrays.BooleanArray
     ) -> np.ndarray:
         """Tell which of some dies fail; where nothing says so, bin 1 passes."""
-        said = pd.Series(passed[rows])
+        stated = pd.Series(passed[rows])
         default = convert_bins(DEFAULT, isinstance(bins, np.ndarray), pd.Series(dtype=int))
         assumed = pd.Series(bins[rows]).isin(default)
-        return ~said.fillna(assumed).to_numpy(bool)
+        return ~np.asarray(stated.fillna(assumed), bool)
 
 
 def _take(words: list[str], codes: np.ndarray) -> Any:

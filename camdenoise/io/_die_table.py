@@ -89,7 +89,7 @@ def _number_products(facts: list[dict], lots: np.ndarray) -> np.ndarray:
     # All wafers of a lot are of one product: the last that is named.
     of_lot = len(known) + np.arange(int(lots.max()) + 1)
     of_lot[lots[named]] = codes[named]
-    return of_lot[lots]
+    return np.asarray(of_lot[lots])
 
 
 def _make_frame(
@@ -273,14 +273,14 @@ def _flat_decisions(
     explanations = list(explanations)
     if len(explanations) != len(maps):
         raise ValueError(f"got {len(explanations)} explanations for {len(maps)} wafers.")
-    for number, (grid, why) in enumerate(zip(maps, explanations, strict=True)):
-        unread = why.error is not None
+    for number, (grid, explanation) in enumerate(zip(maps, explanations, strict=True)):
+        unread = explanation.error is not None
         if not unread:
-            _check_decision(number, grid, why)
+            _check_decision(number, grid, explanation)
         nothing = np.zeros(grid.size, bool)
-        kept.append(nothing if unread else why.kept.ravel())
-        removed.append(nothing if unread else why.removed.ravel())
-        saliency.append(np.full(grid.size, np.nan) if unread else why.saliency.ravel())
+        kept.append(nothing if unread else explanation.kept.ravel())
+        removed.append(nothing if unread else explanation.removed.ravel())
+        saliency.append(np.full(grid.size, np.nan) if unread else explanation.saliency.ravel())
     return {
         "kept": np.concatenate(kept),
         "removed": np.concatenate(removed),
@@ -288,14 +288,16 @@ def _flat_decisions(
     }
 
 
-def _check_decision(number: int, grid: np.ndarray, why: Explanation) -> None:
+def _check_decision(number: int, grid: np.ndarray, explanation: Explanation) -> None:
     for name in ("kept", "removed", "saliency"):
-        if getattr(why, name).shape != grid.shape:
+        shape = getattr(explanation, name).shape
+        if shape != grid.shape:
             raise ValueError(
-                f"wafer {number}: {name} of its explanation has shape {getattr(why, name).shape}, "
-                f"its map {grid.shape}. Explain the maps as from_die_table gave them."
+                f"wafer {number}: {name} of its explanation has shape {shape}, its map {grid.shape}. Explain the maps as from_die_table gave them."
             )
-    if ((why.kept | why.removed) & (grid != FAIL)).any() or (why.kept & why.removed).any():
+    if ((explanation.kept | explanation.removed) & (grid != FAIL)).any() or (
+        explanation.kept & explanation.removed
+    ).any():
         raise ValueError(
             f"wafer {number}: its explanation is of another map; it keeps or removes dies that do "
             "not fail."
@@ -307,7 +309,7 @@ def to_die_table(
     explanations: Iterable[Explanation] | None = None,
     table: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Put what was decided about each die beside the rows it came from.
+    """Add what was decided about each die to the rows it came from.
 
     Parameters
     ----------
@@ -321,7 +323,7 @@ def to_die_table(
     Returns
     -------
     DataFrame
-        A copy of `table`, its rows, their order and its index as they were, and beside them:
+        A copy of `table`, its rows, their order and its index as they were, with these columns:
 
         - ``kept`` : bool, a fail that belongs to the pattern;
         - ``removed`` : bool, a fail that does not. It is a failing die all the same; its bin
@@ -347,8 +349,8 @@ def to_die_table(
     >>> from camdenoise.io import from_die_table, to_die_table
     >>> table = pd.DataFrame({"wafer": 1, "x": [0, 1, 5], "y": 0, "bin": [4, 4, 9]})
     >>> wafers = from_die_table(table, by="wafer", pass_bins=[])
-    >>> why = ComponentSizeFilter(min_size=2).explain(wafers.maps)
-    >>> to_die_table(wafers, why, table)[["x", "bin", "kept", "removed"]]
+    >>> explanations = ComponentSizeFilter(min_size=2).explain(wafers.maps)
+    >>> to_die_table(wafers, explanations, table)[["x", "bin", "kept", "removed"]]
        x  bin   kept  removed
     0  0    4   True    False
     1  1    4   True    False
@@ -360,10 +362,10 @@ def to_die_table(
     placement: Placement = wafers.placement
     _check_same_table(table, placement)
     cell, used = placement.cell, placement.used
-    beside = {name: values[cell] for name, values in decisions.items()}
-    for name in {"kept", "removed"} & set(beside):
-        beside[name] &= used
-    return table.assign(**beside, used=used)
+    added = {name: values[cell] for name, values in decisions.items()}
+    for name in {"kept", "removed"} & set(added):
+        added[name] &= used
+    return table.assign(**added, used=used)
 
 
 def _check_same_table(table: pd.DataFrame, placement: Placement) -> None:

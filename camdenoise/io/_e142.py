@@ -134,7 +134,7 @@ class _Substrate:
     alone: bool
     header: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.header = merge_attributes(self.document, self.layout, self.about, self.element)
         for source in (self.layout, self.about):
             for child in source:

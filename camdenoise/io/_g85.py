@@ -59,10 +59,10 @@ def read_g85(
     -------
     DataFrame
         The die table, as `read_wafers` gives it. x counts the columns of the file's map and y its
-        rows, from 0 at the top left: the map is drawn as the wafer is seen, whatever
-        OriginLocation says. A die passed where BinQuality of its bin says so; a bin without a
-        quality is missing in `passed`. Bins of qualities such as Null, Skip, Reference and Edge
-        are not product dies and have no row.
+        rows, from 0 at the top left: the map is drawn as the wafer is seen, and OriginLocation is
+        not used. A die passed where BinQuality of its bin says so; a bin without a quality is
+        missing in `passed`. Bins of qualities such as Null, Skip, Reference and Edge are not
+        product dies and have no row.
 
     Raises
     ------

@@ -55,9 +55,9 @@ def count_lacking(
     count: str, n_items: int, where: str, incomplete: bool, what: str = "items"
 ) -> int:
     """Compare the length that a list announces with what it has; return how many it lacks."""
-    said = int(count) if count.isascii() and count.isdigit() and len(count) < 10 else -1
-    if said == n_items or (incomplete and said > n_items):
-        return said - n_items
+    claimed = int(count) if count.isascii() and count.isdigit() and len(count) < 10 else -1
+    if claimed == n_items or (incomplete and claimed > n_items):
+        return claimed - n_items
     raise Problem(f"it claims {count[:20]} {what} and has {n_items}. {FETCH_OR_INCOMPLETE}", where)
 
 

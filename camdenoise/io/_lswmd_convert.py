@@ -40,7 +40,7 @@ class _Watched(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        n = self._file.readinto(buffer)
+        n: int = self._file.readinto(buffer)
         self._done += n
         self._on_progress("read", self._done, self._size)
         return n
@@ -89,7 +89,7 @@ def refuse_other_kinds(source: Path) -> None:
     if kind.is_packed:
         remedy = "Unpack it first, if LSWMD.pkl or WM811K.pkl is in it."
     elif kind.what == "a MATLAB file":
-        remedy = "Take WM811K.pkl from the folder Python beside it."
+        remedy = "Take WM811K.pkl from the folder Python next to it."
     raise ValueError(f"{source} is no pickle but {kind.what}. {remedy}")
 
 

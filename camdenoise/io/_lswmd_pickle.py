@@ -189,7 +189,7 @@ def _positions(placement: Any, n_columns: int) -> list[int]:
         if not all(end is None or type(end) is int for end in placement.ends):
             refuse("a block of the DataFrame is placed nowhere.")
         return list(range(n_columns)[slice(*placement.ends)])
-    positions = placement.numpy().tolist()
+    positions: list[int] = placement.numpy().tolist()
     if not all(type(n) is int and 0 <= n < n_columns for n in positions):
         refuse("a block of the DataFrame is placed outside of it.")
     return positions

@@ -62,7 +62,7 @@ def _open_label(value: Any) -> list[Any] | None:
     if type(value) is bytes:
         return [value.decode("latin-1")]
     if type(value) in (list, tuple):
-        return value
+        return list(value)
     if type(value) in (int, float):
         return None
     raise TypeError

@@ -173,7 +173,7 @@ def _check_claim(archive: Any, name: str) -> None:
 def _read_array(archive: Any, name: str, file: Path) -> np.ndarray:
     try:
         _check_claim(archive, name)
-        return archive[name]
+        return np.asarray(archive[name])
     except DAMAGE as error:
         raise _make_error(
             f"array {name!r} of {file} cannot be read without pickle ({error})."
@@ -210,7 +210,8 @@ def _find_groups(frame: pd.DataFrame) -> np.ndarray:
     for name in _GROUP_COLUMNS:
         if name in frame:
             values = frame[name].to_numpy()
-            return values.astype(int) if values.dtype.kind in "iu" else pd.factorize(values)[0]
+            whole = values.dtype.kind in "iu"
+            return np.asarray(values if whole else pd.factorize(values)[0], dtype=int)
     return number_grid_runs(frame)
 
 
@@ -224,7 +225,7 @@ def number_grid_runs(frame: pd.DataFrame) -> np.ndarray:
 def load_wafer_maps(
     path: str | os.PathLike, *, classes: str | Sequence[str] | None = None
 ) -> Bunch:
-    """Load wafer maps, labels and whatever else is known of each wafer from an npz file.
+    """Load wafer maps, labels and all else that is known of each wafer from an npz file.
 
     The file is read without pickle, so that opening one from a stranger runs no code.
 

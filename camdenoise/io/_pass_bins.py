@@ -31,7 +31,7 @@ def holds_numbers(column: pd.Series) -> bool:
         return holds_numbers(column.cat.categories.to_series())
     if pd.api.types.is_object_dtype(column):
         return pd.api.types.infer_dtype(column, skipna=True) in ("integer", "floating")
-    return pd.api.types.is_numeric_dtype(column)
+    return bool(pd.api.types.is_numeric_dtype(column))
 
 
 def list_bins(counts: pd.Series) -> str:
@@ -55,7 +55,7 @@ def convert_bins(pass_bins: Any, numbered: bool, counts: pd.Series, where: str =
 
 
 def explain_absent_bins(bins: Sequence[Any], counts: pd.Series, assumed: bool) -> str | None:
-    """Tell why passing bins cannot be right: no die has one, so that all would fail in silence."""
+    """Tell that passing bins cannot be right: no die has one, so that all would fail."""
     if not bins or counts.empty or counts.reindex(list(bins)).fillna(0).any():
         return None
     if assumed:
@@ -85,7 +85,7 @@ def find_passed(
             raise ValueError(reason)
         # One lot of many may have no good die.
         warn(reason, stacklevel=3)
-    return table[name].isin(bins).to_numpy(dtype=bool)
+    return np.asarray(table[name].isin(bins), bool)
 
 
 def _read_stated(table: pd.DataFrame, name: Hashable, unread: np.ndarray) -> np.ndarray:
@@ -104,4 +104,4 @@ def _read_stated(table: pd.DataFrame, name: Hashable, unread: np.ndarray) -> np.
             f"column 'passed' holds {column.dtype}, expected truth values. Rename it, or name the "
             "passing bins with pass_bins=."
         )
-    return column.fillna(False).to_numpy(dtype=bool)
+    return np.asarray(column.fillna(False), bool)

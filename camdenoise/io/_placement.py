@@ -30,7 +30,7 @@ class DieTableError(ValueError):
     row : int
         Position of the row in the table.
     reason : str
-        What is wrong with it and how to mend it.
+        What is wrong with it and how to correct it.
     label : object, default=None
         The row's label in the table's index, where that differs from its position.
     """
@@ -42,7 +42,7 @@ class DieTableError(ValueError):
         self.reason = reason
         self.label = label
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[DieTableError], tuple[Any, ...]]:
         return type(self), (self.row, self.reason, self.label)
 
 
@@ -94,7 +94,7 @@ def whole_numbers(table: pd.DataFrame, name: Hashable) -> np.ndarray:
             f"{name} is {values[row].item()}{more}, which is no die coordinate. Drop such rows, or "
             "give the die its whole-numbered coordinate.",
         )
-    return values.astype(np.int64)
+    return np.asarray(values, np.int64)
 
 
 def number_wafers(table: pd.DataFrame, by: Sequence[Hashable]) -> np.ndarray:
@@ -298,7 +298,7 @@ def _choose_sides(
     return low_x, low_y, high_x - low_x + 1, high_y - low_y + 1
 
 
-#: Rules for what a map shows, beside an explicit rectangle.
+#: Rules for what a map shows, apart from an explicit rectangle.
 FRAMES = ("lot", "wafer")
 # Share of a lot's box that must lie within the widest one of the product for both to have one
 # frame. A lot that was tested in part lies within; one that counts from another origin does not,

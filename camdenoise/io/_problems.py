@@ -1,10 +1,11 @@
-"""What is wrong with a file, said so that its owner can mend it."""
+"""What is wrong with a file, told so that its owner can correct it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 
 class WaferFileError(ValueError):
@@ -15,7 +16,7 @@ class WaferFileError(ValueError):
     path : path-like
         The file.
     reason : str
-        What is wrong and how to mend it.
+        What is wrong and how to correct it.
     where : str, default=""
         The line, record or wafer at which it was noticed.
     """
@@ -26,7 +27,7 @@ class WaferFileError(ValueError):
         self.reason = reason
         self.where = where
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[WaferFileError], tuple[Any, ...]]:
         return type(self), (self.path, self.reason, self.where)
 
 

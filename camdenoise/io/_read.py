@@ -181,7 +181,7 @@ def read_wafers(
 
 
 def wafer_contents(path: str | os.PathLike) -> tuple[list[Content], list[str]]:
-    """List what a file holds, and what an archive holds beside wafers."""
+    """List what a file holds, and what else an archive holds."""
     found = list_contents(path)
     if len(found) == 1:
         return found, []

@@ -73,14 +73,14 @@ def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.Data
     if len(explanations) != len(wafers.frame):
         raise ValueError(f"got {len(explanations)} explanations for {len(wafers.frame)} wafers.")
     return wafers.frame.assign(
-        predicted=[why.label for why in explanations],
-        probability=[why.probability for why in explanations],
-        n_kept=[int(why.kept.sum()) for why in explanations],
-        n_removed=[int(why.removed.sum()) for why in explanations],
-        abstained=[why.abstained for why in explanations],
-        novel=[why.novel for why in explanations],
+        predicted=[each.label for each in explanations],
+        probability=[each.probability for each in explanations],
+        n_kept=[int(each.kept.sum()) for each in explanations],
+        n_removed=[int(each.removed.sum()) for each in explanations],
+        abstained=[each.abstained for each in explanations],
+        novel=[each.novel for each in explanations],
         partial=[is_partial(grid) for grid in wafers.maps],
-        error=[why.error for why in explanations],
+        error=[each.error for each in explanations],
     )
 
 

@@ -70,7 +70,7 @@ def _start_child(call: str, complaints: IO[bytes], seconds: float) -> Iterator[A
     )
     child.timed_out = False  # type: ignore[attr-defined]
 
-    def stop():
+    def stop() -> None:
         child.timed_out = True  # type: ignore[attr-defined]
         child.kill()
 
@@ -86,11 +86,11 @@ def _start_child(call: str, complaints: IO[bytes], seconds: float) -> Iterator[A
         child.wait()
 
 
-def _follow(child: Any, on_progress: Callable[[str, int, int], None]) -> dict | None:
+def _follow(child: Any, on_progress: Callable[[str, int, int], None]) -> dict[str, Any] | None:
     """Pass on what the process reports; return its answer, None where it died without one."""
     for line in child.stdout:
         try:
-            message = json.loads(line)
+            message: dict[str, Any] | list[Any] = json.loads(line)
         except ValueError:
             continue
         if isinstance(message, list):
@@ -106,8 +106,8 @@ def _explain_end(child: Any, complaints: IO[bytes], memory: int, seconds: float)
     if child.timed_out:
         return f"it took more than {seconds:.0f} s."
     complaints.seek(0)
-    said = complaints.read()[-2000:].decode(errors="replace").strip().splitlines()
-    last = f": {said[-1]}" if said else ""
+    lines = complaints.read()[-2000:].decode(errors="replace").strip().splitlines()
+    last = f": {lines[-1]}" if lines else ""
     return (
         f"the process that read it ended with code {child.returncode}{last}. Either it is made to "
         f"do that, or it needs more than {memory / 2**30:.1f} GiB."

@@ -125,7 +125,7 @@ def is_any(codes: np.ndarray, wanted: Sequence) -> np.ndarray:
 
 @dataclass
 class WaferPart:
-    """The dies of one wafer of a file, and what the file says beside them."""
+    """The dies of one wafer of a file, and what else the file says of it."""
 
     table: pd.DataFrame
     facts: WaferFacts

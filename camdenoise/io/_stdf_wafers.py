@@ -271,7 +271,8 @@ class _PieceReader:
             row[lost] = 0
             self._note(
                 f"{_count(lost.sum())} taken as of {_name_wafer(self.wafers[0].name)}, the only "
-                "one, though the wafer information record (WIR) of the test head does not come before"
+                "one, though the wafer information record (WIR) of the test head does not come "
+                "before"
             )
         else:
             self._allow(
@@ -400,11 +401,11 @@ def _find_passed(flags: np.ndarray, code: np.ndarray, bin_rows: list[Row], prefi
 
 def _judge_by_bin(code: np.ndarray, bin_rows: list[Row], prefix: str) -> Any:
     """Say whether parts passed by their bins; missing where the bins' records differ."""
-    said: dict[int, set[str]] = {}
+    marks_of: dict[int, set[str]] = {}
     for row in bin_rows:
-        said.setdefault(row[f"{prefix}_NUM"], set()).add(row[f"{prefix}_PF"])
-    good = [number for number, marks in said.items() if marks & {"P", "F"} == {"P"}]
-    bad = [number for number, marks in said.items() if marks & {"P", "F"} == {"F"}]
+        marks_of.setdefault(row[f"{prefix}_NUM"], set()).add(row[f"{prefix}_PF"])
+    good = [number for number, marks in marks_of.items() if marks & {"P", "F"} == {"P"}]
+    bad = [number for number, marks in marks_of.items() if marks & {"P", "F"} == {"F"}]
     passed = np.isin(code, good)
     return pd.arrays.BooleanArray(passed, ~(passed | np.isin(code, bad)))
 
@@ -425,13 +426,13 @@ def _join_lots(lots: list[_Lot], notes: list[str]) -> tuple[pd.DataFrame, list[W
 def _find_with_result(parts: pd.DataFrame, options: ReadOptions, notes: list[str]) -> np.ndarray:
     """Find the parts that have a bin, or a flag that says whether they passed."""
     column, _, prefix = _BINS[options.bins]
-    no_bin = (parts["bin"] == NO_BIN).to_numpy()
+    no_bin = np.asarray(parts["bin"] == NO_BIN)
     if not no_bin.any():
         return ~no_bin
     if no_bin.all() and (parts["other_bin"] != NO_BIN).any():
         other = "soft" if options.bins == "hard" else "hard"
         raise Problem(f"no part has a {prefix} ({column}). Read it with bins={other!r}.")
-    lost = no_bin & parts["passed"].isna().to_numpy()
+    lost = no_bin & np.asarray(parts["passed"].isna())
     if lost.all():
         raise Problem("it holds no die with a result: no part has a bin or a pass/fail flag.")
     if lost.any():
@@ -445,7 +446,7 @@ def _find_with_result(parts: pd.DataFrame, options: ReadOptions, notes: list[str
             f"{_count(n_kept)} without {column}; the bin is given as {NO_BIN}, and PART_FLG says "
             "whether the part passed"
         )
-    return ~lost
+    return np.asarray(~lost)
 
 
 def _count_unplaced(

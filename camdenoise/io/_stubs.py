@@ -1,6 +1,6 @@
 """What a pickled DataFrame is rebuilt from instead of pandas and numpy: objects that do nothing.
 
-Unpickling calls whatever the file names. The classes here are what it gets to call: each keeps
+Unpickling calls what the file names. The classes here are what it gets to call: each keeps
 what the file says and computes nothing until it is asked, so that a claim of a huge array
 allocates no array, and no version of pandas or numpy has to understand another one's pickles.
 """
@@ -154,7 +154,8 @@ def as_bytes(data: Any) -> bytes | bytearray:
             refuse("it holds an array whose bytes are text.")
     if type(data) not in (bytes, bytearray):
         refuse(f"it holds an array whose content is {type(data).__name__}, not bytes.")
-    return data
+    content: bytes | bytearray = data
+    return content
 
 
 class Reconstruct(Stub):

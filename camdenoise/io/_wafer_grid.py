@@ -112,10 +112,10 @@ def _find_passes(part: pd.DataFrame, wafer: Any) -> dict:
             f"wafer {wafer!r}: dies of bin {both.tolist()[0]!r} differ in 'passed', which a map "
             "file cannot express. Set it from the bin: table.assign(passed=table['bin'].isin([1]))."
         )
-    said = pairs["passed"].astype("boolean")
+    passed = pairs["passed"].astype("boolean")
     return {
         code: None if pd.isna(good) else bool(good)
-        for code, good in zip(pairs["bin"].tolist(), said, strict=True)
+        for code, good in zip(pairs["bin"].tolist(), passed, strict=True)
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pyarrow.parquet import ParquetFile
 
 from camdenoise.io._container import Content, is_zip, list_contents
 from camdenoise.io._csv_columns import find_columns, note_unnamed
@@ -83,7 +84,7 @@ class _Dies:
 
     def list_given(self) -> list[str]:
         """Name the options that only make sense for such files."""
-        said = {
+        options = {
             "pass_bins": self.read.pass_bins is not None,
             "columns": bool(self.read.columns),
             "retest": self.retest is not None,
@@ -94,7 +95,7 @@ class _Dies:
             "encoding": self.read.encoding is not None,
             **{name: value not in (None, 0, "lot") for name, value in self.lay.items()},
         }
-        return [name for name, is_given in said.items() if is_given]
+        return [name for name, is_given in options.items() if is_given]
 
 
 def open_source(
@@ -339,7 +340,7 @@ def _open_wafer_table(
     return WaferSource("npz", batches, len(wafers.maps)), wafer_batch([], keys.iloc[:0]).schema
 
 
-def _open_parquet(content: Content, path: Path):
+def _open_parquet(content: Content, path: Path) -> ParquetFile:
     try:
         return open_to_stream(path)
     except (OSError, pa.ArrowException) as error:
@@ -462,7 +463,7 @@ def _rename_columns(
 ) -> pd.DataFrame:
     """Give a die table its usual columns; names of lots and wafers become text."""
     table = table.rename(columns={found: name for name, found in names.items()})
-    # What another program noted beside the table is not known to be of it.
+    # What another program noted with the table may not be of it.
     table.attrs = {}
     for name, missing in (("lot", ""), ("wafer", content.stem)):
         if name not in table:
@@ -587,8 +588,8 @@ def _add_unplaced(
     maps: list[np.ndarray], keys: pd.DataFrame, facts: Sequence[Mapping[str, Any]]
 ) -> tuple[list[np.ndarray], pd.DataFrame]:
     """Add a row for each wafer of which no die has coordinates: without a map, with its counts."""
-    there = set(zip(keys["lot"], keys["wafer"], strict=True)) if facts else set()
-    others = [each for each in facts if (each["lot"], each["wafer"]) not in there]
+    placed = set(zip(keys["lot"], keys["wafer"], strict=True)) if facts else set()
+    others = [each for each in facts if (each["lot"], each["wafer"]) not in placed]
     if not others:
         return maps, keys
     nothing = {"x0": 0, "y0": 0, "axes": "", "n_rows": 0, "n_retests": 0}

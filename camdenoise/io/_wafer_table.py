@@ -70,8 +70,8 @@ def make_binary_column(pieces: Sequence[Any]) -> pa.Array:
     >>> make_binary_column([b"ab", None, np.array([[99]], np.uint8)]).to_pylist()
     [b'ab', None, b'c']
     """
-    there = [b"" if piece is None else piece for piece in pieces]
-    ends = np.cumsum([0, *(memoryview(piece).nbytes for piece in there)])
+    filled = [b"" if piece is None else piece for piece in pieces]
+    ends = np.cumsum([0, *(memoryview(piece).nbytes for piece in filled)])
     if ends[-1] > MOST_BYTES:
         raise ValueError(
             f"{len(pieces)} wafer maps hold {ends[-1]} cells, more than a record batch can; take "
@@ -80,7 +80,7 @@ def make_binary_column(pieces: Sequence[Any]) -> pa.Array:
     valid = None
     if any(piece is None for piece in pieces):
         valid = pa.array([piece is not None for piece in pieces]).buffers()[1]
-    buffers = [valid, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(there))]
+    buffers = [valid, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(filled))]
     return pa.Array.from_buffers(pa.binary(), len(pieces), buffers)
 
 
@@ -387,7 +387,9 @@ class WaferTable:
             first += n_rows
         return RaggedWaferMaps(cells, self.heights[keep], self.widths[keep])
 
-    def _group_cells(self, group: int, first: int, keep: np.ndarray, sizes: np.ndarray):
+    def _group_cells(
+        self, group: int, first: int, keep: np.ndarray, sizes: np.ndarray
+    ) -> np.ndarray:
         """Cells of the wanted rows of one row group, end to end."""
         try:
             if sizes.sum() > MOST_BYTES:

@@ -70,7 +70,7 @@ def local_name(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def _refuse(*_) -> NoReturn:
+def _refuse(*_: object) -> NoReturn:
     raise Problem(
         "it declares a document type or entities, which can open files or fill the memory and "
         "which no wafer map needs. Delete the <!DOCTYPE ...> if you trust the file."
@@ -80,7 +80,7 @@ def _refuse(*_) -> NoReturn:
 class _Builder:
     """Builds the tree and stops where it grows beyond what a map can be."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.tree = TreeBuilder()
         self.elements = 0
         self.open: list[str] = []
@@ -158,7 +158,7 @@ def decode_xml(content: bytes, encoding: str | None = None) -> str:
         return _decode(content, ["utf-8"], reason)
     name = declared[1].decode("latin-1").strip()
     known = _find_codec(name)
-    # A declaration that can be read byte by byte is not in UTF-16, whatever it says: programs
+    # A declaration that can be read byte by byte is not in UTF-16, even if it says so: programs
     # that make the text in memory and save it as UTF-8 write this.
     if known.startswith(("utf-16", "utf-32")):
         known = "utf-8"

@@ -27,7 +27,7 @@ _FREQUENCY = (
     "that do not. Wafers of different sizes are laid over each other."
 )
 _ZONES = (
-    "Fails by ring, from the centre out, and by sector, clockwise from the top. What does not "
+    "Fails by ring, from the center out, and by sector, clockwise from the top. What does not "
     "belong to a pattern should look flat."
 )
 
@@ -57,7 +57,7 @@ def lot_report(
     title : str, default="Lot report"
         Heading of the page.
     palette : {"colorblind", "fab"}, default="colorblind"
-        Grey, red and blue, or a tester's green, red and orange.
+        Gray, red and blue, or a tester's green, red and orange.
 
     notes : sequence of str, default=()
         What was assumed on reading the wafers, for the foot of the page.
@@ -102,7 +102,7 @@ def lot_report(
     readable = table["error"].isna()
     context = {
         "title": title,
-        "colours": PALETTES[palette],
+        "colors": PALETTES[palette],
         "n_wafers": len(table),
         "n_unreadable": int((~readable).sum()),
         "lot_yield": 1 - float(loss.loc["all", "loss"]),
@@ -111,7 +111,9 @@ def lot_report(
             for row in loss.reset_index(names="part").to_dict("records")
             if row["n_dies"] or row["part"] != "unplaced"
         ],
-        "pareto": _count_classes([_name_class(why) for why in explanations if why.error is None]),
+        "pareto": _count_classes(
+            [_name_class(explanation) for explanation in explanations if explanation.error is None]
+        ),
         "wafers": wafers,
         "classes": sorted({wafer["class"] for wafer in wafers}),
         "outliers": [w for w in wafers if w["outlier"]],
@@ -132,32 +134,34 @@ def _find_outliers(yields: pd.Series) -> pd.Series:
 
 
 def _describe_wafer(
-    name: str, item: Any, why: Explanation, facts: dict[str, Any], colours: dict[str, str]
+    name: str, item: Any, explanation: Explanation, facts: dict[str, Any], colors: dict[str, str]
 ) -> dict[str, Any]:
-    about = {"name": name, "error": why.error, "outlier": facts["outlier"]}
-    if why.error is not None:
+    about = {"name": name, "error": explanation.error, "outlier": facts["outlier"]}
+    if explanation.error is not None:
         return about | {"class": "unreadable"}
     grid = check_wafer_map(item)
     return about | {
-        "class": _name_class(why),
-        "probability": None if np.isnan(why.probability) or why.novel else why.probability,
+        "class": _name_class(explanation),
+        "probability": None
+        if np.isnan(explanation.probability) or explanation.novel
+        else explanation.probability,
         "yield": facts["yield"],
         "n_fails": facts["n_fails"],
         "n_kept": facts["n_kept"],
         "n_removed": facts["n_removed"],
-        "abstained": why.abstained,
+        "abstained": explanation.abstained,
         "partial": facts["partial"],
         "shape": grid.shape,
-        "before": wafer_png(grid, None, colours),
-        "after": wafer_png(grid, why, colours),
+        "before": wafer_png(grid, None, colors),
+        "after": wafer_png(grid, explanation, colors),
     }
 
 
-def _name_class(why: Explanation) -> str:
+def _name_class(explanation: Explanation) -> str:
     """Name the class of a wafer, where it has one."""
-    if why.novel:
+    if explanation.novel:
         return _NOVEL
-    return _NO_CLASS if why.label is None else str(why.label)
+    return _NO_CLASS if explanation.label is None else str(explanation.label)
 
 
 def _count_classes(classes: list[str]) -> list[dict[str, Any]]:
@@ -171,17 +175,17 @@ def _count_classes(classes: list[str]) -> list[dict[str, Any]]:
 
 def _draw_figures(X: WaferMaps, explanations: list[Explanation]) -> list[dict[str, str]]:
     """Draw what is seen on many wafers at once."""
-    readable = [row for row, why in enumerate(explanations) if why.error is None]
+    readable = [row for row, explanation in enumerate(explanations) if explanation.error is None]
     items = map_items(X)
     maps = [items[row] for row in readable]
-    why = [explanations[row] for row in readable]
-    named = [_name_class(e) for e in why]
+    decided = [explanations[row] for row in readable]
+    named = [_name_class(e) for e in decided]
     drawn: dict[str, Any] = {
-        _FREQUENCY: FrequencyDisplay.from_predictions(maps, why, target=named),
+        _FREQUENCY: FrequencyDisplay.from_predictions(maps, decided, target=named),
     }
     # In a lot without a pattern nothing is decided, so there is nothing to compare by zones.
-    if not all(e.abstained for e in why):
-        drawn[_ZONES] = ZoneProfileDisplay.from_predictions(maps, why, random_state=0)
+    if not all(e.abstained for e in decided):
+        drawn[_ZONES] = ZoneProfileDisplay.from_predictions(maps, decided, random_state=0)
     made = [{"caption": text, "svg": figure_svg(d.figure_)} for text, d in drawn.items()]
     for display in drawn.values():
         plt.close(display.figure_)

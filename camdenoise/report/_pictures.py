@@ -17,14 +17,14 @@ from camdenoise.wafers._maps import FAIL, NO_DIE
 _REMOVED = FAIL + 1
 
 
-def wafer_png(grid: np.ndarray, why: Explanation | None, colours: Mapping[str, str]) -> str:
+def wafer_png(grid: np.ndarray, explanation: Explanation | None, colors: Mapping[str, str]) -> str:
     """Return a wafer as a data URI, no-die cells transparent, a pixel for each die."""
     from PIL import Image
 
-    codes = grid if why is None else np.where(why.removed, _REMOVED, grid)
+    codes = grid if explanation is None else np.where(explanation.removed, _REMOVED, grid)
     image = Image.fromarray(codes.astype(np.uint8), "P")
-    shown = ["#000000", colours["pass"], colours["fail"], colours["removed"]]
-    image.putpalette([round(255 * part) for colour in shown for part in to_rgb(colour)])
+    shown = ["#000000", colors["pass"], colors["fail"], colors["removed"]]
+    image.putpalette([round(255 * part) for color in shown for part in to_rgb(color)])
     stream = io.BytesIO()
     image.save(stream, "PNG", transparency=NO_DIE, optimize=True)
     return _data_uri("image/png", stream.getvalue())

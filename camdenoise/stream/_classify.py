@@ -69,9 +69,9 @@ def _classify(batch: pa.RecordBatch, classifier: WaferClassifier) -> pa.RecordBa
     )
     schema = add_result_fields(batch.schema, results, keep=(CELLS,))
     maps, errors = wafers_of(batch)
-    there = [row for row, grid in enumerate(maps) if grid is not None]
-    grids, unread = read_what_can_be_read([maps[row] for row in there]) if there else ([], [])
-    for row, error in zip(there, unread, strict=True):
+    present = [row for row, grid in enumerate(maps) if grid is not None]
+    grids, unread = read_what_can_be_read([maps[row] for row in present]) if present else ([], [])
+    for row, error in zip(present, unread, strict=True):
         # It numbers the maps that were there; the row of the table is in the table.
         errors[row] = error and error.split(": ", 1)[-1]
     rows = np.flatnonzero([error is None for error in errors])

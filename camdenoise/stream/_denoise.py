@@ -115,20 +115,22 @@ def _denoise(batch: pa.RecordBatch, denoiser: BaseDenoiser) -> pa.RecordBatch:
     maps, errors = wafers_of(batch)
     rows = [row for row, grid in enumerate(maps) if grid is not None]
     explained = denoiser.explain([maps[row] for row in rows]) if rows else []
-    why: list[Explanation | None] = [None] * len(maps)
+    decided: list[Explanation | None] = [None] * len(maps)
     for row, explanation in zip(rows, explained, strict=True):
         if explanation.error is None:
-            why[row] = explanation
+            decided[row] = explanation
         else:
             # It numbers the maps that were readable; the row of the table is in the table.
             errors[row] = explanation.error.split(": ", 1)[-1]
-    found = _make_results(maps, why, errors)
+    found = _make_results(maps, decided, errors)
     arrays = [found[n] if n in found else batch.column(n) for n in schema.names]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _make_results(maps: list, why: list[Explanation | None], errors: list) -> dict[str, pa.Array]:
-    rows = [None if e is None else result_row(g, e) for g, e in zip(maps, why, strict=True)]
+def _make_results(
+    maps: list, decided: list[Explanation | None], errors: list
+) -> dict[str, pa.Array]:
+    rows = [None if e is None else result_row(g, e) for g, e in zip(maps, decided, strict=True)]
     columns = {
         name: [None if row is None else row[name] for row in rows]
         for name in RESULTS.names
@@ -143,6 +145,6 @@ def _make_results(maps: list, why: list[Explanation | None], errors: list) -> di
     # 2 for a fail and 1 for "removed" make 3.
     marks = [
         None if e is None else grid + e.removed.view(np.uint8)
-        for grid, e in zip(maps, why, strict=True)
+        for grid, e in zip(maps, decided, strict=True)
     ]
     return made | {"marks": make_binary_column(marks), "error": pa.array(errors, pa.string())}

@@ -190,18 +190,18 @@ def _prepare(folder: Path, run: dict[str, Any], resume: bool) -> None:
         raise PartsError(
             f"{folder} holds results already. Resume that run, or choose another folder."
         )
-    there = next((note for part in parts if (note := read_note(part, RUN_KEY)) is not None), None)
-    if there is None:
+    before = next((note for part in parts if (note := read_note(part, RUN_KEY)) is not None), None)
+    if before is None:
         raise PartsError(f"no part in {folder} says what run it is of. Choose another folder.")
     now = json.loads(json.dumps(run))
-    if there != now:
+    if before != now:
         raise PartsError(
-            f"{folder} is of another run: {_compare(there, now)}. Choose another folder."
+            f"{folder} is of another run: {_compare(before, now)}. Choose another folder."
         )
 
 
-def _compare(there: Any, now: dict[str, Any]) -> str:
-    flat = [_flatten(run) if isinstance(run, dict) else {} for run in (there, now)]
+def _compare(before: Any, now: dict[str, Any]) -> str:
+    flat = [_flatten(run) if isinstance(run, dict) else {} for run in (before, now)]
     names = [name for name in flat[0] | flat[1] if flat[0].get(name) != flat[1].get(name)]
     return ", ".join(f"{name} was {flat[0].get(name)}, is {flat[1].get(name)}" for name in names)
 

@@ -21,7 +21,7 @@ def in_threads(n_threads: int) -> Callable[[Iterable[Part], Transform], Iterator
     Parameters
     ----------
     n_threads : int
-        How many, by custom one for each core. Torch and BLAS are told to use no further ones.
+        How many, usually one for each core. Torch and BLAS are told to use no further ones.
 
     Returns
     -------
