@@ -7,7 +7,7 @@ from map_files import message_of, rows
 
 from camdenoise.io import read_die_csv, write_results
 from camdenoise.io._die_csv import looks_like_die_csv
-from camdenoise.io._table import die_rows
+from camdenoise.io._die_file import die_rows
 
 DIES = "lot,wafer,x,y,bin\nA,1,0,0,1\nA,1,1,0,5\n"
 ROWS = [("A", "1", 0, 0, 1, None), ("A", "1", 1, 0, 5, None)]

@@ -2,7 +2,7 @@ import pytest
 from map_files import message_of, rows
 
 from camdenoise.io import read_g85
-from camdenoise.io._g85_text import looks_like_g85_text
+from camdenoise.io._g85 import looks_like_g85_text
 from camdenoise.io._semi_map import seconds_since_1970
 
 # After the sample in galaxysemi's importer (find_string id 20942357020).

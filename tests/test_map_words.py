@@ -11,11 +11,10 @@ from map_files import message_of, rows
 
 from camdenoise.io import from_die_table, read_e142, read_g85, read_wafers, write_g85
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import ReadOptions
+from camdenoise.io._die_file import ReadOptions, quality_meaning
 from camdenoise.io._problems import Problem
 from camdenoise.io._read import xml_file
 from camdenoise.io._semi_map import notch_side, seconds_since_1970
-from camdenoise.io._table import quality_meaning
 from camdenoise.io._xml import decode_xml, looks_like_xml
 
 

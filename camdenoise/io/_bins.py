@@ -19,14 +19,10 @@ for _value, _digit in enumerate("0123456789abcdef"):
 class BinType:
     """A notation of bin codes."""
 
-    #: As SEMI's map standards write it.
-    name: str
-    #: Characters of a token.
-    width: int
-    #: 10 or 16; 0 where the token is the bin itself, a character.
-    base: int
-    #: Between the tokens of a row, when written.
-    separator: str = ""
+    name: str  # As SEMI's map standards write it
+    width: int  # Characters of a token
+    base: int  # 10 or 16; 0 where the token is the bin itself, a character
+    separator: str = ""  # Between the tokens of a row, when written
 
     def format(self, code: int | str) -> str:
         """Write one bin code as a token."""

@@ -25,15 +25,11 @@ _ABSENT = -1
 class CodeGrid:
     """The positions of a map."""
 
-    #: ndarray of shape (n_rows, n_columns): Bin codes.
-    codes: np.ndarray
-    #: Codes of positions without a die.
-    null: list
-    #: Size of the frame that the file declares, else that it draws.
-    rows: int
+    codes: np.ndarray  # ndarray of shape (n_rows, n_columns): Bin codes
+    null: list  # Codes of positions without a die
+    rows: int  # Size of the frame that the file declares, else that it draws
     columns: int
-    #: Positions of the frame that the file does not hold.
-    n_absent: int = 0
+    n_absent: int = 0  # Positions of the frame that the file does not hold
     notes: list[str] = field(default_factory=list)
 
 
@@ -41,16 +37,11 @@ class CodeGrid:
 class RowReader:
     """Reads the rows of one map."""
 
-    #: Their notation.
-    kind: BinType
-    #: The code of a position without a die, as the file writes it.
-    null: str | None
-    #: Whether blanks around a row are positions, not layout.
-    blanks: bool
-    #: Whether the last row may be cut short.
-    incomplete: bool
-    #: The wafer, for messages.
-    where: str
+    kind: BinType  # Their notation
+    null: str | None  # The code of a position without a die, as the file writes it
+    blanks: bool  # Whether blanks around a row are positions, not layout
+    incomplete: bool  # Whether the last row may be cut short
+    where: str  # The wafer, for messages
 
     def grid(self, rows: Sequence[str], n_rows: int | None, n_columns: int | None) -> CodeGrid:
         """Read the rows and hold them to the size that the file declares."""
@@ -153,11 +144,9 @@ def _make_width_problem(found: int, expected: int, where: str) -> Problem:
 class Direction:
     """How a file counts the positions of its map, which is drawn as the wafer is seen."""
 
-    #: Whether x grows to the right, and y downwards.
-    x_right: bool = True
+    x_right: bool = True  # Whether x grows to the right, and y downwards
     y_down: bool = True
-    #: Whether the position 0, 0 is on the right, and at the bottom.
-    from_right: bool = False
+    from_right: bool = False  # Whether the position 0, 0 is on the right, and at the bottom
     from_bottom: bool = False
 
     def x(self, column: np.ndarray | int, n_columns: int) -> np.ndarray | int:

@@ -93,10 +93,8 @@ def _members(file: BinaryIO) -> list[str]:
 class Content:
     """The bytes of one file, taken out of what they are packed in."""
 
-    #: The file on the disk.
-    path: Path
-    #: The file's name inside of a zip archive.
-    member: str | None = None
+    path: Path  # The file on the disk
+    member: str | None = None  # The file's name inside of a zip archive
 
     @property
     def name(self) -> str:

@@ -115,15 +115,11 @@ class TableText:
 class Header:
     """The header line of a table."""
 
-    #: Its number.
-    line: int
+    line: int  # Its number
     delimiter: str
-    #: Of the columns, without blanks around.
-    names: list[str]
-    #: Whether there were blanks around some name.
-    padded: bool
-    #: Lines above it that are neither blank nor comments.
-    n_above: int = 0
+    names: list[str]  # Of the columns, without blanks around
+    padded: bool  # Whether there were blanks around some name
+    n_above: int = 0  # Lines above it that are neither blank nor comments
 
     @property
     def n_known(self) -> int:

@@ -1,16 +1,34 @@
-"""What a reader finds in one file: the dies, and facts of each wafer."""
+"""What a reader finds in one file: the die table, and facts of each wafer.
+
+The die table has one row per test of a die:
+
+========  ========================  ======================================================
+column    dtype                     meaning
+========  ========================  ======================================================
+lot       str                       as the file names it; "" where it does not
+wafer     str                       as the file names it; else the file's name
+x, y      int32                     die coordinates; a map's column and row follow them
+bin       int32; str for ASCII maps the tester's bin
+passed    boolean (nullable)        True: a good die; missing: the file does not say
+========  ========================  ======================================================
+
+A position without a die or without a result has no row. A die that was tested several times has
+several rows, in the order of the tests.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from camdenoise.io._container import Content, get_content
-from camdenoise.io._problems import name_file
+from camdenoise.io._problems import Problem, name_file
 
 
 @dataclass(frozen=True)
@@ -20,29 +38,22 @@ class ReadOptions:
     #: sequence of bins or None: Bins of good dies. A reader then accepts words that it does not
     #: understand, since they no longer decide anything.
     pass_bins: Sequence[Any] | None = None
-    #: Read files that hold less than they declare.
-    incomplete: bool = False
-    #: Of text; None: as the file says.
-    encoding: str | None = None
-    #: Which map to read where a wafer has several (SEMI G85, E142).
-    map_name: str | None = None
-    #: {"hard", "soft"}: Which bin number to give (STDF, ATDF).
-    bins: str = "hard"
+    incomplete: bool = False  # Read files that hold less than they declare
+    encoding: str | None = None  # Of text; None: as the file says
+    map_name: str | None = None  # Which map to read where a wafer has several (SEMI G85, E142)
+    bins: str = "hard"  # Which bin number to give (STDF, ATDF)
     #: Columns of a table: x, y, bin, lot, wafer, passed.
     columns: Mapping[str, str] = field(default_factory=dict)
-    #: sequence of (x, y) or None: Inspected dies of a KLARF file that does not list them.
-    inspected: Any = None
+    inspected: Any = None  # Inspected dies of a KLARF file that does not list them
 
 
 @dataclass
 class WaferFacts:
     """What a file says of one wafer, apart from its dies."""
 
-    #: As in the die table.
-    lot: str
+    lot: str  # As in the die table
     wafer: str
-    #: Device or part type; "" where the file does not say.
-    product: str = ""
+    product: str = ""  # Device or part type; "" where the file does not say
     #: When the wafer was tested, in seconds since 1970 (any fixed zone); None where the file does
     #: not say. It orders several tests of one wafer.
     time: float | None = None
@@ -57,8 +68,7 @@ class WaferFacts:
     #: {"down", "left", "up", "right"} or None: Where notch or flat is in that view; None where
     #: the file does not say.
     notch: str | None = None
-    #: Dies with a result and without coordinates, and those of them that fail.
-    n_unplaced: int = 0
+    n_unplaced: int = 0  # Dies with a result and without coordinates, and those of them that fail
     n_unplaced_fails: int = 0
     #: Records that the file declares and does not hold; only with `ReadOptions.incomplete`.
     n_missing: int = 0
@@ -118,18 +128,14 @@ def merge_facts(facts: Iterable[WaferFacts], notes: list[str]) -> list[WaferFact
 class DieFile:
     """The dies of a file, and what else it says."""
 
-    #: As users call it: "STDF", "G85", "E142", "SINF", "KLARF", "ATDF", "CSV".
-    format: str
-    #: The die table (see `camdenoise.io._table`).
-    table: pd.DataFrame
+    format: str  # As users call it: "STDF", "G85", "E142", "SINF", "KLARF", "ATDF", "CSV"
+    table: pd.DataFrame  # The die table (see `camdenoise.io._die_file`)
     #: One for each lot and wafer of the table, in the order of their first row.
     wafers: list[WaferFacts]
-    #: Header of the file.
-    about: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)  # Header of the file
     #: What was assumed, skipped or replaced: whole sentences for the user.
     notes: list[str] = field(default_factory=list)
-    #: How messages name the file.
-    name: str = ""
+    name: str = ""  # How messages name the file
 
     def to_table(self) -> pd.DataFrame:
         """Give the die table with all else in its ``attrs``."""
@@ -154,3 +160,72 @@ def read_one(path: str | os.PathLike | Content, reader: Reader, options: ReadOpt
         file = reader(content, options)
     file.name = content.name
     return file
+
+
+COLUMNS = ("lot", "wafer", "x", "y", "bin", "passed")
+
+# What files write of a bin's quality, in lower case, without blanks and without a final "die".
+# Only words that mean one thing everywhere: any other is for the user to decide.
+_WORDS = {
+    "pass": "pass passed passes passing good ok okay p g accept accepted",
+    "fail": "fail failed fails failing failure bad f reject rejected ng nogood notgood nok notok",
+    "no die": (
+        "null nodie no empty blank skip skipped reference ref edge edgeskip mirror dummy teg pcm "
+        "alignment align alignmentmark teststructure testdevice untested nottested notest unused "
+        "notused"
+    ),
+}
+_MEANINGS = {word: meaning for meaning, words in _WORDS.items() for word in words.split()}
+_LAST_WORD = re.compile(r"(die|device|chip)s?$")
+
+
+def quality_meaning(word: str) -> str | None:
+    """Tell what a file means by the quality of a bin, such as BinQuality of SEMI G85.
+
+    Examples
+    --------
+    >>> [quality_meaning(word) for word in ("GOOD", "Reference Die", "Not_Used", "BIN1")]
+    ['pass', 'no die', 'no die', None]
+    """
+    text = re.sub(r"[\W_]+", "", word.lower())
+    return _MEANINGS.get(text) or _MEANINGS.get(_LAST_WORD.sub("", text))
+
+
+def die_rows(lot: Any, wafer: Any, x: Any, y: Any, bins: Any, passed: Any) -> pd.DataFrame:
+    """Put the tests of some dies into the common columns and dtypes."""
+    bins = np.asarray(bins)
+    n = len(bins)
+    return pd.DataFrame(
+        {
+            "lot": _names(lot, n),
+            "wafer": _names(wafer, n),
+            "x": np.asarray(x).astype(np.int32),
+            "y": np.asarray(y).astype(np.int32),
+            "bin": bins.astype(object if bins.dtype.kind == "U" else np.int32),
+            "passed": pd.array(passed, dtype="boolean"),
+        }
+    ).astype({"bin": str} if bins.dtype.kind == "U" else {})
+
+
+def _names(names: Any, n: int) -> pd.Series:
+    values = [names] * n if isinstance(names, str) else list(names)
+    return pd.Series(values, dtype=str if n else object)
+
+
+def join_rows(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join the rows of several wafers."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        raise Problem("it holds no die with a result.")
+    if len({part["bin"].dtype.kind for part in filled}) > 1:
+        raise Problem("it mixes numbered and lettered bins. Split it into one file each.")
+    return pd.concat(filled, ignore_index=True)
+
+
+def find_common(headers: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Keep the header fields on which all wafers of a file agree."""
+    return {
+        name: value
+        for name, value in (headers[0] if headers else {}).items()
+        if all(header.get(name) == value for header in headers)
+    }

@@ -293,7 +293,8 @@ def _check_decision(number: int, grid: np.ndarray, explanation: Explanation) -> 
         shape = getattr(explanation, name).shape
         if shape != grid.shape:
             raise ValueError(
-                f"wafer {number}: {name} of its explanation has shape {shape}, its map {grid.shape}. Explain the maps as from_die_table gave them."
+                f"wafer {number}: {name} of its explanation has shape {shape}, its map "
+                f"{grid.shape}. Explain the maps as from_die_table gave them."
             )
     if ((explanation.kept | explanation.removed) & (grid != FAIL)).any() or (
         explanation.kept & explanation.removed

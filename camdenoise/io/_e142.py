@@ -14,7 +14,7 @@ import pandas as pd
 
 from camdenoise.io._bins import BinType, find_bin_type, read_count
 from camdenoise.io._code_grid import Direction, RowReader, make_grid_part
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, read_one
+from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, find_common, read_one
 from camdenoise.io._problems import Problem
 from camdenoise.io._semi_map import (
     BinList,
@@ -31,7 +31,6 @@ from camdenoise.io._semi_map import (
     split_rows,
     whole_number,
 )
-from camdenoise.io._table import find_common
 from camdenoise.io._xml import merge_attributes
 
 _ORIGINS = ("upperleft", "upperright", "lowerleft", "lowerright")
@@ -121,17 +120,12 @@ def e142_document(root: Element, name: str, options: ReadOptions) -> DieFile:
 class _Substrate:
     """One map of a document, and what the document says of it elsewhere."""
 
-    #: SubstrateMap.
-    element: Element
+    element: Element  # SubstrateMap
     wafer: str
-    #: The layout of its dies; an empty element where there is none.
-    layout: Element
-    #: Substrate, with its lot; an empty element where there is none.
-    about: Element
-    #: MapData.
-    document: Element
-    #: Whether the document has no other map of the wafer.
-    alone: bool
+    layout: Element  # The layout of its dies; an empty element where there is none
+    about: Element  # Substrate, with its lot; an empty element where there is none
+    document: Element  # MapData
+    alone: bool  # Whether the document has no other map of the wafer
     header: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -26,12 +26,9 @@ _ELSE = "Open it with its own program, and save its maps with camdenoise.dataset
 class FileKind(NamedTuple):
     """What a file is."""
 
-    #: With its article, such as "a Parquet file".
-    what: str
-    #: A sentence that names the function that reads it.
-    remedy: str
-    #: Whether it is a compressed file or an archive around another.
-    is_packed: bool = False
+    what: str  # With its article, such as "a Parquet file"
+    remedy: str  # A sentence that names the function that reads it
+    is_packed: bool = False  # Whether it is a compressed file or an archive around another
 
 
 _BY_MAGIC = {

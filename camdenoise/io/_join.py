@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._die_file import DieFile, WaferFacts, merge_tests
+from camdenoise.io._die_file import DieFile, WaferFacts, join_rows, merge_tests
 from camdenoise.io._pass_bins import (
     DEFAULT,
     REMEDY,
@@ -20,7 +20,6 @@ from camdenoise.io._pass_bins import (
     list_bins,
 )
 from camdenoise.io._problems import Problem, list_some
-from camdenoise.io._table import join_rows
 
 # Formats that have no word for it whether a bin passes.
 _BINS_ONLY = ("CSV", "Parquet")

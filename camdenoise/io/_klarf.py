@@ -10,13 +10,18 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts, read_one
-from camdenoise.io._klarf_1 import read_statements
-from camdenoise.io._klarf_18 import read_records
-from camdenoise.io._klarf_wafer import InspectedWafer, parse_time
+from camdenoise.io._die_file import (
+    DieFile,
+    ReadOptions,
+    WaferFacts,
+    die_rows,
+    join_rows,
+    merge_facts,
+    read_one,
+)
+from camdenoise.io._klarf_text import InspectedWafer, parse_time, read_records, read_statements
 from camdenoise.io._orientation import NOTCHES
 from camdenoise.io._problems import Problem, allow_lack
-from camdenoise.io._table import die_rows, join_rows
 from camdenoise.wafers._maps import MAX_SIDE
 
 #: What the text of a file begins with.

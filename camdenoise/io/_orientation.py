@@ -19,8 +19,7 @@ TURNS = (0, 90, 180, 270)
 class Orientation:
     """How x and y run on a map: one of the eight ways to lay a rectangle on another."""
 
-    #: Whether x runs along the rows of the map and y along its columns.
-    swapped: bool = False
+    swapped: bool = False  # Whether x runs along the rows of the map and y along its columns
     #: Whether the largest coordinate comes first, on the left or at the top.
     x_reversed: bool = False
     y_reversed: bool = False

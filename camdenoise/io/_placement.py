@@ -114,8 +114,7 @@ def number_wafers(table: pd.DataFrame, by: Sequence[Hashable]) -> np.ndarray:
 class Boxes:
     """The rectangle of die coordinates that each wafer's map shows, and how it lies on the map."""
 
-    #: ndarray of int64, shape (n_wafers,): Smallest coordinates.
-    low_x: np.ndarray
+    low_x: np.ndarray  # ndarray of int64, shape (n_wafers,): Smallest coordinates
     low_y: np.ndarray
     #: ndarray of int64, shape (n_wafers,): How many coordinates there are from the smallest to
     #: the largest.
@@ -213,13 +212,10 @@ def check_extent(
 class Placement:
     """How the rows of a die table were laid on maps, for the way back."""
 
-    #: Names of the coordinate columns.
-    x: Hashable
+    x: Hashable  # Names of the coordinate columns
     y: Hashable
-    #: tuple of str: Names of the columns that tell wafers apart.
-    by: tuple
-    #: What the maps show.
-    boxes: Boxes = field(repr=False)
+    by: tuple  # Names of the columns that tell wafers apart
+    boxes: Boxes = field(repr=False)  # What the maps show
     #: ndarray of int64, shape (n_rows,): Each row's cell among those of all maps, laid end to
     #: end.
     cell: np.ndarray = field(repr=False)

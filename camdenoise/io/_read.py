@@ -17,8 +17,7 @@ from camdenoise.io._die_csv import die_csv_file, looks_like_die_csv
 from camdenoise.io._die_file import DieFile, Reader, ReadOptions, read_one
 from camdenoise.io._e142 import e142_document, substrate_documents
 from camdenoise.io._file_kinds import detect_kind
-from camdenoise.io._g85 import g85_document
-from camdenoise.io._g85_text import g85_text_file, looks_like_g85_text
+from camdenoise.io._g85 import g85_document, g85_text_file, looks_like_g85_text
 from camdenoise.io._join import join_files, judge
 from camdenoise.io._klarf import STARTS, klarf_file
 from camdenoise.io._problems import WaferFileError, name_file

@@ -16,8 +16,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from camdenoise.io._atomic import atomic_write
+from camdenoise.io._die_file import COLUMNS
 from camdenoise.io._die_table import to_die_table
-from camdenoise.io._table import COLUMNS
 from camdenoise.wafers._coverage import is_partial
 from camdenoise.wafers._explanation import Explanation
 

@@ -19,9 +19,16 @@ import pandas as pd
 
 from camdenoise.io._bins import BinType, find_bin_type
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts
+from camdenoise.io._die_file import (
+    DieFile,
+    ReadOptions,
+    WaferFacts,
+    die_rows,
+    join_rows,
+    merge_facts,
+    quality_meaning,
+)
 from camdenoise.io._problems import Problem, allow_lack, list_some
-from camdenoise.io._table import die_rows, join_rows, quality_meaning
 from camdenoise.io._xml import parse_xml
 
 NAME_PASS_BINS = "Name the passing bins with pass_bins= (--pass-bins 1,2)"
@@ -40,16 +47,13 @@ _NOTCH_WORDS = {"down": 0, "bottom": 0, "left": 90, "up": 180, "top": 180, "righ
 class BinList:
     """What a file says of the bins of one wafer."""
 
-    #: How the format calls the quality of a bin, for messages.
-    term: str = "BinQuality"
-    #: Codes of positions without a die.
-    null: list = field(default_factory=list)
+    term: str = "BinQuality"  # How the format calls the quality of a bin, for messages
+    null: list = field(default_factory=list)  # Codes of positions without a die
     #: For each bin the words that the file has for it; an empty list where it has none.
     quality: dict[Any, list[str]] = field(default_factory=dict)
     #: For each bin the largest number of dies that the file declares, where it does.
     count: dict[Any, int] = field(default_factory=dict)
-    #: The number of passing dies that the file declares.
-    n_good: int | None = None
+    n_good: int | None = None  # The number of passing dies that the file declares
 
     def add(self, code: Any, quality: str, count: str, description: str) -> None:
         """Add what one definition says; a bin may have several."""

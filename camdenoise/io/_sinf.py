@@ -20,10 +20,18 @@ from camdenoise.io._atomic import atomic_write
 from camdenoise.io._bins import BIN_TYPES, BinType, read_count
 from camdenoise.io._code_grid import RowReader
 from camdenoise.io._container import Content
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts, read_one
+from camdenoise.io._die_file import (
+    DieFile,
+    ReadOptions,
+    WaferFacts,
+    die_rows,
+    find_common,
+    join_rows,
+    merge_facts,
+    read_one,
+)
 from camdenoise.io._pass_bins import DEFAULT, NONE_PASSES, REMEDY, convert_bins, list_bins
 from camdenoise.io._problems import Problem, allow_lack
-from camdenoise.io._table import die_rows, find_common, join_rows
 from camdenoise.io._wafer_grid import WaferGrid, choose_notation, wafer_grids
 
 #: Fields of the header in the order in which they are written.

@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camdenoise.io._die_file import DieFile, ReadOptions, WaferFacts, merge_facts
+from camdenoise.io._die_file import (
+    DieFile,
+    ReadOptions,
+    WaferFacts,
+    die_rows,
+    find_common,
+    join_rows,
+    merge_facts,
+)
 from camdenoise.io._pass_bins import DEFAULT, convert_bins
 from camdenoise.io._problems import FETCH_OR_INCOMPLETE, Problem, list_some
-from camdenoise.io._table import die_rows, find_common, join_rows
 
 # By the specification, marks of a missing coordinate, bin and count.
 NO_COORDINATE = -32768
@@ -70,12 +77,9 @@ class Piece:
 
     #: The records of each kind that occurs, but the parts, in their order.
     rows: dict[str, list[Row]]
-    #: The part results records (PRR), in their order. PART_FLG is a number.
-    parts: pd.DataFrame
-    #: How messages name it; "" where it is the only one in the file.
-    name: str = ""
-    #: What `sequence_number` counts from 0: "record" or "line".
-    unit: str = "record"
+    parts: pd.DataFrame  # The part results records (PRR), in their order. PART_FLG is a number
+    name: str = ""  # How messages name it; "" where it is the only one in the file
+    unit: str = "record"  # What `sequence_number` counts from 0: "record" or "line"
 
     def name_place(self, sequence: int) -> str:
         """Name the place of a record."""
@@ -99,8 +103,7 @@ class _Wafer:
     head: int
     name: str
     time: float = 0
-    #: PART_CNT of its WRR.
-    counts: list[int] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)  # PART_CNT of its WRR
     ended: bool = False
 
 
@@ -108,8 +111,7 @@ class _Wafer:
 class _Lot:
     """The parts of a piece, and what it says of its wafers."""
 
-    #: One row per part: wafer (number in `facts`), x, y, bin, passed, part_id.
-    parts: pd.DataFrame
+    parts: pd.DataFrame  # One row per part: wafer (number in `facts`), x, y, bin, passed, part_id
     facts: list[WaferFacts]
     configuration: dict[str, Any] = field(default_factory=dict)
     #: Declared extent of the die grid, from the wafer's size.

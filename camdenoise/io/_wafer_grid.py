@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.io._bins import BIN_TYPES, BinType
+from camdenoise.io._die_file import COLUMNS
 from camdenoise.io._placement import check_columns, whole_numbers, wrong_row
-from camdenoise.io._table import COLUMNS
 from camdenoise.wafers._maps import MAX_SIDE
 
 
@@ -19,16 +19,12 @@ from camdenoise.wafers._maps import MAX_SIDE
 class WaferGrid:
     """One wafer of a die table, ready to be written."""
 
-    #: Its names.
-    lot: str
+    lot: str  # Its names
     wafer: str
-    #: ndarray of int64, shape (n_dies,): Coordinates from 0.
-    x: np.ndarray
+    x: np.ndarray  # ndarray of int64, shape (n_dies,): Coordinates from 0
     y: np.ndarray
-    #: ndarray, shape (n_dies,): Bin codes.
-    bins: np.ndarray
-    #: For each bin whether it passes; None where the table does not say.
-    passes: dict
+    bins: np.ndarray  # ndarray, shape (n_dies,): Bin codes
+    passes: dict  # For each bin whether it passes; None where the table does not say
 
     def size(self, rows: int = 0, columns: int = 0) -> tuple[int, int]:
         """Rows and columns that hold all dies, at least those given."""
