@@ -6,11 +6,10 @@ import click
 
 from camdenoise._version import __version__
 from camdenoise.cli._convert import convert
-from camdenoise.cli._evaluate import evaluate
 from camdenoise.cli._info import info
+from camdenoise.cli._models import evaluate, train
 from camdenoise.cli._parts import classify, denoise
 from camdenoise.cli._report import report
-from camdenoise.cli._train import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,12 +9,7 @@ from contextlib import contextmanager
 
 # The parameters' numbers in malloc.h of the GNU C library, and what they are set to.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8
-_SETTINGS = {
-    _MMAP_THRESHOLD: 2**25,
-    _TRIM_THRESHOLD: 2**31 - 1,
-    _TOP_PAD: 2**27,
-    _ARENA_MAX: 1,
-}
+_SETTINGS = {_MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 2**27, _ARENA_MAX: 1}
 
 
 def keep_freed_memory() -> None:

@@ -41,11 +41,7 @@ _OPTIONS = (
         type=click.Choice(["down", "left", "up", "right"]),
         help="Where the notch is, if the file does not say or is wrong. Maps show it below.",
     ),
-    click.option(
-        "--mirror",
-        type=click.Choice(["left-right", "up-down"]),
-        help="Mirror the maps.",
-    ),
+    click.option("--mirror", type=click.Choice(["left-right", "up-down"]), help="Mirror the maps."),
     click.option(
         "--rotate",
         type=click.Choice(["0", "90", "180", "270"]),

@@ -80,9 +80,7 @@ _COUNTS = ("n_unplaced", "n_unplaced_fails", "n_missing")
 
 
 def merge_tests(
-    tests: Sequence[WaferFacts],
-    notes: list[str],
-    combine: Callable[[Iterable[int]], int] = sum,
+    tests: Sequence[WaferFacts], notes: list[str], combine: Callable[[Iterable[int]], int] = sum
 ) -> WaferFacts:
     """Merge what is stated of one wafer: a fact on which its tests differ is not given.
 

@@ -9,13 +9,16 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from camdenoise.io._orientation import MIRRORS, NOTCHES, TURNS, orient
 from camdenoise.io._pass_bins import find_passed
 from camdenoise.io._placement import (
+    MIRRORS,
+    NOTCHES,
+    TURNS,
     Boxes,
     Placement,
     check_columns,
     number_wafers,
+    orient,
     place,
 )
 from camdenoise.wafers._explanation import Explanation
@@ -133,14 +136,11 @@ def from_die_table(
     ----------
     table : DataFrame
         In any row order, with any further columns. It is not changed.
-    x, y : str, default="x", "y"
-        Columns of the die coordinates: whole numbers (5.0 is one), negative ones too.
-    bin : str, default="bin"
-        Column of the tester's bin. A row where it is missing is no test: it never decides a die,
-        and a die without any other row is shown as no die (0).
+    x, y, bin : str, default="x", "y", "bin"
+        Columns of the die coordinates, whole numbers (5.0 is one), and of the tester's bin. A row
+        without a bin is not a test: it never decides a die.
     by : str or sequence of str, default=("lot", "wafer")
-        Columns that tell wafers apart, the wafer's last. An empty sequence: all rows are of one
-        wafer.
+        Columns that tell wafers apart, the wafer's last. None of them: all rows are of one wafer.
     pass_bins : bin, sequence of bins, or None, default=None
         Bins of good dies; every other bin fails. An empty list: no die passes. None: take the
         column ``passed`` where the table has one (as the tables of `read_wafers` do), else bin 1.
@@ -148,12 +148,10 @@ def from_die_table(
         Which of several rows of one die counts: the last or first in row order, a passing one if
         there is any ("best"), or a failing one if there is any ("worst"); of those the last.
     frame : {"lot", "wafer"} or (x0, y0, rows, cols), default="lot"
-        What a map shows. "lot": the product's frame, so that a wafer whose test was broken off is
-        not taken for a smaller one: what the file declares and the box around all dies of the
-        lot; lots of one product, where files name it, that lie within its widest lot have its
-        frame. "wafer": the
-        smallest box around the wafer's own rows. Or an explicit rectangle: smallest x, smallest
-        y, number of y, number of x.
+        What a map shows. "lot": what the file declares and the box around all dies of the lot, so
+        that a wafer whose test was broken off is not taken for a smaller one. Lots of one product
+        that lie within its widest lot have its frame. "wafer": the smallest box around the
+        wafer's own rows. Or a rectangle: smallest x, smallest y, number of y, number of x.
     notch : {"down", "left", "up", "right"} or None, default=None
         Where the notch is, seen as the coordinates are stated to run. None: as the file says,
         else at the bottom.
@@ -169,14 +167,13 @@ def from_die_table(
 
         - ``maps`` : list of ndarray of uint8, shape (rows, cols); 0 no die, 1 pass, 2 fail.
           They are views into one array; copy before changing one.
-        - ``frame`` : DataFrame, one row per wafer: the columns `by`, then ``x0``, ``y0`` (die
-          coordinates of the map's first cell, in row 0 and column 0), ``axes`` (where x and y
-          count to on the map, such as "x right, y up"), ``notch`` ("down" where the map shows it
-          at the bottom by what the file or the user says, else missing), ``rows``, ``cols``; of
-          tables that readers made also ``product``, ``n_unplaced``, ``n_unplaced_fails`` (dies
-          with a result and without coordinates, and those that fail), ``n_missing`` (records
-          that the file declares and lacks); ``n_rows``, ``n_dies``, ``n_fails``, ``n_retests``
-          (tests beyond one a die).
+        - ``frame`` : DataFrame, one row per wafer: the columns `by`; ``x0``, ``y0`` (die
+          coordinates of the map's first cell); ``axes`` (where x and y count to on the map, such
+          as "x right, y up"); ``notch`` ("down" where the map shows it at the bottom by what the
+          file or the user says); ``rows``, ``cols``; ``n_rows``, ``n_dies``, ``n_fails``,
+          ``n_retests`` (tests beyond one a die). Of tables that readers made also ``product``;
+          ``n_unplaced``, ``n_unplaced_fails`` (dies with a result and without coordinates, and
+          those that fail); ``n_missing`` (records that the file declares and lacks).
         - ``groups`` : ndarray of int, shape (n_wafers,); lots, for group-wise cross-validation;
           every wafer is its own where `by` has a single column.
         - ``placement`` : where each row went, for `to_die_table`.
@@ -193,10 +190,9 @@ def from_die_table(
     Notes
     -----
     A map shows the wafer with its notch down: row 0 is at the top, column 0 on the left. The
-    tables of `read_wafers` carry how their coordinates run (``attrs``), and their maps are laid
-    so. Where nothing is said, x is taken to count to the right and y downwards. A merge, a
-    concatenation or a text file loses ``attrs``; say then how the maps lie with `mirror` and
-    `notch`.
+    tables of `read_wafers` carry how their coordinates run (``attrs``). Where nothing is said, x
+    is taken to count to the right and y downwards. A merge, a concatenation or a text file loses
+    ``attrs``; say then how the maps lie with `mirror` and `notch`.
 
     See Also
     --------
@@ -327,15 +323,13 @@ def to_die_table(
         A copy of `table`, its rows, their order and its index as they were, with these columns:
 
         - ``kept`` : bool, a fail that belongs to the pattern;
-        - ``removed`` : bool, a fail that does not. It is a failing die all the same; its bin
-          stays what it is;
+        - ``removed`` : bool, a fail that does not. It is still a failing die, and keeps its bin;
         - ``saliency`` : float32, the score of the die; NaN where the wafer could not be read;
         - ``used`` : bool, whether this row is the one of its die that counted. A test that did
-          not count (see `retest`) is neither kept nor removed, so that sums count dies.
+          not count is neither kept nor removed, so that sums count dies.
 
         Without `table`: the columns that tell wafers apart, the coordinates, ``bin`` (1 pass,
-        2 fail), ``passed``, then ``kept``, ``removed`` and ``saliency`` where `explanations` are
-        given.
+        2 fail), ``passed``, and the first three of these where `explanations` are given.
 
     Raises
     ------

@@ -312,10 +312,7 @@ def _read_part(
 
 
 def write_g85(
-    path: str | os.PathLike,
-    table: pd.DataFrame,
-    *,
-    descriptions: Mapping[Any, str] | None = None,
+    path: str | os.PathLike, table: pd.DataFrame, *, descriptions: Mapping[Any, str] | None = None
 ) -> None:
     """Write the wafers of a die table as one SEMI G85 map file, whole or not at all.
 

@@ -20,7 +20,7 @@ from camdenoise.io._die_file import (
     read_one,
 )
 from camdenoise.io._klarf_text import InspectedWafer, parse_time, read_records, read_statements
-from camdenoise.io._orientation import NOTCHES
+from camdenoise.io._placement import NOTCHES
 from camdenoise.io._problems import Problem, allow_lack
 from camdenoise.wafers._maps import MAX_SIDE
 

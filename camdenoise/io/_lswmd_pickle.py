@@ -16,33 +16,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from camdenoise.io._stubs import (
-    Array,
-    ArrowBuffer,
-    ArrowContent,
-    ArrowText,
-    ArrowType,
-    Backed,
-    Block,
-    Bytes,
-    CategoricalDtype,
-    Dtype,
-    Encode,
-    Frame,
-    FromBuffer,
-    Ignored,
-    Index,
-    Manager,
-    NewBacked,
-    NewIndex,
-    PickleError,
-    Reconstruct,
-    Reconstructor,
-    Scalar,
-    Slice,
-    as_bytes,
-    refuse,
-)
+from camdenoise.io import _stubs as stubs
+from camdenoise.io._stubs import PickleError, as_bytes, refuse
 
 #: A column: numbers as an array, anything else as a list.
 Column = np.ndarray | list
@@ -52,65 +27,65 @@ _LONGEST_NAME = 200
 
 #: Every (module, name) that a pickle may use, and what it gets.
 ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "dtype"): Dtype,
-    ("numpy", "ndarray"): Ignored,
-    ("numpy.core.multiarray", "_reconstruct"): Reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): Reconstruct,
-    ("numpy.core.multiarray", "scalar"): Scalar,
-    ("numpy._core.multiarray", "scalar"): Scalar,
-    ("numpy.core.numeric", "_frombuffer"): FromBuffer,
-    ("numpy._core.numeric", "_frombuffer"): FromBuffer,
+    ("numpy", "dtype"): stubs.Dtype,
+    ("numpy", "ndarray"): stubs.Ignored,
+    ("numpy.core.multiarray", "_reconstruct"): stubs.Reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): stubs.Reconstruct,
+    ("numpy.core.multiarray", "scalar"): stubs.Scalar,
+    ("numpy._core.multiarray", "scalar"): stubs.Scalar,
+    ("numpy.core.numeric", "_frombuffer"): stubs.FromBuffer,
+    ("numpy._core.numeric", "_frombuffer"): stubs.FromBuffer,
     # Python 2 and 3.
-    ("__builtin__", "slice"): Slice,
-    ("builtins", "slice"): Slice,
-    ("__builtin__", "object"): Ignored,
-    ("builtins", "object"): Ignored,
-    ("__builtin__", "bytes"): Bytes,
-    ("builtins", "bytes"): Bytes,
-    ("__builtin__", "bytearray"): Bytes,
-    ("builtins", "bytearray"): Bytes,
-    ("copy_reg", "_reconstructor"): Reconstructor,
-    ("copyreg", "_reconstructor"): Reconstructor,
-    ("_codecs", "encode"): Encode,
+    ("__builtin__", "slice"): stubs.Slice,
+    ("builtins", "slice"): stubs.Slice,
+    ("__builtin__", "object"): stubs.Ignored,
+    ("builtins", "object"): stubs.Ignored,
+    ("__builtin__", "bytes"): stubs.Bytes,
+    ("builtins", "bytes"): stubs.Bytes,
+    ("__builtin__", "bytearray"): stubs.Bytes,
+    ("builtins", "bytearray"): stubs.Bytes,
+    ("copy_reg", "_reconstructor"): stubs.Reconstructor,
+    ("copyreg", "_reconstructor"): stubs.Reconstructor,
+    ("_codecs", "encode"): stubs.Encode,
     # DataFrame: pandas 0.15 to 2, pandas 3.
-    ("pandas.core.frame", "DataFrame"): Frame,
-    ("pandas", "DataFrame"): Frame,
-    ("pandas.core.internals", "BlockManager"): Manager,
-    ("pandas.core.internals.managers", "BlockManager"): Manager,
-    ("pandas._libs.internals", "_unpickle_block"): Block,
-    ("pandas.core.internals.blocks", "_unpickle_block"): Block,
-    ("pandas.core.internals.blocks", "new_block"): Block,
-    # Index: pandas 0.15 to 0.17, 0.18 and 0.19, 0.20 to 2, 3.
-    ("pandas.core.index", "_new_Index"): NewIndex,
-    ("pandas.core.index", "Index"): Index,
-    ("pandas.core.index", "Int64Index"): Index,
-    ("pandas.indexes.base", "_new_Index"): NewIndex,
-    ("pandas.indexes.base", "Index"): Index,
-    ("pandas.indexes.numeric", "Int64Index"): Index,
-    ("pandas.indexes.range", "RangeIndex"): Index,
-    ("pandas.core.indexes.base", "_new_Index"): NewIndex,
-    ("pandas.core.indexes.base", "Index"): Index,
-    ("pandas.core.indexes.numeric", "Int64Index"): Index,
-    ("pandas.core.indexes.range", "RangeIndex"): Index,
-    ("pandas", "Index"): Index,
-    ("pandas", "RangeIndex"): Index,
+    ("pandas.core.frame", "DataFrame"): stubs.Frame,
+    ("pandas", "DataFrame"): stubs.Frame,
+    ("pandas.core.internals", "BlockManager"): stubs.Manager,
+    ("pandas.core.internals.managers", "BlockManager"): stubs.Manager,
+    ("pandas._libs.internals", "_unpickle_block"): stubs.Block,
+    ("pandas.core.internals.blocks", "_unpickle_block"): stubs.Block,
+    ("pandas.core.internals.blocks", "new_block"): stubs.Block,
+    # stubs.Index: pandas 0.15 to 0.17, 0.18 and 0.19, 0.20 to 2, 3.
+    ("pandas.core.index", "_new_Index"): stubs.NewIndex,
+    ("pandas.core.index", "Index"): stubs.Index,
+    ("pandas.core.index", "Int64Index"): stubs.Index,
+    ("pandas.indexes.base", "_new_Index"): stubs.NewIndex,
+    ("pandas.indexes.base", "Index"): stubs.Index,
+    ("pandas.indexes.numeric", "Int64Index"): stubs.Index,
+    ("pandas.indexes.range", "RangeIndex"): stubs.Index,
+    ("pandas.core.indexes.base", "_new_Index"): stubs.NewIndex,
+    ("pandas.core.indexes.base", "Index"): stubs.Index,
+    ("pandas.core.indexes.numeric", "Int64Index"): stubs.Index,
+    ("pandas.core.indexes.range", "RangeIndex"): stubs.Index,
+    ("pandas", "Index"): stubs.Index,
+    ("pandas", "RangeIndex"): stubs.Index,
     # Columns of pandas' own types.
-    ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"): NewBacked,
-    ("pandas.core.arrays.categorical", "Categorical"): Backed,
-    ("pandas", "Categorical"): Backed,
-    ("pandas.core.dtypes.dtypes", "CategoricalDtype"): CategoricalDtype,
-    ("pandas", "CategoricalDtype"): CategoricalDtype,
-    ("pandas.core.arrays.string_", "StringArray"): Backed,
-    ("pandas.arrays", "StringArray"): Backed,
-    ("pandas.core.arrays.string_", "StringDtype"): Ignored,
-    ("pandas", "StringDtype"): Ignored,
-    ("pandas.arrays", "ArrowStringArray"): ArrowText,
-    ("pandas.core.arrays.string_arrow", "ArrowStringArray"): ArrowText,
+    ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"): stubs.NewBacked,
+    ("pandas.core.arrays.categorical", "Categorical"): stubs.Backed,
+    ("pandas", "Categorical"): stubs.Backed,
+    ("pandas.core.dtypes.dtypes", "CategoricalDtype"): stubs.CategoricalDtype,
+    ("pandas", "CategoricalDtype"): stubs.CategoricalDtype,
+    ("pandas.core.arrays.string_", "StringArray"): stubs.Backed,
+    ("pandas.arrays", "StringArray"): stubs.Backed,
+    ("pandas.core.arrays.string_", "StringDtype"): stubs.Ignored,
+    ("pandas", "StringDtype"): stubs.Ignored,
+    ("pandas.arrays", "ArrowStringArray"): stubs.ArrowText,
+    ("pandas.core.arrays.string_arrow", "ArrowStringArray"): stubs.ArrowText,
     ("pandas._libs.missing", "NA"): None,
     ("pandas", "NA"): None,
-    ("pyarrow.lib", "_restore_array"): ArrowContent,
-    ("pyarrow.lib", "py_buffer"): ArrowBuffer,
-    ("pyarrow.lib", "type_for_alias"): ArrowType,
+    ("pyarrow.lib", "_restore_array"): stubs.ArrowContent,
+    ("pyarrow.lib", "py_buffer"): stubs.ArrowBuffer,
+    ("pyarrow.lib", "type_for_alias"): stubs.ArrowType,
 }
 
 
@@ -151,13 +126,13 @@ def read_columns(stream: BinaryIO) -> dict[str, Column]:
 
 
 def _columns(frame: Any) -> dict[str, Column]:
-    if type(frame) is not Frame or type(frame.manager) is not Manager:
+    if type(frame) is not stubs.Frame or type(frame.manager) is not stubs.Manager:
         refuse(f"it holds no DataFrame but {_kind(frame)}.")
     axes, blocks = frame.manager.axes, frame.manager.blocks
     names = _names(axes[0])
     columns: dict[str, Column] = {}
     for block in blocks:
-        if type(block) is not Block:
+        if type(block) is not stubs.Block:
             refuse("it holds a DataFrame of unknown form.")
         positions = _positions(block.placement, len(names))
         for position, column in zip(positions, _split(block.values, len(positions)), strict=True):
@@ -168,12 +143,12 @@ def _columns(frame: Any) -> dict[str, Column]:
 
 
 def _kind(value: Any) -> str:
-    return "a DataFrame without content" if type(value) is Frame else type(value).__name__
+    return "a DataFrame without content" if type(value) is stubs.Frame else type(value).__name__
 
 
 def _names(index: Any) -> list[str]:
     """Column names; those that are no text get one by their place, since nobody asks for them."""
-    if type(index) is not Index or type(index.parts) is not dict:
+    if type(index) is not stubs.Index or type(index.parts) is not dict:
         refuse("its columns have no names.")
     data = index.parts.get("data")
     given = list(_values(data)) if data is not None else []
@@ -185,7 +160,7 @@ def _names(index: Any) -> list[str]:
 
 def _positions(placement: Any, n_columns: int) -> list[int]:
     """Which columns a block holds."""
-    if type(placement) is Slice:
+    if type(placement) is stubs.Slice:
         if not all(end is None or type(end) is int for end in placement.ends):
             refuse("a block of the DataFrame is placed nowhere.")
         return list(range(n_columns)[slice(*placement.ends)])
@@ -197,7 +172,7 @@ def _positions(placement: Any, n_columns: int) -> list[int]:
 
 def _split(values: Any, n_columns: int) -> list[Column]:
     """Take the columns of a block apart."""
-    if type(values) is not Array or len(values.parts[0]) == 1:
+    if type(values) is not stubs.Array or len(values.parts[0]) == 1:
         return [_values(values)]
     shape, dtype, _, _ = values.parts
     if len(shape) != 2 or shape[0] != n_columns:
@@ -210,16 +185,16 @@ def _split(values: Any, n_columns: int) -> list[Column]:
 
 def _values(values: Any) -> Column:
     """One column."""
-    if type(values) is Array:
+    if type(values) is stubs.Array:
         return values.objects() if values.parts[1].holds_objects else values.numpy()
-    if type(values) is Backed:
+    if type(values) is stubs.Backed:
         return _backed(values)
-    if type(values) is ArrowText:
+    if type(values) is stubs.ArrowText:
         return _arrow_text(values.content)
     refuse(f"it holds a column of an unknown kind ({type(values).__name__}).")
 
 
-def _backed(values: Backed) -> Column:
+def _backed(values: stubs.Backed) -> Column:
     """Look the values of a categorical column up; a string column has them itself."""
     if values.dtype is None:
         return _values(values.array)

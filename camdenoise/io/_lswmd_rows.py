@@ -197,8 +197,7 @@ def row_batches(
             "die_size": _take_part(die_size, rows),
         }
         yield pa.record_batch(
-            [cells, *(pa.array(values[f.name], f.type) for f in list(SCHEMA)[1:])],
-            schema=SCHEMA,
+            [cells, *(pa.array(values[f.name], f.type) for f in list(SCHEMA)[1:])], schema=SCHEMA
         )
         on_progress(rows.stop, len(maps))
 

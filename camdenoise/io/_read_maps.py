@@ -18,10 +18,7 @@ from camdenoise.wafers._coverage import is_partial
 _LOTS = ("chunk", "lot")
 
 
-def read_maps(
-    paths: str | os.PathLike | Sequence[str | os.PathLike],
-    **options: Any,
-) -> Bunch:
+def read_maps(paths: str | os.PathLike | Sequence[str | os.PathLike], **options: Any) -> Bunch:
     r"""Read wafer maps from files of any known kind.
 
     Parameters

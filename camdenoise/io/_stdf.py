@@ -16,13 +16,7 @@ import pandas as pd
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import DieFile, ReadOptions, read_one
 from camdenoise.io._problems import Problem
-from camdenoise.io._stdf_wafers import (
-    FIELDS,
-    NOT_SAID,
-    Piece,
-    check_bins,
-    wafer_file,
-)
+from camdenoise.io._stdf_wafers import FIELDS, NOT_SAID, Piece, check_bins, wafer_file
 
 #: File attributes record of either byte order: length 2, type 0, subtype 10.
 MAGICS = (b"\x02\x00\x00\x0a", b"\x00\x02\x00\x0a")

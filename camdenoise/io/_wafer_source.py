@@ -121,22 +121,20 @@ def open_source(
     ----------
     paths : path-like or sequence of path-like
         Files, patterns such as ``"lot7/*.stdf.gz"``, and folders, of which all files are taken
-        that hold wafers. Known are: Parquet with a row per wafer (``cells``, ``rows``, ``cols`` and
-        any keys) or with a row per die; text tables with a row per die; results of an earlier
-        run, a folder or its parts; npz as `datasets.save_wafer_maps` writes it; WM-811K's pickles;
-        STDF, ATDF, SEMI G85 and E142, SINF, KLARF; each plain or packed by gzip, bzip2, xz, zstd
-        or zip. Names of files do not matter. Parquet is read as it goes, other files at once.
+        that hold wafers. Known are Parquet with a row per wafer (``cells``, ``rows``, ``cols`` and
+        any keys) or per die; text tables with a row per die; results of an earlier run; npz of
+        `datasets.save_wafer_maps`; WM-811K's pickles; STDF, ATDF, SEMI G85 and E142, SINF, KLARF;
+        each plain or packed by gzip, bzip2, xz, zstd or zip. Names of files do not matter. Parquet
+        is read as it goes, other files at once.
     batch_rows : int, default=2048
         Wafers per record batch at most.
     pass_bins, retest, frame, notch, mirror, rotate
         For files with a row per die: see `io.from_die_table`. Bins may be written as text; an
         empty list says that no die passes. Where `retest` is None, the last test counts.
-    incomplete : bool, default=False
-        Read files that hold less than they declare.
+    incomplete, encoding
+        As in `io.read_wafers`.
     columns : mapping of str to str or None, default=None
         Which columns of a table with a row per die are x, y, bin, lot, wafer and passed.
-    encoding : str or None, default=None
-        Of text that is not UTF-8 and does not say what it is.
     bins : {"hard", "soft"}, default="hard"
         Which bins to read from files with both.
     map_name : str or None, default=None
@@ -493,11 +491,7 @@ def _open_die_parquet(
 
 
 def _read_lots(
-    content: Content,
-    names: Mapping[str, str],
-    passing: list | None,
-    dies: _Dies,
-    notes: list[str],
+    content: Content, names: Mapping[str, str], passing: list | None, dies: _Dies, notes: list[str]
 ) -> Iterator[pd.DataFrame]:
     n_unplaced = n_fails = 0
     for table in _read_pieces(content, names, by_lot=True):

@@ -181,7 +181,7 @@ def _draw_figures(X: WaferMaps, explanations: list[Explanation]) -> list[dict[st
     decided = [explanations[row] for row in readable]
     named = [_name_class(e) for e in decided]
     drawn: dict[str, Any] = {
-        _FREQUENCY: FrequencyDisplay.from_predictions(maps, decided, target=named),
+        _FREQUENCY: FrequencyDisplay.from_predictions(maps, decided, target=named)
     }
     # In a lot without a pattern nothing is decided, so there is nothing to compare by zones.
     if not all(e.abstained for e in decided):

@@ -2,9 +2,8 @@
 
 from camdenoise.io._wafer_source import WaferSource, open_source
 from camdenoise.io._wafer_table import WaferBatchError, wafer_batch, wafers_of
-from camdenoise.stream._classify import classify_batches
 from camdenoise.stream._dask import on_dask
-from camdenoise.stream._denoise import MARKS, denoise_batches, result_schema
+from camdenoise.stream._denoise import MARKS, classify_batches, denoise_batches, result_schema
 from camdenoise.stream._parts import PartsError, PartsSummary, write_parts
 from camdenoise.stream._threads import in_threads
 

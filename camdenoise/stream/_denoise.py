@@ -8,14 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from copy import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.io._results import OVERLAY_BINS
-from camdenoise.io._wafer_table import add_result_fields, make_binary_column, wafers_of
+from camdenoise.io._wafer_table import (
+    CELLS,
+    add_result_fields,
+    make_binary_column,
+    probability_column,
+    wafers_of,
+)
+from camdenoise.wafers._coverage import is_partial
 from camdenoise.wafers._explanation import Explanation, result_row
+from camdenoise.wafers._maps import read_what_can_be_read
+
+if TYPE_CHECKING:
+    from camdenoise import WaferClassifier
 
 #: Codes of the column ``marks``, which has none for wafers that were not decided.
 MARKS = {0: "no die"} | {code: OVERLAY_BINS[code] for code in (1, 2, 3)}
@@ -123,6 +135,12 @@ def _denoise(batch: pa.RecordBatch, denoiser: BaseDenoiser) -> pa.RecordBatch:
             # It numbers the maps that were readable; the row of the table is in the table.
             errors[row] = explanation.error.split(": ", 1)[-1]
     found = _make_results(maps, decided, errors)
+    return _add_columns(batch, found, schema)
+
+
+def _add_columns(
+    batch: pa.RecordBatch, found: dict[str, pa.Array], schema: pa.Schema
+) -> pa.RecordBatch:
     arrays = [found[n] if n in found else batch.column(n) for n in schema.names]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -148,3 +166,79 @@ def _make_results(
         for grid, e in zip(maps, decided, strict=True)
     ]
     return made | {"marks": make_binary_column(marks), "error": pa.array(errors, pa.string())}
+
+
+def classify_batches(
+    batches: Iterable[pa.RecordBatch], classifier: WaferClassifier
+) -> Iterator[pa.RecordBatch]:
+    """Classify record batches of wafer maps as they come.
+
+    Parameters
+    ----------
+    batches : iterable of pyarrow.RecordBatch
+        With the columns of `wafer_batch`, and any others.
+    classifier : WaferClassifier
+        A fitted one. It is not modified.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        For each batch one with as many rows, in their order: all columns, less what an earlier
+        run decided, then ``predicted``, ``probability`` of that class, for each class its
+        probability in ``p(CLASS)``, ``partial`` (whether less than most of the wafer was tested)
+        and ``error``, which says why a map could not be read; the results before it are null
+        there.
+
+    Raises
+    ------
+    WaferBatchError
+        For a batch without wafer maps.
+
+    See Also
+    --------
+    denoise_batches : Tells which fails belong to the pattern, too.
+
+    Examples
+    --------
+    >>> from camdenoise import WaferClassifier
+    >>> from camdenoise.datasets import make_wafer_maps
+    >>> from camdenoise.stream import classify_batches, wafer_batch
+    >>> wafers = make_wafer_maps(2, classes=["Edge-Ring"], random_state=0)
+    >>> classifier = WaferClassifier.from_pretrained()
+    >>> (made,) = classify_batches([wafer_batch(wafers.maps)], classifier)
+    >>> made.column("predicted").to_pylist()
+    ['Edge-Ring', 'Edge-Ring']
+    """
+    return (_classify(batch, classifier) for batch in batches)
+
+
+def _classify(batch: pa.RecordBatch, classifier: WaferClassifier) -> pa.RecordBatch:
+    names = [probability_column(label) for label in classifier.classes_]
+    results = pa.schema(
+        [("predicted", pa.string()), ("probability", pa.float32())]
+        + [(name, pa.float32()) for name in names]
+        + [("partial", pa.bool_()), ("error", pa.string())]
+    )
+    schema = add_result_fields(batch.schema, results, keep=(CELLS,))
+    maps, errors = wafers_of(batch)
+    present = [row for row, grid in enumerate(maps) if grid is not None]
+    grids, unread = read_what_can_be_read([maps[row] for row in present]) if present else ([], [])
+    for row, error in zip(present, unread, strict=True):
+        # It numbers the maps that were there; the row of the table is in the table.
+        errors[row] = error and error.split(": ", 1)[-1]
+    rows = np.flatnonzero([error is None for error in errors])
+    probability = np.full((len(maps), len(names)), np.nan)
+    if grids:
+        probability[rows] = classifier.predict_proba(grids)
+    missing = np.isnan(probability[:, 0]) if len(maps) else np.zeros(0, bool)
+    best = classifier.classes_[np.nan_to_num(probability).argmax(axis=1)].astype(str)
+    found = {"predicted": pa.array(best.astype(object), pa.string(), mask=missing)}
+    highest = np.nan_to_num(probability).max(axis=1) if len(maps) else np.zeros(0)
+    found["probability"] = pa.array(highest, pa.float32(), mask=missing)
+    for name, values in zip(names, probability.T, strict=True):
+        found[name] = pa.array(values, pa.float32(), mask=missing)
+    readable = dict(zip(rows, grids, strict=True))
+    partial = [is_partial(readable[row]) if row in readable else None for row in range(len(maps))]
+    found["partial"] = pa.array(partial, pa.bool_())
+    found["error"] = pa.array(errors, pa.string())
+    return _add_columns(batch, found, schema)
