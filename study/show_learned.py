@@ -18,13 +18,12 @@ from sklearn.utils import Bunch
 from camdenoise.datasets import load_wafer_maps, make_planted_wafers
 from camdenoise.filters import ComponentSizeFilter, LargestComponentFilter, NeighborCountFilter
 from camdenoise.io._atomic import write_whole
-from camdenoise.learned import AutoencoderDenoiser, BlindSpotDenoiser, UNetDenoiser
-from camdenoise.learned._learned import LearnedDenoiser
+from camdenoise.learned import UNetDenoiser
 from camdenoise.metrics import die_average_precision, die_report
 from study.show_planted import to_markdown
 
 KINDS = ("planted", "diffuse", "two")
-LEARNED = (UNetDenoiser, AutoencoderDenoiser, BlindSpotDenoiser)
+LEARNED = (UNetDenoiser,)
 FILTERS = (NeighborCountFilter(3), ComponentSizeFilter(8), LargestComponentFilter())
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
@@ -37,7 +36,7 @@ def make_all(data: Bunch, rows: np.ndarray, n_wafers: int) -> dict[str, Bunch]:
     }
 
 
-def fit(denoiser: LearnedDenoiser, train: dict[str, Bunch]) -> LearnedDenoiser:
+def fit(denoiser: UNetDenoiser, train: dict[str, Bunch]) -> UNetDenoiser:
     """Train on the wafers of all kinds; tell only the U-Net where the patterns are."""
     maps = [grid for wafers in train.values() for grid in wafers.maps]
     if not isinstance(denoiser, UNetDenoiser):
@@ -45,7 +44,7 @@ def fit(denoiser: LearnedDenoiser, train: dict[str, Bunch]) -> LearnedDenoiser:
     return denoiser.fit(maps, truth=[mask for wafers in train.values() for mask in wafers.truth])
 
 
-def train_and_explain(denoiser: LearnedDenoiser, train: dict, test: dict) -> dict[str, np.ndarray]:
+def train_and_explain(denoiser: UNetDenoiser, train: dict, test: dict) -> dict[str, np.ndarray]:
     """Return the saliencies of the test wafers, die after die, and what it took."""
     start = time.process_time()
     fit(denoiser, train)
@@ -59,7 +58,7 @@ def train_and_explain(denoiser: LearnedDenoiser, train: dict, test: dict) -> dic
     return result
 
 
-def load_or_train(file: Path, denoiser: LearnedDenoiser, train: dict, test: dict) -> dict:
+def load_or_train(file: Path, denoiser: UNetDenoiser, train: dict, test: dict) -> dict:
     """Return what `train_and_explain` does, from the file where it is there."""
     if not file.exists():
         result = train_and_explain(denoiser, train, test)

@@ -34,7 +34,7 @@ PLAIN = "CAM, thresholded"
 CAM_NONE = "CAM with components, knows none"
 EVIDENCE = "evidence maps"
 
-UNET, AUTOENCODER, BLIND_SPOT = "U-Net", "autoencoder", "blind spot"
+UNET = "U-Net"
 
 #: The classes of a classifier, by which an entry asks for it.
 PATTERNS, WITH_NONE = "patterns", "patterns and none"
@@ -176,12 +176,9 @@ ENTRIES = (
         {"alpha": stats.loguniform(0.01, 0.6), "connectivity": [4, 8]},
         "alpha", (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6),
     ),
-    *(
-        Entry(
-            name, "learned", _trained_denoiser,
-            {"threshold": stats.uniform(0, 1)}, "threshold", _SHARES, name,
-        )
-        for name in (UNET, AUTOENCODER, BLIND_SPOT)
+    Entry(
+        UNET, "learned", _trained_denoiser,
+        {"threshold": stats.uniform(0, 1)}, "threshold", _SHARES, UNET,
     ),
     Entry(
         PLAIN,

@@ -1,22 +1,18 @@
-"""Train the nets that denoisers of the bench are given; keep them without pickle."""
+"""Train the nets that denoisers of the bench are given."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
-from safetensors.torch import load_file, save_file
 
 from camdenoise import WaferClassifier, load_model, save_model
-from camdenoise.learned import AutoencoderDenoiser, BlindSpotDenoiser, UNetDenoiser
-from camdenoise.nets._unet import UNet
+from camdenoise.learned import UNetDenoiser
 from study.bench.entries import (
     ALL_CLASSES,
-    AUTOENCODER,
-    BLIND_SPOT,
     PATTERNS,
     UNET,
     WITH_NONE,
@@ -25,12 +21,7 @@ from study.bench.wafers import PATTERNLESS, plants_of
 from study.models import MODEL
 from study.wafers import load, pick
 
-TRAINED_ON, PARAMETERS = "trained_on.csv", "parameters.json"
-_LEARNED = {
-    UNET: UNetDenoiser,
-    AUTOENCODER: AutoencoderDenoiser,
-    BLIND_SPOT: BlindSpotDenoiser,
-}
+TRAINED_ON, UNET_FILE = "trained_on.csv", "unet.joblib"
 
 
 def train_classifier(
@@ -74,28 +65,22 @@ def train_classifier(
 
 
 def train_denoiser(
-    folder: Path, needed: dict[str, Path], *, wanted: str, seed: int, parameters: dict[str, Any]
+    folder: Path, needed: dict[str, Path], *, seed: int, parameters: dict[str, Any]
 ) -> None:
-    """Train a denoiser on the planted wafers of the training folds; one alone sees their truth.
+    """Train the U-Net on the planted wafers of the training folds, whose truth it sees.
 
     Parameters
     ----------
     folder, needed
         See `study.graph.Task`.
-    wanted : {"U-Net", "autoencoder", "blind spot"}
-        Which one.
     seed : int
         For weights, order and symmetries.
     parameters : dict
         Of the denoiser.
     """
     plants = plants_of(needed, "training")
-    denoiser = _LEARNED[wanted](**parameters, random_state=seed)
-    masks = {"truth": plants.truth} if wanted == UNET else {}
-    denoiser.fit(plants.maps, **masks)
-    weights = denoiser.module_.state_dict()
-    save_file({name: value.contiguous() for name, value in weights.items()}, folder / MODEL)
-    (folder / PARAMETERS).write_text(json.dumps(denoiser.get_params()))
+    denoiser = UNetDenoiser(**parameters, random_state=seed)
+    joblib.dump(denoiser.fit(plants.maps, truth=plants.truth), folder / UNET_FILE)
 
 
 def load_trained(wanted: str | None, needed: dict[str, Path]) -> Any:
@@ -103,10 +88,4 @@ def load_trained(wanted: str | None, needed: dict[str, Path]) -> Any:
     if wanted is None:
         return None
     folder = next(folder for name, folder in needed.items() if "-train-" in name)
-    if wanted not in _LEARNED:
-        return load_model(folder / MODEL)
-    denoiser = _LEARNED[wanted](**json.loads((folder / PARAMETERS).read_text()))
-    net = UNet(denoiser.width, skips=wanted != AUTOENCODER)
-    net.load_state_dict(load_file(folder / MODEL))
-    denoiser.module_ = net.eval()
-    return denoiser
+    return joblib.load(folder / UNET_FILE) if wanted == UNET else load_model(folder / MODEL)

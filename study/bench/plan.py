@@ -97,7 +97,7 @@ class _Run:
         if wanted == ALL_CLASSES:
             options |= {"folds": folds} | bench["evidence"]
             return Task(name, train_classifier, options, ("bench-wafers",), 40)
-        options |= {"parameters": bench["learned"]}
+        options = {"seed": self.seed, "parameters": bench["learned"]}
         return Task(name, train_denoiser, options, self._plants("training"), 15)
 
     def _of_entry(self, entry: Entry) -> list[Task]:
