@@ -5,18 +5,17 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import fitted_classifier
 
+from camdenoise import WaferClassifier
 from camdenoise.datasets import load_wafer_maps
 from camdenoise.learned import UNetDenoiser
 from camdenoise.metrics import die_report
-from study.bench import tables
-from study.bench.entries import (
+from study.denoisers import (
+    BENCH,
     BY_NAME,
     CAM,
     COMPONENTS,
     CONTENDERS,
-    ENTRIES,
     EVIDENCE,
     LARGEST,
     MEDIAN,
@@ -24,19 +23,20 @@ from study.bench.entries import (
     UNET,
     KeepAll,
 )
-from study.bench.halving import draw_candidates, halve
-from study.bench.nets import TRAINED_ON, load_trained
-from study.bench.plan import bench_tasks
-from study.bench.report import shown
-from study.bench.runs import TRIALS, macro_f1, tuned
-from study.bench.wafers import KINDS, load_plants, plants_of, roles
 from study.graph import run_all, slug
-from study.plan import make_plan
+from study.plan import bench_tasks, make_plan
 from study.profiles import load_profile
-from study.report import write_report
+from study.report.bench import main_shown
+from study.report.page import write_report
+from study.stages.bench import TRIALS, macro_f1, read_tuned
+from study.stages.bench_nets import TRAINED_ON, load_trained
+from study.stages.bench_wafers import KINDS, folds_of_roles, load_planted, planted_of_role
+from study.stages.halving import draw_candidates, halve
+from study.tables import bench as tables
 from study.wafers import FILE, load
 
 CLASSES = ["Center", "Edge-Ring", "Scratch"]
+TINY = {"width": 4, "input_size": 32, "batch_size": 16, "max_epochs": 1, "random_state": 0}
 DENOISERS = [NOTHING, MEDIAN, COMPONENTS, LARGEST, UNET, CAM, EVIDENCE]
 
 
@@ -79,35 +79,35 @@ def parents(folder):
     return set(rows.ravel().tolist())
 
 
-def test_no_part_of_a_test_wafer_was_tuned_or_trained_on(finished):
+def test_roles_share_no_parent(finished):
     folders = finished[0]
     wafers = load(folders["bench-wafers"])
     trained_on = pd.read_csv(folders["bench-0-0-train-patterns"] / TRAINED_ON)
-    used = {role: set() for role in roles(3, 0)}
+    used = {role: set() for role in folds_of_roles(3, 0)}
     for role in used:
         used[role] = set.union(
-            *(parents(folders[f"bench-0-plants-{role}-{kind}"]) for kind in KINDS)
+            *(parents(folders[f"bench-0-planted-{role}-{kind}"]) for kind in KINDS)
         )
     used["training"] |= set(trained_on["wafer"])
     assert all(len(rows) > 10 for rows in used.values())
-    for role, folds in roles(3, 0).items():
+    for role, folds in folds_of_roles(3, 0).items():
         assert set(wafers.fold[list(used[role])]) == set(folds)
     groups = [set(wafers.groups[list(rows)]) for rows in used.values()]
     assert sum(map(len, groups)) == len(set.union(*groups))
 
 
-def test_roles_share_no_fold():
-    assert roles(4, 3) == {"training": [1, 2], "validation": [0], "test": [3]}
+def test_folds_of_roles_are_disjoint():
+    assert folds_of_roles(4, 3) == {"training": [1, 2], "validation": [0], "test": [3]}
 
 
-def test_backgrounds_fail_at_the_rates_asked_for(finished):
+def test_backgrounds_fail_at_the_given_rates(finished):
     for kind in KINDS:
-        frame = load_wafer_maps(finished[0][f"bench-0-plants-test-{kind}"] / FILE).frame
+        frame = load_wafer_maps(finished[0][f"bench-0-planted-test-{kind}"] / FILE).frame
         assert sorted(set(frame["rate"])) == [0.05, 0.2]
         assert (frame.groupby("rate").size() == 12).all()
 
 
-def test_every_denoiser_is_tuned_by_the_same_budget_on_the_same_wafers(finished):
+def test_tuning_has_one_budget_for_all(finished):
     tuning = read(finished, "tuning").set_index("denoiser")
     assert tuning.index.tolist() == DENOISERS
     full = tuning["evaluations"] == 5 + 3
@@ -118,10 +118,10 @@ def test_every_denoiser_is_tuned_by_the_same_budget_on_the_same_wafers(finished)
     assert (tuning["validation"] >= tuning["defaults"] - 0.1).all()
 
 
-def test_the_tuned_parameters_are_those_of_the_best_trial(finished):
+def test_tuned_parameters_win_the_last_round(finished):
     folders = [folder for name, folder in finished[0].items() if "-tune-" in name]
     for folder in folders:
-        found, trials = tuned(folder), pd.read_csv(folder / TRIALS)
+        found, trials = read_tuned(folder), pd.read_csv(folder / TRIALS)
         last = trials[trials["share"] == 1].sort_values("score", kind="stable").iloc[-1]
         assert found["validation"] == last["score"]
         assert (
@@ -132,14 +132,14 @@ def test_the_tuned_parameters_are_those_of_the_best_trial(finished):
         )
 
 
-def test_scores_are_those_of_the_tuned_denoiser(finished, table):
-    folders = {kind: finished[0][f"bench-0-plants-test-{kind}"] for kind in KINDS}
-    plants = load_plants(folders)
+def test_scores_follow_from_tuned_denoisers(finished, table):
+    folders = {kind: finished[0][f"bench-0-planted-test-{kind}"] for kind in KINDS}
+    plants = load_planted(folders)
     for name in (MEDIAN, COMPONENTS):
-        found = tuned(
+        found = read_tuned(
             next(f for n, f in finished[0].items() if n.endswith(f"-tune-{name.replace(' ', '_')}"))
         )
-        why = BY_NAME[name].build(None, **found["parameters"]).explain(plants.maps)
+        why = BY_NAME[name].make_on_bench(None, found["parameters"]).explain(plants.maps)
         f1 = macro_f1(plants, why)
         report = tables.rate_table(table).query("denoiser == @name").groupby("kind")
         main = read(finished, "main").set_index("denoiser").loc[name]
@@ -157,10 +157,10 @@ def test_scores_are_those_of_the_tuned_denoiser(finished, table):
             assert len(report.get_group(kind)) == 2
 
 
-def test_the_report_shows_the_tables_numbers(finished):
+def test_report_shows_numbers_of_tables(finished):
     html = finished[1].read_text()
     main = read(finished, "main")
-    for row in shown(main).itertuples(index=False):
+    for row in main_shown(main).itertuples(index=False):
         cells = [f"{v:.3f}" if isinstance(v, float) and v == v else v for v in row]
         cells = ["–" if isinstance(v, float) else v for v in cells]
         assert "".join(f"<td>{cell}</td>" for cell in cells) in html
@@ -169,7 +169,7 @@ def test_the_report_shows_the_tables_numbers(finished):
         assert len(read(finished, name))
 
 
-def test_nothing_removed_keeps_all_fails(finished, table):
+def test_keep_all_keeps_all_fails(finished, table):
     assert {e.kept.sum() for e in KeepAll().explain([[[2, 1, 2]]])} == {2}
     mine = table[table["denoiser"] == NOTHING]
     assert (mine["n_kept"] == mine["n_fail"]).all()
@@ -178,8 +178,8 @@ def test_nothing_removed_keeps_all_fails(finished, table):
     assert main["noise_removal"] == 0
 
 
-def test_a_share_has_wafers_of_every_class_and_rate_and_those_of_every_smaller_share(finished):
-    plants = plants_of(finished[0], "test")
+def test_share_is_nested_and_stratified(finished):
+    plants = planted_of_role(finished[0], "test")
     keys = ["kind", "wafer"]
     few, more = (set(map(tuple, plants.share(s).about[keys].to_numpy())) for s in (0.2, 0.5))
     assert few < more and len(plants.share(1.0).maps) == len(plants.maps) == 72
@@ -187,9 +187,9 @@ def test_a_share_has_wafers_of_every_class_and_rate_and_those_of_every_smaller_s
     assert len(strata) == 3 * 2 * 3 and (strata == 1).all()
 
 
-def test_the_weaker_pattern_is_the_smaller_one(finished):
-    folders = {kind: finished[0][f"bench-0-plants-test-{kind}"] for kind in KINDS}
-    plants = load_plants(folders)
+def test_weaker_pattern_has_fewer_fails(finished):
+    folders = {kind: finished[0][f"bench-0-planted-test-{kind}"] for kind in KINDS}
+    plants = load_planted(folders)
     for truth, weaker, kind in zip(plants.truth, plants.weaker, plants.about["kind"], strict=True):
         assert (weaker <= truth).all() and weaker.any()
         if kind == "two":
@@ -203,7 +203,7 @@ def test_times_are_relative_to_the_median_filter(finished):
     assert times.loc[MEDIAN, "ratio"] == 1 and (times["ms"] > 0).all()
 
 
-def test_curves_run_through_the_tuned_value(finished):
+def test_curves_hold_the_tuned_value(finished):
     curves = read(finished, "curves")
     assert set(curves["denoiser"]) == set(DENOISERS) - {NOTHING}
     tuned = curves[curves["tuned"]].groupby(["denoiser", "kind"]).size()
@@ -212,7 +212,7 @@ def test_curves_run_through_the_tuned_value(finished):
     assert set(curves["denoiser"]) - set(tuned.index.get_level_values(0)) <= {EVIDENCE}
 
 
-def test_halving_finds_the_best_of_a_toy_and_spends_no_more_on_a_later_round():
+def test_halve_finds_the_best_of_a_toy():
     rng = np.random.default_rng(0)
     quality = rng.permutation(50) / 50
     tried = []
@@ -227,11 +227,11 @@ def test_halving_finds_the_best_of_a_toy_and_spends_no_more_on_a_later_round():
     assert trials["share"].tolist() == tried
 
 
-def test_of_equals_the_first_wins():
+def test_halve_takes_the_first_of_equals():
     assert halve([{}, {"a": 1}, {"a": 2}], lambda c, share: 0.5, [0.2, 1.0])[0] == {}
 
 
-def test_candidates_repeat_by_their_seed_and_hold_the_defaults():
+def test_draw_candidates_repeats_by_seed():
     space = BY_NAME[CAM].space
     first = draw_candidates(space, 10, seed=0)
     assert first == draw_candidates(space, 10, seed=0) != draw_candidates(space, 10, seed=1)
@@ -241,17 +241,21 @@ def test_candidates_repeat_by_their_seed_and_hold_the_defaults():
     assert draw_candidates({}, 10, seed=0) == [{}]
 
 
-def test_spaces_hold_values_that_the_denoisers_take(classifier, wafers):
+def test_spaces_hold_valid_values(wafers):
     learned = UNetDenoiser(width=4, input_size=24, max_epochs=1)
     learned.fit(wafers.maps[:8], truth=wafers.truth[:8])
-    for entry in ENTRIES:
+    classifier, evidence = (
+        WaferClassifier(name, **TINY).fit(wafers.maps, wafers.target)
+        for name in ("wafer_resnet", "wafer_unet")
+    )
+    for entry in BENCH:
         given = learned if entry.family == "learned" else classifier
         if entry.name == EVIDENCE:
-            given = fitted_classifier("wafer_unet")
+            given = evidence
         for candidate in draw_candidates(entry.space, 4, seed=1):
-            assert len(entry.build(given, **candidate).explain(wafers.maps[:2])) == 2
+            assert len(entry.make_on_bench(given, candidate).explain(wafers.maps[:2])) == 2
         for value in entry.values[:1] + entry.values[-1:]:
-            entry.build(given, **{entry.main: value}).explain(wafers.maps[:2])
+            entry.make_on_bench(given, {entry.main: value}).explain(wafers.maps[:2])
     assert learned.threshold == 0.5
 
 
@@ -259,7 +263,7 @@ def test_unet_is_read_back_as_trained(finished):
     folders = finished[0]
     folder = f"bench-0-0-train-{slug(UNET)}"
     again = load_trained(UNET, {folder: folders[folder]})
-    training = plants_of(folders, "training")
+    training = planted_of_role(folders, "training")
     trained = type(again)(**again.get_params())
     trained.fit(training.maps, truth=training.truth)
     both = zip(again.explain(training.maps), trained.explain(training.maps), strict=True)
@@ -279,34 +283,34 @@ def scores(**f1):
     return pd.DataFrame(rows)
 
 
-def test_the_bar_is_the_best_classical_filter_of_each_cell():
+def test_best_filter_is_chosen_for_each_cell():
     ours, other, third = CONTENDERS[:3]
     table = scores(**{MEDIAN: 0.5, COMPONENTS: 0.6, ours: 0.8, other: 0.4, third: 0.6})
     better = (table["denoiser"] == MEDIAN) & (table["label"] == "Loc")
     table.loc[better, "f1"] += 0.2
-    bar = tables.bar(table).set_index(["denoiser", "class", "rate"])
-    assert bar.loc[(ours, "Center", 0.1), "rival"] == COMPONENTS
-    assert bar.loc[(ours, "Loc", 0.1), "rival"] == MEDIAN
+    bar = tables.best_filter_table(table).set_index(["denoiser", "class", "rate"])
+    assert bar.loc[(ours, "Center", 0.1), "best"] == COMPONENTS
+    assert bar.loc[(ours, "Loc", 0.1), "best"] == MEDIAN
     assert bar.loc[(ours, "Loc", "all"), "difference"] == pytest.approx(0.1)
     assert bar.loc[(ours, "macro", "all"), "difference"] == pytest.approx(0.2)
     assert bar.xs(ours)["mark"].eq("+").all() and bar.xs(other)["mark"].eq("-").all()
     assert bar.loc[(third, "Center", 0.1), "mark"] == "="
 
 
-def test_comparison_is_paired_and_adjusted_for_all_rows_of_a_kind():
+def test_comparison_is_paired_and_adjusted():
     table = scores(**{MEDIAN: 0.5, COMPONENTS: 0.6, CONTENDERS[0]: 0.8})
     rows = tables.comparison(table, MEDIAN).set_index("denoiser")
     assert rows["difference"].round(9).to_dict() == {COMPONENTS: 0.1, CONTENDERS[0]: 0.3}
     assert (rows["p"] < 0.01).all() and (rows["p_holm"] == 2 * rows["p"].min()).all()
 
 
-def test_a_wafer_with_two_patterns_counts_for_both_classes():
+def test_f1_table_counts_pairs_for_both_classes():
     table = scores(**{MEDIAN: 0.5}).assign(label="Center+Loc", kind="two")
     f1 = tables.f1_table(table).set_index("class")
     assert f1["wafers"].to_dict() == {"Center": 20, "Loc": 20, "macro": 20}
 
 
-def test_what_is_kept_without_a_pattern_is_a_share_of_fails_and_of_wafers():
+def test_patternless_table_by_hand():
     table = scores(**{MEDIAN: 0.5}).assign(kind="none", label="none").iloc[:4]
     table = table.assign(n_fail=[10, 10, 10, 0], n_kept=[5, 0, 1, 0])
     row = tables.patternless_table(table).iloc[0]
@@ -314,18 +318,18 @@ def test_what_is_kept_without_a_pattern_is_a_share_of_fails_and_of_wafers():
     assert row["wafers_with_fails_kept"] == 2 / 4
 
 
-def test_densities_fall_into_thirds():
+def test_density_table_has_three_ranges():
     table = scores(**{MEDIAN: 0.5}).assign(kind="diffuse").iloc[:10]
     table = table.assign(density=[0.5, 0.6, 0.66, 0.67, 0.7, 0.8, 0.83, 0.84, 0.9, 1.0])
     sizes = tables.density_table(table).set_index("density")["wafers"]
     assert sizes.to_dict() == {"0.5 to 0.67": 3, "0.67 to 0.83": 4, "0.83 to 1": 3}
 
 
-def test_the_plan_holds_what_the_profile_names():
+def test_bench_tasks_follow_the_profile():
     profile = tiny_profile()
     chosen = profile["wafers"] | {"data": None, "digest": None}
     names = " ".join(task.name for task in bench_tasks(profile, chosen))
     assert names.count("-0-tune-") == len(DENOISERS) and names.count("-0-train-") == 3
     del profile["bench"]["denoisers"]
     names = " ".join(task.name for task in bench_tasks(profile, chosen))
-    assert names.count("-0-tune-") == len(ENTRIES) and names.count("-0-train-") == 4
+    assert names.count("-0-tune-") == len(BENCH) and names.count("-0-train-") == 4

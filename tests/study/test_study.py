@@ -14,25 +14,35 @@ from camdenoise.datasets import load_wafer_maps, save_wafer_maps
 from camdenoise.faithfulness import BETTER, RANDOM
 from camdenoise.stream import wafer_batch
 from study import __main__ as command
-from study import before_after, findings, models, plan, summary
+from study import graph, plan
 from study.data import data_file
-from study.denoise import load_masks
 from study.denoisers import (
     CAM,
     CONTROLS,
+    CONTROLS_TO_BEAT,
     DENOISERS,
     INDEPENDENT,
+    MEDIAN,
     NOTHING,
     OURS,
     PLAIN,
-    RIVALS,
+    RAW,
     TRUE_CLASS,
 )
-from study.faithfulness import DEFAULT, USUAL
-from study.graph import Task, about, fingerprints, required, run_all, slug
-from study.models import BACKGROUNDS, MORE, PARTS
+from study.graph import Task, code_of, fingerprints, read_facts, required, run_all, slug
 from study.profiles import load_profile, profile_names
-from study.report import write_report
+from study.report.classes import describe_before_after
+from study.report.dies import describe_dies
+from study.report.page import write_report
+from study.report.saliency import describe_faithfulness
+from study.stages import before_after, models
+from study.stages.denoise import load_masks
+from study.stages.faithfulness import DEFAULT, USUAL
+from study.stages.models import BACKGROUNDS, MORE, PARTS
+from study.tables.classes import accuracy_table
+from study.tables.common import interval
+from study.tables.dies import die_f1_table
+from study.tables.saliency import REFERENCES
 from study.wafers import FILE, choose, halves, load
 
 # Its nets both classify and explain, so that our denoiser is a CAM with components.
@@ -40,12 +50,9 @@ DENOISERS_OF_QUICK = set(DENOISERS) - {CAM}
 
 
 def reduced_profile(**wafers):
-    """The quick profile, but of a size that tells whether it runs, not what comes out."""
-    profile = load_profile("quick")
-    profile["wafers"] |= {"n_simulated": 120, "folds": 2, "per_class": 16} | wafers
-    profile["classifier"] = {"width": 4, "input_size": 32, "batch_size": 16, "max_epochs": 1}
-    profile["truth"] = {"kinds": ["planted", "two"], "n_planted": 12}
-    profile["controls"] = {"independent_backbone": "test_resnet"}
+    """The profile that tells whether the study runs."""
+    profile = load_profile("smoke")
+    profile["wafers"] |= wafers
     return profile
 
 
@@ -60,7 +67,7 @@ def finished(tmp_path_factory):
     return run_study(reduced_profile(), tmp_path_factory.mktemp("study"))
 
 
-def test_report_is_one_page_that_needs_nothing_else(finished):
+def test_report_is_one_page(finished):
     tasks, folders, page = finished
     html = page.read_text()
     assert html.count("data:image/png;base64,") == 5
@@ -70,7 +77,7 @@ def test_report_is_one_page_that_needs_nothing_else(finished):
     assert "control: wrong class" in html and "die by die" in html.lower()
 
 
-def test_tables_and_figures_lie_beside_the_report(finished):
+def test_report_writes_tables_and_figures(finished):
     folder = finished[2].parent / "tables"
     pictures = {file.stem for file in (folder.parent / "figures").iterdir()}
     assert {"confusion", "die_f1_simulated", "before_after", "examples", "frequency"} == pictures
@@ -79,24 +86,24 @@ def test_tables_and_figures_lie_beside_the_report(finished):
     tested = (load(finished[1]["wafers"]).fold == 0).sum()
     assert (scores.groupby("denoiser").size() == tested).all()
     assert len(pd.read_csv(folder / "raw_predictions.csv")) == tested
-    assert pd.read_csv(folder / "before_after.csv")["denoiser"].tolist()[0] == summary.RAW
+    assert pd.read_csv(folder / "before_after.csv")["denoiser"].tolist()[0] == RAW
 
 
-def test_every_part_tells_how_it_was_made(finished):
+def test_task_keeps_its_facts(finished):
     for folder in finished[1].values():
-        facts = about(folder)
+        facts = read_facts(folder)
         assert {"fingerprint", "parameters", "seconds", "environment"} <= set(facts)
         assert "torch" in facts["environment"]
 
 
-def test_what_is_done_is_not_done_again(finished):
+def test_finished_tasks_are_not_run_again(finished):
     tasks, folders, page = finished
     before = {folder: (folder / "about.json").stat().st_mtime_ns for folder in folders.values()}
     run_study(reduced_profile(), page.parent)
     assert before == {f: (f / "about.json").stat().st_mtime_ns for f in before}
 
 
-def test_training_wafers_are_denoised_by_a_net_that_has_not_seen_their_group(finished):
+def test_halves_share_no_group(finished):
     wafers = load(finished[1]["wafers"])
     part = halves(wafers, 0)
     assert ((part == -1) == (wafers.fold == 0)).all()
@@ -106,7 +113,7 @@ def test_training_wafers_are_denoised_by_a_net_that_has_not_seen_their_group(fin
             assert by_part[one] and not by_part[one] & by_part[other]
 
 
-def test_real_wafers(data_folder, tmp_path):
+def test_study_runs_on_real_wafers(data_folder, tmp_path):
     data = data_folder / "wm811k_mini.npz"
     tasks, folders, page = run_study(reduced_profile(), tmp_path, data)
     html = page.read_text()
@@ -116,7 +123,7 @@ def test_real_wafers(data_folder, tmp_path):
     assert tasks[0].parameters["digest"] in html
 
 
-def test_faithfulness_is_reported_beside_random(tmp_path):
+def test_faithfulness_is_compared_with_random(tmp_path):
     profile = reduced_profile() | {"stages": ["models", "faithfulness"]}
     profile["faithfulness"] = {"n_wafers": 12, "n_forgetting": 6, "n_steps": 2}
     _, folders, page = run_study(profile, tmp_path)
@@ -131,7 +138,7 @@ def test_faithfulness_is_reported_beside_random(tmp_path):
     part = scores[scores["metric"] == "deletion"].set_index(["method", "wafer"])["value"].unstack(0)
     row = table.set_index(["metric", "method"]).loc[("deletion", DEFAULT)]
     assert row["mean"] == pytest.approx(part[DEFAULT].mean())
-    for reference in summary.REFERENCES:
+    for reference in REFERENCES:
         gain = (part[DEFAULT] - part[reference]).mean()
         assert row[f"mean to {reference}"] == pytest.approx(gain)
     similarity = pd.read_csv(tmp_path / "tables" / "similarity.csv")
@@ -152,16 +159,16 @@ def test_faithfulness_is_reported_beside_random(tmp_path):
         ("insertion", -0.05, "not shown to differ from"),
     ],
 )
-def test_faithfulness_verdict(metric, low, verdict):
+def test_describe_faithfulness_verdict(metric, low, verdict):
     parts = {"mean": low + 0.1, "low": low, "high": low + 0.2}
-    gain = {f"{part} to {name}": v for part, v in parts.items() for name in summary.REFERENCES}
+    gain = {f"{part} to {name}": v for part, v in parts.items() for name in REFERENCES}
     rows = [
         {"metric": kind, "method": method, "mean": 0.5} | gain
         for kind in ("deletion", "insertion")
         for method in (USUAL, DEFAULT, RANDOM)
     ]
-    said = findings.of_faithfulness(pd.DataFrame(rows))
-    assert sum(said[metric == "insertion"].count(f"{verdict} {n}") for n in summary.REFERENCES) == 4
+    said = describe_faithfulness(pd.DataFrame(rows))
+    assert sum(said[metric == "insertion"].count(f"{verdict} {n}") for n in REFERENCES) == 4
 
 
 def write_number(folder, needed, *, number):
@@ -179,7 +186,7 @@ def interrupt(folder, needed):
     raise KeyboardInterrupt
 
 
-def test_a_task_reads_what_it_needs(tmp_path):
+def test_task_reads_what_it_needs(tmp_path):
     tasks = [
         Task("first", write_number, {"number": 1}),
         Task("second", write_number, {"number": 2}, ("first",)),
@@ -187,7 +194,7 @@ def test_a_task_reads_what_it_needs(tmp_path):
     assert (run_all(tasks, tmp_path)["second"] / "number").read_text() == "3"
 
 
-def test_an_interrupted_task_leaves_nothing_and_the_finished_ones_stay(tmp_path):
+def test_interrupted_task_leaves_nothing(tmp_path):
     log = str(tmp_path / "log")
     first = Task("first", count_runs, {"log": log})
     with pytest.raises(KeyboardInterrupt):
@@ -211,14 +218,35 @@ def test_fingerprints_follow_parameters_and_needs():
     assert before == fingerprints(tasks(1, 5))
 
 
-def test_only_what_a_stage_needs():
+def test_fingerprint_covers_imported_modules_only():
+    code = code_of("study.stages.score_dies")
+    assert {"study.stages.models", "camdenoise.metrics._dies", "camdenoise.nets._inference"} < code
+    assert not {name for name in code if name.startswith(("study.report", "study.tables"))}
+    assert not {name for name in code if "plotting" in name or "stream" in name}
+
+
+def test_fingerprint_ignores_comments_and_docstrings(tmp_path, monkeypatch):
+    def digest_of(source):
+        (tmp_path / "module.py").write_text(source)
+        for cached in (graph._tree_of, graph._digest_of_module):
+            cached.cache_clear()
+        return graph._digest_of_module("fake.module")
+
+    monkeypatch.setitem(graph._FOLDERS, "fake", tmp_path)
+    before = digest_of('"""Text."""\n\n\ndef f():\n    return 1\n')
+    assert digest_of("def f():\n    # A comment.\n    return 1\n") == before
+    assert digest_of("def f(): return 2\n") != before
+    assert digest_of('"""Other text."""\ndef f(): return 1  # why\n') == before
+
+
+def test_required_keeps_only_what_a_stage_needs():
     tasks = plan.make_plan(load_profile("quick"), None)
-    names = [task.name for task in required(tasks, ["truth"])]
-    assert names == ["wafers", "models-0-0-all", "truth-0-0-simulated"]
+    names = [task.name for task in required(tasks, ["score_dies"])]
+    assert names == ["wafers", "models-0-0-all", "score_dies-0-0-simulated"]
 
 
 @pytest.mark.parametrize("name", profile_names())
-def test_profiles_make_plans_in_order_of_need(name):
+def test_make_plan_orders_tasks_by_need(name):
     seen = set()
     for task in plan.make_plan(load_profile(name), None):
         assert set(task.needs) <= seen and task.name not in seen
@@ -227,7 +255,7 @@ def test_profiles_make_plans_in_order_of_need(name):
 
 
 @pytest.mark.parametrize("kind", ["kaggle", "mir", "parquet"])
-def test_other_files_of_wafers_are_read_once(kind, tmp_path):
+def test_data_file_converts_other_kinds_once(kind, tmp_path):
     made = lswmd_pickles.some_wafers(40)
     file, out = tmp_path / f"wafers.{kind}", tmp_path / "out"
     if kind == "parquet":
@@ -249,30 +277,30 @@ def test_other_files_of_wafers_are_read_once(kind, tmp_path):
     assert data_file(str(file), out) == found and found.stat().st_mtime_ns == time
 
 
-def test_what_is_no_file_of_wafers_is_told(capsys, tmp_path):
+def test_command_refuses_other_files(capsys, tmp_path):
     (tmp_path / "text").write_text("hello")
     assert command.main(["--data", str(tmp_path / "text"), "--out", str(tmp_path)]) == 2
     assert "neither npz nor Parquet" in capsys.readouterr().err
 
 
-def test_absent_data_is_an_error_without_a_traceback(capsys, tmp_path):
+def test_command_reports_absent_data(capsys, tmp_path):
     assert command.main(["--data", str(tmp_path / "no.npz"), "--out", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert "no wafers at" in said and "leave out --data" in said
 
 
-def test_stage_that_the_profile_does_not_have_is_an_error(capsys, tmp_path):
+def test_command_refuses_stage_not_in_profile(capsys, tmp_path):
     assert command.main(["--profile", "folds", "--only", "cams", "--out", str(tmp_path)]) == 2
     assert "profile folds has no stage cams; it has models." in capsys.readouterr().err
 
 
-def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch, tmp_path):
+def test_ctrl_c_tells_how_to_go_on(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(command, "run", lambda options: interrupt(tmp_path, {}))
     assert command.main([]) == 130
     assert "goes on where it was" in capsys.readouterr().err
 
 
-def test_denoised_maps():
+def test_denoised_removes_fails_only():
     grid = np.array([[0, 1, 2, 2]], np.uint8)
     kept = np.array([[False, False, True, False]])
     np.testing.assert_array_equal(before_after.denoised(grid, kept), [[0, 1, 2, 1]])
@@ -283,7 +311,7 @@ def test_denoised_maps():
         before_after.denoised(grid, region)
 
 
-def test_every_control_has_masks_and_accuracies(finished):
+def test_controls_have_masks_and_accuracies(finished):
     _, folders, page = finished
     wafers = load(folders["wafers"])
     ours = load_masks(folders["denoise-0-0"], OURS, wafers.maps)
@@ -294,7 +322,7 @@ def test_every_control_has_masks_and_accuracies(finished):
 
 
 @pytest.mark.parametrize("stage", ["before_after", "controls"])
-def test_a_report_of_one_of_both_stages(finished, tmp_path, stage):
+def test_report_of_one_stage(finished, tmp_path, stage):
     tasks, folders, _ = finished
     chosen = required(tasks, [stage])
     some = {task.name: folders[task.name] for task in chosen}
@@ -304,7 +332,7 @@ def test_a_report_of_one_of_both_stages(finished, tmp_path, stage):
     assert ("on wafers denoised by" in html) == (stage == "before_after")
 
 
-def test_the_independent_architecture_is_trained_where_one_is_named():
+def test_make_plan_adds_independent_architecture():
     profile = load_profile("quick")
     without = {task.name for task in plan.make_plan(profile | {"controls": {}}, None)}
     controls = {"independent_backbone": "resnet18"}
@@ -318,18 +346,22 @@ def test_the_independent_architecture_is_trained_where_one_is_named():
     assert extra["independent-0-0-all"].parameters["classifier"]["backbone"] == "resnet18"
 
 
-def test_other_nets_explain_where_a_profile_has_them():
+def test_make_plan_adds_explainers():
     profile = load_profile("quick") | {"explainer": load_profile("paper")["explainer"]}
     tasks = {task.name: task for task in plan.make_plan(profile, None)}
     assert tasks["explainers-0-0-all"].parameters["classifier"]["backbone"] == "wafer_unet"
-    assert tasks["truth-0-0-simulated"].needs == ("wafers", "models-0-0-all", "explainers-0-0-all")
+    assert tasks["score_dies-0-0-simulated"].needs == (
+        "wafers",
+        "models-0-0-all",
+        "explainers-0-0-all",
+    )
     assert {"before_after-0-0-" + slug(name) for name in (CAM, OURS)} < set(tasks)
     # The nets that classify are of an architecture of their own then.
     assert tasks["control_masks-0-0"].parameters["independent"] == "models"
     assert tasks["controls-0-0-" + slug(INDEPENDENT)].needs == ("wafers", "control_masks-0-0")
 
 
-def test_backgrounds_are_wafers_without_a_pattern(data_folder, tmp_path):
+def test_backgrounds_have_no_pattern(data_folder, tmp_path):
     profile = reduced_profile() | {"explainer": {"n_backgrounds": 30, "classifier": {}}}
     tasks = plan.make_plan(profile, data_folder / "wm811k_mini.npz")
     (bare,) = [task for task in tasks if task.name == BACKGROUNDS]
@@ -340,7 +372,7 @@ def test_backgrounds_are_wafers_without_a_pattern(data_folder, tmp_path):
     assert len(wafers.maps) == 30 and set(wafers.target) == {"none"}
 
 
-def test_more_wafers_are_others_than_those_that_are_denoised(data_folder, tmp_path):
+def test_more_wafers_are_not_denoised_ones(data_folder, tmp_path):
     profile = reduced_profile() | {"explainer": {"n_backgrounds": 0, "per_class": 12}}
     profile["explainer"]["classifier"] = {}
     profile["wafers"] |= {"per_class": 5}
@@ -353,7 +385,7 @@ def test_more_wafers_are_others_than_those_that_are_denoised(data_folder, tmp_pa
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_nets_do_not_see_the_groups_that_they_denoise(part, data_folder, tmp_path, monkeypatch):
+def test_nets_do_not_see_groups_they_denoise(part, data_folder, tmp_path, monkeypatch):
     profile = reduced_profile() | {"explainer": {"n_backgrounds": 60, "per_class": 40}}
     profile["explainer"]["classifier"] = {}
     profile["wafers"] |= {"per_class": 20}
@@ -381,7 +413,7 @@ def test_nets_do_not_see_the_groups_that_they_denoise(part, data_folder, tmp_pat
     assert all(groups_of[grid] - unseen for grid in seen)
 
 
-def test_no_file_of_wafers_where_there_are_none(tmp_path):
+def test_choose_writes_no_file_without_wafers(tmp_path):
     file = tmp_path / "wafers.npz"
     save_wafer_maps(file, [np.ones((20, 20), np.uint8)] * 4, ["Loc"] * 4, fold=[0, 0, 1, 1])
     asked = {"classes": ["none"], "folds": 2, "n_simulated": 0, "data": str(file), "digest": ""}
@@ -393,20 +425,20 @@ def test_interval_is_over_groups():
     rng = np.random.default_rng(0)
     shift = np.repeat(rng.normal(size=20), 50)
     part = pd.DataFrame({"x": shift + 0.1 * rng.normal(size=1000), "group": np.arange(1000) // 50})
-    wide = summary.interval(part, "x")
-    narrow = summary.interval(part.assign(group=np.arange(1000)), "x")
+    wide = interval(part, "x")
+    narrow = interval(part.assign(group=np.arange(1000)), "x")
     assert wide["mean"] == narrow["mean"] == pytest.approx(part["x"].mean())
     assert wide["low"] < narrow["low"] < wide["mean"] < narrow["high"] < wide["high"]
     standard_error = shift[::50].std() / np.sqrt(20)
     assert (wide["high"] - wide["low"]) / 2 == pytest.approx(1.96 * standard_error, rel=0.15)
-    assert np.isnan(summary.interval(part.assign(group=0), "x")["low"])
+    assert np.isnan(interval(part.assign(group=0), "x")["low"])
 
 
-def die_scores(ours, rival):
+def die_scores(ours, other):
     rows = [
         {"kind": "planted", "denoiser": name, "label": label, "f1": f1 + 0.01 * (wafer % 3)}
         | {"fold": 0, "seed": 0, "wafer": wafer, "group": wafer}
-        for name, f1 in {OURS: ours, PLAIN: 0.4, "median 3x3": rival, NOTHING: 0.5}.items()
+        for name, f1 in {OURS: ours, PLAIN: 0.4, MEDIAN: other, NOTHING: 0.5}.items()
         for label in ("Center", "Loc")
         for wafer in range(20)
     ]
@@ -416,15 +448,15 @@ def die_scores(ours, rival):
 @pytest.mark.parametrize(
     ("ours", "verdict"), [(0.8, "is better than the best"), (0.6, "is worse than the best")]
 )
-def test_die_level_verdict(ours, verdict):
-    scores = die_scores(ours, rival=0.7)
-    said = findings.of_dies("planted", scores, summary.die_f1_table(scores))
-    assert verdict in said and "median 3x3" in said and "less than removing nothing" in said
+def test_describe_dies_verdict(ours, verdict):
+    scores = die_scores(ours, other=0.7)
+    said = describe_dies("planted", scores, die_f1_table(scores))
+    assert verdict in said and MEDIAN in said and "less than removing nothing" in said
 
 
-def test_no_difference_is_called_so():
+def test_describe_dies_without_difference():
     scores = die_scores(0.7, 0.7)
-    said = findings.of_dies("planted", scores, summary.die_f1_table(scores))
+    said = describe_dies("planted", scores, die_f1_table(scores))
     assert "no difference is shown" in said
 
 
@@ -448,15 +480,15 @@ def predictions(**right):
         (50, 40, "Denoising costs accuracy here."),
     ],
 )
-def test_accuracy_counts_only_beside_its_controls(ours, wrong, verdict):
-    others = dict.fromkeys(RIVALS, 40) | {"control: wrong class": wrong, TRUE_CLASS: 95}
-    table = predictions(**{summary.RAW: 70, OURS: ours} | others)
-    said = findings.of_before_after(table, summary.accuracy_table(table))
+def test_gain_counts_only_beyond_controls(ours, wrong, verdict):
+    others = dict.fromkeys(CONTROLS_TO_BEAT, 40) | {"control: wrong class": wrong, TRUE_CLASS: 95}
+    table = predictions(**{RAW: 70, OURS: ours} | others)
+    said = describe_before_after(table, accuracy_table(table))
     assert verdict in said[0]
     assert "so much can come from what a mask tells" in said[1]
 
 
-def test_a_gain_without_controls_is_not_believed():
-    table = predictions(**{summary.RAW: 70, OURS: 90})
-    (said,) = findings.of_before_after(table, summary.accuracy_table(table))
+def test_gain_without_controls_may_be_leakage():
+    table = predictions(**{RAW: 70, OURS: 90})
+    (said,) = describe_before_after(table, accuracy_table(table))
     assert "may be leakage" in said
