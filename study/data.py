@@ -7,15 +7,18 @@ from pathlib import Path
 import pandas as pd
 
 from camdenoise.datasets import load_wm811k, save_wafer_maps
-from camdenoise.io._atomic import digest
-from camdenoise.io._npz import FILE_IN_FOLDER
+from camdenoise.io import sha256
 from camdenoise.stream import open_source, wafers_of
+from study.graph import Task, run_all, slug
 
+#: The file that a folder of real wafers holds, as `load_wafer_maps` looks for it.
+FILE_IN_FOLDER = "wm811k_dev.npz"
+# How the kinds of files begin.
 _ZIP, _PICKLE, _PARQUET = b"PK", b"\x80", b"PAR1"
 
 
 def data_file(data: str, out: Path) -> Path:
-    """Find real wafers; write those of a pickle or a Parquet file to an npz file, once.
+    """Find real wafers; convert those of a pickle or a Parquet file to an npz file, once.
 
     Parameters
     ----------
@@ -23,7 +26,7 @@ def data_file(data: str, out: Path) -> Path:
         An npz file, a folder with one in it, LSWMD.pkl, WM811K.pkl, or Parquet with a row per
         wafer and a column ``label``, and perhaps ``lot`` or ``chunk``.
     out : Path
-        Where the npz file is kept; its name has the digest of the original.
+        Folder of tasks, for the npz file.
 
     Raises
     ------
@@ -44,12 +47,26 @@ def data_file(data: str, out: Path) -> Path:
         return file
     if not start.startswith((_PICKLE, _PARQUET)):
         raise ValueError(f"{file} is neither npz nor Parquet nor one of WM-811K's pickles.")
-    out.mkdir(parents=True, exist_ok=True)
-    made = out / f"{file.stem}-{digest(file)[:12]}.npz"
-    if not made.exists():
-        maps, keys = _of_pickle(file, out) if start.startswith(_PICKLE) else _of_parquet(file)
-        save_wafer_maps(made, maps, keys["label"], **_groups(keys))
-    return made
+    converting = Task(
+        f"data-{slug(file.stem)}", convert, {"data": str(file), "digest": sha256(file)}
+    )
+    return run_all([converting], out)[converting.name] / f"{file.stem}.npz"
+
+
+def convert(folder: Path, needed: dict[str, Path], *, data: str, digest: str) -> None:
+    """Write the wafers of a pickle or a Parquet file to an npz file.
+
+    Parameters
+    ----------
+    folder, needed
+        See `study.graph.Task`.
+    data, digest : str
+        The file, and what it hashes to.
+    """
+    with open(data, "rb") as stream:
+        pickled = stream.read(1) == _PICKLE
+    maps, keys = _of_pickle(Path(data), folder) if pickled else _of_parquet(Path(data))
+    save_wafer_maps(folder / f"{Path(data).stem}.npz", maps, keys["label"], **_groups(keys))
 
 
 def _of_pickle(file: Path, cache: Path):

@@ -10,8 +10,12 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import Bunch
 
 from camdenoise.datasets import load_wafer_maps, make_wafer_maps, save_wafer_maps
+from study.files import write_table
 
+#: Folds of real wafers, where the file does not bring its own.
+N_FOLDS = 4
 FILE, COUNTS = "wafers.npz", "counts.csv"
+# Splits that are tried until both halves hold every class.
 _N_TRIES = 20
 
 
@@ -61,7 +65,7 @@ def choose(
         wafers = load_with_folds(data, list(dict.fromkeys([*classes, "none"])), folds)
     allowed = without_copies(wafers) if unique else np.ones(len(wafers.maps), bool)
     rows = _sample(wafers.target, classes, slice(skip, per_class), allowed)
-    _counts(wafers.target, classes, allowed, rows).to_csv(folder / COUNTS, index=False)
+    write_table(folder / COUNTS, _counts(wafers.target, classes, allowed, rows))
     if len(rows) == 0:
         return
     save_wafer_maps(
@@ -151,3 +155,12 @@ def halves(wafers: Bunch, fold: int) -> np.ndarray:
 def pick(maps: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
     """Take the items of a list at these rows."""
     return [maps[row] for row in rows]
+
+
+def regrid(grid: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Show a wafer on another grid of dies: every new die is as the old one at its center."""
+    rows, columns = (
+        ((np.arange(n) + 0.5) * side / n).astype(int)
+        for n, side in zip((height, width), grid.shape, strict=True)
+    )
+    return grid[np.ix_(rows, columns)]

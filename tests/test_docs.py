@@ -17,6 +17,7 @@ MODULES = [
     "camdenoise.filters", "camdenoise.io", "camdenoise.leakage", "camdenoise.learned",
     "camdenoise.lots", "camdenoise.metrics", "camdenoise.mixed_patterns", "camdenoise.plotting",
     "camdenoise.onnx", "camdenoise.report", "camdenoise.similarity", "camdenoise.stream",
+    "camdenoise.nets", "camdenoise.wafers",
 ]  # fmt: skip
 
 

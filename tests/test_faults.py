@@ -163,11 +163,10 @@ import sys
 from pathlib import Path
 import numpy as np, torch
 torch.set_num_threads(1)
-sys.path.insert(0, sys.argv[2])
 from study import plan
 from study.graph import run_all
-from test_study import reduced_profile
-run_all(plan.make_plan(reduced_profile(), None), Path(sys.argv[1]) / "parts")
+from study.profiles import load_profile
+run_all(plan.make_plan(load_profile("smoke"), None), Path(sys.argv[1]) / "parts")
 """
 
 

@@ -1,6 +1,8 @@
 """Wafer data in and out: die tables, tester and fab formats, results."""
 
 from camdenoise.io._atdf import read_atdf
+from camdenoise.io._atomic import digest as sha256
+from camdenoise.io._atomic import write_whole as atomic_write
 from camdenoise.io._die_csv import read_die_csv
 from camdenoise.io._die_table import from_die_table, to_die_table
 from camdenoise.io._e142 import read_e142
@@ -25,6 +27,7 @@ __all__ = [
     "OVERLAY_BINS",
     "DieTableError",
     "WaferFileError",
+    "atomic_write",
     "from_die_table",
     "iter_lots",
     "pattern_overlay",
@@ -38,6 +41,7 @@ __all__ = [
     "read_sinf",
     "read_stdf",
     "read_wafers",
+    "sha256",
     "to_die_table",
     "wafer_results",
     "write_g85",

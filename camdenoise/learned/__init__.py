@@ -1,12 +1,9 @@
-"""Denoisers that learn from the dies themselves, by what they have to be told.
+"""UNetDenoiser: segment the pattern, learned from wafers with a known truth die by die.
 
-`UNetDenoiser` needs the truth die by die, `CamDenoiser` a label per wafer, and
-`AutoencoderDenoiser` and `BlindSpotDenoiser` nothing but maps. All share the interface of
-`CamDenoiser`: `transform` gives maps, `explain` gives reasons. docs/learned.md compares them.
+It shares the interface of `CamDenoiser`: `transform` gives maps, `explain` gives reasons.
+docs/learned.md compares it with filters.
 """
 
-from camdenoise.learned._autoencoder import AutoencoderDenoiser
-from camdenoise.learned._blind_spot import BlindSpotDenoiser
 from camdenoise.learned._unet_denoiser import UNetDenoiser
 
-__all__ = ["AutoencoderDenoiser", "BlindSpotDenoiser", "UNetDenoiser"]
+__all__ = ["UNetDenoiser"]

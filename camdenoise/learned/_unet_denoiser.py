@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.special import expit
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
 
-from camdenoise.learned._learned import LearnedDenoiser
+from camdenoise._sklearn_compat import Interval, StrOptions
+from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.nets._encoding import encode_maps
-from camdenoise.nets._segmentation import DieTask, MaskedTarget, die_logits
+from camdenoise.nets._segmentation import PatternDies, die_logits, train_die_net
+from camdenoise.nets._training import epoch_summaries
+from camdenoise.nets._unet import UNet
+from camdenoise.wafers._explanation import Explanation, explain_by
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_die_masks
 
 
-class PatternTask(DieTask):
-    """Ask which of a wafer's fails are of the pattern.
-
-    Parameters
-    ----------
-    codes : Tensor of uint8, shape (n, size, size)
-        Die codes.
-    pattern : Tensor of bool, shape (n, size, size)
-        Where the pattern is.
-    """
-
-    def __init__(self, codes: torch.Tensor, pattern: torch.Tensor):
-        super().__init__(codes)
-        self.pattern = pattern
-
-    def make_batch(self, rows: torch.Tensor, generator: torch.Generator) -> MaskedTarget:
-        """Show the wafers as they are; ask about their fails."""
-        codes = self.codes[rows]
-        return MaskedTarget(codes, self.pattern[rows], codes == FAIL)
-
-
-class UNetDenoiser(LearnedDenoiser):
+class UNetDenoiser(BaseDenoiser):
     """Keep the fails that a U-Net, trained on wafers with known patterns, calls pattern.
 
     It has to be shown, die by die, which fails of its training wafers are of the pattern. Nobody
@@ -82,7 +69,6 @@ class UNetDenoiser(LearnedDenoiser):
     See Also
     --------
     CamDenoiser : Needs a label per wafer instead of masks.
-    BlindSpotDenoiser : Needs neither.
 
     Notes
     -----
@@ -119,6 +105,20 @@ class UNetDenoiser(LearnedDenoiser):
     True
     """
 
+    _parameter_constraints: dict = {
+        "threshold": [Interval(Real, 0, 1, closed="both")],
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "input_size": [Interval(Integral, 8, 1024, closed="both")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "device": [str],
+        "progress": ["boolean"],
+        "on_error": [StrOptions({"raise", "keep"})],
+        "random_state": ["random_state"],
+    }
+
     def __init__(
         self,
         *,
@@ -134,19 +134,17 @@ class UNetDenoiser(LearnedDenoiser):
         on_error="raise",
         random_state=None,
     ):
-        super().__init__(
-            threshold=threshold,
-            width=width,
-            input_size=input_size,
-            max_epochs=max_epochs,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            precision=precision,
-            device=device,
-            progress=progress,
-            on_error=on_error,
-            random_state=random_state,
-        )
+        self.threshold = threshold
+        self.width = width
+        self.input_size = input_size
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.precision = precision
+        self.device = device
+        self.progress = progress
+        self.on_error = on_error
+        self.random_state = random_state
 
     def fit(
         self, X: WaferMaps, y: Any = None, *, truth: Sequence[np.ndarray] | None = None
@@ -183,9 +181,85 @@ class UNetDenoiser(LearnedDenoiser):
             )
         masks = check_die_masks(truth, maps, "truth")
         pattern = encode_maps([mask.astype(np.uint8) for mask in masks], self.input_size)
-        self._train(PatternTask(self.encode(maps), pattern.bool()))
+        self._train(PatternDies(self.encode(maps), pattern.bool()))
         return self
+
+    def explain(self, X: WaferMaps) -> list[Explanation]:
+        """Tell for each wafer which fails are kept, which are removed, and why.
+
+        Parameters
+        ----------
+        X : list, object array or Series of 2-D maps, or 3-D array
+            Wafer maps with the codes 0 (no die), 1 (pass), 2 (fail).
+
+        Returns
+        -------
+        list of Explanation
+            One per wafer, in the order of `X`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        WaferMapError
+            For a map that cannot be read, with ``on_error="raise"``.
+        """
+        check_is_fitted(self, "module_")
+        return super().explain(X)
+
+    def encode(self, maps: Sequence[np.ndarray]) -> torch.Tensor:
+        """Return checked maps as the net sees them: uint8 codes, (n, input_size, input_size)."""
+        return encode_maps(maps, self.input_size)
+
+    def _read_training_maps(self, X: WaferMaps) -> Sequence[np.ndarray]:
+        self._validate_params()
+        maps = self._read_maps(X, reset=True, min_maps=2)
+        if not any((grid == FAIL).any() for grid in maps):
+            raise ValueError(
+                f"none of the {len(maps)} wafer maps has a failing die (code 2), so there is "
+                "nothing to learn. Check that bins were recoded to 0, 1 and 2."
+            )
+        return maps
+
+    def _train(self, wafers: PatternDies) -> None:
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            net = train_die_net(
+                UNet(self.width),
+                wafers,
+                max_epochs=self.max_epochs,
+                learning_rate=self.learning_rate,
+                batch_size=self.batch_size,
+                precision=self.precision,
+                device=self.device,
+                progress=self.progress,
+                seed=seed,
+            )
+        self.module_: UNet = net.module_.eval()
+        self.history_ = epoch_summaries(net.history)
+
+    def _explain_maps(self, maps: Sequence[np.ndarray]) -> list[Explanation]:
+        starts = range(0, len(maps), self.batch_size)
+        explanations: list[Explanation] = []
+        for start in tqdm(starts, unit="batch", leave=None, disable=not self.progress):
+            batch = maps[start : start + self.batch_size]
+            explanations += [
+                explain_by(grid, score >= self.threshold, score)
+                for grid, score in zip(batch, self._scores(batch), strict=True)
+            ]
+        return explanations
 
     def _scores(self, maps: Sequence[np.ndarray]) -> list[np.ndarray]:
         logits = die_logits(self.module_, self.encode(maps), [grid.shape for grid in maps])
         return [expit(values) for values in logits]
+
+    def _takes_table(self, X: Any, reset: bool) -> bool:
+        """Refuse 2-D tables: with no labels to count rows by, one map would pass for many."""
+        return False
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = self.random_state is None
+        tags.input_tags.two_d_array = False
+        return tags

@@ -206,21 +206,17 @@ class Context(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Return to the grid of an earlier stage and join its output (Ronneberger 2015, 1505.04597).
+    """Return to the grid of an earlier stage and join its output (Ronneberger 2015, 1505.04597)."""
 
-    Without `skip` the earlier stage's output gives only the size of its grid.
-    """
-
-    def __init__(self, n_in: int, n_out: int, *, skip: bool = True):
+    def __init__(self, n_in: int, n_out: int):
         super().__init__()
-        self.skip = skip
         self.narrow = nn.Conv2d(n_in, n_out, 1, bias=False)
-        self.block = ResidualBlock(2 * n_out if skip else n_out, n_out, 1)
+        self.block = ResidualBlock(2 * n_out, n_out, 1)
 
     def forward(self, x: torch.Tensor, finer: torch.Tensor) -> torch.Tensor:
         """Return a tensor on the grid of `finer`, with as many channels."""
         x = interpolate(self.narrow(x), size=finer.shape[-2:], mode="bilinear")
-        return self.block(torch.cat([x, finer], dim=1) if self.skip else x)
+        return self.block(torch.cat([x, finer], dim=1))
 
 
 class EvidenceHead(nn.Module):

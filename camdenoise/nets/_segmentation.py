@@ -1,14 +1,11 @@
 """How a net with one logit per pixel is trained on dies, and predicts die by die.
 
-A `DieTask` makes the inputs, the targets, and the mask of dies that count. A denoiser with known
-truth uses that as the target; one that has only maps hides or flips some dies and predicts those.
 The training loop is skorch's, shared with the classifier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,55 +24,32 @@ from camdenoise.nets._training import (
     WaferMapNet,
     resolve_device,
 )
+from camdenoise.wafers._maps import FAIL
 
 
-class MaskedTarget(NamedTuple):
-    """A batch of encoded wafers, and what the net should predict of them.
-
-    Attributes
-    ----------
-    inputs : Tensor of uint8, shape (n, size, size)
-        Die codes; a code above 2 encodes a die of unknown state.
-    target : Tensor of bool, shape (n, size, size)
-        What is true of the pixel's die.
-    mask : Tensor of bool, shape (n, size, size)
-        Where the target counts.
-    """
-
-    inputs: torch.Tensor
-    target: torch.Tensor
-    mask: torch.Tensor
-
-
-class DieTask(BatchedWafers):
-    """Masked targets of encoded wafers, each turned by a random symmetry of the square.
-
-    A subclass implements ``make_batch(rows, generator)``, which returns a `MaskedTarget`.
+class PatternDies(BatchedWafers):
+    """Encoded wafers and their patterns, each wafer turned by a random symmetry of the square.
 
     Parameters
     ----------
     codes : Tensor of uint8, shape (n, size, size)
         Die codes.
+    pattern : Tensor of bool, shape (n, size, size)
+        Where the pattern is. It counts on failing dies only: no other die is kept or removed.
     """
 
-    def __init__(self, codes: torch.Tensor):
-        self.codes = codes
+    def __init__(self, codes: torch.Tensor, pattern: torch.Tensor):
+        self.codes, self.pattern = codes, pattern
 
     def __len__(self) -> int:
         """Return the number of wafers."""
         return len(self.codes)
 
-    def make_batch(self, rows: torch.Tensor, generator: torch.Generator) -> MaskedTarget:
-        """Make the targets of the wafers of these rows."""
-        raise NotImplementedError
-
     def batch(self, rows: torch.Tensor, generator: torch.Generator):
         """Return what `WaferBatches` hands to the net: its inputs and the targets."""
-        layers = torch.stack(
-            [part.to(torch.uint8) for part in self.make_batch(rows, generator)], dim=1
-        )
-        inputs, target, mask = random_symmetry(layers, generator).unbind(1)
-        return {"x": one_hot(inputs), "mask": mask.float()}, target.float()
+        layers = torch.stack([self.codes[rows], self.pattern[rows].to(torch.uint8)], dim=1)
+        codes, pattern = random_symmetry(layers, generator).unbind(1)
+        return {"x": one_hot(codes), "mask": (codes == FAIL).float()}, pattern.float()
 
 
 class DieNet(WaferMapNet):
@@ -104,7 +78,7 @@ def die_loss(logits: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> 
 
 def train_die_net(
     module: nn.Module,
-    task: DieTask,
+    wafers: PatternDies,
     *,
     max_epochs: int,
     learning_rate: float,
@@ -114,18 +88,18 @@ def train_die_net(
     progress: bool,
     seed: int,
 ) -> DieNet:
-    """Train a net on a task with AdamW and one cycle of the learning rate.
+    """Train a net on wafers with AdamW and one cycle of the learning rate.
 
     Parameters
     ----------
     module : Module
         From planes (n, 3, size, size) to logits (n, size, size); trained in place.
-    task : DieTask
+    wafers : PatternDies
         The wafers and their targets.
     max_epochs, learning_rate, batch_size, precision, device, progress
         As in `WaferClassifier`.
     seed : int
-        For the order of the wafers and what the task draws.
+        For the order of the wafers and their symmetries.
 
     Returns
     -------
@@ -153,7 +127,7 @@ def train_die_net(
         device=device,
         bfloat16=takes_bfloat16(module, precision, device),
     )
-    return net.fit(task, None)
+    return net.fit(wafers, None)
 
 
 def die_logits(
@@ -166,7 +140,7 @@ def die_logits(
     module : Module
         In eval mode.
     codes : Tensor of uint8, shape (n, size, size)
-        Encoded wafers, stretched to the square; a code above 2 encodes a die of unknown state.
+        Encoded wafers, stretched to the square.
     shapes : sequence of (height, width)
         Die grid of each.
 

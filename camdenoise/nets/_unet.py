@@ -16,19 +16,15 @@ class UNet(nn.Module):
     width : int, default=8
         Channels of the first stage; the last has eight times as many. Width 8 has 0.12 million
         parameters.
-    skips : bool, default=True
-        Give the decoder each stage's output. Without, everything has to pass through the coarsest
-        grid, which makes it an autoencoder with a bottleneck.
     """
 
-    def __init__(self, width: int = 8, *, skips: bool = True):
+    def __init__(self, width: int = 8):
         super().__init__()
         self.stages = nn.ModuleDict(residual_stages(width))
         # The stem has the grid of the first stage, and nothing that this stage has not.
         widths = stage_widths(width)[1:]
         self.ups = nn.ModuleList(
-            UpBlock(coarse, fine, skip=skips)
-            for fine, coarse in zip(widths, widths[1:], strict=False)
+            UpBlock(coarse, fine) for fine, coarse in zip(widths, widths[1:], strict=False)
         )
         self.head = nn.Conv2d(widths[0], 1, 1)
 

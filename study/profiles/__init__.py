@@ -8,8 +8,8 @@ from typing import Any
 
 #: What a profile can ask for, in order.
 STAGES = (
-    "models", "denoise", "truth", "before_after", "controls", "faithfulness", "backbones", "cams",
-    "learning", "discovery", "noise", "resolution", "bench",
+    "models", "denoise", "score_dies", "before_after", "controls", "faithfulness", "backbones",
+    "cams", "learning", "discovery", "noise", "resolution", "bench",
 )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""The tasks of the study: each function writes its results into the folder of a task."""

@@ -1,0 +1,1 @@
+"""Tidy tables out of the tasks' results: what the report shows, and what a reader can check."""
