@@ -42,18 +42,18 @@ def load_classifier(model: str) -> tuple[WaferClassifier, str]:
 def load(model: str, **params: Any) -> tuple[CamDenoiser | WaferClassifier, str]:
     """Load a model of any kind, and tell the SHA-256 of its file."""
     from camdenoise import CamDenoiser, load_model
-    from camdenoise.io._atomic import digest
+    from camdenoise.io._atomic import sha256
     from camdenoise.nets._checkpoint import PRETRAINED, pretrained_file
 
     if model in PRETRAINED:
         with pretrained_file(model) as file:
-            return CamDenoiser.from_pretrained(model, **params), digest(file)
+            return CamDenoiser.from_pretrained(model, **params), sha256(file)
     if not Path(model).is_file():
         raise FileNotFoundError(
             f"no model {model!r}. Give {' or '.join(PRETRAINED)}, a model that comes with the "
             "package, or a file that camdenoise.save_model wrote."
         )
-    return load_model(model, **params), digest(model)
+    return load_model(model, **params), sha256(model)
 
 
 @click.command(
@@ -164,7 +164,7 @@ def _train(
     import torch
 
     from camdenoise import CamDenoiser, WaferClassifier, save_model
-    from camdenoise.io._atomic import digest
+    from camdenoise.io._atomic import sha256
 
     if options["threads"]:
         torch.set_num_threads(options["threads"])
@@ -196,7 +196,7 @@ def _train(
         "patterns with evidence": list(map(str, denoiser.estimator_.patterns_)),
         "calibrated": denoiser.calibration_.platt is not None,
         "seconds": round(time.perf_counter() - start, 1),
-        "sha256": digest(out),
+        "sha256": sha256(out),
         "out": str(out),
     }
     return summary, notes

@@ -1,8 +1,7 @@
 """Wafer data in and out: die tables, tester and fab formats, results."""
 
 from camdenoise.io._atdf import read_atdf
-from camdenoise.io._atomic import digest as sha256
-from camdenoise.io._atomic import write_whole as atomic_write
+from camdenoise.io._atomic import atomic_write, sha256
 from camdenoise.io._die_csv import read_die_csv
 from camdenoise.io._die_table import from_die_table, to_die_table
 from camdenoise.io._e142 import read_e142

@@ -51,7 +51,7 @@ def _open_part(part: Path, file: Path) -> BinaryIO:
         raise type(error)(error.errno, error.strerror, str(file)) from error
 
 
-def digest(file: str | os.PathLike) -> str:
+def sha256(file: str | os.PathLike) -> str:
     """Hash a file's content by SHA-256."""
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
