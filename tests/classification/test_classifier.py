@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY, fitted_classifier, three_class_wafers
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from small_models import TINY, fitted_classifier, three_class_wafers
 
 from camdenoise import Augmentation, WaferClassifier, WaferMapError
 from camdenoise.nets import _training

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from functools import partial
@@ -15,20 +14,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from dying_workers import die_once
 
 from camdenoise import CamDenoiser, load_model
 from camdenoise.datasets import make_wafer_maps, save_wafer_maps
 from camdenoise.stream import denoise_batches, result_schema, wafer_batch
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cluster.md"
 N_FILES, FILE_ROWS = 4, 275
 
 
 @pytest.fixture(autouse=True)
 def workers_know_this_checkout(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "helpers"), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -86,15 +86,6 @@ def assert_equal_to(expected, folder):
     made = pq.read_table(folder).to_pandas().sort_values("slot", ignore_index=True)
     assert made["error"].notna().tolist() == [slot == 5 for slot in made["slot"]]
     pd.testing.assert_frame_equal(made, expected, check_dtype=False, rtol=1e-5)
-
-
-def die_once(note):
-    """Kill the process that comes here first."""
-    try:
-        os.close(os.open(note, os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_the_schema_is_that_of_the_results(wafers, expected):

@@ -4,13 +4,13 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import fitted_classifier
 from filter_cases import FILTERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from small_models import fitted_classifier
 
 from camdenoise import CamDenoiser, WaferMapError
 from camdenoise.filters import (

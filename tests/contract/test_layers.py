@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "camdenoise"
+PACKAGE = Path(__file__).parents[2] / "camdenoise"
 #: Rooms by layer, the lowest first, as CONTRIBUTING.md shows them.
 LAYERS = [
     {"_version", "_sklearn_compat"},

@@ -60,7 +60,7 @@ print("done")
 
 def run(text):
     return subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True, cwd=Path(__file__).parents[1]
+        [sys.executable, "-c", text], capture_output=True, text=True, cwd=Path(__file__).parents[2]
     )
 
 

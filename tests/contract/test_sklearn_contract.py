@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from conftest import TINY, OnlyAnArray
+from array_likes import OnlyAnArray
 from filter_cases import CLASSES
 from numbers_as_maps import NumbersAsMaps
 from sklearn.base import clone
@@ -23,6 +23,7 @@ from sklearn.model_selection import (
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from small_models import TINY
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.features import WaferFeatures

@@ -18,7 +18,7 @@ from camdenoise.datasets import (
 from camdenoise.wafers._maps import WaferMapError
 
 DATA = Path(
-    os.environ.get("CAMDENOISE_DATA", Path(__file__).resolve().parents[1] / "../shared/data")
+    os.environ.get("CAMDENOISE_DATA", Path(__file__).resolve().parents[2] / "../shared/data")
 )
 needs_data = pytest.mark.skipif(
     not (DATA / "wm811k_mini.npz").is_file(),

@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY
 from scipy.special import expit, logit, softmax
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
+from small_models import TINY
 
 import camdenoise.denoising._calibration as calibration_module
 from camdenoise import CamDenoiser, WaferClassifier

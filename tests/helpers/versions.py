@@ -1,6 +1,6 @@
 """Run the tests with the lowest versions of the packages that are supported, and with the newest.
 
-    python tests/versions.py lowest newest --python python3.11 -- -x -q
+    python tests/helpers/versions.py lowest newest --python python3.11 -- -x -q
 
 Each gets a fresh environment in a temporary folder. "lowest" takes the lower bounds that
 ``pyproject.toml`` names, as they stand there; "newest" what pip finds. What stands behind ``--`` is
@@ -17,7 +17,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def lower_bounds() -> list[str]:

@@ -5,11 +5,11 @@ from copy import copy
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit, StratifiedKFold
+from small_models import TINY
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.filters import ComponentSizeFilter

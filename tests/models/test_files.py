@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY
 from safetensors import safe_open
 from safetensors.torch import save_file
 from sklearn.base import clone
@@ -19,6 +18,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from small_models import TINY
 
 from camdenoise import (
     Augmentation,
@@ -91,7 +91,7 @@ def disc(radius):
 
 
 def test_a_file_of_the_first_version_says_what_it_said_then():
-    file = Path(__file__).parent / "models" / "classifier_1.safetensors"
+    file = Path(__file__).parent / "samples" / "classifier_1.safetensors"
     clf = load_model(file)
     with safe_open(file, "pt") as opened:
         assert opened.metadata()["format"] == "camdenoise.WaferClassifier/1"
@@ -108,7 +108,7 @@ def as_of_the_first_version(file, target):
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_denoiser_of_an_earlier_version_says_what_it_said_then(version, tmp_path):
-    file = Path(__file__).parent / "models" / "denoiser_2.safetensors"
+    file = Path(__file__).parent / "samples" / "denoiser_2.safetensors"
     if version == 1:
         file = as_of_the_first_version(file, tmp_path / "first")
     denoiser = load_model(file)
@@ -134,7 +134,7 @@ def test_a_denoiser_of_an_earlier_version_says_what_it_said_then(version, tmp_pa
 
 
 def test_a_denoiser_of_the_third_format_says_what_it_said_then(tmp_path):
-    file = Path(__file__).parent / "models" / "denoiser_3.safetensors"
+    file = Path(__file__).parent / "samples" / "denoiser_3.safetensors"
     with safe_open(file, "pt") as opened:
         assert opened.metadata()["format"] == "camdenoise.CamDenoiser/3"
         assert {"head.weigh.weight", "novelty.references"} <= set(opened.keys())
@@ -160,7 +160,7 @@ def test_a_denoiser_of_the_third_format_says_what_it_said_then(tmp_path):
     ("name", "value"), [("fit_to_input", "pad"), ("min_pattern_probability", 0.3)]
 )
 def test_an_option_that_is_gone_and_matters_is_named(name, value, tmp_path):
-    file = Path(__file__).parent / "models" / "denoiser_3.safetensors"
+    file = Path(__file__).parent / "samples" / "denoiser_3.safetensors"
     with safe_open(file, "pt") as opened:
         texts = opened.metadata()
     if name in json.loads(texts["parameters"]):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, three_class_wafers
+from small_models import TINY, three_class_wafers
 from torch import nn
 
 from camdenoise import WaferClassifier
@@ -126,7 +126,7 @@ def test_two_processes_end_with_one_net(tmp_path):
     params = json.dumps(TINY | {"batch_size": 8, "precision": "float32"})
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     # Of this checkout, not of an installed one.
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     out = subprocess.run(
         [*launch, str(script), params],
         capture_output=True, text=True, timeout=300, check=True, env=env,

@@ -5,8 +5,8 @@ from copy import copy
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, fitted_classifier
 from sklearn.frozen import FrozenEstimator
+from small_models import TINY, fitted_classifier
 
 import camdenoise.nets._evidence as evidence_training
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model

@@ -9,8 +9,8 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, fitted_classifier
 from sklearn.frozen import FrozenEstimator
+from small_models import TINY, fitted_classifier
 from torch import nn
 
 from camdenoise import CamDenoiser, WaferClassifier

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
 from sklearn.frozen import FrozenEstimator
+from small_models import TINY
 
 from camdenoise import CamDenoiser, WaferClassifier, WaferMapError
 from camdenoise.datasets import make_wafer_maps

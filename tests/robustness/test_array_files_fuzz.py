@@ -11,8 +11,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import fitted_classifier
 from lswmd_pickles import pickled, write_mir
+from small_models import fitted_classifier
 
 from camdenoise import load_model, save_model
 from camdenoise.datasets import (

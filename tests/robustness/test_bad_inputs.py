@@ -11,8 +11,8 @@ import bad_inputs
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import fitted_classifier
 from sklearn.utils._param_validation import InvalidParameterError, make_constraint
+from small_models import fitted_classifier
 
 from camdenoise import (
     CamDenoiser,

@@ -21,7 +21,7 @@ from camdenoise.io import (
 from camdenoise.io._container import Content
 
 
-@pytest.mark.parametrize("content", [b"", b" \n\n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b" \n\n", gzip.compress(b"", mtime=0)])
 def test_an_empty_file_is_named(wafer_file, content):
     assert message_of(wafer_file(content)) == "the file is empty. Fetch it again."
 

@@ -1,6 +1,6 @@
 """Processes that are killed, disks that are full, files that vanish: nothing is lost.
 
-The kills are slow and run on demand: ``pytest -m slow tests/test_faults.py``.
+The kills are slow and run on demand: ``pytest -m slow tests/robustness/test_faults.py``.
 """
 
 import os
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -163,7 +164,6 @@ import sys
 from pathlib import Path
 import numpy as np, torch
 torch.set_num_threads(1)
-sys.path.insert(0, sys.argv[2])
 from study import plan
 from study.graph import run_all
 from test_study import reduced_profile
@@ -189,16 +189,18 @@ def test_a_study_that_is_killed_goes_on_and_ends_as_one_undisturbed(tmp_path):
     rng = np.random.default_rng(3)
     script = tmp_path / "reduced.py"
     script.write_text(STUDY)
-    here = os.path.dirname(__file__)
+    tests = Path(__file__).parents[1]
+    (study_tests,) = tests.rglob("test_study.py")
+    found = os.pathsep.join(map(str, [tests.parent, tests / "helpers", study_tests.parent]))
 
     def arguments(out):
-        return [str(script), str(out), here]
+        return [str(script), str(out)]
 
     def run_script(out):
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, *arguments(out)],
-            env=ENVIRONMENT | {"PYTHONPATH": os.path.dirname(here)},
+            env=ENVIRONMENT | {"PYTHONPATH": found},
             capture_output=True,
             text=True,
         )
@@ -212,7 +214,7 @@ def test_a_study_that_is_killed_goes_on_and_ends_as_one_undisturbed(tmp_path):
     while kills < 10:
         process = subprocess.Popen(
             [sys.executable, *arguments(tmp_path / f"out{rounds}")],
-            env=ENVIRONMENT | {"PYTHONPATH": os.path.dirname(here)},
+            env=ENVIRONMENT | {"PYTHONPATH": found},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

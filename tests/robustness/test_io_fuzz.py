@@ -1,6 +1,7 @@
 """Whatever a file holds, a reader gives a die table or says what is wrong, soon and in little room.
 
-Longer runs: ``CAMDENOISE_FUZZ_SECONDS=300 python -m pytest -m slow -s tests/test_io_fuzz.py``.
+Longer runs:
+``CAMDENOISE_FUZZ_SECONDS=300 python -m pytest -m slow -s tests/robustness/test_io_fuzz.py``.
 """
 
 import bz2

@@ -1,6 +1,6 @@
 """Many at once and many after another: the same answers, and nothing piles up.
 
-The long runs are slow and run on demand: ``pytest -m slow tests/test_load.py -s``.
+The long runs are slow and run on demand: ``pytest -m slow tests/robustness/test_load.py -s``.
 """
 
 import gc

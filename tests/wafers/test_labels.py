@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY
 from sklearn.exceptions import DataConversionWarning
+from small_models import TINY
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.metrics._class_report import few_wafers_warning

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import OnlyAnArray
+from array_likes import OnlyAnArray
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferMapError

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
+from small_models import TINY
 
 from camdenoise import CamDenoiser, RaggedWaferMaps, WaferClassifier
 from camdenoise.datasets import make_wafer_maps

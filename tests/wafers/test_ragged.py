@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import TINY
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import (
@@ -21,6 +20,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
+from small_models import TINY
 
 from camdenoise import CamDenoiser, RaggedWaferMaps, WaferClassifier, WaferMapError
 from camdenoise.datasets import load_wafer_maps, make_wafer_maps, save_wafer_maps
