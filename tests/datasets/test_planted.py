@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import ndimage
 from sklearn.model_selection import GroupKFold
 
 from camdenoise.datasets import (
@@ -11,8 +10,7 @@ from camdenoise.datasets import (
     make_wafer_maps,
     save_wafer_maps,
 )
-from camdenoise.datasets._extraction import extract_pattern, is_patternless
-from camdenoise.datasets._planting import TURNS, plant, resize_nearest
+from camdenoise.datasets._planting import TURNS
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.metrics import die_scores
 
@@ -57,17 +55,6 @@ def plantable(parents, kind):
     if "about" not in parents:
         return PATTERN_CLASSES
     return ["Center", "Loc", "Scratch"] if kind == "two" else ["Center", "Donut", "Loc", "Scratch"]
-
-
-def disc(side=40, dies=1):
-    """A round wafer on which every die passes."""
-    y, x = np.indices((side, side)) - (side - 1) / 2
-    return np.where(np.hypot(x, y) < side / 2, dies, 0).astype(np.uint8)
-
-
-def radius(side=40):
-    y, x = np.indices((side, side)) - (side - 1) / 2
-    return np.hypot(x, y)
 
 
 # --- what every kind promises ---------------------------------------------------------------------
@@ -265,123 +252,6 @@ def test_groups_tell_what_was_seen_in_training(simulated):
     made = make_planted_wafers(simulated, 60, random_state=0)
     unseen = ~np.isin(made.groups, simulated["groups"][train]).any(axis=1)
     assert 0 < unseen.sum() < 60 and np.isin(made.parents[unseen], test).all()
-
-
-# --- reading patterns off wafers ------------------------------------------------------------------
-
-
-def test_simulated_patterns_are_read_off_as_they_are():
-    made = make_wafer_maps(240, shapes=SHAPES, noise_rate=(0, 0.01), random_state=2)
-    overlap = {label: [] for label in PATTERN_CLASSES}
-    for grid, truth, label in zip(made.maps, made.truth, made.target, strict=True):
-        mask = extract_pattern(grid, label)
-        if mask is not None:
-            overlap[label].append((mask & truth).sum() / (mask | truth).sum())
-    medians = {label: np.median(values) for label, values in overlap.items()}
-    assert min(medians.values()) > 0.75, medians
-
-
-@pytest.mark.parametrize(
-    ("label", "figure"),
-    [
-        ("Scratch", radius() < 5),
-        ("Scratch", radius() > 18.5),
-        ("Edge-Loc", radius() > 18.5),
-        ("Edge-Loc", radius() < 5),
-        ("Edge-Ring", (radius() > 18) & (np.indices((40, 40))[0] < 12)),
-        ("Center", np.roll(radius() < 4, 12, axis=1)),
-        ("Center", radius() < 16),
-        ("Donut", radius() < 8),
-        ("Donut", (abs(radius() - 9) < 2) & (np.indices((40, 40))[0] < 14)),
-        ("Loc", (radius() > 15) & (np.indices((40, 40))[0] < 6)),
-        ("Loc", np.indices((40, 40))[0] == 17),
-    ],
-)
-def test_a_figure_that_does_not_look_like_its_class_is_refused(label, figure):
-    assert extract_pattern(np.where(figure & (disc() > 0), 2, disc()), label) is None
-
-
-@pytest.mark.parametrize(
-    ("label", "figure"),
-    [
-        ("Scratch", (np.indices((40, 40))[0] == 17) & (radius() < 12)),
-        ("Edge-Loc", (radius() > 17) & (np.indices((40, 40))[0] < 10)),
-        ("Edge-Ring", radius() > 18.5),
-        ("Center", radius() < 5),
-        ("Donut", abs(radius() - 9) < 2),
-        ("Loc", np.roll(radius() < 4, 10, axis=1)),
-    ],
-)
-def test_a_figure_that_looks_like_its_class_is_taken_whole(label, figure):
-    grid = np.where(figure & (disc() > 0), 2, disc())
-    np.testing.assert_array_equal(extract_pattern(grid, label), grid == 2)
-
-
-def test_single_fails_are_no_part_of_the_pattern():
-    grid = np.where(radius() < 5, 2, disc())
-    grid[8, 14] = grid[30, 22] = 2
-    np.testing.assert_array_equal(extract_pattern(grid, "Center"), radius() < 5)
-
-
-def test_a_wafer_with_many_other_fails_is_refused():
-    grid = np.where(radius() < 5, 2, disc())
-    grid[::3, ::3] = np.where(disc()[::3, ::3] > 0, 2, 0)
-    assert extract_pattern(grid, "Center") is None
-
-
-def test_a_wafer_with_a_heap_of_fails_is_no_background(simulated):
-    heap = np.where((radius() < 6) & ((np.indices((40, 40)).sum(axis=0)) % 2 == 0), 2, disc())
-    assert is_patternless(disc()) and not is_patternless(heap)
-    plain = [g for g, t in zip(simulated["maps"], simulated["target"], strict=True) if t == "none"]
-    assert np.mean([is_patternless(grid) for grid in plain]) > 0.98
-
-
-def test_a_part_of_a_wafer_is_no_parent():
-    half = np.where(np.indices((40, 40))[0] < 20, disc(), 0)
-    assert not is_patternless(half)
-    assert extract_pattern(np.where((radius() < 5) & (half > 0), 2, half), "Center") is None
-
-
-# --- laying them on other wafers ------------------------------------------------------------------
-
-
-def test_turns_are_the_four_that_keep_rows_rows():
-    mask = np.zeros((3, 5), bool)
-    mask[0, 1] = True
-    places = {tuple(np.argwhere(turn(mask))[0]) for turn in TURNS.values()}
-    assert places == {(0, 1), (0, 3), (2, 1), (2, 3)}
-
-
-def test_resizing_to_the_same_grid_changes_nothing():
-    mask = np.random.RandomState(0).uniform(size=(7, 9)) < 0.5
-    np.testing.assert_array_equal(resize_nearest(mask, (7, 9)), mask)
-
-
-def test_resizing_keeps_the_place_on_the_wafer():
-    mask = np.roll(radius(40) < 8, 6, axis=1)
-    centre = np.argwhere(resize_nearest(mask, (50, 30))).mean(axis=0) / (50, 30)
-    assert centre == pytest.approx(np.argwhere(mask).mean(axis=0) / 40, abs=0.02)
-
-
-def test_fails_beside_the_dies_are_left_out():
-    dies = disc() > 0
-    mask = ndimage.binary_dilation(dies & (radius() > 17), iterations=1)
-    np.testing.assert_array_equal(plant(mask & (radius() < 20.2), dies), mask & dies)
-
-
-@pytest.mark.parametrize(
-    "mask",
-    [
-        np.ones((40, 40), bool) & (radius() > 19),
-        (np.indices((40, 40))[0] % 8 == 0) & (np.indices((40, 40))[1] % 2 == 0),
-        radius() < 1,
-    ],
-    ids=["off the wafer", "torn into pieces", "too small"],
-)
-def test_a_pattern_that_would_be_maimed_is_not_planted(mask):
-    holes = disc() > 0
-    holes[:, 20] = False
-    assert plant(mask, holes & (np.indices((40, 40))[1] % 3 > 0)) is None
 
 
 # --- what is answered to unusable input -----------------------------------------------------------

@@ -163,30 +163,6 @@ def test_combined_names_count_as_their_patterns(simulated):
 # Shapes
 
 
-@pytest.mark.parametrize("n_wafers", [30, 60, 300])
-@pytest.mark.parametrize("label", PATTERN_CLASSES)
-def test_real_shapes_are_recognized(dev, label, n_wafers):
-    of_label = np.flatnonzero(dev.target == label)
-    rng = np.random.RandomState(0)
-    found = [
-        recognize_shape([dev.maps[row] for row in rng.permutation(of_label)[:n_wafers]])
-        for _ in range(3)
-    ]
-    assert found == [label] * 3
-
-
-@pytest.mark.parametrize("label", ["none", "Random", "Near-full"])
-def test_wafers_without_a_place_have_no_shape(dev, label):
-    rows = np.flatnonzero(dev.target == label)[:200]
-    assert recognize_shape([dev.maps[row] for row in rows]) is None
-
-
-@pytest.mark.parametrize("n_wafers", [0, 1, 2])
-def test_few_wafers_have_no_shape(simulated, n_wafers):
-    rows = np.flatnonzero(simulated.target == "Edge-Ring")[:n_wafers]
-    assert recognize_shape([simulated.maps[row] for row in rows]) is None
-
-
 def test_the_general_rule_reads_off_what_no_rule_knows():
     maps, _ = barred_wafers("x")
     assert recognize_shape(maps[:30]) is None

@@ -1,8 +1,12 @@
 import map_files
 import pytest
+from format_samples import DIES_BY_FORMAT, changed_text
 from map_files import message_of, rows
 
-from camdenoise.io import read_klarf
+from camdenoise.io import (
+    read_klarf,
+    read_wafers,
+)
 
 # A wafer of four dies with three defects on two of them.
 WAFER = """FileVersion 1 2;
@@ -116,6 +120,8 @@ SUMMARY_18 = """
         }
       }
 """
+
+
 WAFER_18 = map_files.KLARF_18.replace(
     '      Record TestRecord "1"', SUMMARY_18 + '      Record TestRecord "1"'
 )
@@ -265,3 +271,104 @@ def test_mirrored_coordinates_leave_the_direction_open(wafer_file):
     table = read_klarf(wafer_file(changed('DeviceID "P7";', "CoordinatesMirrored YES;")))
     assert facts(table)["x_right"] is None
     assert "CoordinatesMirrored is not applied" in table.attrs["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Plan 4", "Plan 5", "line 6, SampleTestPlan: it claims 5 items and has 4"),
+        ("  0 0\n", "  0 0.5\n", "line 6, SampleTestPlan: '0.5' is no die index"),
+        ("  0 -1 ;", "  0 ;", "line 6, SampleTestPlan: it claims 4 items and has 3"),
+        ("  0 -1 ;", "  0 -1 7;", "line 6, SampleTestPlan: the last die has one index"),
+        # Found by fuzzing: the first coordinate taken for a count of -1.
+        ("Plan 4\n", "Plan\n", "line 6, SampleTestPlan: it claims -1 items and has 3"),
+        ("Spec 6", "Spec 7", "line 11, DefectRecordSpec: it claims 7 items and has 6"),
+        ("XINDEX", "XPOS", "line 12, DefectList: the list has no column ['XINDEX']"),
+        (" 1 0.5 -1 0 7 0\n", " 1 0.5 -1\n", "line 13, DefectList: the defect has 3 fields"),
+        (" 1 0.5 -1 0", " 1 0.5 x 0", "line 13, DefectList: 'x' is no die index"),
+        ("FileVersion 1 2", "FileVersion 2 0", "version '2 0' is not read; 1.1, 1.2 and 1.8 are"),
+        ("EndOfFile;", "", "there is no EndOfFile. Is it cut short?"),
+        ("EndOfFile;", "EndOfFile", "line 21: the last statement has no end"),
+        ('WaferID "W1";', "", "line 12, DefectList: there is no WaferID before it"),
+    ],
+)
+def test_klarf_1_errors_name_the_line(wafer_file, old, new, message):
+    assert message in message_of(wafer_file(changed_text(map_files.KLARF_12, old, new)), read_klarf)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Data 4", "Data 5", "it claims 5 rows and has 4"),
+        ("0 -1;", "0 -1 7;", "line 26: the row has 3 values, the list 2 columns"),
+        ("YINDEX }", "YPOS }", "line 20, SampleTestPlanList: the list has no column ['YINDEX']"),
+        ('"1.8"', '"1.9"', "version '1.9' is not read"),
+        ("EndOfFile;", "", "the file ends within a record"),
+        ("Field DeviceID", "Feld DeviceID", "line 31: 'Feld' is out of place"),
+        ("}\nEndOfFile", "EndOfFile", "FileRecord has no end"),
+        ("Columns 2 {", "Columns 2 (", "'(' stands where '{' must"),
+        (" 1 -1 0 N", " 1 -1x 0 N", "'-1x' is no die index"),
+    ],
+)
+def test_klarf_18_errors_name_the_line(wafer_file, old, new, message):
+    assert message in message_of(wafer_file(changed_text(map_files.KLARF_18, old, new)), read_klarf)
+
+
+def test_klarf_without_inspected_dies_has_a_remedy(wafer_file):
+    start, end = (map_files.KLARF_12.index(s) for s in ("SampleTestPlan", "DefectRecordSpec"))
+    content = map_files.KLARF_12[:start] + map_files.KLARF_12[end:]
+    path = wafer_file(content.replace("SampleTestPlan 1 3 -4;", ""))
+    assert "wafer 'W1': the file does not list the inspected dies" in message_of(path)
+    given = read_klarf(path, inspected=[[-1, 0]])
+    assert rows(given)[-1] == ("L", "W2", -1, 0, 0, True)
+    # Where another wafer of the file has a list, it is taken.
+    assert rows(read_klarf(wafer_file(content)))[0] == ("L", "W1", 3, -4, 0, True)
+    table = read_klarf(wafer_file(content), inspected=[[-1, 0], [2, 2]])
+    assert rows(table) == [
+        ("L", "W1", -1, 0, 2, False),
+        ("L", "W1", 2, 2, 0, True),
+        ("L", "W1", 5, 5, 1, False),
+        ("L", "W2", 3, -4, 0, True),
+    ]
+
+
+@pytest.mark.parametrize("inspected", [[], [1, 2], [[0.5, 1]], [[1, 2, 3]]])
+def test_inspected_dies_must_be_pairs_of_whole_numbers(wafer_file, inspected):
+    with pytest.raises(ValueError, match="inspected must be whole numbers of shape"):
+        read_klarf(wafer_file(map_files.KLARF_12), inspected=inspected)
+
+
+def test_klarf_11_is_read_as_12(wafer_file):
+    text = changed_text(map_files.KLARF_12, "FileVersion 1 2", "FileVersion 1 1")
+    assert rows(read_wafers(wafer_file(text))) == DIES_BY_FORMAT["klarf12"]
+
+
+@pytest.fixture
+def formats(data_folder):
+    if not (data_folder / "formats").is_dir():
+        pytest.skip("no real files: the data folder has no folder 'formats'")
+    return data_folder / "formats"
+
+
+def test_real_klarf_12_does_not_list_its_dies_but_counts_them(formats):
+    path = formats / "klarf12.000"
+    whole = read_klarf(path)
+    # Of the 56 dies with a defect on one wafer or another all are among the nearest 4306.
+    assert whole.groupby("wafer").size().tolist() == [4306] * 3
+    assert "the 4306 dies nearest to the center are taken" in whole.attrs["notes"][0]
+    table = read_klarf(path, inspected=[[100, 100]])
+    assert table.groupby("wafer")["bin"].sum().to_dict() == {"02": 56, "06": 36, "01": 95}
+    defective = table[~table["passed"]].groupby("wafer").size()
+    assert defective.to_dict() == {"02": 37, "06": 22, "01": 58}  # NDEFDIE of the file
+
+
+def test_real_klarf_18(formats):
+    path = formats / "klarf18.klarf"
+    notes = read_klarf(path).attrs["notes"]
+    assert any("those of wafer 'FirstWaferId' are taken" in note for note in notes)
+    table = read_klarf(path, inspected=[[0, 0]])
+    assert table["lot"].unique().tolist() == ["aLot.String"]
+    assert table.groupby("wafer")["bin"].agg(["size", "sum"]).to_numpy().tolist() == [
+        [12, 3],
+        [2, 1],
+    ]

@@ -1,8 +1,12 @@
 import map_files
 import pytest
+from format_samples import DIES_BY_FORMAT, changed_text
 from map_files import message_of, rows
 
-from camdenoise.io import read_sinf, write_sinf
+from camdenoise.io import (
+    read_sinf,
+    write_sinf,
+)
 
 SINF = map_files.SINF
 DIES = [
@@ -167,3 +171,51 @@ def test_header_without_a_map_is_an_error(wafer_file):
 def test_encoding_of_names_may_be_given(wafer_file):
     path = wafer_file(changed("DEVICE:D", "DEVICE:소자").encode("cp949"))
     assert facts(read_sinf(path, encoding="cp949"))["product"] == "소자"
+
+
+def test_sinf_in_decimals(wafer_file):
+    text = "LOT:L\nWAFER:W\nBCEQU:000\nRowData:___ 000 031\nRowdata: 000 @@@ 007\n"
+    assert rows(read_sinf(wafer_file(text))) == [
+        ("L", "W", 1, 0, 0, True),
+        ("L", "W", 2, 0, 31, False),
+        ("L", "W", 0, 1, 0, True),
+        ("L", "W", 2, 1, 7, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bcequ", "passing"),
+    [("01", [1]), ("", [1]), ("01,1F", [1, 31]), ("0A 01", [1, 10]), ("1", [1]), ("011F", [1, 31])],
+)
+def test_sinf_lists_passing_bins(wafer_file, bcequ, passing):
+    table = read_sinf(wafer_file(changed_text(map_files.SINF, "BCEQU:01", f"BCEQU:{bcequ}")))
+    assert sorted(table.loc[table["passed"], "bin"].unique()) == passing
+
+
+def test_sinf_without_bcequ_passes_bin_1(wafer_file):
+    table = read_sinf(wafer_file(changed_text(map_files.SINF, "BCEQU:01\n", "")))
+    assert table.loc[table["passed"], "bin"].unique().tolist() == [1]
+
+
+@pytest.mark.parametrize("fnloc", ["0", "90", "180", "270", "", "up"])
+def test_sinf_is_never_rotated(wafer_file, fnloc):
+    table = read_sinf(wafer_file(changed_text(map_files.SINF, "FNLOC:180", f"FNLOC:{fnloc}")))
+    assert rows(table) == DIES_BY_FORMAT["sinf"] and table.attrs["about"]["FNLOC"] == fnloc
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("01 1F", "01 1G", "wafer 'W1', row 0: 'G' in column 2 is no hexadecimal digit"),
+        ("01 1F", "01 131", r"bins are of [2, 3] characters ('01' in row 0; '131' in row 0)"),
+        ("01 1F", "1 2", "expected 2 hexadecimal or 3 decimal digits throughout"),
+        ("01 @@ 0A", "01 @@", "wafer 'W1', row 1: it has 2 dies, expected 3"),
+        ("ROWCT:2", "ROWCT:3", "wafer 'W1': the header claims 3 rows, the file has 2"),
+        ("RowData:01 @@ 0A", "01 @@ 0A", "line 11: '01 @@ 0A' belongs to no RowData"),
+        ("BCEQU:01", "BCEQU:ok", "wafer 'W1', BCEQU: 'o' in column 0 is no hexadecimal digit"),
+        ("RowData:__ 01 1F\nRowData:01 @@ 0A\n", "", "it has no line 'RowData:'"),
+        ("01 1F\nRowData:01 @@ 0A", "__ __\nRowData:__ @@ __", "it holds no die with a result"),
+    ],
+)
+def test_sinf_errors_name_wafer_and_row(wafer_file, old, new, message):
+    assert message in message_of(wafer_file(changed_text(map_files.SINF, old, new)), read_sinf)

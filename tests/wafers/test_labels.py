@@ -11,7 +11,6 @@ from sklearn.exceptions import DataConversionWarning
 from small_models import TINY
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise.metrics._class_report import few_wafers_warning
 from camdenoise.wafers._labels import check_labels, plain_label
 
 #: LSWMD.pkl's way to write a label, and ways that saving it again turns that into.
@@ -161,12 +160,3 @@ def test_labels_of_an_explanation_are_plain(classifier, wafers):
     denoiser = CamDenoiser(FrozenEstimator(classifier)).fit(wafers.maps)
     (why,) = denoiser.explain(wafers.maps[:1])
     assert type(why.label) is str and "np." not in repr(why)
-
-
-def test_classes_of_few_wafers_are_named():
-    message = few_wafers_warning(np.array(["Loc"] * 3 + ["none"] * 10 + ["Donut"]))
-    assert "of these classes: Donut (1), Loc (3)." in message
-
-
-def test_enough_wafers_of_each_class_are_not_warned_of():
-    assert few_wafers_warning(["Loc"] * 10 + ["none"] * 11) is None
