@@ -1,5 +1,5 @@
 import os
-from functools import cache
+import sys
 from pathlib import Path
 
 import map_files
@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-
-from camdenoise import WaferClassifier
-from camdenoise.datasets import make_wafer_maps
+from small_models import TINY, fitted_classifier, three_class_wafers
 
 torch.set_num_threads(1)
 
@@ -23,30 +21,9 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
-#: A classifier small enough to be trained in a test.
-TINY = {"width": 4, "input_size": 32, "batch_size": 16}
-TINY |= {"max_epochs": 6, "learning_rate": 0.01, "random_state": 0}
-
-
-class OnlyAnArray:
-    """Something that numpy can convert and that promises nothing else."""
-
-    def __init__(self, values):
-        self.values = np.asarray(values)
-
-    def __array__(self, dtype=None, copy=None):
-        return self.values
-
-
-@cache
-def three_class_wafers():
-    return make_wafer_maps(120, classes=["Center", "Edge-Ring", "Scratch"], random_state=0)
-
-
-@cache
-def fitted_classifier(backbone="wafer_resnet"):
-    wafers = three_class_wafers()
-    return WaferClassifier(backbone, **TINY).fit(wafers.maps, wafers.target)
+# Tests that still import from here by this module's old name find the same objects.
+__all__ = ["TINY", "fitted_classifier", "three_class_wafers"]
+sys.modules.setdefault("conftest", sys.modules[__name__])
 
 
 @pytest.fixture

@@ -1,0 +1,118 @@
+"""Commands that convert, describe and classify files: what they print and leave behind."""
+
+import json
+
+import lswmd_pickles
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from camdenoise.cli import main
+from camdenoise.datasets import load_wafer_maps, load_wm811k, make_wafer_maps, save_wafer_maps
+from camdenoise.stream import open_source, wafer_batch, wafers_of
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def wafers():
+    return make_wafer_maps(30, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def file(wafers, tmp_path_factory):
+    keys = pd.DataFrame({"lot": "A", "slot": range(30), "label": wafers.target})
+    path = tmp_path_factory.mktemp("wafers") / "lot.parquet"
+    pq.write_table(pa.Table.from_batches([wafer_batch(wafers.maps, keys)]), path)
+    return path
+
+
+def maps_in(path):
+    return [grid for batch in open_source(path).batches for grid in wafers_of(batch)[0]]
+
+
+def assert_same_maps(found, wafers):
+    assert len(found) == len(wafers)
+    for grid, again in zip(wafers, found, strict=True):
+        np.testing.assert_array_equal(grid, again)
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out.npz"])
+def test_wafers_keys_and_labels_are_converted(file, wafers, tmp_path, name):
+    result = run("convert", file, tmp_path / name)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == {"wafers": 30, "out": str(tmp_path / name)}
+    assert_same_maps(maps_in(tmp_path / name), wafers.maps)
+    keys = pa.Table.from_batches(open_source(tmp_path / name).batches).to_pandas()
+    assert keys["label"].tolist() == wafers.target.tolist()
+    assert keys["slot"].tolist() == list(range(30)) and set(keys["lot"]) == {"A"}
+
+
+def test_a_pickle_is_converted_without_being_run(tmp_path):
+    made = lswmd_pickles.some_wafers()
+    with open(tmp_path / "LSWMD.pkl", "wb") as stream:
+        lswmd_pickles.write_kaggle(stream, made)
+    result = run("convert", tmp_path / "LSWMD.pkl", tmp_path / "out.parquet", "-q")
+    assert result.exit_code == 0, result.stderr
+    assert_same_maps(maps_in(tmp_path / "out.parquet"), made.maps)
+    assert_same_maps(load_wm811k(tmp_path / "out.parquet", labelled=False, drop=()).maps, made.maps)
+
+
+def test_nothing_is_replaced_and_nothing_half_written(file, tmp_path, monkeypatch):
+    there = tmp_path / "there.parquet"
+    there.write_bytes(b"mine")
+    result = run("convert", file, there)
+    assert result.exit_code == 2 and "is there already" in result.stderr
+    assert there.read_bytes() == b"mine"
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", full)
+    result = run("convert", file, tmp_path / "new.parquet")
+    assert result.exit_code == 2 and "No space left" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["there.parquet"]
+
+
+def test_an_unreadable_wafer_has_no_place_in_npz(tmp_path):
+    columns = {"cells": [b"\x01\x02", b"\x01"], "rows": [1, 2], "cols": [2, 2]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    result = run("convert", tmp_path / "a.parquet", tmp_path / "a.npz")
+    assert result.exit_code == 2 and "wafer 1 cannot be read" in result.stderr
+    assert run("convert", tmp_path / "a.parquet", tmp_path / "b.parquet").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["info", "{there}/none"], "no file or folder"),
+        (["info", "{there}/empty"], "no file of wafers"),
+        (["info", "{there}/text"], "none of STDF"),
+        (["convert", "{there}/none", "{there}/x.parquet"], "no file or folder"),
+        (["convert", "{there}/pickle", "{there}/x.parquet"], "cannot be used"),
+        (["convert", "{there}/pickle", "{there}/x.npz"], "cannot be used"),
+        (["classify", "{there}/text", "{there}/out"], "none of STDF"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line(tmp_path, arguments, said):
+    (tmp_path / "text").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "pickle").write_bytes(b"\x80\x04cos\nsystem\n(S'true'\ntR.")
+    result = run(*(text.format(there=tmp_path) for text in arguments))
+    assert result.exit_code == 2 and said in result.stderr, result.stderr
+    assert result.stdout == "" and "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_npz_keeps_what_can_be_kept(wafers, tmp_path):
+    save_wafer_maps(tmp_path / "a.npz", wafers.maps, wafers.target, lot=["B"] * 30)
+    assert run("convert", tmp_path / "a.npz", tmp_path / "b.parquet").exit_code == 0
+    assert run("convert", tmp_path / "b.parquet", tmp_path / "c.npz").exit_code == 0
+    again = load_wafer_maps(tmp_path / "c.npz")
+    assert again.target.tolist() == wafers.target.tolist()
+    assert set(again.frame["lot"]) == {"B"}

@@ -1,0 +1,63 @@
+"""The command that describes files: wafers, models, results."""
+
+import json
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from camdenoise.cli import main
+from camdenoise.datasets import make_wafer_maps
+from camdenoise.stream import wafer_batch
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def wafers():
+    return make_wafer_maps(30, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def file(wafers, tmp_path_factory):
+    keys = pd.DataFrame({"lot": "A", "slot": range(30), "label": wafers.target})
+    path = tmp_path_factory.mktemp("wafers") / "lot.parquet"
+    pq.write_table(pa.Table.from_batches([wafer_batch(wafers.maps, keys)]), path)
+    return path
+
+
+def test_a_file_of_wafers_is_described(file, wafers):
+    facts = json.loads(run("info", file, "--json").stdout)
+    assert facts["wafers"] == 30 and facts["unreadable"] == 0
+    assert facts["dies that fail"] == sum(int((grid == 2).sum()) for grid in wafers.maps)
+    assert facts["dies that pass"] == sum(int((grid == 1).sum()) for grid in wafers.maps)
+    assert facts["keys"] == ["lot", "slot", "label"]
+    assert facts["labels"] == pd.Series(wafers.target).value_counts().to_dict()
+    assert sum(facts["grids"].values()) == 30
+    assert "wafers          30" in run("info", file).stdout
+
+
+def test_codes_and_rows_that_are_no_wafers_are_counted(tmp_path):
+    columns = {"cells": [b"\x01\x07", b"\x01"], "rows": [1, 2], "cols": [2, 2]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    facts = json.loads(run("info", tmp_path / "a.parquet", "--json").stdout)
+    assert facts["wafers"] == 2 and facts["unreadable"] == 1
+    assert facts["cells with another code"] == 1
+
+
+def test_models_and_results_are_described(file, tmp_path):
+    facts = json.loads(run("info", "wm811k", "--json").stdout)
+    assert "Scratch" in facts["classes"] and facts["false_alarm_rate"] == 0.04
+    assert run("classify", file, tmp_path / "out", "-q").exit_code == 0
+    facts = json.loads(run("info", tmp_path / "out", "--json").stdout)
+    assert facts["kind"] == "results" and facts["wafers"] == 30
+    assert facts["of"]["command"] == "classify"
+    (part,) = (tmp_path / "out").iterdir()
+    table = pq.read_table(part)
+    metadata = {k: v for k, v in table.schema.metadata.items() if b"summary" not in k}
+    pq.write_table(table.replace_schema_metadata(metadata), part)
+    assert "has not ended" in run("info", tmp_path / "out").stdout

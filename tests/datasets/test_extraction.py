@@ -1,0 +1,110 @@
+"""Patterns read off real and simulated wafers."""
+
+import numpy as np
+import pytest
+
+from camdenoise.datasets import (
+    PATTERN_CLASSES,
+    make_wafer_maps,
+)
+from camdenoise.datasets._extraction import extract_pattern, is_patternless
+
+SHAPES = [(40, 40), (44, 42), (48, 48)]
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """Simulated parents: nearly clean patterns, and backgrounds at rates of 1 to 25 %."""
+    patterns = make_wafer_maps(360, shapes=SHAPES, noise_rate=(0, 0.01), random_state=0)
+    empty = make_wafer_maps(
+        250, classes=["none"], shapes=SHAPES, noise_rate=(0.01, 0.25), random_state=1
+    )
+    groups = np.concatenate([patterns.groups, 1000 + empty.groups])
+    return {
+        "maps": patterns.maps + empty.maps,
+        "target": np.concatenate([patterns.target, empty.target]),
+        "groups": groups,
+    }
+
+
+def disc(side=40, dies=1):
+    """A round wafer on which every die passes."""
+    y, x = np.indices((side, side)) - (side - 1) / 2
+    return np.where(np.hypot(x, y) < side / 2, dies, 0).astype(np.uint8)
+
+
+def radius(side=40):
+    y, x = np.indices((side, side)) - (side - 1) / 2
+    return np.hypot(x, y)
+
+
+def test_simulated_patterns_are_read_off_as_they_are():
+    made = make_wafer_maps(240, shapes=SHAPES, noise_rate=(0, 0.01), random_state=2)
+    overlap = {label: [] for label in PATTERN_CLASSES}
+    for grid, truth, label in zip(made.maps, made.truth, made.target, strict=True):
+        mask = extract_pattern(grid, label)
+        if mask is not None:
+            overlap[label].append((mask & truth).sum() / (mask | truth).sum())
+    medians = {label: np.median(values) for label, values in overlap.items()}
+    assert min(medians.values()) > 0.75, medians
+
+
+@pytest.mark.parametrize(
+    ("label", "figure"),
+    [
+        ("Scratch", radius() < 5),
+        ("Scratch", radius() > 18.5),
+        ("Edge-Loc", radius() > 18.5),
+        ("Edge-Loc", radius() < 5),
+        ("Edge-Ring", (radius() > 18) & (np.indices((40, 40))[0] < 12)),
+        ("Center", np.roll(radius() < 4, 12, axis=1)),
+        ("Center", radius() < 16),
+        ("Donut", radius() < 8),
+        ("Donut", (abs(radius() - 9) < 2) & (np.indices((40, 40))[0] < 14)),
+        ("Loc", (radius() > 15) & (np.indices((40, 40))[0] < 6)),
+        ("Loc", np.indices((40, 40))[0] == 17),
+    ],
+)
+def test_a_figure_that_does_not_look_like_its_class_is_refused(label, figure):
+    assert extract_pattern(np.where(figure & (disc() > 0), 2, disc()), label) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "figure"),
+    [
+        ("Scratch", (np.indices((40, 40))[0] == 17) & (radius() < 12)),
+        ("Edge-Loc", (radius() > 17) & (np.indices((40, 40))[0] < 10)),
+        ("Edge-Ring", radius() > 18.5),
+        ("Center", radius() < 5),
+        ("Donut", abs(radius() - 9) < 2),
+        ("Loc", np.roll(radius() < 4, 10, axis=1)),
+    ],
+)
+def test_a_figure_that_looks_like_its_class_is_taken_whole(label, figure):
+    grid = np.where(figure & (disc() > 0), 2, disc())
+    np.testing.assert_array_equal(extract_pattern(grid, label), grid == 2)
+
+
+def test_single_fails_are_no_part_of_the_pattern():
+    grid = np.where(radius() < 5, 2, disc())
+    grid[8, 14] = grid[30, 22] = 2
+    np.testing.assert_array_equal(extract_pattern(grid, "Center"), radius() < 5)
+
+
+def test_a_wafer_with_many_other_fails_is_refused():
+    grid = np.where(radius() < 5, 2, disc())
+    grid[::3, ::3] = np.where(disc()[::3, ::3] > 0, 2, 0)
+    assert extract_pattern(grid, "Center") is None
+
+
+def test_a_wafer_with_a_heap_of_fails_is_no_background(simulated):
+    heap = np.where((radius() < 6) & ((np.indices((40, 40)).sum(axis=0)) % 2 == 0), 2, disc())
+    assert is_patternless(disc()) and not is_patternless(heap)
+    plain = [g for g, t in zip(simulated["maps"], simulated["target"], strict=True) if t == "none"]
+    assert np.mean([is_patternless(grid) for grid in plain]) > 0.98
+
+
+def test_a_part_of_a_wafer_is_no_parent():
+    half = np.where(np.indices((40, 40))[0] < 20, disc(), 0)
+    assert not is_patternless(half)
+    assert extract_pattern(np.where((radius() < 5) & (half > 0), 2, half), "Center") is None

@@ -1,0 +1,311 @@
+"""Synthetic wafers to train and calibrate on, of labels by any name."""
+
+import hashlib
+import warnings
+
+import numpy as np
+import pytest
+
+from camdenoise.datasets import (
+    PATTERN_CLASSES,
+    load_wafer_maps,
+    make_planted_wafers,
+    make_wafer_maps,
+)
+from camdenoise.datasets._extraction import extract_pattern
+from camdenoise.datasets._recognition import recognize_shape
+from camdenoise.datasets._training_sets import (
+    NOTHING,
+    make_calibration_wafers,
+    make_training_wafers,
+)
+from camdenoise.wafers._classes import ClassRoles
+
+MAKERS = [make_training_wafers, make_calibration_wafers]
+SHAPES = [(30, 30), (32, 34)]
+#: Names in the same order, of which none tells the shape.
+OTHER_NAMES = {
+    "Center": "a0 x",
+    "Donut": "b 도넛",
+    "Edge-Loc": "c",
+    "Edge-Ring": "d edge ring",
+    "Loc": "e",
+    "Near-full": "f full",
+    "Random": "g random",
+    "Scratch": "h 스크래치",
+    "none": "i ok",
+}
+OTHER_ROLES = {"none": "i ok", "everywhere": ["f full", "g random"]}
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    classes = [*PATTERN_CLASSES, "none"]
+    return make_wafer_maps(
+        490, classes=classes, shapes=SHAPES, noise_rate=(0, 0.04), random_state=0
+    )
+
+
+@pytest.fixture(scope="module")
+def dev(data_folder):
+    if not (data_folder / "wm811k_dev.npz").exists():
+        pytest.skip("no wm811k_dev.npz in the folder of real wafers")
+    return load_wafer_maps(data_folder / "wm811k_dev.npz")
+
+
+def rename(target, names):
+    return np.array([names.get(label, label) for label in target.tolist()])
+
+
+def make(maker, maps, target, n_samples=150, **roles):
+    """Make wafers with all warnings as errors."""
+    roles = ClassRoles(np.unique(target), **roles)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return maker(maps, target, roles, n_samples, np.random.RandomState(7))
+
+
+def bar(grid):
+    """Mark a shape that no rule knows: four rows of dies through the middle."""
+    rows = np.indices(grid.shape)[0]
+    return (abs(rows - (len(grid) - 1) / 2) < 2) & (grid > 0)
+
+
+def barred_wafers(label, n_wafers=30, noise_rate=0.02):
+    """Wafers of a shape that no rule knows, and as many without a pattern."""
+    made = make_wafer_maps(
+        2 * n_wafers, classes=["none"], shapes=(30, 30), noise_rate=noise_rate, random_state=1
+    )
+    maps = [
+        np.where(bar(grid), 2, grid).astype(np.uint8) if row < n_wafers else grid
+        for row, grid in enumerate(made.maps)
+    ]
+    target = np.array([label] * n_wafers + ["none"] * n_wafers, object)
+    return maps, target
+
+
+def assert_same(made, other):
+    assert all(map(np.array_equal, made.maps, other.maps)) and len(made.maps) == len(other.maps)
+    assert all(map(np.array_equal, made.truth, other.truth))
+
+
+# Labels by other names
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_other_names_get_the_same_wafers(simulated, maker):
+    named = make(maker, simulated.maps, simulated.target)
+    other = make(maker, simulated.maps, rename(simulated.target, OTHER_NAMES), **OTHER_ROLES)
+    assert_same(named, other)
+    assert named.patterns == PATTERN_CLASSES
+    assert other.patterns == tuple(OTHER_NAMES[label] for label in PATTERN_CLASSES)
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_other_names_get_the_same_real_wafers(dev, maker, seed):
+    rows = np.sort(np.random.RandomState(seed).permutation(len(dev.maps))[:1500])
+    maps, target = [dev.maps[row] for row in rows], dev.target[rows]
+    named = make(maker, maps, target)
+    assert_same(named, make(maker, maps, rename(target, OTHER_NAMES), **OTHER_ROLES))
+
+
+def test_wafers_of_wm811k_names_stay_as_they_were(data_folder):
+    wafers = load_wafer_maps(data_folder / "wm811k_mini.npz")
+    digests = []
+    for maker, n_samples in ((make_training_wafers, 600), (make_calibration_wafers, 60)):
+        made = make(maker, wafers.maps, wafers.target, n_samples)
+        parts = b"".join(part.tobytes() for part in (*made.maps, *made.truth))
+        digests.append(hashlib.sha256(parts).hexdigest()[:16])
+    # Of the commit bb1dab0, which knew no other names.
+    assert digests == ["1a113b85745cc131", "2d1ca393ba5a8f91"]
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_labels_keep_their_type(simulated, maker):
+    codes = np.array([[*PATTERN_CLASSES, "none"].index(label) for label in simulated.target])
+    made = make(maker, simulated.maps, codes + 11, none=17)
+    assert made.patterns == (11, 12, 13, 14, 15, 16)
+    assert all(type(label) is int for label in made.patterns)
+    assert_same(made, make(maker, simulated.maps, simulated.target))
+
+
+def test_labels_of_synthetic_wafers_name_their_patterns(simulated):
+    target = rename(simulated.target, OTHER_NAMES)
+    made = make(make_training_wafers, simulated.maps, target, **OTHER_ROLES)
+    for labels, truth in zip(made.labels, made.truth, strict=True):
+        assert len(labels) == len(truth) == len(set(labels)) and set(labels) <= set(made.patterns)
+    pairs = {frozenset(labels) for labels in made.labels if len(labels) == 2}
+    assert len(pairs) > 5
+    assert not {frozenset(("a0 x", "b 도넛")), frozenset(("c", "d edge ring"))} & pairs
+
+
+def test_two_labels_of_one_place_are_not_put_together(simulated):
+    left = [label if row % 2 else f"{label} 2" for row, label in enumerate(simulated.target)]
+    rows = np.flatnonzero(np.isin(simulated.target, ["Center", "Scratch"]))
+    bare = np.flatnonzero(simulated.target == "none")
+    maps = [simulated.maps[row] for row in (*rows, *bare)]
+    target = np.array([left[row] for row in rows] + ["none"] * len(bare))
+    made = make(make_training_wafers, maps, target)
+    pairs = {labels for labels in made.labels if len(labels) == 2}
+    assert ("Center", "Center 2") not in pairs and ("Scratch", "Scratch 2") in pairs
+
+
+def test_combined_names_count_as_their_patterns(simulated):
+    target = simulated.target.astype(object)
+    ring = np.flatnonzero(target == "Edge-Ring")[:5]
+    target[ring] = "Center+Edge-Ring"
+    made = make(make_training_wafers, simulated.maps, target)
+    assert made.patterns == PATTERN_CLASSES
+    assert {len(label.split("+")) for labels in made.labels for label in labels} == {1}
+
+
+# Shapes
+
+
+def test_the_general_rule_reads_off_what_no_rule_knows():
+    maps, _ = barred_wafers("x")
+    assert recognize_shape(maps[:30]) is None
+    clean = np.where(bar(maps[0]), 2, np.minimum(maps[0], 1)).astype(np.uint8)
+    np.testing.assert_array_equal(extract_pattern(clean, None), clean == 2)
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("label", ["스크래치", 17])
+def test_a_shape_that_no_rule_knows_is_planted_and_blurred(maker, label):
+    maps, target = barred_wafers(label)
+    made = maker(maps, target, ClassRoles((label, "none")), 60, np.random.RandomState(0))
+    assert made.patterns == (label,)
+    sizes = np.array([truth.sum() for truth in made.truth]) / bar(maps[0]).sum()
+    assert (sizes > 0.95).any() and ((0 < sizes) & (sizes < 0.8)).any()
+    for grid, truth in zip(made.maps, made.truth, strict=True):
+        assert (grid[truth.reshape(-1, *grid.shape).any(axis=0)] == 2).all()
+
+
+def test_a_blurred_pattern_is_near_the_real_one():
+    maps, target = barred_wafers("x")
+    wafers = {"maps": maps, "target": target, "groups": np.arange(len(maps))}
+    made = make_planted_wafers(wafers, 40, kind="diffuse", classes="x", random_state=0)
+    rate = np.mean(made.truth, axis=0).mean(axis=1)
+    assert (rate[13:17] > 0.5).all() and rate[[12, 17]].max() < rate[13:17].min()
+    assert 0 < rate[[12, 17]].min() and rate[[0, 1, 2, 27, 28, 29]].max() < 0.02
+    assert made.parents.shape == (40, 2) and (target[made.parents[:, 1]] == "x").all()
+
+
+# What is not made is told
+
+
+def fails_with(maker, maps, target, match, **roles):
+    roles = ClassRoles(sorted(set(target.tolist())), **roles)
+    with pytest.warns(UserWarning, match=match) as told:
+        made = maker(maps, target, roles, 60, np.random.RandomState(0))
+    assert len(told) == 1 and "none_labels" in str(told[0].message)
+    return made
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_wafers_without_none_are_told(maker):
+    maps, target = barred_wafers("x")
+    target[target == "none"] = "Random"
+    made = fails_with(maker, maps, target, "'x': no wafers are labeled 'ok'", none="ok")
+    assert made.maps == [] and made.patterns == ()
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_too_few_clean_wafers_are_told(maker):
+    maps, target = barred_wafers("x", n_wafers=2)
+    match = (
+        "'x': class 'x' has 2 wafers clean enough to read the pattern off, among 2; 3 are needed"
+    )
+    assert fails_with(maker, maps, target, match).patterns == ()
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_patterns_only_in_combination_are_told(maker, simulated):
+    target = simulated.target.astype(object)
+    target[target == "Donut"] = "Donut+Loc"
+    match = "'Donut': only in combination with others, on 70 wafers. So no die-by-die evidence"
+    made = fails_with(maker, simulated.maps, target, match)
+    assert made.patterns == tuple(label for label in PATTERN_CLASSES if label != "Donut")
+
+
+def test_classes_without_wafers_are_told(simulated):
+    rows = np.flatnonzero(simulated.target != "Loc")
+    maps, target = [simulated.maps[row] for row in rows], simulated.target[rows]
+    roles = ClassRoles((*PATTERN_CLASSES, "none"))
+    with pytest.warns(UserWarning, match="'Loc': none of the 420 wafers has it"):
+        made = make_calibration_wafers(maps, target, roles, 20, np.random.RandomState(0))
+    assert "Loc" not in made.patterns
+
+
+def test_without_backgrounds_known_shapes_are_simulated(simulated):
+    rows = np.flatnonzero(np.isin(simulated.target, ["Edge-Ring", "Scratch"]))
+    maps, target = [simulated.maps[row] for row in rows], simulated.target[rows].astype(object)
+    target[target == "Edge-Ring"] = "edge ring"
+    odd, other = barred_wafers("x")
+    maps, target = maps + odd[:30], np.concatenate([target, other[:30]])
+    made = fails_with(make_training_wafers, maps, target, "'x': no wafers are labeled 'none'")
+    assert made.patterns == ("Scratch", "edge ring")
+    assert {grid.shape for grid in made.maps} <= {grid.shape for grid in maps}
+
+
+def test_labels_of_one_shape_take_turns_where_they_are_simulated(simulated):
+    rows = np.flatnonzero(simulated.target == "Edge-Ring")
+    maps = [simulated.maps[row] for row in rows]
+    target = np.array(["p", "q"] * len(rows))[: len(rows)]
+    made = make(make_training_wafers, maps, target)
+    counts = {label: made.labels.count((label,)) for label in ("p", "q")}
+    assert counts == {"p": 75, "q": 75}
+
+
+def test_no_wafers_asked_for_is_no_reason_to_warn(simulated):
+    assert make(make_training_wafers, simulated.maps, simulated.target, 0) == NOTHING
+
+
+def test_a_label_that_fits_no_background_leaves_others_alone(simulated):
+    maps, target = barred_wafers("x")
+    large = [np.kron(grid, np.ones((3, 3), np.uint8)) for grid in maps[:30]]
+    made = fails_with(
+        make_training_wafers,
+        simulated.maps + large,
+        np.concatenate([simulated.target, target[:30]]),
+        "'x': no wafer without a pattern has a grid that it fits",
+    )
+    assert made.patterns == PATTERN_CLASSES
+    assert any(len(labels) == 2 for labels in made.labels)
+
+
+# The public function
+
+
+def test_planted_wafers_take_any_label(simulated):
+    names = OTHER_NAMES | {"Scratch": "scratch"}
+    wafers = dict(simulated) | {"target": rename(simulated.target, names)}
+    options = {"kind": "two", "random_state": 0}
+    other = make_planted_wafers(
+        wafers, 20, classes=["a0 x", "scratch"], none_labels="i ok", **options
+    )
+    named = make_planted_wafers(simulated, 20, classes=["Center", "Scratch"], **options)
+    assert_same(named, other)
+    assert set(other.target) == {"a0 x+scratch"}
+    with pytest.raises(ValueError, match=r"classes must be some of .*'scratch'.* got \['i ok'\]"):
+        make_planted_wafers(wafers, 5, classes=["i ok"], none_labels="i ok")
+    with pytest.raises(ValueError, match="no wafer of class 'none' .*`none_labels`"):
+        make_planted_wafers(wafers, 5, classes=["scratch"])
+
+
+def test_numbers_as_labels_are_written_as_text():
+    maps, target = barred_wafers(17)
+    wafers = {"maps": maps, "target": target, "groups": np.arange(len(maps))}
+    made = make_planted_wafers(wafers, 5, classes=17, random_state=0)
+    assert made.target.tolist() == ["17"] * 5 and made.available[17] == 30
+
+
+def test_diffuse_wafers_of_known_and_other_shapes_have_parents_of_one_length(simulated):
+    maps, target = barred_wafers("x")
+    wafers = {"maps": simulated.maps + maps, "target": np.r_[simulated.target, target]}
+    wafers["groups"] = np.arange(len(wafers["maps"]))
+    made = make_planted_wafers(wafers, 20, kind="diffuse", classes=["x", "Loc"], random_state=0)
+    known = made.target == "Loc"
+    assert (made.parents[known, 0] == made.parents[known, 1]).all()
+    assert made.frame["pattern_row"].isna().tolist() == known.tolist()

@@ -1,0 +1,457 @@
+"""Models on disk: the same predictions come back, and a stranger's file runs nothing."""
+
+import json
+import pickle
+from copy import copy
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from small_models import TINY
+
+from camdenoise import (
+    Augmentation,
+    CamDenoiser,
+    WaferClassifier,
+    __version__,
+    load_model,
+    save_model,
+)
+from camdenoise.datasets import make_wafer_maps
+from camdenoise.denoising import TargetRecall
+from camdenoise.features import WaferFeatures
+from camdenoise.nets._checkpoint import checksum
+from camdenoise.similarity import WaferEmbedding
+
+
+@pytest.fixture
+def file(classifier, tmp_path):
+    save_model(classifier, tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def test_predictions_labels_and_parameters_come_back(file, classifier, wafers):
+    again = load_model(file)
+    np.testing.assert_array_equal(
+        again.predict_proba(wafers.maps), classifier.predict_proba(wafers.maps)
+    )
+    assert again.classes_.dtype == classifier.classes_.dtype
+    assert again.get_params() == classifier.get_params()
+    assert again.history_ == classifier.history_
+
+
+def with_metadata(file, target, sealed=True, **changes):
+    """Copy a model with other texts beside the weights; None takes one away.
+
+    With `sealed`, the checksum fits.
+    """
+    with safe_open(file, "pt") as old:
+        about = old.metadata() | changes
+        weights = {key: old.get_tensor(key) for key in old.keys()}
+    about = {name: text for name, text in about.items() if text is not None}
+    if sealed:
+        about["sha256"] = checksum(about, weights)
+    save_file(weights, target, metadata=about)
+    return target
+
+
+def test_the_temperature_comes_back(classifier, wafers, tmp_path):
+    clf = copy(classifier).calibrate(wafers.maps, np.roll(wafers.target, 7))
+    assert clf.temperature_ != classifier.temperature_ == 1
+    save_model(clf, tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    assert again.temperature_ == clf.temperature_
+    np.testing.assert_array_equal(again.predict_proba(wafers.maps), clf.predict_proba(wafers.maps))
+
+
+def test_a_file_says_what_it_was_saved_with(file):
+    with safe_open(file, "pt") as opened:
+        about = opened.metadata()
+    assert about["format"] == "camdenoise.WaferClassifier/4"
+    versions = json.loads(about["versions"])
+    assert versions["camdenoise"] == __version__ and versions["numpy"] == np.__version__
+    assert set(versions) == {"camdenoise", "torch", "timm", "scikit-learn", "numpy"}
+    assert json.loads(about["parameters"])["synthetic_ratio"] == 1.0
+
+
+def disc(radius):
+    y, x = np.ogrid[-4.5:5, -5.5:6]
+    return np.where(x**2 + y**2 < radius**2, 2, 1).astype(np.uint8)
+
+
+def test_a_file_of_the_first_version_says_what_it_said_then():
+    file = Path(__file__).parent / "samples" / "classifier_1.safetensors"
+    clf = load_model(file)
+    with safe_open(file, "pt") as opened:
+        assert opened.metadata()["format"] == "camdenoise.WaferClassifier/1"
+    assert clf.classes_.tolist() == ["Center", "Edge-Ring"]
+    said = [0.8790250810986718, 0.8604678719252312, 0.4279833744000608]
+    probability = clf.predict_proba([disc(2), disc(12**0.5), disc(30**0.5)])[:, 0]
+    np.testing.assert_allclose(probability, said, atol=1e-5)
+
+
+def as_of_the_first_version(file, target):
+    about = {"format": "camdenoise.CamDenoiser/1", "versions": None, "sha256": None}
+    return with_metadata(file, target, sealed=False, **about)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_denoiser_of_an_earlier_version_says_what_it_said_then(version, tmp_path):
+    file = Path(__file__).parent / "samples" / "denoiser_2.safetensors"
+    if version == 1:
+        file = as_of_the_first_version(file, tmp_path / "first")
+    denoiser = load_model(file)
+    assert denoiser.calibration_.references is None and denoiser.novelty_rate is None
+    with pytest.raises(ValueError, match=r"novelty_rate=0\.1: .* holds no known wafers"):
+        load_model(file, novelty_rate=0.1)
+    maps = make_wafer_maps(
+        60, classes=["Center", "Edge-Ring", "none"], shapes=[(20, 20)], random_state=0
+    ).maps[:6]
+    found = denoiser.explain(maps)
+    assert [str(why.label) for why in found] == [
+        "Edge-Ring", "Edge-Ring", "none", "Edge-Ring", "Center", "Center"
+    ]  # fmt: skip
+    said = [0.4692, 0.4732, 0.8207, 0.4479, 0.6085, 0.6269]
+    np.testing.assert_allclose([why.probability for why in found], said, atol=0.01)
+    save_model(denoiser, tmp_path / "again")
+    again = load_model(tmp_path / "again")
+    assert again.detection_threshold_ == denoiser.detection_threshold_
+    assert again.calibration_.platt == denoiser.calibration_.platt
+    np.testing.assert_array_equal(
+        again.estimator_.predict_proba(maps), denoiser.estimator_.predict_proba(maps)
+    )
+
+
+def test_a_denoiser_of_the_third_format_says_what_it_said_then(tmp_path):
+    file = Path(__file__).parent / "samples" / "denoiser_3.safetensors"
+    with safe_open(file, "pt") as opened:
+        assert opened.metadata()["format"] == "camdenoise.CamDenoiser/3"
+        assert {"head.weigh.weight", "novelty.references"} <= set(opened.keys())
+    maps = make_wafer_maps(
+        60, classes=["Center", "Edge-Ring", "none"], shapes=[(20, 20)], random_state=0
+    ).maps[:6]
+    denoiser = load_model(file)
+    assert denoiser.validation_fraction == 0.45 and denoiser.novelty_rate == 0.05
+    assert denoiser.estimator_.patterns_ == ("Center", "Edge-Ring")
+    assert denoiser.detection_threshold_ == pytest.approx(-0.9555246554)
+    assert denoiser.calibration_.platt == pytest.approx((0.239436908, 1.363477759))
+    found = denoiser.explain(maps)
+    assert [e.novel for e in found] == [False, False, True, False, False, False]
+    said = [0.8848, 0.9962, 0.2058, 0.9749, 0.9910, 0.9642]
+    np.testing.assert_allclose([e.probability for e in found], said, atol=0.01)
+    assert [int(e.kept.sum()) for e in found] == pytest.approx([160, 84, 56, 95, 85, 105], abs=2)
+    save_model(denoiser, tmp_path / "again")
+    for one, other in zip(found, load_model(tmp_path / "again").explain(maps), strict=True):
+        np.testing.assert_array_equal(one.kept, other.kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("fit_to_input", "pad"), ("min_pattern_probability", 0.3)]
+)
+def test_an_option_that_is_gone_and_matters_is_named(name, value, tmp_path):
+    file = Path(__file__).parent / "samples" / "denoiser_3.safetensors"
+    with safe_open(file, "pt") as opened:
+        texts = opened.metadata()
+    if name in json.loads(texts["parameters"]):
+        text, where = json.loads(texts["parameters"]) | {name: value}, "parameters"
+    else:
+        text, where = json.loads(texts["denoiser"]), "denoiser"
+        text["parameters"][name] = value
+    changed = with_metadata(file, tmp_path / "changed", **{where: json.dumps(text)})
+    with pytest.raises(ValueError, match=f"{name}=.*{value}.* no longer exists"):
+        load_model(changed)
+
+
+def with_known(file, target, **tensors):
+    """Copy the bundled model with other tensors for the wafers that it knows."""
+    with safe_open(file, "pt") as old:
+        about = old.metadata()
+        weights = {key: old.get_tensor(key) for key in old.keys()}
+    weights |= {f"calibration.{name}": values for name, values in tensors.items()}
+    weights = {name: values for name, values in weights.items() if values is not None}
+    save_file(weights, target, metadata=about | {"sha256": checksum(about, weights)})
+    return target
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"references": torch.zeros(3, 3)},
+        {"distances": torch.zeros(7)},
+        {"distances": None},
+        {"references": torch.zeros(9, 153), "distances": torch.zeros(9)},
+        {"colours": torch.zeros(1)},
+    ],
+)
+def test_known_wafers_that_do_not_fit_are_refused(tensors, tmp_path):
+    bundled = str(files("camdenoise") / "pretrained" / "wm811k.safetensors")
+    changed = with_known(bundled, tmp_path / "changed", **tensors)
+    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
+        load_model(changed)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_one_wrong_bit_in_the_weights_is_found(share, file):
+    content = bytearray(file.read_bytes())
+    first = 8 + int.from_bytes(content[:8], "little")
+    content[first + round(share * (len(content) - 1 - first))] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged: .* Copy it anew"):
+        load_model(file)
+
+
+def test_a_wrong_text_is_found(file, tmp_path):
+    changed = with_metadata(file, tmp_path / "changed", sealed=False, temperature="1.5")
+    with pytest.raises(ValueError, match="changed is damaged"):
+        load_model(changed)
+    assert (
+        load_model(with_metadata(file, tmp_path / "meant", temperature="1.5")).temperature_ == 1.5
+    )
+
+
+@pytest.mark.parametrize("sha256", [None, "0" * 64])
+def test_a_checksum_that_is_absent_or_does_not_fit_is_refused(sha256, file, tmp_path):
+    changed = with_metadata(file, tmp_path / "changed", sealed=False, sha256=sha256)
+    with pytest.raises(ValueError, match="changed is damaged"):
+        load_model(changed)
+
+
+def test_the_checksum_looks_at_names_types_and_shapes_of_weights():
+    ones = torch.ones(2, 3)
+    others = [{"v": ones}, {"w": ones.T.contiguous()}, {"w": ones.view(torch.int32)}]
+    assert checksum({}, {"w": ones}) not in [checksum({}, weights) for weights in others]
+
+
+def test_a_file_of_a_later_version_asks_for_a_later_camdenoise(file, tmp_path):
+    later = with_metadata(file, tmp_path / "later", format="camdenoise.WaferClassifier/5")
+    with pytest.raises(
+        ValueError, match=r"later has format .*reads up to 4\. Install a later camdenoise"
+    ):
+        load_model(later)
+
+
+def test_a_loaded_model_can_be_cloned_and_fitted_anew(file, classifier, wafers):
+    fresh = clone(load_model(file)).fit(wafers.maps, wafers.target)
+    np.testing.assert_array_equal(
+        fresh.predict_proba(wafers.maps), classifier.predict_proba(wafers.maps)
+    )
+
+
+@pytest.mark.parametrize("labels", [np.array([7, -3]), np.array(["a", "b"], object)])
+def test_label_types(labels, wafers, tmp_path):
+    y = labels[(wafers.target == "Center").astype(int)]
+    clf = WaferClassifier(**TINY | {"max_epochs": 1}).fit(wafers.maps, y)
+    save_model(clf, tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    assert again.predict(wafers.maps).tolist() == clf.predict(wafers.maps).tolist()
+    assert again.classes_.dtype == clf.classes_.dtype
+
+
+def test_training_only_parameters_are_left_out(wafers, tmp_path):
+    clf = WaferClassifier(
+        **TINY | {"max_epochs": 1, "random_state": np.random.RandomState(0)},
+        augmentation=Augmentation(background=wafers.maps[:3]),
+        class_weight={"Center": 2.0, "Scratch": 1.0, "Edge-Ring": 1.0},
+    ).fit(wafers.maps, wafers.target)
+    save_model(clf, tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    assert again.augmentation.background is again.class_weight is again.random_state is None
+
+
+def test_an_unfitted_classifier_is_refused(tmp_path):
+    with pytest.raises(NotFittedError):
+        save_model(WaferClassifier(), tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no\.safetensors"):
+        load_model(tmp_path / "no.safetensors")
+
+
+class Bomb:
+    def __reduce__(self):
+        return (open, (str(self.canary), "w"))
+
+
+def test_a_pickle_is_refused_unread(tmp_path):
+    bomb = Bomb()
+    Bomb.canary = tmp_path / "canary"
+    (tmp_path / "m").write_bytes(pickle.dumps(bomb))
+    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
+        load_model(tmp_path / "m")
+    assert not Bomb.canary.exists()
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.99])
+def test_a_cut_off_file_is_refused(file, share):
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
+        load_model(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("format", "other", "its format is 'other'"),
+        ("format", "camdenoise.WaferClassifier/0", "its format is"),
+        ("format", "camdenoise.WaferClassifier/two", "its format is"),
+        ("format", "camdenoise.CamDenoiser/2", "its format is"),
+        ("parameters", json.dumps({"width": "x"}), "width"),
+        ("parameters", json.dumps({"backbone": "resnet_18"}), "Unknown backbone"),
+        ("parameters", json.dumps({"wdith": 3}), "wdith"),
+        (
+            "classes",
+            json.dumps(["a"]),
+            r"'head.2.bias' has shape \(3,\), the net needs \(1,\)",
+        ),
+        ("parameters", json.dumps({"width": 10**7}), "the net needs"),
+        ("dtype", "V8", "labels are of type"),
+        ("temperature", "0.0", "its temperature is 0.0"),
+        ("temperature", "-1.5", "its temperature is -1.5"),
+        ("temperature", "Infinity", "its temperature is inf"),
+        ("temperature", "NaN", "its temperature is nan"),
+        ("temperature", '"warm"', "its temperature is 'warm'"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(file, name, value, message, tmp_path):
+    changed = with_metadata(file, tmp_path / "changed", **{name: value})
+    with pytest.raises(ValueError, match=message):
+        load_model(changed)
+
+
+# Denoisers
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    wafers = make_wafer_maps(160, classes=["none", "Center", "Edge-Ring"], random_state=0)
+    options = TINY | {"max_epochs": 2, "synthetic_ratio": 1.0}
+    clf = WaferClassifier("wafer_unet", **options).fit(wafers.maps, wafers.target)
+    denoiser = CamDenoiser(FrozenEstimator(clf), false_alarm_rate=0.1, random_state=0)
+    return denoiser.fit(wafers.maps, wafers.target), wafers.maps
+
+
+@pytest.fixture
+def denoiser_file(calibrated, tmp_path):
+    save_model(calibrated[0], tmp_path / "denoiser.safetensors")
+    return tmp_path / "denoiser.safetensors"
+
+
+def test_a_denoiser_decides_the_same_after_a_while_on_disk(calibrated, denoiser_file):
+    denoiser, maps = calibrated
+    assert denoiser.calibration_.platt is not None and denoiser.detection_threshold_ is not None
+    again = load_model(denoiser_file)
+    assert again.calibration_.platt == denoiser.calibration_.platt
+    assert again.detection_threshold_ == denoiser.detection_threshold_
+    kept = {
+        name: value for name, value in denoiser.get_params(False).items() if name != "estimator"
+    }
+    assert {name: again.get_params(False)[name] for name in kept} == kept
+    for one, other in zip(denoiser.explain(maps), again.explain(maps), strict=True):
+        assert (one.label, one.abstained) == (other.label, other.abstained)
+        np.testing.assert_array_equal(one.saliency, other.saliency)
+        np.testing.assert_array_equal(one.kept, other.kept)
+
+
+def test_a_denoiser_takes_other_parameters_from_its_calibration(calibrated, denoiser_file):
+    denoiser, _ = calibrated
+    careful = load_model(denoiser_file, false_alarm_rate=0.01, threshold=TargetRecall(0.9))
+    assert careful.detection_threshold_ > denoiser.detection_threshold_
+    table = careful.calibration_.threshold_curve
+    chosen = table[table["threshold"] == careful.threshold_]
+    assert chosen["recall"].item() >= 0.9
+    share = np.mean(denoiser.calibration_.background_scores >= careful.detection_threshold_)
+    assert share <= 0.01
+
+
+def test_parameters_that_do_not_fit_are_named(denoiser_file, file):
+    with pytest.raises(ValueError, match="false_alarm_rate"):
+        load_model(denoiser_file, false_alarm_rate=7)
+    with pytest.raises(ValueError, match="no_pattern: .* holds a classifier"):
+        load_model(file, no_pattern="remove")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"calibration": {"platt": [-1.0, 0.0]}},
+        {"calibration": {"platt": [1.0]}},
+        {"calibration": {"threshold_curve": {"threshold": [2.0]}}},
+        {"calibration": {"threshold_curve": {}}},
+        {"calibration": {"background_scores": [2.0, 1.0]}},
+        {"calibration": {"background_scores": ["a"]}},
+        {"calibration": None},
+        {"parameters": {"threshold": 3}},
+        {"parameters": {"unheard_of": 3}},
+        {"parameters": {"estimator": 3}},
+        {"parameters": None},
+    ],
+)
+def test_a_changed_record_is_refused(change, denoiser_file, tmp_path):
+    with safe_open(denoiser_file, "np") as opened:
+        record = json.loads(opened.metadata()["denoiser"])
+    for name, values in change.items():
+        record[name] = record[name] | values if values else values
+    changed = with_metadata(denoiser_file, tmp_path / "changed", denoiser=json.dumps(record))
+    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
+        load_model(changed)
+
+
+def test_a_pickle_has_the_net_as_its_weights(classifier, wafers):
+    state = classifier.__getstate__()
+    assert isinstance(state["weights_"], bytes) and not {"net_", "module_"} & set(state)
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(
+        again.predict_proba(wafers.maps[:9]), classifier.predict_proba(wafers.maps[:9])
+    )
+    assert not again.module_.training and again.history_ == classifier.history_
+    assert pickle.loads(pickle.dumps(WaferClassifier(width=3))).width == 3
+
+
+def test_a_pipeline_goes_through_skops_without_pickle(classifier, wafers, tmp_path):
+    io = pytest.importorskip("skops.io", reason="the extra skops is not installed")
+    pipeline = make_pipeline(
+        CamDenoiser(FrozenEstimator(classifier)),
+        WaferFeatures(),
+        StandardScaler(),
+        LogisticRegression(),
+    )
+    pipeline.fit(wafers.maps, wafers.target)
+    io.dump(pipeline, tmp_path / "pipeline.skops")
+    found = io.get_untrusted_types(file=tmp_path / "pipeline.skops")
+    assert found and all(name.startswith(("camdenoise.", "sklearn.")) for name in found), found
+    with pytest.raises(Exception, match="camdenoise"):
+        io.load(tmp_path / "pipeline.skops")
+    again = io.load(tmp_path / "pipeline.skops", trusted=found)
+    np.testing.assert_array_equal(
+        again.predict_proba(wafers.maps), pipeline.predict_proba(wafers.maps)
+    )
+
+
+def test_the_bundled_denoiser_goes_through_skops_with_its_calibration(tmp_path):
+    io = pytest.importorskip("skops.io", reason="the extra skops is not installed")
+    denoiser, maps = CamDenoiser.from_pretrained(), make_wafer_maps(6, random_state=0).maps
+    pipeline = make_pipeline(FrozenEstimator(denoiser), WaferEmbedding()).fit(maps)
+    io.dump(pipeline, tmp_path / "pipeline.skops")
+    found = io.get_untrusted_types(file=tmp_path / "pipeline.skops")
+    assert all(name.startswith(("camdenoise.", "sklearn.", "numpy.")) for name in found), found
+    again = io.load(tmp_path / "pipeline.skops", trusted=found)
+    np.testing.assert_array_equal(again.transform(maps), pipeline.transform(maps))
+    loaded = again[0].estimator
+    curves = (model.calibration_.threshold_curve for model in (loaded, denoiser))
+    pd.testing.assert_frame_equal(*curves)
+    assert loaded.calibration_.platt == denoiser.calibration_.platt
+    assert loaded.detection_threshold_ == denoiser.detection_threshold_
