@@ -9,8 +9,8 @@ from map_files import message_of
 from semi_map_files import FIVE, LETTERS, drawn, e142, g85, g85_text
 
 from camdenoise.io import read_e142, read_g85
-from camdenoise.io._semi_map import notch_side, seconds_since_1970
 from camdenoise.io._die_file import quality_meaning
+from camdenoise.io._semi_map import notch_side, seconds_since_1970
 
 FORMS = {"g85": (g85, read_g85), "e142": (e142, read_e142), "g85_text": (g85_text, read_g85)}
 

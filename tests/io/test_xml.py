@@ -8,8 +8,8 @@ from semi_map_files import FIVE, LETTERS, drawn, e142, g85
 from camdenoise.io import read_e142, read_g85
 from camdenoise.io._container import Content
 from camdenoise.io._die_file import ReadOptions
-from camdenoise.io._read import xml_file
 from camdenoise.io._problems import Problem
+from camdenoise.io._read import xml_file
 from camdenoise.io._xml import decode_xml, looks_like_xml
 
 NAMES = {
