@@ -44,7 +44,7 @@ def test_memory_is_limited(monkeypatch, tmp_path):
 
 def test_a_crash_is_an_error_that_tells_of_it(tmp_path):
     with pytest.raises(SandboxError, match="the process that read it ended with code"):
-        run_sandbox(
+        run_in_sandbox(
             os.abort, memory=2**32, seconds=60, on_progress=lambda *step: None
         )  # os.abort takes no on_progress: the complaint is quoted
 
@@ -66,7 +66,7 @@ def test_whoever_asked_may_be_gone(file, tmp_path):
 def test_progress_is_reported_from_the_other_process(file):
     steps = []
     target = file.with_name("out.parquet")
-    n = run_sandbox(
+    n = run_in_sandbox(
         _lswmd_convert.convert, str(file), str(target), {},
         memory=2**32, seconds=60, on_progress=lambda *step: steps.append(step),
     )  # fmt: skip
