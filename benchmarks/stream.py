@@ -51,7 +51,7 @@ STEPS = {
         ("camdenoise/denoising/_decision.py", "explain"),
         ("camdenoise/denoising/_detection.py", "detection_score"),
     ],
-    "result columns": [("camdenoise/stream/_denoise.py", "_results")],
+    "result columns": [("camdenoise/stream/_denoise.py", "_make_results")],
     "writing": [("pyarrow/parquet/core.py", "write_table")],
 }
 

@@ -80,7 +80,7 @@ def _add_partial(batches: Iterable, bar) -> Iterator:
     from camdenoise.wafers._coverage import is_partial
 
     for batch in batches:
-        # A row that is no wafer may stay; columns that hold none may not.
+        # A row that is not a wafer may stay; columns that hold none may not.
         maps, _ = wafers_of(batch)
         partial = [None if grid is None else is_partial(grid) for grid in maps]
         yield batch.append_column("partial", pa.array(partial, pa.bool_()))

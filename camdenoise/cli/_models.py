@@ -174,7 +174,7 @@ def _train(
         options["backbone"],
         max_epochs=options["epochs"],
         device=options["device"],
-        # A log file is no place for a bar.
+        # A log file is not a place for a bar.
         progress=not options["quiet"] and sys.stderr.isatty(),
         none_labels=options["none_labels"],
         everywhere_labels=options["everywhere_labels"],

@@ -16,7 +16,7 @@ from camdenoise.cli._sources import add_source_options, open_wafers
 if TYPE_CHECKING:
     import pandas as pd
 
-# More are no lot, and a page that no one scrolls through.
+# More are not a lot, and a page that no one scrolls through.
 _MOST_WAFERS = 200
 # What tells lots apart, the most usual first: people name a lot, not a chunk of it.
 _LOTS = ("lot", "chunk")

@@ -33,7 +33,7 @@ class BinType:
     def fits(self, code: int | str) -> bool:
         """Whether the notation can express the code."""
         if self.base == 0:
-            # A blank is no symbol: in a row it may stand between two.
+            # A blank is not a symbol: in a row it may stand between two.
             return isinstance(code, str) and len(code) == 1 and code.isprintable() and code != " "
         return not isinstance(code, str) and 0 <= code < self.base**self.width
 

@@ -193,7 +193,7 @@ def make_grid_part(
 
 
 def clean_letter_rows(rows: Sequence[str], reader: RowReader, n_columns: int | None) -> list[str]:
-    """Take the blanks out that stand between symbols; a blank that is left is no die."""
+    """Take the blanks out that stand between symbols; a blank that is left is not a die."""
     width = reader.kind.width
     if n_columns is None:
         return _split_undeclared(rows, reader)

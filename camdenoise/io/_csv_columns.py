@@ -17,7 +17,7 @@ _SOFT = (
     *("softbinnumber", "softbinnum", "softbinno"),
 )
 _GENERIC = ("bin", "binnumber", "binnum", "binno", "binid", "bincode", "binvalue", "diebin")
-# Names of a pass column. The words of a weak name must be understood, else it is no such column.
+# Names of a pass column. The words of a weak name must be understood, else it is not such a column.
 _STRONG_PASS = ("passed", "pass", "passfail", "pf", "ispass", "passflag", "passfailflag")
 WEAK_PASS = ("result", "testresult", "dieresult", "status", "diestatus")
 

@@ -85,6 +85,17 @@ def merge_tests(
     """Merge what is stated of one wafer: a fact on which its tests differ is not given.
 
     The latest time counts, the extent is the rectangle around all.
+
+    Examples
+    --------
+    >>> first = WaferFacts("A", "1", "CHIP", 9.0, (0, 0, 4, 4), notch="down", n_missing=2)
+    >>> second = WaferFacts("A", "1", "", 5.0, (0, -1, 2, 6), notch="left", n_missing=1)
+    >>> notes = []
+    >>> merged = merge_tests([first, second], notes)
+    >>> merged.product, merged.time, merged.extent, merged.notch, merged.n_missing
+    ('CHIP', 9.0, (0, -1, 5, 6), None, 3)
+    >>> notes
+    ["wafer '1': its tests differ in notch, which is taken as not given"]
     """
     first = tests[0]
     if len(tests) == 1:

@@ -42,7 +42,7 @@ class InspectedWafer:
     n_missing: int = 0  # Rows that its lists announce and do not have
 
     def summarize(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Take the totals of a summary list; what is no number is not given."""
+        """Take the totals of a summary list; what is not a number is not given."""
         defects = _read_counts("NDEFECT", columns, rows)
         dies = _read_counts("NDIE", columns, rows)
         if defects:

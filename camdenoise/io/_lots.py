@@ -45,7 +45,7 @@ def iter_lots(
     Raises
     ------
     WaferFileError
-        For a file that is no readable Parquet.
+        For a file that is not readable Parquet.
     ValueError
         For a lot whose rows do not follow one another, and a column that is missing.
 

@@ -78,7 +78,7 @@ def convert(source: str, target: str, origin: dict, on_progress: Report) -> int:
 
 
 def refuse_other_kinds(source: Path) -> None:
-    """Say what a file is when its first bytes tell that it is no pickle."""
+    """Say what a file is when its first bytes tell that it is not a pickle."""
     if not source.stat().st_size:
         raise ValueError(f"{source} is empty. Fetch it again.")
     kind = detect_kind(source)
@@ -94,7 +94,7 @@ def refuse_other_kinds(source: Path) -> None:
 
 
 class _Bars:
-    """A progress bar for each stage; none where the output is no terminal."""
+    """A progress bar for each stage; none where the output is not a terminal."""
 
     def __init__(self, name: str, shown: bool):
         self._name, self._off = name, None if shown else True

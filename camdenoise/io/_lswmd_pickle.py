@@ -147,7 +147,7 @@ def _kind(value: Any) -> str:
 
 
 def _names(index: Any) -> list[str]:
-    """Column names; those that are no text get one by their place, since nobody asks for them."""
+    """Column names; those that are not text get one by their place, since nobody asks for them."""
     if type(index) is not stubs.Index or type(index.parts) is not dict:
         refuse("its columns have no names.")
     data = index.parts.get("data")

@@ -55,7 +55,7 @@ def unwrap(value: Any) -> str:
 
 
 def _open_label(value: Any) -> list[Any] | None:
-    """Open a label that is no text itself; None for a number."""
+    """Open a label that is not text itself; None for a number."""
     if type(value) is Array:
         objects = value.parts[1].holds_objects
         return value.objects() if objects else value.numpy().ravel()[:2].tolist()

@@ -130,7 +130,7 @@ def _locate(path: str | os.PathLike) -> Path:
 
 
 def refuse_other_kinds(file: Path) -> None:
-    """Say what a file is, and what reads it, where its first bytes tell that it is no npz file."""
+    """Say what a file is, and what reads it, where its first bytes tell that it is not npz."""
     kind = detect_kind(file)
     if kind is not None and not kind.what.startswith(("an npz", "a damaged zip")):
         raise ValueError(f"{file} is {kind.what}, not an npz file. {kind.remedy}")

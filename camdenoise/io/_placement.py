@@ -123,7 +123,7 @@ def wrong_row(table: pd.DataFrame, row: int, reason: str) -> DieTableError:
 
 
 def check_columns(table: Any, names: Sequence[Hashable]) -> None:
-    """Refuse what is no table, has no rows, or lacks a column."""
+    """Refuse what is not a table, has no rows, or lacks a column."""
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"expected a DataFrame with one row per die, got {type(table).__name__}.")
     missing = [name for name in names if name not in table.columns]

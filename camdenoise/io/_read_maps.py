@@ -36,7 +36,7 @@ def read_maps(paths: str | os.PathLike | Sequence[str | os.PathLike], **options:
 
         - ``maps`` : list of ndarray of uint8, shape (rows, cols); 0 no die, 1 pass, 2 fail.
         - ``target`` : ndarray of str, shape (n_wafers,), the column ``label``; "" where a wafer
-          has none. None where readable is no such column.
+          has none. None where there is not such a column.
         - ``groups`` : ndarray of int, shape (n_wafers,), lots, for group-wise cross-validation;
           None where nothing tells lots apart.
         - ``frame`` : DataFrame, one row per wafer: all else that the files say, such as lot,
@@ -47,7 +47,7 @@ def read_maps(paths: str | os.PathLike | Sequence[str | os.PathLike], **options:
     Raises
     ------
     FileNotFoundError
-        Where readable is no such file.
+        Where there is not such a file.
     WaferFileError, ValueError
         For a file that is of no known kind, damaged, or not understood, and where no wafer can
         be read.

@@ -87,7 +87,7 @@ class BinList:
 
 
 def whole_number(text: str | None) -> int | None:
-    """Read a total; None where it is absent or is no number, which no file is refused for."""
+    """Read a total; None where it is absent or not a number, for which no file is refused."""
     digits = (text or "").strip()
     return int(digits) if re.fullmatch(r"[0-9]{1,10}", digits) else None
 
@@ -197,7 +197,7 @@ def _check_counts(
     options: ReadOptions,
     where: str,
 ) -> list[str]:
-    """Compare the declared number of dies of each bin; more than declared is no loss."""
+    """Compare the declared number of dies of each bin; more than declared is not a loss."""
     skipped = {*bins.null, *no_die}
     short = {
         code: (counts.get(code, 0), declared)

@@ -242,7 +242,7 @@ def _split(text: str) -> list[_Map]:
 
 
 def _is_result(token: str) -> bool:
-    """Whether there is a die that was inspected: ``__`` is no die, ``@@`` one that was not."""
+    """Whether there is a die that was inspected: ``__`` is not a die, ``@@`` one that was not."""
     return token[0] not in "_@"
 
 

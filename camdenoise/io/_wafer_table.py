@@ -303,7 +303,7 @@ _SOURCE = b"camdenoise.source"
 
 
 class WaferTableError(ValueError):
-    """A Parquet file that is no table of wafers; the message says what to do."""
+    """A Parquet file that is not a table of wafers; the message says what to do."""
 
 
 def write_wafers(file: Path, batches: Iterable[pa.RecordBatch], source: dict[str, Any]) -> int:
@@ -323,7 +323,7 @@ def write_wafers(file: Path, batches: Iterable[pa.RecordBatch], source: dict[str
 
 
 def read_source(file: Path) -> dict[str, Any] | None:
-    """Tell what a wafer table was made from; None for a file that is no such table."""
+    """Tell what a wafer table was made from; None for a file that is not such a table."""
     try:
         metadata = pq.read_schema(file).metadata or {}
         source = json.loads(metadata[_SOURCE])
