@@ -1,11 +1,8 @@
-"""What `CamDenoiser.transform` costs beside a plain forward pass, and how much of it is the net.
+"""What `CamDenoiser.transform` costs compared with a plain forward pass.
 
 A classifier on simulated wafers of many shapes. "forward" is a float32 pass of its net as it was
-trained, without autograd, on wafers that are encoded already; "own forward" is the same of the copy
-for inference, in the precision that the denoiser takes; "net" is the CAM of the default layers, or
-the evidence, on the same. "Of the peak" is the share of the operations a second of a 2048 x 2048
-matrix product in the same type. What `transform` takes longer than that is the work around the net:
-checks, encoding, the way back to the die grid, refinement. Medians of rounds that take turns.
+trained, without autograd, on wafers that are encoded already; "own forward" is the pass that the
+denoiser takes, with the encoding, in its precision. Medians of rounds that take turns.
 
 Run as ``python benchmarks/denoiser.py`` for the default classifier of few epochs, with
 ``--pretrained`` for the model that comes with the package.
@@ -18,18 +15,13 @@ import time
 from copy import copy
 from functools import partial
 
-import numpy as np
 import pandas as pd
 import torch
-from cam_throughput import operations, peak
 from sklearn.frozen import FrozenEstimator
+from torch.nn.functional import one_hot
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise.cam import activation_maps, evidence_maps
 from camdenoise.datasets import make_wafer_maps
-from camdenoise.denoising._cam_denoiser import EVIDENCE
-from camdenoise.nets._component_planes import input_planes
-from camdenoise.nets._inference import inference_net, predict_net, takes_bfloat16
 
 PRECISIONS = ("auto", "float32")
 
@@ -41,34 +33,33 @@ def seconds(work, clock) -> float:
     return clock() - start
 
 
+def planes_of(codes: torch.Tensor) -> torch.Tensor:
+    """Turn what `WaferClassifier.batches` gives into the input of its net."""
+    first = codes if codes.ndim == 3 else codes[:, 0]
+    planes = one_hot(first.long(), 3).permute(0, 3, 1, 2).float()
+    if codes.ndim == 4:
+        planes = torch.cat([planes, codes[:, 1:].float() / 255], dim=1)
+    return planes.contiguous(memory_format=torch.channels_last)
+
+
 def works(denoisers: dict[str, CamDenoiser], maps: list) -> dict:
     """Return what is timed, by name, for denoisers around one classifier."""
     clf = next(iter(denoisers.values())).estimator_
-    net, fast = clf.module_, inference_net(clf.module_, int(np.max(clf.input_size)))
-    batches = [input_planes(codes) for _, codes in clf.batches(maps, 64)]
+    batches = [planes_of(codes) for _, codes in clf.batches(maps)]
 
     def forward():
         with torch.inference_mode():
             for images in batches:
-                net(images)
+                clf.module_(images)
 
-    def own_forward(precision):
-        for images in batches:
-            predict_net(fast, images, precision)
-
-    def explain(denoiser):
-        for images in batches:
-            if denoiser.method_ == EVIDENCE:
-                evidence_maps(fast, images, precision=denoiser.estimator_.precision)
-            else:
-                precision = denoiser.estimator_.precision
-                activation_maps(fast, images, denoiser.layers_, precision=precision)
+    def own_forward(denoiser):
+        for _ in denoiser.estimator_.net_outputs(maps):
+            pass
 
     timed = {"forward": forward}
     for precision, denoiser in denoisers.items():
-        timed[f"own forward, {precision}"] = partial(own_forward, precision)
+        timed[f"own forward, {precision}"] = partial(own_forward, denoiser)
         timed[f"transform, {precision}"] = partial(denoiser.transform, maps)
-        timed[f"net, {precision}"] = partial(explain, denoiser)
     return timed
 
 
@@ -86,12 +77,6 @@ def default_denoisers(wafers) -> dict[str, CamDenoiser]:
 def pretrained_denoisers() -> dict[str, CamDenoiser]:
     """Load the model that comes with the package; one net for all."""
     return {name: CamDenoiser.from_pretrained(precision=name) for name in PRECISIONS}
-
-
-def arithmetic_of(denoiser: CamDenoiser) -> torch.dtype:
-    """Return the type in which the denoiser's net computes."""
-    bfloat16 = takes_bfloat16(denoiser.estimator_.module_, denoiser.estimator_.precision)
-    return torch.bfloat16 if bfloat16 else torch.float32
 
 
 def main() -> None:
@@ -122,15 +107,6 @@ def main() -> None:
             "of a forward": round(median[f"transform, {precision}"] / median["forward"], 2),
             "of its own": round(
                 median[f"transform, {precision}"] / median[f"own forward, {precision}"], 2
-            ),
-            "forward, of the peak": round(
-                operations(timed[f"own forward, {precision}"])
-                / median[f"own forward, {precision}"]
-                / peak(arithmetic_of(denoisers[precision]), clock),
-                2,
-            ),
-            "around the net": round(
-                1 - median[f"net, {precision}"] / median[f"transform, {precision}"], 3
             ),
         }
         for precision in PRECISIONS

@@ -19,8 +19,6 @@ import torch
 from camdenoise import WaferClassifier
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_wafer_maps
 from camdenoise.features import WaferFeatures
-from camdenoise.features._radon import radon_features
-from camdenoise.wafers._maps import FAIL
 
 FORWARD = "WaferClassifier.predict_proba, float32"
 
@@ -30,11 +28,6 @@ def seconds(work, maps) -> float:
     start = time.process_time()
     work(maps)
     return time.process_time() - start
-
-
-def radon_only(maps):
-    """Do the costliest part alone."""
-    return [radon_features(grid == FAIL) for grid in maps]
 
 
 def some_wafers(data: str | None, n_wafers: int) -> list[np.ndarray]:
@@ -61,7 +54,6 @@ def main() -> None:
     works = {
         FORWARD: net.predict_proba,
         "WaferFeatures.transform": WaferFeatures().transform,
-        "Radon features alone": radon_only,
     }
     for work in works.values():
         work(maps[:64])

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from copy import copy
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,6 @@ from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.datasets import load_wafer_maps
-from camdenoise.nets._inference import CLOSE
 
 #: Net -> target layers of Grad-CAM, as its users choose them; LayerCAM gets those of the default.
 GRADCAM_LAYER = {
@@ -30,6 +30,8 @@ GRADCAM_LAYER = {
     "vgg11_bn": "block4",
 }
 PRECISIONS = ("float32", "bfloat16")
+# Lead of the best class, as a share of the range of logits, below which float32 decides.
+CLOSE = 0.02
 
 
 def drawn(rows: np.ndarray, n: int) -> np.ndarray:
@@ -52,7 +54,7 @@ def trained(name: str, wafers, options) -> WaferClassifier:
 def same_masks(clf: WaferClassifier, maps: list, **parameters) -> dict:
     """Compare what the two precisions keep."""
     one, other = (
-        CamDenoiser(FrozenEstimator(clf), precision=precision, **parameters)
+        CamDenoiser(FrozenEstimator(copy(clf).set_params(precision=precision)), **parameters)
         .fit(maps[:1])
         .explain(maps)
         for precision in PRECISIONS

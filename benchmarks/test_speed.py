@@ -11,16 +11,10 @@ import pytest
 import torch
 
 from camdenoise import CamDenoiser
-from camdenoise.cam import evidence_maps
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.filters import LargestComponentFilter, MedianFilter
 from camdenoise.io import from_die_table
-from camdenoise.nets._component_planes import input_planes, with_component_planes
-from camdenoise.nets._encoding import encode_dies, encode_maps, mean_on_dies
-from camdenoise.nets._inference import inference_net, predict_net
 from camdenoise.stream import denoise_batches, wafer_batch
-
-SIZE = 48
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,23 +35,12 @@ def denoiser():
     return CamDenoiser.from_pretrained()
 
 
-@pytest.fixture(scope="module")
-def net(denoiser):
-    return inference_net(denoiser.estimator_.module_, SIZE)
+def test_predict(benchmark, denoiser, maps):
+    benchmark(denoiser.estimator_.predict_proba, maps)
 
 
-@pytest.fixture(scope="module")
-def images(maps):
-    dies = encode_dies([grid.shape for grid in maps], SIZE)
-    return input_planes(with_component_planes(encode_maps(maps, SIZE), dies))
-
-
-def test_forward(benchmark, net, images):
-    benchmark(predict_net, net, images, "auto")
-
-
-def test_evidence(benchmark, net, images):
-    benchmark(evidence_maps, net, images, precision="auto")
+def test_explain(benchmark, denoiser, maps):
+    benchmark(denoiser.explain, maps)
 
 
 def test_transform(benchmark, denoiser, maps):
@@ -69,18 +52,8 @@ def test_record_batch(benchmark, denoiser, maps):
     benchmark(lambda: next(denoise_batches([batch], denoiser)))
 
 
-def test_encoding(benchmark, maps):
-    benchmark(encode_maps, maps, SIZE)
-
-
-def test_component_planes(benchmark, maps):
-    codes, dies = encode_maps(maps, SIZE), encode_dies([grid.shape for grid in maps], SIZE)
-    benchmark(with_component_planes, codes, dies)
-
-
-def test_back_to_dies(benchmark, maps):
-    values = np.random.default_rng(0).random((len(maps), SIZE, SIZE), np.float32)
-    benchmark(mean_on_dies, values, [grid.shape for grid in maps])
+def test_encoding(benchmark, denoiser, maps):
+    benchmark(lambda: list(denoiser.estimator_.batches(maps)))
 
 
 @pytest.mark.parametrize("kind", [MedianFilter, LargestComponentFilter])

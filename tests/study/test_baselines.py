@@ -89,7 +89,8 @@ def some_predictions():
 
 
 def score(table):
-    found = baselines.score(table.assign(protocol="lots", fold="0", classifier="some"))
+    about = {"protocol": "lots", "fold": "0", "classifier": "some", "wafer": np.arange(len(table))}
+    found = baselines.score(table.assign(**about))
     return found.set_index("metric")
 
 

@@ -40,7 +40,7 @@ def trained(tmp_path_factory):
         patch.setattr(bundle, "SHOWN_AT", (32, 40))
         command = ["--data", str(data), "--out", str(out), "--planted", "26"]
         bundle.main(command)
-        nets = {file: file.stat().st_mtime_ns for file in out.glob("[aw]*.safetensors")}
+        nets = {file: file.stat().st_mtime_ns for file in out.glob("parts/*/model.safetensors")}
         bundle.main(command)
     return out, data, recipes, nets
 
@@ -50,9 +50,11 @@ def test_bundle_trains_each_net_once(trained):
     wafers = load_wafer_maps(data)
     n_rest = int((wafers.frame["fold"] != 0).sum())
     assert recipes[:2] == [(n_rest, 6, 0), (len(wafers.maps), 6, 0)]
-    assert {"without-fold-0.safetensors", "all.safetensors"} < {file.name for file in nets}
-    before = {file: time for file, time in nets.items() if file.stem != "wm811k"}
-    assert before == {file: file.stat().st_mtime_ns for file in before}
+    assert {file.parent.name for file in nets} == {"without-fold-0", "all"}
+    assert nets == {file: file.stat().st_mtime_ns for file in nets}
+    for file in nets:
+        copy = out / f"{file.parent.name}.safetensors"
+        assert copy.read_bytes() == file.read_bytes()
 
 
 def test_bundle_calibrates_on_held_out_wafers(trained):
