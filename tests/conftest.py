@@ -21,9 +21,12 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
-# Tests that still import from here by this module's old name find the same objects.
 __all__ = ["TINY", "fitted_classifier", "three_class_wafers"]
-sys.modules.setdefault("conftest", sys.modules[__name__])
+
+
+def pytest_pycollect_makemodule():
+    """Let tests that import from ``conftest`` find this file, of the several of that name."""
+    sys.modules["conftest"] = sys.modules[__name__]
 
 
 @pytest.fixture

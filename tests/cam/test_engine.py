@@ -1,19 +1,25 @@
 """CAMs equal pytorch-grad-cam's, before its scaling, and leave the net as they found it."""
 
 import threading
+from copy import copy
 
 import numpy as np
 import pytest
 import torch
+from small_models import fitted_classifier
 
 from camdenoise.cam import (
     GRADIENT_METHODS,
     PACKAGE_METHODS,
     activation_maps,
     auto_layers,
+    evidence_maps,
     randomcam,
 )
+from camdenoise.nets._augmentation import symmetry, undo_symmetry
 from camdenoise.nets._backbones import make_backbone
+from camdenoise.nets._component_planes import input_planes
+from camdenoise.nets._inference import inference_net
 
 PACKAGE_CLASS = {
     "gradcam": "GradCAM",
@@ -233,3 +239,48 @@ def test_errors_name_the_remedy():
         activation_maps(net, images[..., :8, :8], ["stage4"])
     with pytest.raises(ValueError, match="tokens"):
         activation_maps(make_backbone("test_vit", 3), torch.rand(1, 3, 160, 160), ["features"])
+
+
+MAP_SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
+
+
+def some_maps(shapes=MAP_SHAPES, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
+
+
+def test_evidence_has_a_cell_for_each_pixel_and_the_logits_are_the_net_s():
+    net = make_backbone("wafer_unet", 3, width=4).eval()
+    x = torch.rand(2, 5, 48, 48)
+    result = evidence_maps(inference_net(net, 48), x)
+    assert result.evidence.shape == (2, 3, 48, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(result.logits, net(x), atol=1e-4, rtol=1e-4)
+
+
+def test_no_batch_has_more_pixels_than_one_of_the_smallest_size():
+    clf = copy(fitted_classifier("wafer_resnet")).set_params(input_size=(16, 32, 80))
+    maps = some_maps([(10, 10)] * 9 + [(30, 20)] * 9 + [(60, 60)] * 3)
+    batches = [(codes.shape[-1], rows.tolist()) for rows, codes in clf.batches(maps, 8)]
+    assert [(size, len(rows)) for size, rows in batches] == [
+        (16, 8), (16, 1), *[(32, 2)] * 4, (32, 1), *[(80, 1)] * 3,
+    ]  # fmt: skip
+    assert sum((rows for _, rows in batches), []) == list(range(21))
+
+
+def test_symmetric_evidence_turns_with_the_wafer_and_goes_with_the_probabilities():
+    clf = copy(fitted_classifier("wafer_unet")).set_params(
+        symmetric_prediction=True, precision="float32"
+    )
+    ((_, codes),) = clf.batches(some_maps([(20, 20)] * 3), 3)
+    x = input_planes(codes)
+    result = evidence_maps(clf.module_, x, symmetric=True)
+    for index in range(8):
+        turned = evidence_maps(clf.module_, symmetry(x, index), symmetric=True)
+        torch.testing.assert_close(turned.evidence, symmetry(result.evidence, index))
+    plain = [
+        undo_symmetry(evidence_maps(clf.module_, symmetry(x, i)).evidence, i) for i in range(8)
+    ]
+    torch.testing.assert_close(result.evidence, torch.stack(plain).mean(0))
+    probabilities = clf.predict_proba(some_maps([(20, 20)] * 3))
+    np.testing.assert_allclose(result.logits.softmax(1), probabilities, atol=1e-5)

@@ -8,9 +8,19 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from small_models import TINY, fitted_classifier, three_class_wafers
 
-from camdenoise import Augmentation, WaferClassifier, WaferMapError
+from camdenoise import (
+    Augmentation,
+    CamDenoiser,
+    WaferClassifier,
+    WaferMapError,
+    load_model,
+    save_model,
+)
+from camdenoise.datasets import make_wafer_maps
+from camdenoise.metrics import die_scores
 from camdenoise.nets import _training
 
 BACKBONES = [
@@ -240,3 +250,53 @@ def test_ctrl_c_in_training_is_not_taken_for_its_end(wafers, monkeypatch):
         clf.fit(wafers.maps, wafers.target)
     with pytest.raises(NotFittedError):
         clf.predict(wafers.maps)
+
+
+MAP_SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
+
+
+def some_maps(shapes=MAP_SHAPES, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
+
+
+def test_several_sizes_predict_like_the_one_that_fits():
+    clf = fitted_classifier()
+    maps = some_maps([(20, 20), (60, 60), (10, 12)])
+    single = clf.predict_proba(maps)
+    both = WaferClassifier(**clf.get_params() | {"input_size": (32, 64)})
+    both.module_, both.classes_, both.temperature_ = clf.module_, clf.classes_, 1.0
+    np.testing.assert_allclose(both.predict_proba(maps)[[0, 2]], single[[0, 2]], atol=1e-6)
+    assert abs(both.predict_proba(maps)[1] - single[1]).max() > 1e-6
+
+
+@pytest.mark.parametrize("backbone", ["wafer_resnet", "wafer_unet"])
+def test_trains_on_several_sizes_and_comes_back_from_disk(backbone, wafers, tmp_path):
+    clf = WaferClassifier(backbone, **TINY | {"input_size": (32, 48), "max_epochs": 1})
+    clf.fit(wafers.maps, wafers.target)
+    save_model(clf, tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(wafers.maps), clf.predict_proba(wafers.maps))
+
+
+@pytest.mark.parametrize("sizes", [(), (4,), (32, 2000), ("a",), (32.5,)])
+def test_unusable_sizes_are_refused(sizes, wafers):
+    with pytest.raises(ValueError, match="input_size"):
+        WaferClassifier(**TINY | {"input_size": sizes}).fit(wafers.maps, wafers.target)
+
+
+def test_synthetic_wafers_teach_where_patterns_are():
+    kind = {"classes": ["none", "Center", "Scratch"], "shapes": [(24, 24)]}
+    train = make_wafer_maps(240, random_state=1, **kind)
+    test = make_wafer_maps(90, random_state=2, noise_rate=(0.05, 0.1), **kind)
+    f1 = {}
+    for practice in (0.0, 1.0):
+        options = TINY | {"width": 8, "input_size": 24, "synthetic_ratio": practice}
+        clf = WaferClassifier("wafer_unet", **options).fit(train.maps, train.target)
+        denoiser = CamDenoiser(FrozenEstimator(clf)).fit(train.maps, train.target)
+        rows = np.flatnonzero(test.target != "none")
+        maps, truth = ([part[row] for row in rows] for part in (test.maps, test.truth))
+        kept = [e.kept for e in denoiser.explain(maps, test.target[rows])]
+        f1[practice] = die_scores(maps, truth, kept)["f1"].mean()
+    raw = die_scores(maps, truth, [grid == 2 for grid in maps])["f1"].mean()
+    assert f1[1.0] > raw + 0.2 and f1[1.0] > f1[0.0] + 0.05

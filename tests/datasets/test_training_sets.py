@@ -309,3 +309,34 @@ def test_diffuse_wafers_of_known_and_other_shapes_have_parents_of_one_length(sim
     known = made.target == "Loc"
     assert (made.parents[known, 0] == made.parents[known, 1]).all()
     assert made.frame["pattern_row"].isna().tolist() == known.tolist()
+
+
+MAP_SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
+
+
+def some_maps(shapes=MAP_SHAPES, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
+
+
+def test_synthetic_wafers_of_real_ones(data_folder):
+    wafers = load_wafer_maps(data_folder / "wm811k_mini.npz")
+    before = [grid.copy() for grid in wafers.maps]
+    roles = ClassRoles(tuple(np.unique(wafers.target).tolist()))
+    made = make_training_wafers(wafers.maps, wafers.target, roles, 200, np.random.RandomState(0))
+    assert 150 <= len(made.maps) == len(made.labels) == len(made.truth) <= 201
+    numbers = np.bincount([len(labels) for labels in made.labels], minlength=3)
+    assert numbers[0] == 12 and numbers[1] > 80 and numbers[2] > 10
+    for grid, labels, truth in zip(*made[:3], strict=True):
+        assert truth.shape == (len(labels), *grid.shape) and (grid[truth.any(0)] == 2).all()
+    for grid, same in zip(wafers.maps, before, strict=True):
+        np.testing.assert_array_equal(grid, same)
+
+
+def test_without_backgrounds_patterns_are_simulated_on_the_same_grids():
+    maps, target = some_maps([(12, 14), (20, 20), (2, 2)]), np.array(["Loc", "Center", "x"])
+    roles = ClassRoles(("Center", "Loc", "x"))
+    with pytest.warns(UserWarning, match="'x'"):
+        made = make_training_wafers(maps, target, roles, 30, np.random.RandomState(0))
+    assert len(made.maps) == 30 and {grid.shape for grid in made.maps} == {(12, 14), (20, 20)}
+    assert {label for labels in made.labels for label in labels} == {"Loc", "Center"}

@@ -12,12 +12,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedKFold
-from small_models import TINY
+from small_models import TINY, fitted_classifier
 
 from camdenoise import CamDenoiser, WaferClassifier
-from camdenoise.cam._on_dies import relative_saliency
+from camdenoise.cam import evidence_maps
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.denoising._decision import component_evidence
+from camdenoise.nets._component_planes import input_planes
+from camdenoise.nets._encoding import mean_on_dies
 
 
 @pytest.fixture
@@ -98,13 +100,6 @@ def test_kind_dtype_and_index_come_back(denoiser, wafers):
     assert isinstance(denoiser.transform(tuple(wafers.maps[:2])), tuple)
     tensor = denoiser.transform(torch.from_numpy(stack))
     np.testing.assert_array_equal(tensor, denoiser.transform(stack))
-
-
-def test_saliency_is_relative_to_the_wafer_s_dies():
-    grid = np.array([[0, 1, 2]])
-    layers = [np.array([[9.0, 1.0, 2.0]]), np.array([[0.0, 0.0, 5.0]])]
-    np.testing.assert_allclose(relative_saliency(grid, layers), [[0, 0.25, 1]])
-    assert (relative_saliency(grid, [np.zeros((1, 3))]) == 0).all()
 
 
 def test_components_are_kept_whole():
@@ -287,3 +282,42 @@ def test_bad_input(wafers):
         CamDenoiser(method="cam").fit(wafers.maps[:5], wafers.target[:5])
     with pytest.raises(ValueError, match="no layer 'layer4'; its layers are stem"):
         CamDenoiser(WaferClassifier(**TINY), layers=["layer4"]).fit(wafers.maps, wafers.target)
+
+
+def test_evidence_is_the_default_of_a_net_that_has_it(wafers):
+    denoiser = CamDenoiser(FrozenEstimator(fitted_classifier("wafer_unet"))).fit(wafers.maps)
+    assert (denoiser.method_, denoiser.aggregation_) == ("evidence", None)
+    other = CamDenoiser(FrozenEstimator(fitted_classifier())).fit(wafers.maps)
+    assert (other.method_, other.aggregation_) == ("layercam", "component")
+
+
+def test_evidence_of_a_net_without_it_is_refused(wafers):
+    denoiser = CamDenoiser(FrozenEstimator(fitted_classifier()), method="evidence")
+    with pytest.raises(ValueError, match="wafer_resnet.* does not.*wafer_unet"):
+        denoiser.fit(wafers.maps)
+
+
+def test_saliency_is_the_probability_that_some_pattern_claims_the_die(wafers):
+    clf = copy(fitted_classifier("wafer_unet")).set_params(precision="float32")
+    denoiser = CamDenoiser(FrozenEstimator(clf), threshold=0.5)
+    why = denoiser.fit(wafers.maps).explain(wafers.maps[:3])
+    for (rows, codes), _ in zip(clf.batches(wafers.maps[:3], 3), [0], strict=True):
+        with torch.no_grad():
+            evidence = evidence_maps(clf.module_, input_planes(codes)).evidence
+        wanted = 1 - (1 - torch.sigmoid(evidence)).prod(1).numpy()
+        on_dies = mean_on_dies(wanted, [wafers.maps[row].shape for row in rows])
+        for row, values in zip(rows, on_dies, strict=True):
+            grid = wafers.maps[row]
+            np.testing.assert_allclose(why[row].saliency, np.where(grid > 0, values, 0), atol=1e-5)
+            kept = (grid == 2) & (values >= 0.5)
+            assert why[row].abstained or (why[row].kept == kept).mean() > 0.999
+
+
+def test_asked_for_a_class_it_explains_that_class(wafers):
+    denoiser = CamDenoiser(FrozenEstimator(fitted_classifier("wafer_unet"))).fit(wafers.maps)
+    everything = denoiser.explain(wafers.maps[:8])
+    for label in denoiser.classes_:
+        asked = denoiser.explain(wafers.maps[:8], [label] * 8)
+        assert {e.label for e in asked} == {label}
+        for one, every in zip(asked, everything, strict=True):
+            assert (one.saliency <= every.saliency + 1e-6).all()

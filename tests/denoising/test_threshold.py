@@ -3,9 +3,17 @@
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from camdenoise.denoising._threshold import best_expected_f1
+from camdenoise.denoising import TargetRecall, TargetSpecificity
+from camdenoise.denoising._threshold import (
+    THRESHOLDS,
+    best_expected_f1,
+    threshold_curve,
+    threshold_for,
+)
+from camdenoise.metrics import die_scores
 
 
 def score(kept: np.ndarray, probability: np.ndarray) -> float:
@@ -32,3 +40,58 @@ def test_the_threshold_is_half_of_the_f1():
 def test_ties_stay_together_and_nothing_gives_nothing():
     assert best_expected_f1(np.full(5, 0.4)) == (0.4, pytest.approx(2 * 2 / 7))
     assert best_expected_f1(np.array([])) == (float("inf"), 0.0)
+
+
+#: Columns of the table of thresholds, and of `die_scores`.
+RATES = {"f1": "f1", "recall": "retention", "specificity": "noise_removal"}
+
+
+def test_threshold_curve_is_what_keeping_by_each_threshold_scores():
+    rng = np.random.default_rng(0)
+    grids = [rng.choice([1, 2], (6, 7)).astype(np.uint8) for _ in range(12)]
+    fails = [grid == 2 for grid in grids]
+    truth = [(rng.random(fail.shape) < 0.4) & fail for fail in fails]
+    evidence = [rng.random(mask.shape).round(2) * 0.9 + 0.05 * mask for mask in truth]
+    strata = [("a", "x"), ("a", "y"), ("b", "x"), ("a", "x")] * 3
+    on_fails = ([part[f] for part, f in zip(of, fails, strict=True)] for of in (evidence, truth))
+    table = threshold_curve(*on_fails, strata)
+    assert table["threshold"].tolist() == THRESHOLDS.tolist()
+    for row in table.iloc[::7].to_dict("records"):
+        kept = [f & (e >= row["threshold"]) for e, f in zip(evidence, fails, strict=True)]
+        kept = [k if k.any() else f for k, f in zip(kept, fails, strict=True)]
+        scores = die_scores(grids, truth, kept)
+        sort = pd.Series(["".join(s) for s in strata])
+        for name, column in RATES.items():
+            ax, ay, bx = (scores[column][sort == s].mean() for s in ("ax", "ay", "bx"))
+            assert row[name] == pytest.approx(((ax + ay) / 2 + bx) / 2)
+
+
+TABLE = pd.DataFrame(
+    {
+        "threshold": [0.0, 0.2, 0.5, 0.8, 1.0],
+        "recall": [1.0, 0.95, 0.9, 0.6, 1.0],
+        "specificity": [0.0, 0.5, 0.8, 0.95, 0.0],
+        "f1": [0.5, 0.7, 0.8, 0.65, 0.5],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted"),
+    [
+        (TargetRecall(0.95), 0.2),
+        (TargetRecall(0.9), 0.5),
+        (TargetRecall(1.0), 0.0),
+        (TargetRecall(0.0), 0.8),
+        (TargetSpecificity(0.5), 0.2),
+        (TargetSpecificity(0.51), 0.5),
+        (TargetSpecificity(0.0), 0.0),
+    ],
+)
+def test_threshold_of_a_target_by_hand(target, wanted):
+    assert threshold_for(target, TABLE) == wanted
+
+
+def test_a_target_out_of_reach_is_told():
+    with pytest.warns(UserWarning, match=r"TargetSpecificity\(value=0.99\) is not reached.*0\.950"):
+        assert threshold_for(TargetSpecificity(0.99), TABLE) == 0.8

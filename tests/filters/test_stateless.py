@@ -151,3 +151,97 @@ def test_bad_collections():
         MedianFilter().transform([])
     with pytest.raises(ValueError, match="Wrap a single wafer map in a list"):
         MedianFilter().transform(np.ones((3, 3)))
+
+
+def test_a_die_at_the_edge_or_a_hole_is_judged_by_the_dies_it_has():
+    corner = np.array([[2, 2, 1], [1, 1, 1]])  # 2 of the corner's 4 dies fail: not more than half
+    beside_holes = np.array([[2, 0, 1], [2, 0, 1]])
+    removed, kept = MedianFilter().transform([corner, beside_holes])
+    assert not (removed == 2).any()
+    np.testing.assert_array_equal(kept, beside_holes)
+    np.testing.assert_array_equal(SpatialFilter().transform([beside_holes])[0], beside_holes)
+    np.testing.assert_array_equal(MorphologyFilter().transform([beside_holes])[0], beside_holes)
+
+
+def test_a_hole_does_not_connect():
+    across = np.array([[2, 0, 2]])
+    assert (ComponentSizeFilter(2).transform([across])[0] != 2).all()
+    assert (ConnectedPathFilter(2).transform([across])[0] != 2).all()
+    assert (NeighborCountFilter(1).transform([across])[0] != 2).all()
+
+
+def test_rounds_eat_a_scratch_from_its_ends():
+    scratch = np.full((1, 9), 2)
+    left = [(NeighborCountFilter(2, n).transform([scratch])[0] == 2).sum() for n in (1, 2, 3, 9)]
+    assert left == [7, 5, 3, 0]
+
+
+def scratches(length=16):
+    """One die wide, in the middle of a wafer: straight, and diagonal."""
+    straight, diagonal = np.ones((20, 20), int), np.ones((20, 20), int)
+    straight[10, 2 : 2 + length] = 2
+    np.fill_diagonal(diagonal[2 : 2 + length, 2 : 2 + length], 2)
+    return [straight, diagonal]
+
+
+@pytest.mark.parametrize(
+    ("denoiser", "straight", "diagonal"),
+    [
+        (MedianFilter(), 0, 0),
+        (SpatialFilter(), 0, 0),
+        (SpatialFilter(3, 0.375), 16, 14),
+        (DBSCANFilter(), 0, 0),
+        (DBSCANFilter(min_samples=3), 16, 16),
+        (AdjacencyClusteringFilter(), 0, 0),
+        (AdjacencyClusteringFilter(0.2), 16, 0),
+        (AdjacencyClusteringFilter(0.18), 16, 16),
+        (MorphologyFilter(), 0, 0),
+        (MorphologyFilter("closing", 3), 0, 0),
+        (ConnectedPathFilter(16), 16, 16),
+        (ComponentPermutationFilter(), 16, 16),
+        (TensorVotingFilter(), 16, 16),
+    ],
+    ids=str,
+)
+def test_what_happens_to_scratches_is_as_documented(denoiser, straight, diagonal):
+    kept = [int(e.kept.sum()) for e in denoiser.explain(scratches())]
+    assert kept == [straight, diagonal]
+
+
+@pytest.mark.parametrize(
+    ("denoiser", "decides"),
+    [
+        (MedianFilter(5), lambda s: s > 0.5),
+        (SpatialFilter(3, 0.5), lambda s: s >= 0.5),
+        (ComponentSizeFilter(4), lambda s: s >= 4),
+        (ConnectedPathFilter(3), lambda s: s >= 3),
+        (ComponentPermutationFilter(0.3, 19), lambda s: s >= np.float32(0.7)),
+        (NeighborCountFilter(3, rounds=2), lambda s: s >= 3),
+        (DBSCANFilter(2.3, 5), lambda s: s >= 5),
+        (HDBSCANFilter(3), lambda s: s > 0),
+        (AdjacencyClusteringFilter(), lambda s: s >= 0.5),
+        (TensorVotingFilter(2, 0.5), lambda s: s >= 0.5),
+        (MorphologyFilter("opening"), lambda s: s == 1),
+        (MorphologyFilter("closing", 3), lambda s: s == 1),
+        (MorphologyFilter(), lambda s: s == 1),
+    ],
+    ids=lambda value: "" if callable(value) else str(value),
+)
+def test_the_saliency_is_what_was_compared(denoiser, decides):
+    maps = random_maps(30, seed=1)
+    for grid, e in zip(maps, denoiser.explain(maps), strict=True):
+        np.testing.assert_array_equal(e.kept, (grid == 2) & decides(e.saliency))
+        assert e.saliency.dtype == np.float32 and (e.saliency[grid == 0] == 0).all()
+
+
+def test_saliencies_have_the_units_they_claim():
+    grid = np.array([[2, 2, 1], [2, 1, 0]])
+    filters = [MedianFilter(), ComponentSizeFilter(3), LargestComponentFilter()]
+    filters += [NeighborCountFilter(), ConnectedPathFilter(), DBSCANFilter()]
+    share, size, largest, count, path, density = (f.explain([grid])[0].saliency for f in filters)
+    np.testing.assert_allclose(share, [[0.75, 0.6, 1 / 3], [0.75, 0.6, 0]])
+    np.testing.assert_array_equal(size, [[3, 3, 0], [3, 0, 0]])
+    np.testing.assert_array_equal(largest, size)
+    np.testing.assert_array_equal(count, [[2, 2, 1], [2, 3, 0]])
+    np.testing.assert_array_equal(path, [[2, 2, 0], [2, 0, 0]])
+    np.testing.assert_array_equal(density, [[3, 3, 3], [3, 3, 0]])

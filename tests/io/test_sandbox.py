@@ -10,7 +10,7 @@ from lswmd_pickles import pickled, some_wafers, write_mir
 
 from camdenoise.datasets import load_wm811k
 from camdenoise.io import _lswmd_convert
-from camdenoise.io._sandbox import SandboxError
+from camdenoise.io._sandbox import SandboxError, run_in_sandbox
 
 
 @pytest.fixture

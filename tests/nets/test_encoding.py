@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from camdenoise.nets._augmentation import BatchAugmentation, symmetry, undo_symmetry
-from camdenoise.nets._encoding import encode_maps, one_hot, to_die_grid
+from camdenoise.nets._encoding import (
+    encode_maps,
+    mean_on_dies,
+    one_hot,
+    shown_sizes,
+    to_die_grid,
+)
 from camdenoise.wafers._maps import FAIL
 
 
@@ -53,35 +58,23 @@ def test_a_one_cell_grid_is_constant():
     assert (to_die_grid(np.full((1, 1, 1), 3.0, np.float32), [(4, 5)], 8)[0] == 3).all()
 
 
-def die_rows(size, n):
-    index = torch.arange(size) * n // size
-    return torch.stack([index, index])[None]
+MAP_SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
 
 
-def test_symmetries_are_eight_and_distinct():
-    image = torch.arange(9).reshape(1, 3, 3)
-    assert len({tuple(symmetry(image, i).flatten().tolist()) for i in range(8)}) == 8
-    assert all(torch.equal(undo_symmetry(symmetry(image, i), i), image) for i in range(8))
+def some_maps(shapes=MAP_SHAPES, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
 
 
-def test_flips_come_in_whole_dies_and_spare_no_die():
-    grid = np.ones((8, 8), np.uint8)
-    grid[0] = 0
-    codes = encode_maps([grid], 32)
-    dies = die_rows(32, 8)
-    flipped = BatchAugmentation(False, 1.0)(codes, dies, torch.Generator().manual_seed(0))[
-        0
-    ].numpy()
-    blocks = flipped.reshape(8, 4, 8, 4).transpose(0, 2, 1, 3).reshape(64, 16)
-    assert (blocks.min(1) == blocks.max(1)).all()
-    assert (flipped[:4] == 0).all() and 0 < (flipped == FAIL).mean() < 1
+def test_a_wafer_is_shown_at_the_smallest_size_with_a_pixel_for_each_die():
+    shapes = [(3, 32), (33, 5), (64, 64), (65, 1), (500, 500)]
+    assert shown_sizes(shapes, (64, 32, 96)).tolist() == [32, 64, 64, 96, 96]
+    assert shown_sizes(shapes, 48).tolist() == [48] * 5
+    assert shown_sizes([], (32, 64)).tolist() == []
 
 
-def test_background_only_adds_fails():
-    codes = encode_maps([np.ones((8, 8), np.uint8)] * 20, 32)
-    background = torch.zeros(1, 32, 32, dtype=torch.bool)
-    background[:, 8:16, 8:16] = True
-    add = BatchAugmentation(False, 0.0, background, background_share=1.0)
-    noisy = add(codes, die_rows(32, 8).expand(20, 2, 32), torch.Generator().manual_seed(0))
-    assert (noisy == FAIL).any() and ((noisy == FAIL) | (noisy == 1)).all()
-    assert (codes == 1).all()
+def test_mean_on_dies_undoes_the_encoding():
+    maps = some_maps()
+    codes = encode_maps(maps, 64).numpy().astype(np.float32)
+    for grid, again in zip(maps, mean_on_dies(codes, MAP_SHAPES), strict=True):
+        np.testing.assert_allclose(again, grid, atol=1e-6)

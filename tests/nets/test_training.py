@@ -11,6 +11,7 @@ from camdenoise.nets._backbones import make_backbone, pooled_linear_head
 from camdenoise.nets._encoding import one_hot
 from camdenoise.nets._training import (
     EncodedWafers,
+    SizedWafers,
     WaferBatches,
     WaferNet,
     memory_order,
@@ -158,3 +159,18 @@ def test_device(monkeypatch):
     for available, device in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(_training.torch.cuda, "is_available", lambda answer=available: answer)
         assert resolve_device("auto") == device
+
+
+def test_batches_are_of_one_size_and_hold_every_wafer_once():
+    parts = [
+        EncodedWafers(
+            torch.full((n, size, size), n), torch.zeros(n, 2, size), *[torch.arange(n)] * 2
+        )
+        for n, size in ((5, 8), (9, 16), (1, 32))
+    ]
+    batches = WaferBatches(SizedWafers(parts), 4, shuffle=True, seed=0)
+    seen = [(tuple(inputs["x"].shape[2:]), labels.tolist()) for inputs, labels in batches]
+    assert len(seen) == len(batches) == 2 + 3 + 1
+    for size, n in ((8, 5), (16, 9), (32, 1)):
+        assert sorted(sum((rows for s, rows in seen if s == (size, size)), [])) == list(range(n))
+    assert [size for size, _ in seen] != sorted(size for size, _ in seen)

@@ -1,0 +1,27 @@
+"""DBSCANFilter equals scikit-learn's DBSCAN."""
+
+import numpy as np
+import pytest
+from filter_cases import random_maps
+from sklearn.cluster import DBSCAN
+
+from camdenoise.filters import (
+    DBSCANFilter,
+)
+
+
+def clustered(grid, model, fewest):
+    """What a clustering of scikit-learn does not call noise."""
+    kept, fails = np.zeros(grid.shape, bool), np.argwhere(grid == 2)
+    if len(fails) >= fewest:
+        kept[tuple(fails.T)] = model.fit_predict(fails) >= 0
+    return kept
+
+
+@pytest.mark.parametrize("eps", [0.5, 1, 1.5, 2, 2.3, 3.7, 1e6])
+@pytest.mark.parametrize("min_samples", [1, 3, 4, 7])
+def test_dbscan_filter_equals_scikit_learn_s(eps, min_samples):
+    maps = random_maps(40)
+    for grid, e in zip(maps, DBSCANFilter(eps, min_samples).explain(maps), strict=True):
+        expected = clustered(grid, DBSCAN(eps=eps, min_samples=min_samples), 1)
+        np.testing.assert_array_equal(e.kept, expected)

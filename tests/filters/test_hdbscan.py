@@ -1,0 +1,28 @@
+"""HDBSCANFilter equals scikit-learn's HDBSCAN."""
+
+import numpy as np
+import pytest
+from filter_cases import random_maps
+from sklearn.cluster import HDBSCAN
+
+from camdenoise.filters import (
+    HDBSCANFilter,
+)
+
+
+def clustered(grid, model, fewest):
+    """What a clustering of scikit-learn does not call noise."""
+    kept, fails = np.zeros(grid.shape, bool), np.argwhere(grid == 2)
+    if len(fails) >= fewest:
+        kept[tuple(fails.T)] = model.fit_predict(fails) >= 0
+    return kept
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize(("size", "samples"), [(2, None), (3, 2), (5, 1), (4, 9)])
+def test_hdbscan_filter_equals_scikit_learn_s(size, samples, single):
+    maps = random_maps(40)
+    found = HDBSCANFilter(size, samples, allow_single_cluster=single).explain(maps)
+    model = HDBSCAN(size, samples, allow_single_cluster=single, copy=True)
+    for grid, e in zip(maps, found, strict=True):
+        np.testing.assert_array_equal(e.kept, clustered(grid, model, max(size, samples or 0)))

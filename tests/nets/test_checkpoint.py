@@ -1,0 +1,11 @@
+"""The checksum of a model file."""
+
+import torch
+
+from camdenoise.nets._checkpoint import checksum
+
+
+def test_the_checksum_looks_at_names_types_and_shapes_of_weights():
+    ones = torch.ones(2, 3)
+    others = [{"v": ones}, {"w": ones.T.contiguous()}, {"w": ones.view(torch.int32)}]
+    assert checksum({}, {"w": ones}) not in [checksum({}, weights) for weights in others]

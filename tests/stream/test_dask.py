@@ -1,0 +1,120 @@
+"""Parts made by workers of Dask."""
+
+import os
+import signal
+from functools import partial
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from camdenoise.datasets import make_wafer_maps
+from camdenoise.filters import ComponentSizeFilter
+from camdenoise.stream import (
+    WaferBatchError,
+    denoise_batches,
+    on_dask,
+    wafer_batch,
+    write_parts,
+)
+
+FILTER = ComponentSizeFilter(min_size=3)
+
+
+def by_filter(batches):
+    return denoise_batches(batches, FILTER)
+
+
+def some_wafers(n=25):
+    maps = make_wafer_maps(n, random_state=0).maps
+    keys = pd.DataFrame({"lot": [f"L{row // 7}" for row in range(n)], "slot": range(n)})
+    return maps, keys
+
+
+@pytest.fixture
+def wafers():
+    maps, keys = some_wafers()
+    return wafer_batch(maps, keys)
+
+
+def read_parts(folder):
+    return pa.concat_tables(map(pq.read_table, sorted(folder.glob("part-*.parquet"))))
+
+
+@pytest.fixture(scope="module")
+def client():
+    from camdenoise.stream._dask import connected
+
+    with connected(None, 2) as found:
+        yield found
+
+
+def test_workers_make_the_same_parts(wafers, tmp_path, client):
+    write_parts(tmp_path / "here", [wafers], by_filter, part_rows=4)
+    summary = write_parts(
+        tmp_path / "there", [wafers], by_filter, part_rows=4, make_parts=on_dask(client)
+    )
+    assert summary.wafers == 25 and summary.parts == 7
+    assert read_parts(tmp_path / "there").equals(read_parts(tmp_path / "here"))
+
+
+def with_one_thread(batches):
+    assert torch.get_num_threads() == 1
+    return by_filter(batches)
+
+
+def test_torch_has_one_thread_on_a_worker(wafers, client):
+    for worker in client.nthreads():
+        client.submit(torch.set_num_threads, 4, workers=[worker], pure=False).result()
+    ((number, made),) = on_dask(client)([(0, [wafers])], with_one_thread)
+    assert number == 0 and made[0].num_rows == 25
+
+
+def die_once(batches, *, note):
+    """Kill the worker that comes here first."""
+    try:
+        os.close(os.open(note, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        yield from by_filter(batches)
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_loses_nothing(wafers, tmp_path, client):
+    write_parts(tmp_path / "here", [wafers], by_filter, part_rows=3)
+    dying = partial(die_once, note=str(tmp_path / "died"))
+    make_parts = on_dask(client)
+    write_parts(tmp_path / "there", [wafers], dying, part_rows=3, make_parts=make_parts)
+    assert (tmp_path / "died").exists()
+    assert read_parts(tmp_path / "there").equals(read_parts(tmp_path / "here"))
+
+
+def fail(batches):
+    raise WaferBatchError("no such wafers")
+    yield
+
+
+def test_an_error_on_a_worker_is_told_here(wafers, tmp_path, client):
+    with pytest.raises(WaferBatchError, match="no such wafers"):
+        write_parts(tmp_path, [wafers], fail, make_parts=on_dask(client))
+    assert not list(tmp_path.glob("part-*"))
+
+
+def test_parts_are_sent_as_there_is_room(wafers, tmp_path, client):
+    """A history of a fab is not to be read into memory before the first part is made."""
+    read = []
+
+    def batches():
+        for row in range(25):
+            read.append(row)
+            yield wafers.slice(row, 1)
+
+    ahead = []
+    made = partial(ahead.append)
+    write_parts(
+        tmp_path, batches(), by_filter, part_rows=1, make_parts=on_dask(client),
+        progress=lambda n: made(len(read)),
+    )  # fmt: skip
+    assert len(ahead) == 25 and ahead[0] <= 6

@@ -1,0 +1,109 @@
+"""Parts of results: whole or absent, and of one run."""
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from camdenoise.datasets import make_wafer_maps
+from camdenoise.filters import ComponentSizeFilter
+from camdenoise.io._results import SUMMARY_KEY, note_in, parts_of
+from camdenoise.stream import (
+    PartsError,
+    denoise_batches,
+    wafer_batch,
+    write_parts,
+)
+
+FILTER = ComponentSizeFilter(min_size=3)
+
+
+def by_filter(batches):
+    return denoise_batches(batches, FILTER)
+
+
+def some_wafers(n=25):
+    maps = make_wafer_maps(n, random_state=0).maps
+    keys = pd.DataFrame({"lot": [f"L{row // 7}" for row in range(n)], "slot": range(n)})
+    return maps, keys
+
+
+@pytest.fixture
+def wafers():
+    maps, keys = some_wafers()
+    return wafer_batch(maps, keys)
+
+
+def read_parts(folder):
+    return pa.concat_tables(map(pq.read_table, sorted(folder.glob("part-*.parquet"))))
+
+
+def test_parts_have_equal_lengths_whatever_the_batches(wafers, tmp_path):
+    batches = [wafers.slice(0, 3), wafers.slice(3, 17), wafers.slice(20)]
+    seen = []
+    summary = write_parts(tmp_path, batches, by_filter, part_rows=10, progress=seen.append)
+    parts = [pq.read_table(tmp_path / f"part-0000{n}.parquet").num_rows for n in range(3)]
+    assert parts == [10, 10, 5] and sum(seen) == 25
+    expected = pa.Table.from_batches(by_filter([wafers]))
+    assert read_parts(tmp_path).combine_chunks().equals(expected.combine_chunks())
+    assert summary.wafers == 25 and summary.parts == 3 and summary.errors == 0
+    assert summary.fails == summary.kept + summary.removed == sum(expected["n_fails"].to_pylist())
+    assert [note_in(part, SUMMARY_KEY) for part in parts_of(tmp_path)[:2]] == [None, None]
+    assert note_in(parts_of(tmp_path)[2], SUMMARY_KEY)["wafers"] == 25
+    assert len(list(tmp_path.iterdir())) == 3  # and nothing that a reader of folders minds
+
+
+def stop_at(number):
+    """A transformation that is stopped at a batch, as by a kill."""
+    left = iter(range(number))
+
+    def transform(batches):
+        for batch in by_filter(batches):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            yield batch
+
+    return transform
+
+
+def test_a_stopped_run_goes_on_where_it_was(wafers, tmp_path):
+    whole, folder = tmp_path / "whole", tmp_path / "stopped"
+    write_parts(whole, [wafers], by_filter, part_rows=4)
+    with pytest.raises(KeyboardInterrupt):
+        write_parts(folder, [wafers], stop_at(3), part_rows=4)
+    assert len(list(folder.iterdir())) == 3
+    assert all(note_in(part, SUMMARY_KEY) is None for part in parts_of(folder))
+    assert not [file for file in folder.iterdir() if file.name.startswith(".")]
+    times = {file: file.stat().st_mtime_ns for file in folder.glob("part-*")}
+    summary = write_parts(folder, [wafers], by_filter, part_rows=4, resume=True)
+    assert summary.parts_before == 3 and summary.parts == 7 and summary.wafers == 25
+    assert read_parts(folder).equals(read_parts(whole))
+    assert all(file.stat().st_mtime_ns == time for file, time in times.items())
+
+
+def test_results_are_never_mixed_with_those_of_another_run(wafers, tmp_path):
+    write_parts(tmp_path, [wafers], by_filter, about={"model": "a"})
+    with pytest.raises(PartsError, match="holds results already"):
+        write_parts(tmp_path, [wafers], by_filter, about={"model": "a"})
+    with pytest.raises(PartsError, match="model was a, is b"):
+        write_parts(tmp_path, [wafers], by_filter, about={"model": "b"}, resume=True)
+    with pytest.raises(PartsError, match="part_rows was 4096, is 5"):
+        write_parts(tmp_path, [wafers], by_filter, about={"model": "a"}, part_rows=5, resume=True)
+    bare = pq.read_table(tmp_path / "part-00000.parquet").replace_schema_metadata(None)
+    pq.write_table(bare, tmp_path / "part-00000.parquet")
+    with pytest.raises(PartsError, match="says what run it is of"):
+        write_parts(tmp_path, [wafers], by_filter, about={"model": "a"}, resume=True)
+
+
+@pytest.mark.parametrize("content", [b"PAR1", b""])
+def test_a_damaged_part_is_not_taken_for_a_whole_one(wafers, tmp_path, content):
+    write_parts(tmp_path, [wafers], by_filter, part_rows=20)
+    (tmp_path / "part-00001.parquet").write_bytes(content)
+    with pytest.raises(PartsError, match="Delete it and resume"):
+        write_parts(tmp_path, [wafers], by_filter, part_rows=20, resume=True)
+
+
+def test_a_part_of_another_length_is_an_error(wafers, tmp_path):
+    write_parts(tmp_path, [wafers], by_filter, part_rows=20)
+    with pytest.raises(PartsError, match="has 5 wafers where the input has 2"):
+        write_parts(tmp_path, [wafers.slice(0, 22)], by_filter, part_rows=20, resume=True)
