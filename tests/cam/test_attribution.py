@@ -5,8 +5,8 @@ from copy import copy
 import numpy as np
 import pytest
 import torch
-from small_models import fitted_classifier
 from scipy.special import expit
+from small_models import fitted_classifier
 
 from camdenoise.cam import activation_maps
 from camdenoise.cam._on_dies import CamAttribution, EvidenceAttribution, relative_saliency

@@ -3,8 +3,8 @@
     python tests/helpers/words.py
 
 Linters and tests run it (`.pre-commit-config.yaml`, `tests/contract/test_words.py`). A reader
-whose first language is not English should get a sentence at first reading. The spelling is American, as
-scikit-learn's. This file is the one place of the list.
+whose first language is not English should understand a sentence at first reading. The spelling is
+American, as in scikit-learn. This file is the one place of the list.
 """
 
 from __future__ import annotations

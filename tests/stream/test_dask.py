@@ -45,9 +45,9 @@ def read_parts(folder):
 
 @pytest.fixture(scope="module")
 def client():
-    from camdenoise.stream._dask import connected
+    from camdenoise.stream._dask import connect
 
-    with connected(None, 2) as found:
+    with connect(None, 2) as found:
         yield found
 
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.filters import ComponentSizeFilter
-from camdenoise.io._wafer_batches import without_results
+from camdenoise.io._wafer_table import drop_results
 from camdenoise.stream import (
     MARKS,
     WaferBatchError,
@@ -121,7 +121,7 @@ def test_batches_without_wafers_are_refused(columns, said):
 def test_results_of_an_earlier_run_are_made_anew():
     maps, keys = some_wafers(3)
     (first,) = by_filter([wafer_batch(maps, keys)])
-    (again,) = by_filter([without_results(first)])
+    (again,) = by_filter([drop_results(first)])
     assert again.equals(first)
     (over,) = by_filter([wafer_batch(maps, keys.assign(n_kept=-1, error="old"))])
     assert over.select(first.schema.names).equals(first)

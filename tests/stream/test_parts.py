@@ -7,7 +7,7 @@ import pytest
 
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.filters import ComponentSizeFilter
-from camdenoise.io._results import SUMMARY_KEY, note_in, parts_of
+from camdenoise.io._results import SUMMARY_KEY, list_parts, read_note
 from camdenoise.stream import (
     PartsError,
     denoise_batches,
@@ -48,8 +48,8 @@ def test_parts_have_equal_lengths_whatever_the_batches(wafers, tmp_path):
     assert read_parts(tmp_path).combine_chunks().equals(expected.combine_chunks())
     assert summary.wafers == 25 and summary.parts == 3 and summary.errors == 0
     assert summary.fails == summary.kept + summary.removed == sum(expected["n_fails"].to_pylist())
-    assert [note_in(part, SUMMARY_KEY) for part in parts_of(tmp_path)[:2]] == [None, None]
-    assert note_in(parts_of(tmp_path)[2], SUMMARY_KEY)["wafers"] == 25
+    assert [read_note(part, SUMMARY_KEY) for part in list_parts(tmp_path)[:2]] == [None, None]
+    assert read_note(list_parts(tmp_path)[2], SUMMARY_KEY)["wafers"] == 25
     assert len(list(tmp_path.iterdir())) == 3  # and nothing that a reader of folders minds
 
 
@@ -72,7 +72,7 @@ def test_a_stopped_run_goes_on_where_it_was(wafers, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_parts(folder, [wafers], stop_at(3), part_rows=4)
     assert len(list(folder.iterdir())) == 3
-    assert all(note_in(part, SUMMARY_KEY) is None for part in parts_of(folder))
+    assert all(read_note(part, SUMMARY_KEY) is None for part in list_parts(folder))
     assert not [file for file in folder.iterdir() if file.name.startswith(".")]
     times = {file: file.stat().st_mtime_ns for file in folder.glob("part-*")}
     summary = write_parts(folder, [wafers], by_filter, part_rows=4, resume=True)
