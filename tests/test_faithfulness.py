@@ -24,7 +24,7 @@ from camdenoise.faithfulness import (
     faithfulness_report,
     insertion_curves,
     random_saliency,
-    randomised_weights,
+    randomized_weights,
     road_curves,
 )
 from camdenoise.faithfulness._imputation import fail_probability, impute
@@ -312,11 +312,11 @@ def denoiser(classifier):
     return CamDenoiser(FrozenEstimator(classifier), **options).fit([np.ones((3, 3))])
 
 
-def test_randomised_weights_equal_those_of_a_net_made_anew(denoiser, classifier, wafers):
+def test_randomized_weights_equal_those_of_a_net_made_anew(denoiser, classifier, wafers):
     maps = wafers.maps[:12]
     before = deepcopy(classifier.module_.state_dict())
     trained = denoiser.explain(maps)
-    found = randomised_weights(denoiser, maps, random_state=0)
+    found = randomized_weights(denoiser, maps, random_state=0)
     assert found.columns.tolist() == ["head", "stage4", "stage3", "stage2", "stage1", "stem"]
     # The last column is that of a net with no trained weight, the first of one with a new head.
     seed = int(np.random.RandomState(0).randint(2**31 - 1, size=2)[1])
@@ -355,9 +355,9 @@ def test_random_weights_are_not_those_that_training_began_with(classifier):
 
 
 def test_a_saliency_forgets_with_its_net(denoiser, wafers):
-    found = randomised_weights(denoiser, wafers.maps[:40], random_state=0)
+    found = randomized_weights(denoiser, wafers.maps[:40], random_state=0)
     assert found.drop(columns="head").mean().max() < 0.9
-    again = randomised_weights(denoiser, wafers.maps[:40], random_state=0)
+    again = randomized_weights(denoiser, wafers.maps[:40], random_state=0)
     pd.testing.assert_frame_equal(found, again)
 
 
@@ -459,6 +459,6 @@ def test_other_bad_input(clf, denoiser):
     with pytest.raises(NotFittedError):
         deletion_curves(WaferClassifier(), [grid], [flat])
     with pytest.raises(NotFittedError):
-        randomised_weights(CamDenoiser(), [grid])
+        randomized_weights(CamDenoiser(), [grid])
     with pytest.raises(WaferMapError, match="wafer map 0"):
-        randomised_weights(denoiser, [grid + 2])
+        randomized_weights(denoiser, [grid + 2])

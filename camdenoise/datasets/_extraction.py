@@ -76,7 +76,7 @@ class Figure:
 
     @property
     def offset(self) -> float:
-        """Distance of the centre of gravity from the middle of the wafer."""
+        """Distance of the center of gravity from the middle of the wafer."""
         return float(np.hypot(self.disc.y[self.mask].mean(), self.disc.x[self.mask].mean()))
 
     @property

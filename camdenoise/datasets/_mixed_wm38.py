@@ -30,9 +30,9 @@ _MAPS_AT_ONCE = 2_000
 
 
 def _combinations() -> tuple[str, ...]:
-    """Name what occurs: a centre, an edge, a Loc and a Scratch at once, or one of them alone."""
-    centres, edges = ("", "Center", "Donut"), ("", "Edge-Loc", "Edge-Ring")
-    parts = itertools.product(centres, edges, ("", "Loc"), ("", "Scratch"))
+    """Name what occurs: a center, an edge, a Loc and a Scratch at once, or one of them alone."""
+    centers, edges = ("", "Center", "Donut"), ("", "Edge-Loc", "Edge-Ring")
+    parts = itertools.product(centers, edges, ("", "Loc"), ("", "Scratch"))
     mixed = ("+".join(filter(None, names)) or "none" for names in parts)
     return tuple(sorted((*mixed, "Near-full", "Random"), key=lambda name: (name.count("+"), name)))
 

@@ -200,7 +200,7 @@ def make_planted_wafers(
 
     A pattern is read off a wafer that has hardly any other fails, turned, resized to the grid of a
     `none` wafer and added to that wafer's fails. docs/planted.md tells how patterns are chosen,
-    what the benchmark favours, and how simple filters score on it.
+    what the benchmark favors, and how simple filters score on it.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def make_planted_wafers(
           Donut or Edge-Ring: they would take the same place. A pair for which no background has a
           fitting grid is left out, with a warning.
         - "diffuse": a simulated pattern with thin, soft edges on a real background; for what
-          "planted" favours, patterns that hang together. Where the shape of a class is not known,
+          "planted" favors, patterns that hang together. Where the shape of a class is not known,
           a real pattern is blurred.
         - "simulated": the twin of "diffuse" whose background is simulated as well, on the dies
           and at the rate of the real one

@@ -173,7 +173,7 @@ def make_wafer_maps(
     n_samples : int, default=100
         How many wafers.
     classes : sequence of str, default=PATTERN_CLASSES
-        Classes to draw from: any of `CLASSES`. The default is the six with a localised pattern.
+        Classes to draw from: any of `CLASSES`. The default is the six with a localized pattern.
     shapes : sequence of (height, width), or None, default=None
         Die grids to draw from, one for each lot; None takes the grids that are frequent in
         WM-811K, as often as they occur there (25 x 27 to 69 x 73).
@@ -186,7 +186,7 @@ def make_wafer_maps(
         class: .7 to 1, but .98 to 1 for Edge-Ring, as in real ones. Lower it for harder patterns.
     clumping : float, default=0.3
         How uneven the background is: the spread of the logarithm of its rate from place to place;
-        0 makes fails independent of their neighbours.
+        0 makes fails independent of their neighbors.
     edge_gradient : float, default=2.35
         How many times as often a die at the rim fails as one well inside.
     hole_fraction : float, default=0.10

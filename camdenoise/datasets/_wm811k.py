@@ -1,4 +1,4 @@
-"""WM-811K: 811,457 wafer maps of a real fab, 172,950 of them labelled with a failure pattern."""
+"""WM-811K: 811,457 wafer maps of a real fab, 172,950 of them labeled with a failure pattern."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _groups(frame: pd.DataFrame) -> np.ndarray:
 def load_wm811k(
     path: str | os.PathLike,
     *,
-    labelled: bool = True,
+    labeled: bool = True,
     drop: Sequence[str] = ("Random", "Near-full", "none"),
     cache: str | os.PathLike | None = None,
     progress: bool = True,
@@ -125,8 +125,8 @@ def load_wm811k(
     path : path-like
         ``LSWMD.pkl`` or ``WM811K.pkl``, a folder that holds one, or the Parquet file that an
         earlier call has made.
-    labelled : bool, default=True
-        Keep the labelled wafers only (172,950). False keeps all 811,457; the label of the others
+    labeled : bool, default=True
+        Keep the labeled wafers only (172,950). False keeps all 811,457; the label of the others
         is "".
     drop : sequence of str, default=("Random", "Near-full", "none")
         Classes to leave out; the default leaves the six patterns with a cause. Wafers without a
@@ -164,7 +164,7 @@ def load_wm811k(
         For a file that is refused (the message names what it asked for), is damaged, wants more
         memory than a file of its size needs, or holds an unknown label, code or lot (the message
         names the row); for a file of another kind (it names the function that reads it), or one
-        without any label where `labelled` is True; for an unknown class in `drop`.
+        without any label where `labeled` is True; for an unknown class in `drop`.
 
     See Also
     --------
@@ -202,12 +202,12 @@ def load_wm811k(
     with WaferTable(file) as table:
         frame = _frame(table)
         label = frame["label"].to_numpy(dtype=str)
-        if labelled and len(label) and not (label != "").any():
+        if labeled and len(label) and not (label != "").any():
             raise ValueError(
                 f"{source} has a label for none of its {len(label)} wafers (column failureType). "
-                "Pass labelled=False to load them without."
+                "Pass labeled=False to load them without."
             )
-        keep = ~np.isin(label, list(wanted)) & ((label != "") | (not labelled))
+        keep = ~np.isin(label, list(wanted)) & ((label != "") | (not labeled))
         maps = table.maps(keep)
     frame = frame[keep].reset_index(drop=True)
     return Bunch(

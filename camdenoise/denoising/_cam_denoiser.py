@@ -60,7 +60,7 @@ class CamDenoiser(BaseDenoiser):
 
     A classifier names the pattern, a class activation map says which dies made it decide, and the
     fails among them are kept. Which fails are removed thus depends on the whole wafer, not only on
-    how crowded a die's neighbourhood is.
+    how crowded a die's neighborhood is.
 
     Parameters
     ----------

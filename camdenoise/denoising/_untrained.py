@@ -1,4 +1,4 @@
-"""A denoiser around a net that has learnt nothing, to set beside the trained one."""
+"""A denoiser around a net that has learned nothing, to set beside the trained one."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def deletion_curves(
 
     Notes
     -----
-    The substrate is a passing die. It is in distribution, while a blank or grey patch is not, and
+    The substrate is a passing die. It is in distribution, while a blank or gray patch is not, and
     the score depends on that choice. It also means that only fails can be deleted, so all
     saliencies, fine or coarse, are judged by how they order the fails and by nothing else.
 
@@ -162,7 +162,7 @@ def road_curves(
     random_state: Any = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """Remove dies and guess them from their neighbours: ROAD, remove and debias.
+    """Remove dies and guess them from their neighbors: ROAD, remove and debias.
 
     Parameters
     ----------
@@ -186,9 +186,9 @@ def road_curves(
 
     Notes
     -----
-    The paper gives a removed pixel the weighted mean of its neighbours, 1/6 beside and 1/12 at the
+    The paper gives a removed pixel the weighted mean of its neighbors, 1/6 beside and 1/12 at the
     corners, all removed ones solved for together, and adds a little noise. Here the mean is the
-    probability that the die fails, neighbours off the wafer have no vote, and pass or fail is
+    probability that the die fails, neighbors off the wafer have no vote, and pass or fail is
     drawn with it, because a wafer map knows nothing in between. The draw is the noise. A
     threshold instead would make a passing die of nearly every guess, which is deletion again; the
     draw keeps the rate of fails around, so that the removed area does not stand out by itself.

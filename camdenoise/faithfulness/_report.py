@@ -78,7 +78,7 @@ def faithfulness_report(
 
     See Also
     --------
-    randomised_weights : The check that needs the denoiser itself.
+    randomized_weights : The check that needs the denoiser itself.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Whether a saliency depends on what the net has learnt."""
+"""Whether a saliency depends on what the net has learned."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from camdenoise.nets._backbones import Backbone
 from camdenoise.wafers._maps import NO_DIE, WaferMaps, check_wafer_maps
 
 
-def randomised_weights(
+def randomized_weights(
     denoiser: CamDenoiser, maps: WaferMaps, *, random_state: Any = None, progress: bool = False
 ) -> pd.DataFrame:
     """Compare the saliency with that of nets that forget, from the head down.
 
     The head gets new random weights, then the last stage as well, and so on to the first. A
-    saliency that stays as it was does not show what the net has learnt, however good it looks.
+    saliency that stays as it was does not show what the net has learned, however good it looks.
 
     Parameters
     ----------
@@ -66,11 +66,11 @@ def randomised_weights(
     --------
     >>> from camdenoise import CamDenoiser, WaferClassifier
     >>> from camdenoise.datasets import make_wafer_maps
-    >>> from camdenoise.faithfulness import randomised_weights
+    >>> from camdenoise.faithfulness import randomized_weights
     >>> wafers = make_wafer_maps(40, classes=["Center", "Edge-Ring"], random_state=0)
     >>> clf = WaferClassifier(width=4, input_size=32, batch_size=8, random_state=0)
     >>> denoiser = CamDenoiser(clf).fit(wafers.maps, wafers.target)
-    >>> randomised_weights(denoiser, wafers.maps, random_state=0).columns.tolist()
+    >>> randomized_weights(denoiser, wafers.maps, random_state=0).columns.tolist()
     ['head', 'stage4', 'stage3', 'stage2', 'stage1', 'stem']
     """
     check_is_fitted(denoiser)

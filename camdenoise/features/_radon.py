@@ -77,7 +77,7 @@ def cubic_resampling(n_lines: int) -> np.ndarray:
 
 
 def radon_features(fails: np.ndarray) -> np.ndarray:
-    """Summarise the sinogram over its directions.
+    """Summarize the sinogram over its directions.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def region_features(region: np.ndarray) -> np.ndarray:
         Named by `REGION_FEATURES`. Area, and perimeter along the dies' edges, of holes as well;
         axes of the ellipse with the region's second moments, and its eccentricity; solidity, the
         share of the convex hull that the region fills; mean and standard deviation of the dies'
-        distance from the wafer's centre.
+        distance from the wafer's center.
     """
     height, width = region.shape
     rows, columns = np.nonzero(region)

@@ -88,13 +88,13 @@ class WaferFeatures(StatelessInput, TransformerMixin, BaseEstimator):
     ``fail_rate``            Share of the dies that fail.
     ``zone_0`` ... ``12``    The same of 13 zones: the inner 3 x 3 of 5 x 5 equal parts of the
                              grid, row by row, and the frame around them above, right, below, left.
-    ``ring_0`` ... ``7``     The same of eight rings of equal width, from the centre out.
+    ``ring_0`` ... ``7``     The same of eight rings of equal width, from the center out.
     ``n_components``         Groups of touching fails (at a corner, too), per die.
     ``largest_share``        Share of the fails that are in the largest of them.
     ``region_...``           Of the largest: ``area``, ``perimeter``, ``major_axis``,
                              ``minor_axis``, ``eccentricity``, ``solidity`` (the share of its convex
                              hull that it fills), ``mean_radius`` and ``radius_spread`` (mean and
-                             standard deviation of its dies' distance from the centre).
+                             standard deviation of its dies' distance from the center).
     ``radon_mean_0`` ... 19  Length of fails on a line across the wafer, mean over 60 directions,
                              at 20 offsets from rim to rim, by cubic interpolation.
     ``radon_std_0`` ... 19   The standard deviation over the directions instead of the mean.

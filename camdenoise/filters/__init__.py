@@ -1,4 +1,4 @@
-"""Classical denoisers, which decide by the neighbourhood of a fail and know no classes.
+"""Classical denoisers, which decide by the neighborhood of a fail and know no classes.
 
 All share the interface of `CamDenoiser`: `transform` gives maps, `explain` gives reasons. They have
 nothing to learn, so they need no `fit`. docs/filters.md compares them.

@@ -12,16 +12,16 @@ from camdenoise._sklearn_compat import Interval
 from camdenoise.filters._stateless import StatelessFilter
 from camdenoise.wafers._maps import FAIL, NO_DIE
 
-# A maximum flow needs whole numbers: so many make up the fidelity of a die with eight neighbours.
+# A maximum flow needs whole numbers: so many make up the fidelity of a die with eight neighbors.
 _UNIT = 10_000
 
-#: One step to each neighbour such that every pair is met once, and the weight of the pair.
+#: One step to each neighbor such that every pair is met once, and the weight of the pair.
 _STEPS = {(0, 1): 1.0, (1, 0): 1.0, (1, 1): 0.5**0.5, (1, -1): 0.5**0.5}
 _ALL_NEIGHBORS = 2 * sum(_STEPS.values())
 
 
 def neighbor_pairs(dies: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """List the pairs of neighbouring dies.
+    """List the pairs of neighboring dies.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def smoothest(
     second: np.ndarray,
     coupling: np.ndarray,
 ) -> np.ndarray:
-    """Minimise ``sum fidelity |x - observed| + sum coupling |x[first] - x[second]|`` exactly.
+    """Minimize ``sum fidelity |x - observed| + sum coupling |x[first] - x[second]|`` exactly.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def smoothest(
     Returns
     -------
     ndarray of bool, shape (n_dies,)
-        Of all minimisers the one with the most ones; it contains all others.
+        Of all minimizers the one with the most ones; it contains all others.
     """
     n_dies = len(observed)
     source, sink = n_dies, n_dies + 1
@@ -105,16 +105,16 @@ def fail_votes(
     second: np.ndarray,
     coupling: np.ndarray,
 ) -> np.ndarray:
-    """Return the share of the votes on each die that its observation and its neighbours cast for 1.
+    """Return the share of the votes on each die that its observation and its neighbors cast for 1.
 
-    Changing a die for which that share is ``s`` changes the sum that `smoothest` minimises by
+    Changing a die for which that share is ``s`` changes the sum that `smoothest` minimizes by
     ``|2 s - 1|`` times all votes, so of a minimum the ones are just the dies with half or more.
     """
     n_dies = len(x)
     ones = np.bincount(first, coupling * x[second], n_dies)
     ones += np.bincount(second, coupling * x[first], n_dies)
     votes = fidelity + _sums(coupling, first, second, n_dies)
-    # A die without neighbours has its own observation only.
+    # A die without neighbors has its own observation only.
     return np.divide(fidelity * observed + ones, votes, out=observed + 0.0, where=votes > 0)
 
 
@@ -126,11 +126,11 @@ def _sums(values: np.ndarray, first: np.ndarray, second: np.ndarray, n_dies: int
 class AdjacencyClusteringFilter(StatelessFilter):
     """Keep the fails that are still fails on the smoothest wafer near the observed one.
 
-    Adjacency clustering [1]_ looks for the wafer ``x`` that minimises
+    Adjacency clustering [1]_ looks for the wafer ``x`` that minimizes
 
     ``sum_i w_i |x_i - y_i| + smoothness * sum_ij c_ij |x_i - x_j|``
 
-    where ``y`` is the observed wafer (1 fail, 0 pass), the second sum goes over neighbouring dies,
+    where ``y`` is the observed wafer (1 fail, 0 pass), the second sum goes over neighboring dies,
     and ``c_ij`` is 1 for dies that share a side, ``1 / sqrt(2)`` for dies that touch at a corner.
     It is an Ising model, whose minimum one minimum cut finds exactly [2]_. A fail is kept where
     both ``x`` and ``y`` fail.
@@ -138,7 +138,7 @@ class AdjacencyClusteringFilter(StatelessFilter):
     Parameters
     ----------
     smoothness : float, default=0.22
-        Price of a failing beside a passing die, where changing a die with eight neighbours costs 1.
+        Price of a failing beside a passing die, where changing a die with eight neighbors costs 1.
         From 0.146 on single fails are removed, from 0.172 on pairs, from 0.207 on straight lines
         one die wide of any length.
     on_error : {"raise", "keep"}, default="raise"
@@ -147,17 +147,17 @@ class AdjacencyClusteringFilter(StatelessFilter):
 
     See Also
     --------
-    MedianFilter : Asks each neighbourhood alone.
+    MedianFilter : Asks each neighborhood alone.
 
     Notes
     -----
-    A die at the edge of the wafer or beside a hole has fewer neighbours to agree with. With the
+    A die at the edge of the wafer or beside a hole has fewer neighbors to agree with. With the
     same fidelity ``w_i`` for all dies its own observation would count for more, and noise stay at
-    the edge. So ``w_i`` is the die's share of the neighbours' weight that it could have: 1 with all
-    eight neighbours, 0 with none.
+    the edge. So ``w_i`` is the die's share of the neighbors' weight that it could have: 1 with all
+    eight neighbors, 0 with none.
 
     The saliency is the share of votes for "fail" that a die gets on the wafer ``x``: its own
-    observation votes with ``w_i``, each neighbour with ``smoothness * c_ij``. In the minimum a die
+    observation votes with ``w_i``, each neighbor with ``smoothness * c_ij``. In the minimum a die
     fails just where that share is at least one half.
 
     Where it costs the same to keep fails or to remove them, they are kept. Capacities are whole

@@ -96,7 +96,7 @@ class ComponentPermutationFilter(StatelessFilter):
     The null hypothesis is that all dies fail alike. Real backgrounds are uneven, so more than
     `alpha` of them have a component that is kept. On the other side the test loses its power where
     every fail is of one component by chance as well, from about 40 % of failing dies on (the
-    percolation threshold of a square lattice with eight neighbours): of a wafer that fails
+    percolation threshold of a square lattice with eight neighbors): of a wafer that fails
     everywhere nothing is kept. A scratch is kept if it has enough dies; its form does not matter.
 
     Shuffling takes nearly all the time, and depends on nothing but where the dies are and how many

@@ -37,7 +37,7 @@ class ComponentSizeFilter(StatelessFilter):
 
     See Also
     --------
-    NeighborCountFilter : Looks at the eight neighbours only.
+    NeighborCountFilter : Looks at the eight neighbors only.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""MedianFilter: keep a fail that most of its neighbourhood shares."""
+"""MedianFilter: keep a fail that most of its neighborhood shares."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def class_mean(fit: CrossFit, rng: Generator) -> Masks:
 def random_weights(fit: CrossFit, rng: Generator) -> Masks:
     """Make the mask by the same denoiser around a net that was never trained.
 
-    A gain means that nothing has to be learnt for it.
+    A gain means that nothing has to be learned for it.
     """
     seed = int(rng.integers(2**31 - 1))
     # One for all wafers: two random nets have nothing in common that a classifier could learn.
@@ -126,7 +126,7 @@ CONTROLS = {
     "true class": Control(true_class, "so much a mask that knows the label can tell", "classes"),
     "wrong class": Control(wrong_class, "masks help without evidence for anything true", "classes"),
     "class mean": Control(class_mean, "the mask stamps the prediction on the wafer"),
-    "random weights": Control(random_weights, "nothing has to be learnt for it", "net"),
+    "random weights": Control(random_weights, "nothing has to be learned for it", "net"),
     "equal area": Control(equal_area, "it is how many fails are left, not which"),
     "random disc": Control(random_disc, "any compact region will do"),
     "mask alone": Control(mask_alone, "the mask's shape is enough, the fails in it add nothing"),

@@ -54,8 +54,8 @@ def lot_summary(
           the wafer is unlike all known ones, among which ``predicted`` comes nearest;
           ``partial``: whether less than most of the wafer was tested;
         - of the kept fails, where something was decided: ``pattern_area`` (share of the dies),
-          ``radius`` (of their centre, in wafer radii) and ``angle`` (of it, in degrees clockwise
-          from row 0), and ``ring`` (0 at the centre to 7) and ``sector`` (0 to 7, clockwise, 0
+          ``radius`` (of their center, in wafer radii) and ``angle`` (of it, in degrees clockwise
+          from row 0), and ``ring`` (0 at the center to 7) and ``sector`` (0 to 7, clockwise, 0
           around row 0) that hold the most of them;
         - ``p_random``: p-value of `spatial_randomness_test`, .005 or more;
         - ``error``: why the map could not be read; all before it is missing then.

@@ -85,7 +85,7 @@ def class_report(
     target, predicted = (column_or_1d(np.asarray(of, str)) for of in (target, predicted))
     check_consistent_length(target, predicted, groups)
     if not len(target):
-        raise ValueError("There is no wafer to score. Give labelled wafers.")
+        raise ValueError("There is no wafer to score. Give labeled wafers.")
     labels = np.unique([*target, *predicted])
     of_target, of_predicted = (of[:, np.newaxis] == labels for of in (target, predicted))
     counts = np.hstack([of_target & of_predicted, of_predicted, of_target]).astype(float)

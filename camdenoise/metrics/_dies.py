@@ -107,7 +107,7 @@ def die_report(
     *,
     average: str = "wafer",
 ) -> pd.DataFrame:
-    """Summarise `die_scores` per class, with a row for the mean over classes.
+    """Summarize `die_scores` per class, with a row for the mean over classes.
 
     Parameters
     ----------

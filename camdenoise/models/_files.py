@@ -122,6 +122,6 @@ def load_model(
     if params.get("novelty_rate") is not None and model.calibration_.references is None:
         raise ValueError(
             f"novelty_rate={params['novelty_rate']}: {path} holds no known wafers to compare "
-            "with. Fit the denoiser with a novelty_rate, on labelled wafers, and save it again."
+            "with. Fit the denoiser with a novelty_rate, on labeled wafers, and save it again."
         )
     return restore_denoiser(CamDenoiser, checkpoint, device, **params)

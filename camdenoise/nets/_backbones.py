@@ -132,7 +132,7 @@ class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with batch norm and a shortcut (He et al. 2016, 1512.03385).
 
     A stride averages before the convolutions instead of skipping between their windows. A 3x3
-    window that moves by two sees every other cell more often than its neighbours, and the gradient
+    window that moves by two sees every other cell more often than its neighbors, and the gradient
     of a class shows that as a lattice of bright dots that has nothing to do with the wafer
     (Odena et al. 2016, doi:10.23915/distill.00003).
     """
@@ -272,7 +272,7 @@ def wafer_unet(n_classes: int, width: int = 16, n_maps: int | None = None) -> Ba
     """Build `wafer_resnet` with a way back to the full grid, and evidence for each class there.
 
     The last stage has a cell for each pixel of the input, so its class activation maps tell
-    neighbouring dies apart. It is told of each fail how large a group of touching fails it is in.
+    neighboring dies apart. It is told of each fail how large a group of touching fails it is in.
     Width 16 has 0.5 million parameters.
     """
     n_planes = N_PLANES_WITH_COMPONENTS

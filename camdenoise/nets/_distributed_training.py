@@ -69,7 +69,7 @@ def fit_together(net: WaferNet, train: Dataset) -> WaferNet:
     Parameters
     ----------
     net : WaferNet
-        Not initialised, and the same in all processes.
+        Not initialized, and the same in all processes.
     train : Dataset
         All wafers.
 

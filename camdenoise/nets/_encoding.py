@@ -136,7 +136,7 @@ def mean_on_dies(values: np.ndarray, shapes: Sequence[tuple[int, int]]) -> list[
     """Average the pixels of each die.
 
     Unlike `to_die_grid`, which interpolates a coarse map, this reads a map of the input's own
-    resolution, in which a pixel belongs to one die, without mixing neighbours.
+    resolution, in which a pixel belongs to one die, without mixing neighbors.
 
     Parameters
     ----------

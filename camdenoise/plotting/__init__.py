@@ -7,11 +7,11 @@ Displays are used as those of scikit-learn: ``from_estimator(denoiser, maps)`` o
 ``from_predictions(maps, explanations)`` computes and draws, `plot` draws again, and `ax_` or
 `axes_` and `figure_` are what was drawn into. Functions draw into the Axes they are given, or into
 new ones, and return them. Nothing here shows a figure or changes matplotlib's settings. A removed
-fail has a colour of its own: it is not part of the pattern, but it is no good die either.
+fail has a color of its own: it is not part of the pattern, but it is no good die either.
 """
 
 from camdenoise.plotting._class_pareto import ClassParetoDisplay
-from camdenoise.plotting._colours import PALETTES, SCALE
+from camdenoise.plotting._colors import PALETTES, SCALE
 from camdenoise.plotting._explanation import ExplanationDisplay, plot_explanation
 from camdenoise.plotting._faithfulness import plot_faithfulness_curves
 from camdenoise.plotting._frequency import FrequencyDisplay, plot_frequency

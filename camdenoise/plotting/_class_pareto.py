@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from camdenoise.plotting._colours import die_colours
+from camdenoise.plotting._colors import die_colors
 from camdenoise.plotting._explained import FromExplanations, readable_wafers
 from camdenoise.plotting._panels import one_axes
 from camdenoise.wafers._explanation import Explanation
@@ -93,8 +93,8 @@ class ClassParetoDisplay(FromExplanations):
         ----------
         ax : Axes, default=None
             Where to draw; a new figure where None.
-        palette : {"colorblind", "fab"} or mapping of str to colour, default="colorblind"
-            As in `WaferMapDisplay.plot`; bars have the colour of fails.
+        palette : {"colorblind", "fab"} or mapping of str to color, default="colorblind"
+            As in `WaferMapDisplay.plot`; bars have the color of fails.
 
         Returns
         -------
@@ -105,7 +105,7 @@ class ClassParetoDisplay(FromExplanations):
         # Classes of equal number are in the order of their names, whichever wafer came first.
         falling = self.counts.sort_index().sort_values(ascending=False, kind="stable")
         names = [f"{name}: {count}" for name, count in falling.items()]
-        self.ax_.bar(names, falling, color=die_colours(palette)["fail"], width=0.75)
+        self.ax_.bar(names, falling, color=die_colors(palette)["fail"], width=0.75)
         self.ax_.set_ylabel("wafers")
         self.ax_.yaxis.set_major_locator(MaxNLocator(integer=True))
         self.ax_.set_xticks(names, names, rotation=30, ha="right", rotation_mode="anchor")

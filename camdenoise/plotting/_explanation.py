@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from camdenoise.plotting._colours import SCALE
+from camdenoise.plotting._colors import SCALE
 from camdenoise.plotting._explained import (
     ExplainedWafer,
     FromExplanations,
@@ -25,7 +25,7 @@ from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps, remove_fails
 class ExplanationDisplay(FromExplanations):
     """Wafers, one a row: raw, saliency, kept fails, removed fails; class and probability beside.
 
-    The darkest colour of a saliency is the greatest on its own wafer, which its title gives.
+    The darkest color of a saliency is the greatest on its own wafer, which its title gives.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def plot_explanation(
     axes: Sequence[Axes] | None = None,
     **look: Any,
 ) -> np.ndarray:
-    """Draw a wafer four times: raw, saliency (its darkest colour named), kept and removed fails.
+    """Draw a wafer four times: raw, saliency (its darkest color named), kept and removed fails.
 
     Parameters
     ----------

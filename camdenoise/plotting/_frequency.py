@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from camdenoise.plotting._colours import SCALE
+from camdenoise.plotting._colors import SCALE
 from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, readable_wafers
 from camdenoise.plotting._look import Look
 from camdenoise.plotting._panels import one_axes, panel_grid
@@ -160,9 +160,9 @@ def plot_frequency(
     ax : Axes, default=None
         Where to draw; a new figure where None.
     vmax : float, default=None
-        Value of the darkest colour; give pictures to be compared the same one.
+        Value of the darkest color; give pictures to be compared the same one.
     scale : str, default="magma_r"
-        A colour map of matplotlib.
+        A color map of matplotlib.
 
     Returns
     -------

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from camdenoise.leakage import BLIND, DENOISED, RAW
-from camdenoise.plotting._colours import PALETTES
+from camdenoise.plotting._colors import PALETTES
 
 # Bars: what is judged, masks made without evidence for the class, other controls.
 _DENOISED_BAR: dict[str, Any] = {"color": PALETTES["colorblind"]["fail"], "label": "denoised"}

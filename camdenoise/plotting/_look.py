@@ -1,4 +1,4 @@
-"""How a wafer is drawn: the colours of its dies, their shape, and which way it lies."""
+"""How a wafer is drawn: the colors of its dies, their shape, and which way it lies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
-from camdenoise.plotting._colours import die_colours
+from camdenoise.plotting._colors import die_colors
 from camdenoise.wafers._maps import FAIL, NO_DIE
 
 _REMOVED = FAIL + 1
@@ -31,7 +31,7 @@ class Look:
     notch: str | None = None
 
     def __post_init__(self):
-        die_colours(self.palette)
+        die_colors(self.palette)
         if self.notch not in _TURNS:
             raise ValueError(f"notch must be one of {list(_TURNS)}, got {self.notch!r}.")
         if self.aspect not in _ASPECTS:
@@ -45,14 +45,14 @@ class Look:
             raise ValueError(f"die_size must be two lengths above 0, got {self.die_size!r}.")
 
     @property
-    def colours(self) -> dict[str, str]:
-        """Colours by kind of die: pass, fail, removed."""
-        return die_colours(self.palette)
+    def colors(self) -> dict[str, str]:
+        """Colors by kind of die: pass, fail, removed."""
+        return die_colors(self.palette)
 
     def draw_dies(self, ax: Axes, grid: np.ndarray, removed: np.ndarray | None = None) -> AxesImage:
         """Draw a checked wafer map; only dies that fail can be removed ones."""
         codes = grid if removed is None else np.where(removed & (grid == FAIL), _REMOVED, grid)
-        cmap = ListedColormap([(0, 0, 0, 0), *map(to_rgba, self.colours.values())])
+        cmap = ListedColormap([(0, 0, 0, 0), *map(to_rgba, self.colors.values())])
         return self.draw(ax, codes, cmap=cmap, vmin=NO_DIE, vmax=_REMOVED)
 
     def draw(self, ax: Axes, values: np.ndarray, **options: Any) -> AxesImage:
@@ -66,9 +66,9 @@ class Look:
         return image
 
     def legend_handles(self) -> list[Patch]:
-        """Give what a legend needs to name the fails' colours."""
+        """Give what a legend needs to name the fails' colors."""
         names = {"fail": "fail", "removed": "fail, not part of the pattern"}
-        return [Patch(color=self.colours[kind], label=name) for kind, name in names.items()]
+        return [Patch(color=self.colors[kind], label=name) for kind, name in names.items()]
 
     def _cell_aspect(self, shape: tuple[int, ...]) -> float:
         """Give the height of a cell, as it is drawn, over its width."""

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from camdenoise.metrics import die_precision_retention, die_scores
 from camdenoise.metrics._dies import COUNTS, with_rates
-from camdenoise.plotting._colours import LINES
+from camdenoise.plotting._colors import LINES
 from camdenoise.plotting._explained import FromExplanations, masks_of, readable_wafers
 from camdenoise.plotting._panels import one_axes
 from camdenoise.wafers._explanation import Explanation

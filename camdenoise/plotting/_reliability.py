@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from camdenoise.metrics import calibration_error, die_reliability
-from camdenoise.plotting._colours import BASELINE, LINES
+from camdenoise.plotting._colors import BASELINE, LINES
 from camdenoise.plotting._explained import FromExplanations, masks_of, readable_wafers
 from camdenoise.plotting._panels import one_axes
 from camdenoise.wafers._explanation import Explanation
@@ -114,7 +114,7 @@ class DieReliabilityDisplay(FromExplanations):
         name : str, default=None
             For the legend, before the expected calibration error.
         ref_line : bool, default=True
-            Whether to draw the grey diagonal, on which probabilities are right.
+            Whether to draw the gray diagonal, on which probabilities are right.
         **line
             Options of ``Axes.plot``.
 
@@ -152,7 +152,7 @@ def plot_reliability(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = No
     Returns
     -------
     Axes
-        On the grey diagonal probabilities are right. A marker's area grows with the share of the
+        On the gray diagonal probabilities are right. A marker's area grows with the share of the
         fails in its bin; the legend gives the expected calibration error.
 
     Examples
@@ -165,10 +165,10 @@ def plot_reliability(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = No
     ['evidence (0.125)']
     """
     ax = one_axes(ax)
-    for place, ((name, table), (colour, dashes)) in enumerate(
+    for place, ((name, table), (color, dashes)) in enumerate(
         zip(tables.items(), cycle(LINES), strict=False)
     ):
         DieReliabilityDisplay(table).plot(
-            ax, name=name, ref_line=place == 0, color=colour, linestyle=dashes
+            ax, name=name, ref_line=place == 0, color=color, linestyle=dashes
         )
     return ax

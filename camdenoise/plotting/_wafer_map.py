@@ -123,8 +123,8 @@ class WaferMapDisplay:
         ----------
         ax : Axes, default=None
             Where to draw; a new figure where None.
-        palette : {"colorblind", "fab"} or mapping of str to colour, default="colorblind"
-            Grey, red and blue; a tester's green, red and orange; or a colour for each of "pass",
+        palette : {"colorblind", "fab"} or mapping of str to color, default="colorblind"
+            Gray, red and blue; a tester's green, red and orange; or a color for each of "pass",
             "fail" and "removed".
         aspect : {"round", "equal", "die"}, default="round"
             Shape of a die in the picture: such that a wafer of as many rows and columns is round,

@@ -17,7 +17,7 @@ from camdenoise.lots._zone_profile import (
     expected_if_even,
     share_with_interval,
 )
-from camdenoise.plotting._colours import die_colours
+from camdenoise.plotting._colors import die_colors
 from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, readable_wafers
 from camdenoise.plotting._panels import panel_grid
 from camdenoise.wafers._explanation import Explanation
@@ -28,7 +28,7 @@ _STYLES: dict[str, tuple[str, dict[str, Any]]] = {
     "removed": ("removed", {"marker": "s", "linestyle": "--", "markeredgecolor": "0.2"}),
 }
 _AXIS_LABELS = {
-    "ring": "ring, from the centre out",
+    "ring": "ring, from the center out",
     "sector": "sector, degrees from row 0",
 }
 
@@ -142,7 +142,7 @@ class ZoneProfileDisplay(FromExplanations):
         ----------
         ax : Axes or sequence of Axes, default=None
             One, whose place is cut in two, or two; a new figure where None.
-        palette : {"colorblind", "fab"} or mapping of str to colour, default="colorblind"
+        palette : {"colorblind", "fab"} or mapping of str to color, default="colorblind"
             As in `WaferMapDisplay.plot`.
 
         Returns
@@ -151,14 +151,14 @@ class ZoneProfileDisplay(FromExplanations):
         """
         self.axes_ = panel_grid(ax, (1, 2), figsize=(8.4, 3.4))[0]
         self.figure_ = self.axes_[0].figure
-        colours = die_colours(palette)
+        colors = die_colors(palette)
         top = np.nan_to_num(self.profile[["kept_high", "removed_high"]]).max() or 1
         for panel, zones in zip(self.axes_, ZONES, strict=True):
             part = self.profile[self.profile["zones"] == zones]
             labels = {"kept": "kept", "removed": _removed_label(self.p_values[zones])}
             for column, (kind, style) in _STYLES.items():
                 _draw_profile(
-                    panel, part, column, color=colours[kind], label=labels[column], **style
+                    panel, part, column, color=colors[kind], label=labels[column], **style
                 )
             panel.set_xlabel(_AXIS_LABELS[zones])
             panel.set_ylim(0, 1.25 * top)

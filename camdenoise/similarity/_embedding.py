@@ -49,7 +49,7 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    similar_wafers : Nearest neighbours by such vectors.
+    similar_wafers : Nearest neighbors by such vectors.
     discover_patterns : Groups of wafers by such vectors.
 
     References

@@ -1,4 +1,4 @@
-"""Nearest neighbours of wafers, and whether they are of the same class."""
+"""Nearest neighbors of wafers, and whether they are of the same class."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def similar_wafers(
     embedded : ndarray of float, shape (n_wafers, n_features)
         A vector per wafer, as `WaferEmbedding` gives them.
     queries : array-like of int, default=None
-        Rows to find neighbours of; all if not given.
+        Rows to find neighbors of; all if not given.
     n_neighbors : int, default=10
         How many for each; fewer where there are no more.
     groups : array-like of shape (n_wafers,), default=None
-        A wafer's neighbours are sought in other groups than its own: with lots, which wafers of
+        A wafer's neighbors are sought in other groups than its own: with lots, which wafers of
         other lots look like it.
 
     Returns
     -------
     DataFrame
         ``query`` and ``wafer`` (rows of `embedded`), ``rank`` from 1, ``similarity`` (cosine).
-        No wafer is its own neighbour; one without a fail has none and is none.
+        No wafer is its own neighbor; one without a fail has none and is none.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def _best(rows: np.ndarray, similarity: np.ndarray, n_neighbors: int) -> pd.Data
 
 
 def mean_average_precision(neighbors: pd.DataFrame, labels: Any) -> pd.Series:
-    """Tell how well neighbours agree with labels: mAP at as many as were asked for.
+    """Tell how well neighbors agree with labels: mAP at as many as were asked for.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def mean_average_precision(neighbors: pd.DataFrame, labels: Any) -> pd.Series:
     -------
     Series of float, by class
         Mean over the wafers of the class of their average precision: the mean, over the ranks at
-        which a neighbour has the wafer's class, of the share of such neighbours up to that rank.
-        0 for a wafer without any; wafers without neighbours do not count.
+        which a neighbor has the wafer's class, of the share of such neighbors up to that rank.
+        0 for a wafer without any; wafers without neighbors do not count.
 
     References
     ----------

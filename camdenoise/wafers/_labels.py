@@ -205,7 +205,7 @@ def _elements(value: Any) -> Any:
 def _missing(name: str, rows: list[int], n_wafers: int, texts: bool) -> str:
     """Say how many labels are missing, where, and what to do."""
     if len(rows) == n_wafers:
-        return f"{name} has no label at all: all {n_wafers} are missing. Give labelled wafers."
+        return f"{name} has no label at all: all {n_wafers} are missing. Give labeled wafers."
     many = f"{len(rows)} missing label{'s' * (len(rows) > 1)}"
     where = f"the first at row {rows[0]}" if len(rows) > 1 else f"at row {rows[0]}"
     which = "those wafers" if len(rows) > 1 else "that wafer"

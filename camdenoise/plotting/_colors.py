@@ -1,18 +1,18 @@
-"""Colours of dies, and of lines that are compared."""
+"""Colors of dies, and of lines that are compared."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Colours of a passing die, a failing one, and a fail that is not part of the pattern.
+#: Colors of a passing die, a failing one, and a fail that is not part of the pattern.
 PALETTES = {
     "colorblind": {"pass": "#dfe3e8", "fail": "#b3364b", "removed": "#5fa2d4"},
     "fab": {"pass": "#00cc00", "fail": "#cc0000", "removed": "#ff9900"},
 }
-#: Colour scale of saliency and fail frequency.
+#: Color scale of saliency and fail frequency.
 SCALE = "magma_r"
 
-# Told apart by their colour (Okabe & Ito 2008) and, in grey print, by their dashes.
+# Told apart by their color (Okabe & Ito 2008) and, in gray print, by their dashes.
 LINES = [
     ("#0072b2", "-"),
     ("#d55e00", "--"),
@@ -24,13 +24,13 @@ LINES = [
 BASELINE = ("#b5bac0", "-")
 
 
-def die_colours(palette: str | Mapping[str, str]) -> dict[str, str]:
-    """Give the colours of dies that pass, fail, and fail without being part of the pattern."""
+def die_colors(palette: str | Mapping[str, str]) -> dict[str, str]:
+    """Give the colors of dies that pass, fail, and fail without being part of the pattern."""
     kinds = list(PALETTES["colorblind"])
     if isinstance(palette, Mapping):
         if set(palette) != set(kinds):
             raise ValueError(
-                f"A palette of your own needs a colour for each of {', '.join(kinds)}, "
+                f"A palette of your own needs a color for each of {', '.join(kinds)}, "
                 f"and no others; got {', '.join(map(str, palette)) or 'none'}."
             )
         return {kind: palette[kind] for kind in kinds}
