@@ -15,7 +15,7 @@ from camdenoise.cam import evidence_maps
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.filters import LargestComponentFilter, MedianFilter
 from camdenoise.io import from_die_table
-from camdenoise.nets._component_planes import input_planes, with_component_planes
+from camdenoise.nets._component_planes import add_component_planes, input_planes
 from camdenoise.nets._encoding import encode_dies, encode_maps, mean_on_dies
 from camdenoise.nets._inference import inference_net, predict_net
 from camdenoise.stream import denoise_batches, wafer_batch
@@ -49,7 +49,7 @@ def net(denoiser):
 @pytest.fixture(scope="module")
 def images(maps):
     dies = encode_dies([grid.shape for grid in maps], SIZE)
-    return input_planes(with_component_planes(encode_maps(maps, SIZE), dies))
+    return input_planes(add_component_planes(encode_maps(maps, SIZE), dies))
 
 
 def test_forward(benchmark, net, images):
@@ -75,7 +75,7 @@ def test_encoding(benchmark, maps):
 
 def test_component_planes(benchmark, maps):
     codes, dies = encode_maps(maps, SIZE), encode_dies([grid.shape for grid in maps], SIZE)
-    benchmark(with_component_planes, codes, dies)
+    benchmark(add_component_planes, codes, dies)
 
 
 def test_back_to_dies(benchmark, maps):

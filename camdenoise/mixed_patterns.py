@@ -69,7 +69,11 @@ def mixed_patterns(
     if len(explanations) != len(items):
         raise ValueError(f"got {len(explanations)} explanations for {len(items)} wafer maps.")
     divided: list[dict[str, np.ndarray]] = [{} for _ in items]
-    rows = [row for row, why in enumerate(explanations) if why.kept.any() and not why.abstained]
+    rows = [
+        row
+        for row, explanation in enumerate(explanations)
+        if explanation.kept.any() and not explanation.abstained
+    ]
     grids = [check_wafer_map(items[row], row) for row in rows]
     attribution = EvidenceAttribution(denoiser.estimator_)
     names = [str(label) for label in attribution.patterns]

@@ -37,7 +37,7 @@ CLASSES = ["none", "Center", "Edge-Ring"]
 BRIEF = TINY | {"synthetic_ratio": 0.2}
 
 #: Columns of the table of thresholds, and of `die_scores`.
-RATES = {"f1": "f1", "recall": "retention", "specificity": "noise_removal"}
+RATES = {"f1": "f1", "recall": "recall", "specificity": "specificity"}
 
 
 @cache

@@ -15,15 +15,15 @@ from camdenoise import CamDenoiser, Explanation, RaggedWaferMaps, WaferClassifie
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_wafer_maps
 from camdenoise.filters import MedianFilter
 from camdenoise.lots._zone_profile import count_by_zone, evenness_test
-from camdenoise.metrics import die_precision_retention, die_scores
+from camdenoise.metrics import die_precision_recall, die_scores
 from camdenoise.plotting import (
     PALETTES,
     ClassParetoDisplay,
+    DiePrecisionRecallDisplay,
     DieReliabilityDisplay,
     ExplanationDisplay,
     FrequencyDisplay,
     LotGalleryDisplay,
-    PrecisionRetentionDisplay,
     WaferMapDisplay,
     ZoneProfileDisplay,
 )
@@ -35,7 +35,7 @@ UNREADABLE = Explanation(NOTHING, NOTHING, NOTHING, abstained=True, error="value
 OF_MANY = [ExplanationDisplay, LotGalleryDisplay, FrequencyDisplay, ZoneProfileDisplay]
 #: Arguments that a display needs beside maps and explanations, given the truth.
 DISPLAYS = dict.fromkeys([*OF_MANY, ClassParetoDisplay], lambda truth: {}) | dict.fromkeys(
-    [PrecisionRetentionDisplay, DieReliabilityDisplay], lambda truth: {"truth": truth}
+    [DiePrecisionRecallDisplay, DieReliabilityDisplay], lambda truth: {"truth": truth}
 )
 
 
@@ -126,7 +126,7 @@ def test_dies_are_round_wafer_square_or_of_their_own_size():
     "look, message",
     [
         ({"palette": "red"}, "Unknown palette 'red'; choose one of colorblind, fab"),
-        ({"palette": {"pass": "w"}}, "a colour for each of pass, fail, removed"),
+        ({"palette": {"pass": "w"}}, "a color for each of pass, fail, removed"),
         ({"notch": "north"}, "notch must be one of .*'left'.*got 'north'"),
         ({"aspect": "oval"}, "aspect must be one of round, equal, die; got 'oval'"),
         ({"aspect": "die"}, "go together"),
@@ -492,27 +492,27 @@ def test_one_point_per_threshold():
     truth = [np.array([[True, True, False, False]]), np.array([[False, True]])]
     saliency = [np.array([[0.9, 0.4, 0.4, 0.9]]), np.array([[0.1, 0.7]])]
     maps = [np.array([[2, 2, 2, 1]]), np.array([[2, 2]])]
-    table = die_precision_retention(maps, truth, saliency)
+    table = die_precision_recall(maps, truth, saliency)
     assert table["threshold"].tolist() == [0.1, 0.4, 0.7, 0.9]
     for row in table.itertuples():
         kept = [(s >= row.threshold) & (g == 2) for s, g in zip(saliency, maps, strict=True)]
         counts = die_scores(maps, truth, kept)[["true_positive", "n_kept", "n_pattern"]].sum()
         assert row.precision == pytest.approx(counts["true_positive"] / counts["n_kept"])
-        assert row.retention == pytest.approx(counts["true_positive"] / counts["n_pattern"])
+        assert row.recall == pytest.approx(counts["true_positive"] / counts["n_pattern"])
     with pytest.raises(ValueError, match="nothing to retain"):
-        die_precision_retention(maps, [np.zeros_like(t) for t in truth], saliency)
+        die_precision_recall(maps, [np.zeros_like(t) for t in truth], saliency)
 
 
 def test_the_curve_and_what_was_decided(lot):
     maps, truth, why = lot
     wrong = [explanation(grid, ~w.kept) for grid, w in zip(maps[:3], why[:3], strict=True)]
-    display = PrecisionRetentionDisplay.from_predictions(maps, wrong + why[3:], truth=truth)
+    display = DiePrecisionRecallDisplay.from_predictions(maps, wrong + why[3:], truth=truth)
     curve, diamond = display.ax_.lines
-    np.testing.assert_array_equal(curve.get_xdata(), display.table["retention"])
+    np.testing.assert_array_equal(curve.get_xdata(), display.table["recall"])
     np.testing.assert_array_equal(curve.get_ydata(), display.table["precision"])
     # Here saliency is 1 or 0, so that the decision is the threshold 1.
     at_one = display.table.set_index("threshold").loc[1]
-    assert diamond.get_xdata()[0] == pytest.approx(at_one["retention"]) != 1
+    assert diamond.get_xdata()[0] == pytest.approx(at_one["recall"]) != 1
     assert diamond.get_ydata()[0] == pytest.approx(at_one["precision"]) != 1
     display.plot(display.ax_, name="again", color="red", linestyle=":")
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
@@ -522,7 +522,7 @@ def test_the_curve_and_what_was_decided(lot):
 def test_truth_has_to_be_of_these_wafers(lot):
     maps, truth, why = lot
     with pytest.raises(ValueError, match="truth has 2 entries for 8 wafer maps"):
-        PrecisionRetentionDisplay.from_predictions(maps, why, truth=truth[:2])
+        DiePrecisionRecallDisplay.from_predictions(maps, why, truth=truth[:2])
     with pytest.raises(ValueError, match="wafer map 0: truth has shape"):
         DieReliabilityDisplay.from_predictions(maps, why, truth=truth[::-1])
 

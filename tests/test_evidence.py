@@ -19,8 +19,8 @@ from camdenoise.filters._component_size import component_size
 from camdenoise.metrics import die_scores
 from camdenoise.nets._augmentation import BatchAugmentation, symmetry, undo_symmetry
 from camdenoise.nets._backbones import make_backbone
-from camdenoise.nets._component_planes import input_planes, with_component_planes
-from camdenoise.nets._encoding import encode_dies, encode_maps, mean_on_dies, shown_sizes
+from camdenoise.nets._component_planes import add_component_planes, input_planes
+from camdenoise.nets._encoding import choose_sizes, encode_dies, encode_maps, mean_on_dies
 from camdenoise.nets._evidence import EvidenceWafers, pattern_loss, recompute_bn_stats
 from camdenoise.nets._inference import inference_net
 from camdenoise.nets._training import EncodedWafers, SizedWafers, WaferBatches
@@ -40,7 +40,7 @@ def some_maps(shapes=SHAPES, seed=0):
 def test_planes_tell_the_size_of_the_component_in_dies():
     maps = some_maps()
     dies = encode_dies(SHAPES, 40)
-    planes = with_component_planes(encode_maps(maps, 40), dies)
+    planes = add_component_planes(encode_maps(maps, 40), dies)
     sizes = [component_size(grid, 8) for grid in maps]
     doublings = [np.round(20 * np.log2(1 + size)).astype(np.uint8) for size in sizes]
     shares = [np.round(255 * size / size.max()).astype(np.uint8) for size in sizes]
@@ -50,21 +50,21 @@ def test_planes_tell_the_size_of_the_component_in_dies():
 
 def test_planes_of_a_wafer_without_fails_are_zero():
     codes = torch.ones(1, 8, 8, dtype=torch.uint8)
-    assert with_component_planes(codes, encode_dies([(8, 8)], 8))[:, 1:].sum() == 0
+    assert add_component_planes(codes, encode_dies([(8, 8)], 8))[:, 1:].sum() == 0
 
 
 def test_input_planes_are_between_zero_and_one():
     codes = encode_maps(some_maps(), 32)
-    planes = input_planes(with_component_planes(codes, encode_dies(SHAPES, 32)))
+    planes = input_planes(add_component_planes(codes, encode_dies(SHAPES, 32)))
     assert planes.shape == (4, 5, 32, 32) and planes.min() == 0 and planes.max() == 1
     assert torch.equal(planes[:, :3], input_planes(codes))
 
 
 def test_a_wafer_is_shown_at_the_smallest_size_with_a_pixel_for_each_die():
     shapes = [(3, 32), (33, 5), (64, 64), (65, 1), (500, 500)]
-    assert shown_sizes(shapes, (64, 32, 96)).tolist() == [32, 64, 64, 96, 96]
-    assert shown_sizes(shapes, 48).tolist() == [48] * 5
-    assert shown_sizes([], (32, 64)).tolist() == []
+    assert choose_sizes(shapes, (64, 32, 96)).tolist() == [32, 64, 64, 96, 96]
+    assert choose_sizes(shapes, 48).tolist() == [48] * 5
+    assert choose_sizes([], (32, 64)).tolist() == []
 
 
 def test_mean_on_dies_undoes_the_encoding():
@@ -274,7 +274,7 @@ def test_truth_turns_with_the_wafer():
     )
     inputs, _ = wafers.batch(torch.arange(40), torch.Generator().manual_seed(0))
     assert torch.equal(inputs["x"][:, 2], inputs["pattern"].float())
-    plain = input_planes(with_component_planes(encode_maps(maps, 16), wafers.dies))
+    plain = input_planes(add_component_planes(encode_maps(maps, 16), wafers.dies))
     assert not torch.equal(inputs["x"], plain)
     torch.testing.assert_close(inputs["x"].sum((2, 3)), plain.sum((2, 3)))
 

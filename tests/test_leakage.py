@@ -24,7 +24,7 @@ from camdenoise.leakage import (
     marked_map,
 )
 from camdenoise.leakage._controls import mean_masks, other_classes
-from camdenoise.wafers._explanation import explain_by
+from camdenoise.wafers._explanation import build_explanation
 
 
 def two_sided_wafers(n=300, side=20, seed=0):
@@ -69,7 +69,9 @@ class StampingDenoiser(BaseEstimator):
         if targets is None:
             targets = [self._side_of_block(grid) for grid in X]
         return [
-            explain_by(grid, self._half(grid, target), self._half(grid, target), label=target)
+            build_explanation(
+                grid, self._half(grid, target), self._half(grid, target), label=target
+            )
             for grid, target in zip(X, targets, strict=True)
         ]
 
@@ -185,7 +187,9 @@ def test_where_there_is_no_evidence_as_many_fails_are_kept(stamped, monkeypatch,
     """As with a net that was never trained, to which all fails are alike."""
 
     def nothing(self, targets):
-        return [explain_by(g, g > 0, np.zeros(g.shape), abstained=abstained) for g in self.maps]
+        return [
+            build_explanation(g, g > 0, np.zeros(g.shape), abstained=abstained) for g in self.maps
+        ]
 
     monkeypatch.setattr(CrossFit, "explain", nothing)
     for mask, why in zip(masks("wrong class", stamped), stamped.own, strict=True):

@@ -269,10 +269,12 @@ def activation_maps(
     {'stage2': (2, 32, 32), 'stage3': (2, 16, 16)}
     """
     check_request(net, layers, method)
-    with _evaluating(net):
+    with _eval_mode(net):
         if method in PACKAGE_METHODS:
             return _maps_by_package(net, images, layers, method, targets)
-        explain = partial(_maps_by_cut, net, layers=layers, method=_of_layer(method, random_state))
+        explain = partial(
+            _maps_by_cut, net, layers=layers, method=_layer_function(method, random_state)
+        )
         bfloat16 = takes_bfloat16(net, precision)
         maps = explain(images=images, targets=targets, bfloat16=bfloat16)
         if bfloat16 and targets is None and (close := is_ambiguous(maps.logits)).any():
@@ -280,7 +282,7 @@ def activation_maps(
         return maps
 
 
-def _of_layer(method: str, random_state: Any) -> Callable[..., torch.Tensor]:
+def _layer_function(method: str, random_state: Any) -> Callable[..., torch.Tensor]:
     """Return the function of ``A`` and ``G``; its random numbers go on from layer to layer."""
     if method == "randomcam":
         return partial(randomcam, random_state=check_random_state(random_state))
@@ -351,7 +353,7 @@ def check_request(net: Backbone, layers: Sequence[str], method: str) -> None:
 
 
 @contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
+def _eval_mode(net: nn.Module) -> Iterator[None]:
     """Put the net into eval mode and each of its modules back into the mode it was in."""
     training = [module for module in net.modules() if module.training]
     if training:
@@ -364,7 +366,7 @@ def _evaluating(net: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _fixed_parameters(net: nn.Module) -> Iterator[None]:
+def _freeze_parameters(net: nn.Module) -> Iterator[None]:
     """Let a backward pass leave no gradients in the parameters, and give their flags back."""
     flags = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
     net.requires_grad_(False)
@@ -470,7 +472,7 @@ def _maps_by_package(net, images, layers, method, targets) -> ActivationMaps:
     explainer = getattr(pytorch_grad_cam, PACKAGE_METHODS[method])
     maps = {}
     for name in layers:
-        with _fixed_parameters(net), explainer(net, [net.stages[name]]) as cam:
+        with _freeze_parameters(net), explainer(net, [net.stages[name]]) as cam:
             values = cam(images.clone().requires_grad_(), targets=wanted)
         maps[name] = torch.from_numpy(np.ascontiguousarray(values))
     return ActivationMaps(logits, targets, maps)
@@ -503,7 +505,7 @@ def auto_layers(net: Backbone, input_size: int) -> tuple[str, ...]:
     >>> auto_layers(make_backbone("wafer_resnet", 6).eval(), 64)
     ('stage2', 'stage3')
     """
-    with _evaluating(net):
+    with _eval_mode(net):
         shapes = net.feature_shapes(input_size)
     grids = {name: min(shape[1:]) for name, shape in shapes.items() if len(shape) == 3}
     if not grids:

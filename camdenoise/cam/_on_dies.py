@@ -106,7 +106,7 @@ class EvidenceAttribution:
                 found_in_rows = zip(
                     rows,
                     mean_on_dies(pixels.cpu().numpy(), shapes),
-                    self.classifier.probabilities_of(output.logits),
+                    self.classifier.compute_probabilities(output.logits),
                     output.features.float().cpu().numpy(),
                     by_pattern,
                     strict=True,
@@ -171,7 +171,7 @@ class CamAttribution:
                     to_die_grid(values.float().cpu().numpy(), shapes, codes.shape[-1])
                     for values in result.layers.values()
                 ]
-                probabilities = clf.probabilities_of(result.logits)
+                probabilities = clf.compute_probabilities(result.logits)
                 for row, probability, *layers in zip(rows, probabilities, *by_layer, strict=True):
                     scores[row] = DieScores(relative_saliency(maps[row], layers), probability)
                 bar.update(len(rows))

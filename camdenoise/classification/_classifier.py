@@ -27,8 +27,8 @@ from camdenoise.classification._training import train
 from camdenoise.nets._augmentation import Augmentation
 from camdenoise.nets._backbones import N_PLANES_WITH_COMPONENTS, Backbone
 from camdenoise.nets._checkpoint import pretrained_file, read_checkpoint
-from camdenoise.nets._component_planes import input_planes, with_component_planes
-from camdenoise.nets._encoding import encode_dies, encode_maps, shown_sizes
+from camdenoise.nets._component_planes import add_component_planes, input_planes
+from camdenoise.nets._encoding import choose_sizes, encode_dies, encode_maps
 from camdenoise.nets._inference import (
     PRECISIONS,
     NetOutput,
@@ -37,9 +37,9 @@ from camdenoise.nets._inference import (
     predict_net,
 )
 from camdenoise.nets._training import epoch_summaries
-from camdenoise.nets._weights import net_with_weights
+from camdenoise.nets._weights import restore_net
 from camdenoise.wafers._classes import ClassRoles, as_labels
-from camdenoise.wafers._labels import check_labels, indicator_names, indicator_of
+from camdenoise.wafers._labels import check_labels, indicator_names, make_indicator
 from camdenoise.wafers._maps import WaferMapInput, WaferMaps
 
 # Wafers in one pass of the net: feature maps of more leave the processor's cache.
@@ -387,7 +387,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             Labels from `classes_`; a table of 0 and 1 where `fit` was given one.
         """
         labels = self._predict_labels(X)
-        return labels if self.label_names_ is None else indicator_of(labels, self.label_names_)
+        return labels if self.label_names_ is None else make_indicator(labels, self.label_names_)
 
     def score(self, X: WaferMaps, y: Any, sample_weight: Any = None) -> float:
         """Return the share of wafers whose class is predicted rightly.
@@ -443,7 +443,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             Die codes; for a net that takes them, with the planes of their components.
         """
         with_components = self.module_.n_planes == N_PLANES_WITH_COMPONENTS
-        shown = shown_sizes([grid.shape for grid in maps], self.input_size)
+        shown = choose_sizes([grid.shape for grid in maps], self.input_size)
         for size in np.unique(shown).tolist():
             same = np.flatnonzero(shown == size)
             n_most = max(1, int(batch_size * (np.min(self.input_size) / size) ** 2))
@@ -454,7 +454,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
                 codes = encode_maps(some, size)
                 if with_components:
                     dies = encode_dies([grid.shape for grid in some], size)
-                    codes = with_component_planes(codes, dies)
+                    codes = add_component_planes(codes, dies)
                 yield rows, codes
 
     def net_outputs(
@@ -476,7 +476,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             symmetric = self.symmetric_prediction
             yield rows, predict_net(net, planes, self.precision, symmetric=symmetric)
 
-    def probabilities_of(self, logits: torch.Tensor) -> np.ndarray:
+    def compute_probabilities(self, logits: torch.Tensor) -> np.ndarray:
         """Return the calibrated probabilities, float64 (n, n_classes), of the net's logits."""
         return tempered_softmax(logits.double().cpu().numpy(), self.temperature_)
 
@@ -548,7 +548,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         weights = state.pop("weights_", None)
         super().__setstate__(state)
         if weights is not None:
-            self.module_ = net_with_weights(
+            self.module_ = restore_net(
                 load(weights),
                 self.backbone,
                 len(self.classes_),

@@ -10,7 +10,7 @@ import numpy as np
 
 from camdenoise.nets._augmentation import Augmentation
 from camdenoise.nets._checkpoint import Checkpoint
-from camdenoise.nets._weights import net_with_weights
+from camdenoise.nets._weights import restore_net
 
 #: Kind of model, in the file's format.
 KIND = "camdenoise.WaferClassifier"
@@ -107,7 +107,7 @@ def restore_classifier(kind: type, checkpoint: Checkpoint, device: str, **parame
         raise ValueError(f"its temperature is {temperature!r}, not a number above 0.")
     classifier.temperature_ = temperature
     tensors = checkpoint.tensors
-    classifier.module_ = net_with_weights(
+    classifier.module_ = restore_net(
         {name: values for name, values in tensors.items() if not name.startswith(CALIBRATION)},
         classifier.backbone,
         len(roles.classes),

@@ -29,7 +29,7 @@ def labelled_wafers(
     """
     from camdenoise.metrics._class_report import few_wafers_warning
     from camdenoise.stream import wafers_of
-    from camdenoise.wafers._maps import read_what_can_be_read
+    from camdenoise.wafers._maps import read_readable_maps
 
     maps: list[Any] = []
     frames = []
@@ -49,7 +49,7 @@ def labelled_wafers(
     rows = [row for row, grid in enumerate(maps) if grid is not None and labels[row]]
     if not rows:
         raise Mistake(f"no wafer of {source} has a label.")
-    read, errors = read_what_can_be_read([maps[row] for row in rows])
+    read, errors = read_readable_maps([maps[row] for row in rows])
     rows = [row for row, error in zip(rows, errors, strict=True) if error is None]
     lots = next((keys[n].to_numpy()[rows] for n in ("chunk", "lot") if n in keys), None)
     target = labels.to_numpy(str)[rows]

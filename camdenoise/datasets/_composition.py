@@ -12,7 +12,7 @@ from camdenoise.datasets._patterns import FEWEST_DIES, pattern_probability
 from camdenoise.datasets._planted_options import REAL_PATTERNS
 from camdenoise.datasets._source_wafers import SourceWafers
 from camdenoise.datasets._wafers import background_probability
-from camdenoise.wafers._geometry import Disc, disc_of
+from camdenoise.wafers._geometry import Disc, measure_disc
 from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
 _TRIES = 20
@@ -142,7 +142,7 @@ def _compose_drawn(
     background = sources.backgrounds.grids[position]
     dies = background != NO_DIE
     # A hole inside the wafer is no rim.
-    disc = disc_of(ndimage.binary_fill_holes(dies))
+    disc = measure_disc(ndimage.binary_fill_holes(dies))
     if shape is None:
         mask, density = _blur_pattern(placement.masks[0], dies, recipe, rng)
     else:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from camdenoise.wafers._components import fail_components
-from camdenoise.wafers._geometry import Disc, disc_of
+from camdenoise.wafers._geometry import Disc, measure_disc
 from camdenoise.wafers._maps import FAIL
 
 # A component is part of the pattern from this many fails, and this share of the largest one.
@@ -198,7 +198,7 @@ def extract_by_rule(grid: np.ndarray, rule: Rule) -> np.ndarray | None:
     # Measuring costs time; most wafers have too many single fails for any choice of components.
     if len(large) == 0 or sizes.sum() - sizes[large].sum() > allowed or not is_whole(grid):
         return None
-    disc = disc_of(ndimage.binary_fill_holes(grid > 0))
+    disc = measure_disc(ndimage.binary_fill_holes(grid > 0))
     parts = [number for number in large if rule.part(Figure(labels == number, disc))]
     if not parts:
         return None

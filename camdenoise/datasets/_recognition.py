@@ -23,7 +23,7 @@ from camdenoise.datasets._extraction import (
     extract_by_rule,
     is_patternless,
 )
-from camdenoise.wafers._geometry import disc_of
+from camdenoise.wafers._geometry import measure_disc
 from camdenoise.wafers._maps import FAIL
 
 # Wafers may have many other fails: the cleanest ones are chosen among them.
@@ -72,8 +72,8 @@ def recognize_shape(grids: Sequence[np.ndarray]) -> str | None:
     """
     chosen = np.unique(np.linspace(0, len(grids) - 1, min(len(grids), _MOST_WAFERS)).astype(int))
     grids = [grids[row] for row in chosen]
-    candidates = _cleanest(grids)
-    votes = Counter(_shape_of(grid, mask) for grid, mask in candidates)
+    candidates = _select_cleanest(grids)
+    votes = Counter(_find_shape(grid, mask) for grid, mask in candidates)
     ranked = sorted(_RULES, key=lambda shape: -votes[shape])
     best, second = ranked[0], votes[ranked[1]]
     n_needed = max(_FEWEST_VOTES, _CONVINCING * len(candidates), _AHEAD * second)
@@ -82,7 +82,7 @@ def recognize_shape(grids: Sequence[np.ndarray]) -> str | None:
     return best
 
 
-def _cleanest(grids: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _select_cleanest(grids: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the wafers with the fewest fails outside their large components, and the latter."""
     masks = [extract_by_rule(grid, _CANDIDATE) for grid in grids]
     found = [(grid, mask) for grid, mask in zip(grids, masks, strict=True) if mask is not None]
@@ -94,9 +94,9 @@ def _share_of_others(grid: np.ndarray, mask: np.ndarray) -> float:
     return (np.count_nonzero(grid == FAIL) - mask.sum()) / np.count_nonzero(grid)
 
 
-def _shape_of(grid: np.ndarray, mask: np.ndarray) -> str | None:
+def _find_shape(grid: np.ndarray, mask: np.ndarray) -> str | None:
     """Return the narrowest shape that explains most of a candidate."""
-    disc = disc_of(ndimage.binary_fill_holes(grid > 0))
+    disc = measure_disc(ndimage.binary_fill_holes(grid > 0))
     labels, n_parts = ndimage.label(mask, np.ones((3, 3)))
     figures = {number: Figure(labels == number, disc) for number in range(1, n_parts + 1)}
     for shape, rule in _RULES.items():

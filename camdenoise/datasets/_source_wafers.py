@@ -81,7 +81,7 @@ class SourceWafers:
 
     def draw_background(self, rate: float, rng: Rng) -> int:
         """Draw a background that fails at about `rate`; give its position."""
-        off = self._steps_off(rate)
+        off = self._rate_steps(rate)
         position = int(self.backgrounds.order(np.flatnonzero(off == off.min()), rng)[0])
         self.backgrounds.uses[position] += 1
         return position
@@ -114,7 +114,7 @@ class SourceWafers:
                 return background, found
         return None
 
-    def _steps_off(self, rate: float) -> np.ndarray:
+    def _rate_steps(self, rate: float) -> np.ndarray:
         return np.floor(np.abs(self.rates - rate) / _RATE_STEP)
 
     def _pairs(
@@ -124,7 +124,7 @@ class SourceWafers:
 
         Each pattern meets each grid once, and only grids on which the other classes have a chance.
         """
-        off, pool = self._steps_off(rate), self.patterns[labels[0]]
+        off, pool = self._rate_steps(rate), self.patterns[labels[0]]
         left = self._fits[labels[0]].copy()
         for label in labels[1:]:
             left &= self._fits[label].any(axis=0)

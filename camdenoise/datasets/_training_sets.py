@@ -125,10 +125,10 @@ def make_training_wafers(
     elif source.labels:
         made = _take_bare(source, n_samples, rng)
         for kind, density, shapes, share in _MIXTURE:
-            labels = source.labels_for(kind, shapes)
+            labels = source.select_labels(kind, shapes)
             n_planted = round(share * n_samples)
             made = _join(made, _plant(source, n_planted, kind, labels, rng, density))
-    made = made._replace(patterns=_patterns_of(made.labels, roles))
+    made = made._replace(patterns=_find_patterns(made.labels, roles))
     _warn_of_missing(source, made.patterns, "no die-by-die evidence is learned for such a class")
     return made if made.patterns else NOTHING
 
@@ -164,12 +164,12 @@ def make_calibration_wafers(
     source = _LabeledWafers(maps, target, roles, _CALIBRATION_RATES)
     made, labels = CalibrationSet([], [], []), []
     for kind in _CALIBRATION_KINDS:
-        planted = _plant(source, n_samples, kind, source.labels_for(kind), rng)
+        planted = _plant(source, n_samples, kind, source.select_labels(kind), rng)
         made.maps.extend(planted.maps)
         made.truth.extend(np.any(masks, axis=0) for masks in planted.truth)
         made.strata.extend((kind, join_labels(names)) for names in planted.labels)
         labels += planted.labels
-    made = made._replace(patterns=_patterns_of(labels, roles))
+    made = made._replace(patterns=_find_patterns(labels, roles))
     _warn_of_missing(source, made.patterns, "no die-by-die evidence is calibrated on such a class")
     return made
 
@@ -258,7 +258,7 @@ class _LabeledWafers:
                 reasons[name], *_ = str(error).split(". ")
         return found, reasons
 
-    def labels_for(self, kind: str, shapes: Sequence[str] | None = None) -> tuple[Hashable, ...]:
+    def select_labels(self, kind: str, shapes: Sequence[str] | None = None) -> tuple[Hashable, ...]:
         """Return the labels that wafers of a kind can be made of, all or those of some shapes."""
         return tuple(
             name
@@ -289,7 +289,7 @@ def _sorted_rows(rows: Iterable[np.ndarray]) -> np.ndarray:
     return np.sort(np.concatenate([_NO_ROWS, *rows]))
 
 
-def _patterns_of(labels: Iterable[tuple], roles: ClassRoles) -> tuple[Hashable, ...]:
+def _find_patterns(labels: Iterable[tuple], roles: ClassRoles) -> tuple[Hashable, ...]:
     there = {name for names in labels for name in names}
     return tuple(name for name in roles.patterns if name in there)
 
@@ -392,7 +392,7 @@ def _warn_of_missing(source: _LabeledWafers, made: Sequence[Hashable], follows: 
     names_by_reason: dict[str, list[Hashable]] = {}
     for name in source.roles.patterns:
         if name not in made:
-            names_by_reason.setdefault(_why_missing(source, name), []).append(name)
+            names_by_reason.setdefault(_explain_missing(source, name), []).append(name)
     for reason, names in names_by_reason.items():
         warnings.warn(
             f"No synthetic wafer can be made of {', '.join(map(repr, names))}: {reason}. So "
@@ -402,7 +402,7 @@ def _warn_of_missing(source: _LabeledWafers, made: Sequence[Hashable], follows: 
         )
 
 
-def _why_missing(source: _LabeledWafers, name: Hashable) -> str:
+def _explain_missing(source: _LabeledWafers, name: Hashable) -> str:
     if name not in source.labels:
         n_together = len(source.rows_together[name])
         if n_together == 0:

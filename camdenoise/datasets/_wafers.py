@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
-from camdenoise.wafers._geometry import Disc, disc_of, grid_positions, polar, positions
+from camdenoise.wafers._geometry import Disc, grid_positions, measure_disc, polar, positions
 
 #: Grids (rows, columns) that are most frequent in WM-811K, with their shares in percent.
 GRID_SHARES = {
@@ -41,7 +41,7 @@ def make_disc(height: int, width: int, chord: float) -> Disc:
     """Lay a disc on a grid so that the outermost row is about `chord` of the grid long."""
     radius = polar(*grid_positions(height, width))[0]
     outermost = max(positions(height)[-1], positions(width)[-1])
-    return disc_of(radius <= np.hypot(outermost, chord))
+    return measure_disc(radius <= np.hypot(outermost, chord))
 
 
 def draw_chord(rng: np.random.RandomState) -> float:
@@ -82,7 +82,7 @@ def draw_wafer_rate(lot_rate: float, rng: np.random.RandomState) -> float:
     return float(np.clip(lot_rate * rng.lognormal(0, _WAFER_SPREAD), *_RATE_LIMITS))
 
 
-def _uneven(
+def _draw_weights(
     shape: tuple[int, int], strength: float, reach: float, rng: np.random.RandomState
 ) -> np.ndarray | float:
     """Smooth random weights; their logarithm has the spread `strength`, `reach` is in dies."""
@@ -102,7 +102,7 @@ def _rim_excess(disc: Disc, gradient: float) -> np.ndarray:
     return 1 + np.maximum((gradient - 1) * decay / decay[at_rim].mean(), -1)
 
 
-def _to_mean(weight: np.ndarray, dies: np.ndarray, rate: float) -> np.ndarray:
+def _scale_to_mean(weight: np.ndarray, dies: np.ndarray, rate: float) -> np.ndarray:
     """Scale weights to probabilities of mean `rate` over the dies, though none can pass 1."""
     if rate <= 0 or rate >= 1:
         return np.full(dies.shape, float(rate >= 1))
@@ -126,6 +126,6 @@ def background_probability(
 ) -> np.ndarray:
     """Tell how likely each die fails for no systematic reason; the mean over the disc is `rate`."""
     weight = _rim_excess(disc, edge_gradient)
-    weight = weight * _uneven(disc.shape, clumping, _CLUMP_REACH, rng)
-    weight = weight * _uneven(disc.shape, drift, _DRIFT_REACH * min(disc.shape), rng)
-    return _to_mean(weight, disc.dies, rate)
+    weight = weight * _draw_weights(disc.shape, clumping, _CLUMP_REACH, rng)
+    weight = weight * _draw_weights(disc.shape, drift, _DRIFT_REACH * min(disc.shape), rng)
+    return _scale_to_mean(weight, disc.dies, rate)

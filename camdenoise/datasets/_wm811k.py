@@ -53,7 +53,7 @@ def _key(source: Path) -> dict:
     }
 
 
-def _converted(source: Path, cache: str | os.PathLike | None, progress: bool) -> Path:
+def _convert(source: Path, cache: str | os.PathLike | None, progress: bool) -> Path:
     """Return the Parquet file that was made from `source`, which is made now if need be."""
     folder = source.parent if cache is None else Path(cache)
     target = folder / f"{source.name}.camdenoise.parquet"
@@ -75,7 +75,7 @@ def _is_parquet(file: Path) -> bool:
         return stream.read(4) == b"PAR1"
 
 
-def _own_parquet(file: Path) -> Path:
+def _check_parquet(file: Path) -> Path:
     """Refuse a Parquet file that no earlier call has made."""
     try:
         columns = pq.read_schema(file).names
@@ -198,7 +198,7 @@ def load_wm811k(
     if wanted - set(CLASSES):
         raise ValueError(f"drop names {sorted(wanted - set(CLASSES))}; the classes are {CLASSES}.")
     source = _locate(path)
-    file = _own_parquet(source) if _is_parquet(source) else _converted(source, cache, progress)
+    file = _check_parquet(source) if _is_parquet(source) else _convert(source, cache, progress)
     with WaferTable(file) as table:
         frame = _frame(table)
         label = frame["label"].to_numpy(dtype=str)

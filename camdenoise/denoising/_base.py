@@ -20,9 +20,9 @@ from camdenoise.wafers._maps import (
     WaferMapInput,
     WaferMaps,
     as_collection,
-    like_input,
+    convert_like,
     map_items,
-    read_what_can_be_read,
+    read_readable_maps,
     remove_fails,
     warn_caller,
 )
@@ -60,7 +60,9 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
         """
         X = as_collection(X)
         explanations = self.explain(X)
-        return like_input(X, [_denoised(i, e) for i, e in zip(_rows(X), explanations, strict=True)])
+        return convert_like(
+            X, [_denoise(i, e) for i, e in zip(_rows(X), explanations, strict=True)]
+        )
 
     def explain(self, X: WaferMaps) -> list[Explanation]:
         """Tell for each wafer which fails are kept, which are removed, and why.
@@ -91,12 +93,12 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
             maps = self._read_maps(X, reset=False)
             check_consistent_length(maps, *rowwise)
             return explain_maps(maps, *rowwise)
-        maps, errors = read_what_can_be_read(X)
+        maps, errors = read_readable_maps(X)
         check_consistent_length(errors, *rowwise)
         readable = [error is None for error in errors]
         of_readable = [list(compress(values, readable)) for values in rowwise]
         explained = iter(explain_maps(maps, *of_readable) if maps else ())
-        return [next(explained) if error is None else _unreadable(error) for error in errors]
+        return [next(explained) if error is None else _explain_error(error) for error in errors]
 
     def set_output(self, *, transform=None):
         """Change nothing: wafer maps are not a table, so they come back as the kind that came in.
@@ -141,10 +143,10 @@ def _rows(X: Any) -> Sequence[Any]:
     return list(table) if table is not None else map_items(X)
 
 
-def _denoised(item: Any, explanation: Explanation) -> Any:
+def _denoise(item: Any, explanation: Explanation) -> Any:
     return item if explanation.error is not None else remove_fails(item, explanation.removed)
 
 
-def _unreadable(error: str) -> Explanation:
+def _explain_error(error: str) -> Explanation:
     nothing = np.zeros((0, 0), bool)
     return Explanation(nothing.astype(np.float32), nothing, nothing, abstained=True, error=error)

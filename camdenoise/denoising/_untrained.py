@@ -28,7 +28,7 @@ def untrained_net(clf: WaferClassifier, random_state: Any) -> Backbone:
         )
 
 
-def with_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:
+def replace_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:
     """Copy a fitted denoiser, with this net in place of its own."""
     other = copy(denoiser)
     other.estimator_ = copy(denoiser.estimator_)
@@ -36,8 +36,8 @@ def with_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:
     return other
 
 
-def untrained(denoiser: CamDenoiser, random_state: Any) -> CamDenoiser:
+def make_untrained(denoiser: CamDenoiser, random_state: Any) -> CamDenoiser:
     """Copy a fitted denoiser, with an untrained net of the same architecture."""
     clf = denoiser.estimator_
     net = untrained_net(clf, random_state).to(next(clf.module_.parameters()).device)
-    return with_net(denoiser, net.eval())
+    return replace_net(denoiser, net.eval())

@@ -88,13 +88,13 @@ def deletion_curves(
     >>> wafers = make_wafer_maps(40, classes=["Center", "Edge-Ring"], random_state=0)
     >>> clf = WaferClassifier(width=4, input_size=32, batch_size=8, random_state=0)
     >>> denoiser = CamDenoiser(clf).fit(wafers.maps, wafers.target)
-    >>> saliency = [why.saliency for why in denoiser.explain(wafers.maps)]
+    >>> saliency = [explanation.saliency for explanation in denoiser.explain(wafers.maps)]
     >>> curves = deletion_curves(denoiser.estimator_, wafers.maps, saliency, n_steps=4)
     >>> curves.shape, area_under_curve(curves).shape
     ((40, 5), (40,))
     """
     options = (n_steps, targets, random_state, progress)
-    return _one_curve("deletion", clf, maps, saliency, *options)
+    return _draw_curve("deletion", clf, maps, saliency, *options)
 
 
 def insertion_curves(
@@ -148,7 +148,7 @@ def insertion_curves(
     (20, 5)
     """
     options = (n_steps, targets, random_state, progress)
-    return _one_curve("insertion", clf, maps, saliency, *options)
+    return _draw_curve("insertion", clf, maps, saliency, *options)
 
 
 def road_curves(
@@ -214,7 +214,7 @@ def road_curves(
     if order not in ("morf", "lerf"):
         raise ValueError(f"order must be 'morf' or 'lerf', got {order!r}.")
     options = (n_steps, targets, random_state, progress)
-    return _one_curve(f"road_{order}", clf, maps, saliency, *options)
+    return _draw_curve(f"road_{order}", clf, maps, saliency, *options)
 
 
 def faithfulness_curves(
@@ -267,11 +267,11 @@ def faithfulness_curves(
     """
     rng = check_random_state(random_state)
     grids = check_wafer_maps(maps)
-    everyone = with_random(grids, saliencies, rng)
+    everyone = add_random_saliency(grids, saliencies, rng)
     return draw_curves(clf, grids, everyone, curves, n_steps, targets, rng, progress)
 
 
-def with_random(maps: WaferMaps, saliencies: Mapping, rng: np.random.RandomState) -> dict:
+def add_random_saliency(maps: WaferMaps, saliencies: Mapping, rng: np.random.RandomState) -> dict:
     """Add a random saliency to those of other methods."""
     if RANDOM in saliencies:
         raise ValueError(f"No method may be called {RANDOM!r}: that one is added here.")
@@ -314,7 +314,7 @@ def check_saliency(values: Any, grids: Sequence[np.ndarray], name: str) -> list[
     return read
 
 
-def _one_curve(kind, clf, maps, saliency, n_steps, targets, random_state, progress) -> np.ndarray:
+def _draw_curve(kind, clf, maps, saliency, n_steps, targets, random_state, progress) -> np.ndarray:
     rng = check_random_state(random_state)
     drawn = draw_curves(clf, maps, {"saliency": saliency}, [kind], n_steps, targets, rng, progress)
     return drawn[kind]["saliency"]
@@ -326,7 +326,7 @@ def draw_curves(clf, maps, saliencies, kinds, n_steps, targets, rng, progress) -
     _check_request(kinds, n_steps)
     grids = check_wafer_maps(maps)
     read = {name: check_saliency(values, grids, name) for name, values in saliencies.items()}
-    codes = _explained_codes(clf, grids, targets)
+    codes = _target_codes(clf, grids, targets)
     seeds = rng.randint(2**31 - 1, size=len(grids))
     ends = np.cumsum([n_points(kind, n_steps) for kind in kinds for _ in read])
     heights = np.full((len(grids), ends[-1]), np.nan)
@@ -357,7 +357,7 @@ def _check_request(kinds: Sequence[str], n_steps: int) -> None:
         raise ValueError(f"n_steps must be an integer of at least 2, got {n_steps!r}.")
 
 
-def _explained_codes(clf: Any, grids: Sequence[np.ndarray], targets: Any) -> np.ndarray:
+def _target_codes(clf: Any, grids: Sequence[np.ndarray], targets: Any) -> np.ndarray:
     """Return the column of the explained class of each wafer."""
     if targets is None:
         return clf.predict_proba(grids).argmax(axis=1)

@@ -27,7 +27,7 @@ def _counts(n_dies: int, n_steps: int) -> np.ndarray:
     return np.rint(np.linspace(0, n_dies, n_steps + 1)).astype(int)
 
 
-def _pass(grid: np.ndarray, fails: np.ndarray) -> np.ndarray:
+def _set_pass(grid: np.ndarray, fails: np.ndarray) -> np.ndarray:
     variant = grid.copy()
     variant.flat[fails] = PASS
     return variant
@@ -35,12 +35,12 @@ def _pass(grid: np.ndarray, fails: np.ndarray) -> np.ndarray:
 
 def _deletion(grid, saliency, n_steps, rng) -> list[np.ndarray]:
     order = die_order(grid == FAIL, saliency, rng.random(grid.shape))
-    return [_pass(grid, order[:count]) for count in _counts(len(order), n_steps)]
+    return [_set_pass(grid, order[:count]) for count in _counts(len(order), n_steps)]
 
 
 def _insertion(grid, saliency, n_steps, rng) -> list[np.ndarray]:
     order = die_order(grid == FAIL, saliency, rng.random(grid.shape))
-    return [_pass(grid, order[count:]) for count in _counts(len(order), n_steps)]
+    return [_set_pass(grid, order[count:]) for count in _counts(len(order), n_steps)]
 
 
 def _road_morf(grid, saliency, n_steps, rng) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from camdenoise.faithfulness._curves import area_under_curve, draw_curves, with_random
+from camdenoise.faithfulness._curves import add_random_saliency, area_under_curve, draw_curves
 from camdenoise.faithfulness._perturbation import CURVES
 from camdenoise.faithfulness._pointing import energy_pointing_game
 from camdenoise.faithfulness._random import RANDOM
@@ -109,7 +109,7 @@ def faithfulness_report(
     """
     rng = check_random_state(random_state)
     grids = check_wafer_maps(maps)
-    everyone = with_random(grids, saliencies, rng)
+    everyone = add_random_saliency(grids, saliencies, rng)
     if reference not in everyone:
         raise ValueError(f"reference {reference!r} is none of {', '.join(everyone)}.")
     curves = draw_curves(clf, grids, everyone, CURVES, n_steps, targets, rng, progress)

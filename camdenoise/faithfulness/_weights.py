@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from camdenoise.denoising._cam_denoiser import CamDenoiser
-from camdenoise.denoising._untrained import untrained_net, with_net
+from camdenoise.denoising._untrained import replace_net, untrained_net
 from camdenoise.nets._backbones import Backbone
 from camdenoise.wafers._maps import NO_DIE, WaferMaps, check_wafer_maps
 
@@ -76,14 +76,14 @@ def randomized_weights(
     check_is_fitted(denoiser)
     grids = check_wafer_maps(maps)
     trained = denoiser.explain(grids)
-    classes = [why.label for why in trained]
+    classes = [explanation.label for explanation in trained]
     net = deepcopy(denoiser.estimator_.module_)
     fresh = untrained_net(denoiser.estimator_, random_state)
     similarity = {}
     stages = ("head", *reversed(net.layer_names))
     for name in tqdm(stages, unit="stage", leave=None, disable=not progress):
         _stage(net, name).load_state_dict(_stage(fresh, name).state_dict())
-        forgetful = with_net(denoiser, net).explain(grids, classes)
+        forgetful = replace_net(denoiser, net).explain(grids, classes)
         similarity[name] = [
             _rank_correlation(a.saliency[grid != NO_DIE], b.saliency[grid != NO_DIE])
             for a, b, grid in zip(trained, forgetful, grids, strict=True)

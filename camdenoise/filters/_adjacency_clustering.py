@@ -1,4 +1,4 @@
-"""AdjacencyClusteringFilter: the smoothest wafer near the observed one, by a minimum cut."""
+"""AdjacencyClusteringFilter: the minimize_energy wafer near the observed one, by a minimum cut."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _pairs_at(dies: np.ndarray, number: np.ndarray, down: int, right: int):
     return number[here][both], number[there][both]
 
 
-def smoothest(
+def minimize_energy(
     observed: np.ndarray,
     fidelity: np.ndarray,
     first: np.ndarray,
@@ -107,7 +107,7 @@ def fail_votes(
 ) -> np.ndarray:
     """Return the share of the votes on each die that its observation and its neighbors cast for 1.
 
-    Changing a die for which that share is ``s`` changes the sum that `smoothest` minimizes by
+    Changing a die for which that share is ``s`` changes the sum that `minimize_energy` minimizes by
     ``|2 s - 1|`` times all votes, so of a minimum the ones are just the dies with half or more.
     """
     n_dies = len(x)
@@ -124,7 +124,7 @@ def _sums(values: np.ndarray, first: np.ndarray, second: np.ndarray, n_dies: int
 
 
 class AdjacencyClusteringFilter(StatelessFilter):
-    """Keep the fails that are still fails on the smoothest wafer near the observed one.
+    """Keep the fails that are still fails on the minimize_energy wafer near the observed one.
 
     Adjacency clustering [1]_ looks for the wafer ``x`` that minimizes
 
@@ -203,7 +203,7 @@ class AdjacencyClusteringFilter(StatelessFilter):
         observed = grid[dies] == FAIL
         fidelity = _sums(weight, first, second, len(observed)) / _ALL_NEIGHBORS
         fidelity = np.rint(_UNIT * fidelity).astype(int)
-        x = smoothest(observed, fidelity, first, second, coupling)
+        x = minimize_energy(observed, fidelity, first, second, coupling)
         votes = np.zeros(grid.shape)
         votes[dies] = fail_votes(x, observed, fidelity, first, second, coupling)
         return votes >= 0.5, votes

@@ -43,13 +43,13 @@ def diameter(component: np.ndarray, connectivity: int) -> int:
     visitors[(*np.nonzero(component), number // 64)] = own_bit
     steps, before = -1, np.zeros_like(visitors)
     while (visitors != before).any():
-        before, visitors = visitors, _handed_on(visitors, connectivity)
+        before, visitors = visitors, _join_neighbor_sets(visitors, connectivity)
         visitors[~component] = 0
         steps += 1
     return steps
 
 
-def _handed_on(sets: np.ndarray, connectivity: int) -> np.ndarray:
+def _join_neighbor_sets(sets: np.ndarray, connectivity: int) -> np.ndarray:
     """Join each cell's set with those of its neighbors."""
     across = sets.copy()
     across[:, 1:] |= sets[:, :-1]

@@ -29,7 +29,7 @@ def disc(radius: float) -> np.ndarray:
     return np.sqrt(y**2 + x**2) <= radius
 
 
-def densest_within_reach(fails: np.ndarray, reach: np.ndarray) -> np.ndarray:
+def densest_core(fails: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Return for each cell the most fails that a fail in its reach has in its own reach."""
     density = ndimage.correlate(fails.astype(np.int32), reach.astype(np.int32), mode="constant")
     return ndimage.maximum_filter(density * fails, footprint=reach, mode="constant")
@@ -103,5 +103,5 @@ class DBSCANFilter(StatelessFilter):
     def _decide(self, grid):
         # No two dies are farther apart than the grid is wide.
         reach = disc(min(self.eps, np.hypot(*grid.shape)))
-        densest = densest_within_reach(grid == FAIL, reach)
+        densest = densest_core(grid == FAIL, reach)
         return densest >= self.min_samples, densest

@@ -16,7 +16,7 @@ from camdenoise.io._binary_column import binary_column, bytes_of
 from camdenoise.io._lswmd_pickle import Column
 from camdenoise.io._stand_ins import Array, PickleError, as_bytes, refuse
 from camdenoise.io._wafer_parquet import MOST_CELLS, SCHEMA
-from camdenoise.wafers._labels import label_inside
+from camdenoise.wafers._labels import unwrap_label
 from camdenoise.wafers._maps import MAX_SIDE
 
 LABELS = (
@@ -47,7 +47,7 @@ def find_columns(columns: dict[str, Column]) -> dict[str, Column | None]:
 
 def unwrap(value: Any) -> str:
     """Return the text of a label, however it is nested; "" for a missing one."""
-    label = label_inside(value, _elements)
+    label = unwrap_label(value, _elements)
     if label is None or type(label) in (int, float) and label == 0:
         return ""
     if type(label) is not str:

@@ -59,6 +59,6 @@ def nearness(wafer_map: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return -np.hypot((y - center[0]) / height, (x - center[1]) / width)
 
 
-def region(wafer_map: np.ndarray, why: Explanation) -> np.ndarray:
+def region(wafer_map: np.ndarray, explanation: Explanation) -> np.ndarray:
     """Mark the dies in the strong half of the saliency, whether they fail or not."""
-    return (why.saliency >= _STRONG * why.saliency.max()) & (wafer_map != NO_DIE)
+    return (explanation.saliency >= _STRONG * explanation.saliency.max()) & (wafer_map != NO_DIE)

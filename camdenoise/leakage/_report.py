@@ -165,13 +165,13 @@ def leakage_report(
     if groups is not None:
         check_lengths(groups, len(maps), "groups")
         groups = np.asarray(groups)
-    names = _chosen(controls, denoiser)
+    names = _choose_controls(controls, denoiser)
     denoisers = [denoiser]
     if _INDEPENDENT in names:
         _check_independent(independent_backbone, classifier, denoiser)
-        denoisers.append(_with_backbone(denoiser, independent_backbone))
+        denoisers.append(_replace_backbone(denoiser, independent_backbone))
     folds = [
-        _Fold(train, test, inner_splits(denoiser, target[train], _taken(groups, train)))
+        _Fold(train, test, inner_splits(denoiser, target[train], _take(groups, train)))
         for train, test in splits(cv, target, groups)
     ]
     _check_classes(names, target, folds)
@@ -204,16 +204,16 @@ class _Fold:
     ) -> CrossFit:
         """Train the denoisers; the training wafers come before the test wafers."""
         rows = np.concatenate([self.train, self.test])
-        there, labels, lots = [maps[row] for row in rows], target[rows], _taken(groups, rows)
+        there, labels, lots = [maps[row] for row in rows], target[rows], _take(groups, rows)
         models = [cross_fit(d, there, labels, lots, self.inner, trained) for d in denoisers]
         return CrossFit(there, labels, np.arange(len(self.train)), *models)
 
 
-def _taken(values: np.ndarray | None, rows: np.ndarray) -> Any:
+def _take(values: np.ndarray | None, rows: np.ndarray) -> Any:
     return None if values is None else values[rows]
 
 
-def _chosen(controls: str | Sequence[str], denoiser: Any) -> list[str]:
+def _choose_controls(controls: str | Sequence[str], denoiser: Any) -> list[str]:
     """Return the names of the controls; refuse those that the denoiser does not allow for."""
     there = {"nothing"}
     if "targets" in signature(denoiser.explain).parameters:
@@ -265,7 +265,7 @@ def _inner_classifier(denoiser: CamDenoiser) -> Any:
     return clf.estimator if isinstance(clf, FrozenEstimator) else clf
 
 
-def _with_backbone(denoiser: CamDenoiser, backbone: str) -> CamDenoiser:
+def _replace_backbone(denoiser: CamDenoiser, backbone: str) -> CamDenoiser:
     """Return the same method for another net, whose layers have other names."""
     clf = clone(_inner_classifier(denoiser)).set_params(backbone=backbone)
     method = "auto" if denoiser.method == EVIDENCE else denoiser.method
@@ -277,14 +277,14 @@ def _conditions(
 ) -> Iterator[tuple[str, list[np.ndarray]]]:
     """Give the maps that the classifier sees under each condition."""
     yield RAW, list(fit.maps)
-    yield DENOISED, _shown(fit, [why.kept for why in fit.own])
+    yield DENOISED, _mark_maps(fit, [explanation.kept for explanation in fit.own])
     for name in names:
         # A control draws the same whichever others there are.
         rng = np.random.default_rng([*seed, list(CONTROLS).index(name)])
-        yield name, _shown(fit, CONTROLS[name].masks(fit, rng))
+        yield name, _mark_maps(fit, CONTROLS[name].masks(fit, rng))
 
 
-def _shown(fit: CrossFit, masks: list[np.ndarray]) -> list[np.ndarray]:
+def _mark_maps(fit: CrossFit, masks: list[np.ndarray]) -> list[np.ndarray]:
     return [marked_map(grid, mask) for grid, mask in zip(fit.maps, masks, strict=True)]
 
 

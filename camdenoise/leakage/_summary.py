@@ -84,7 +84,7 @@ def leakage_summary(predictions: pd.DataFrame, *, random_state: Any = 0) -> pd.D
     >>> summary.loc["denoised", "verdict"]
     'a gain, but not shown to be larger than that of: class mean. It may be leakage'
     """
-    right, groups = _by_wafer(predictions)
+    right, groups = _tabulate(predictions)
     rng = check_random_state(random_state)
     rows = []
     for condition, part in predictions.groupby("condition", sort=False):
@@ -105,7 +105,7 @@ def leakage_summary(predictions: pd.DataFrame, *, random_state: Any = 0) -> pd.D
     return table
 
 
-def _by_wafer(predictions: pd.DataFrame) -> tuple[pd.DataFrame, list]:
+def _tabulate(predictions: pd.DataFrame) -> tuple[pd.DataFrame, list]:
     """Tell for each wafer, in rows, under which conditions it was named rightly; and its group."""
     conditions = predictions["condition"].unique().tolist()
     if not {RAW, DENOISED} <= set(conditions):

@@ -118,7 +118,7 @@ class AutoencoderDenoiser(LearnedDenoiser):
     >>> denoiser = AutoencoderDenoiser(width=4, input_size=32, batch_size=8, random_state=0)
     >>> explained = denoiser.fit(wafers.maps).explain(wafers.maps)
     >>> scores = die_scores(wafers.maps, wafers.truth, [e.kept for e in explained])
-    >>> bool(scores["noise_removal"].mean() > 1 - scores["retention"].mean())
+    >>> bool(scores["specificity"].mean() > 1 - scores["recall"].mean())
     True
     """
 

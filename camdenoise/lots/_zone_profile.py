@@ -74,7 +74,7 @@ def share_with_interval(counts: np.ndarray, of: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["share", "low", "high"])
 
 
-def expected_if_even(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
+def expected_removed(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Give how many removed fails a zone would have, were each wafer's spread evenly.
 
     Parameters
@@ -88,7 +88,7 @@ def expected_if_even(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> expected_if_even(np.array([[3, 0], [0, 2]]), np.array([[20, 10], [20, 0]]))
+    >>> expected_removed(np.array([[3, 0], [0, 2]]), np.array([[20, 10], [20, 0]]))
     array([4., 1.])
     """
     rates = removed.sum(axis=1) / np.maximum(free.sum(axis=1), 1)
@@ -106,7 +106,7 @@ def evenness_test(removed: np.ndarray, free: np.ndarray, *, random_state: Any = 
     Parameters
     ----------
     removed, free : ndarray of int, shape (n_wafers, n_zones)
-        As in `expected_if_even`.
+        As in `expected_removed`.
     random_state : int, RandomState instance or None, default=None
         For the 999 random places.
 
@@ -123,7 +123,7 @@ def evenness_test(removed: np.ndarray, free: np.ndarray, *, random_state: Any = 
     >>> evenness_test(np.array([[5, 5]]), free, random_state=0)
     1.0
     """
-    expected = expected_if_even(removed, free)
+    expected = expected_removed(removed, free)
     if not expected.any():
         return float("nan")
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))

@@ -21,7 +21,7 @@ WAFER_RESNET = "wafer_resnet"
 WAFER_UNET = "wafer_unet"
 #: Input planes: one each for no die, pass and fail.
 N_PLANES = 3
-#: With the planes of `with_component_planes` beside them.
+#: With the planes of `add_component_planes` beside them.
 N_PLANES_WITH_COMPONENTS = 5
 
 Stages: TypeAlias = dict[str, nn.Module]

@@ -20,7 +20,7 @@ _TOUCHING[1] = 1
 STEPS = 20
 
 
-def with_component_planes(codes: torch.Tensor, dies: torch.Tensor) -> torch.Tensor:
+def add_component_planes(codes: torch.Tensor, dies: torch.Tensor) -> torch.Tensor:
     """Put beside each die code how large a group of touching fails the die is in.
 
     Parameters
@@ -40,7 +40,7 @@ def with_component_planes(codes: torch.Tensor, dies: torch.Tensor) -> torch.Tens
     --------
     >>> codes = torch.tensor([[[2, 1, 2, 2]] * 4], dtype=torch.uint8)
     >>> dies = torch.tensor([[[0, 0, 1, 1], [0, 1, 2, 3]]])  # two rows of four dies
-    >>> with_component_planes(codes, dies)[0, 2, 0].tolist()
+    >>> add_component_planes(codes, dies)[0, 2, 0].tolist()
     [128, 0, 255, 255]
     """
     fails = codes.numpy() == FAIL
@@ -71,7 +71,7 @@ def input_planes(codes: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     codes : Tensor of uint8, shape (n, size, size) or (n, 3, size, size)
-        Die codes, or these with the planes of `with_component_planes`.
+        Die codes, or these with the planes of `add_component_planes`.
 
     Returns
     -------

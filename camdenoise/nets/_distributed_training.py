@@ -44,8 +44,8 @@ class SharedBatches(WaferBatches):
     def _order(self, n: int) -> torch.Tensor:
         return torch.randperm(n, generator=self.order) if self.shuffle else torch.arange(n)
 
-    def _turns(self, n_batches: int) -> Sequence[int]:
-        turns = list(super()._turns(n_batches))
+    def _batch_order(self, n_batches: int) -> Sequence[int]:
+        turns = list(super()._batch_order(n_batches))
         mine = range(self.process, len(self) * self.n_processes, self.n_processes)
         return [turns[turn % n_batches] for turn in mine]
 
@@ -63,7 +63,7 @@ class NoCriterion:
     """What skorch asks for, as the loss is in `WaferNet.get_loss`; modules need parameters here."""
 
 
-def fit_together(net: WaferNet, train: Dataset) -> WaferNet:
+def fit_in_processes(net: WaferNet, train: Dataset) -> WaferNet:
     """Train with the other processes that ``accelerate launch`` has started, or alone.
 
     Parameters

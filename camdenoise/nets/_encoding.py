@@ -18,12 +18,12 @@ import torch
 from camdenoise.wafers._geometry import die_of_pixel
 
 
-def shown_sizes(shapes: Sequence[tuple[int, int]], sizes: int | Sequence[int]) -> np.ndarray:
+def choose_sizes(shapes: Sequence[tuple[int, int]], sizes: int | Sequence[int]) -> np.ndarray:
     """Choose for each wafer the smallest square with a pixel for each die, else the largest.
 
     Examples
     --------
-    >>> shown_sizes([(25, 27), (60, 40), (146, 146)], (32, 64)).tolist()
+    >>> choose_sizes([(25, 27), (60, 40), (146, 146)], (32, 64)).tolist()
     [32, 64, 64]
     """
     ascending = np.unique(sizes)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid
 
-from camdenoise.nets._component_planes import input_planes, with_component_planes
+from camdenoise.nets._component_planes import add_component_planes, input_planes
 from camdenoise.nets._training import EncodedWafers, WaferNet, memory_order
 from camdenoise.wafers._maps import FAIL
 
@@ -72,7 +72,7 @@ class EvidenceWafers(EncodedWafers):
         codes = (packed & _CODE).to(torch.uint8)
         if self.augment is not None:
             codes = self.augment.add_noise(codes, self.dies[rows], generator)
-        planes = with_component_planes(codes, self.dies[rows]).to(packed.dtype)
+        planes = add_component_planes(codes, self.dies[rows]).to(packed.dtype)
         planes[:, 0] |= packed >> _CODE_BITS << _CODE_BITS
         if self.augment is not None:
             planes = self.augment.turn(planes, generator)

@@ -60,7 +60,7 @@ def inference_net(net: Backbone, input_size: int) -> Backbone:
     of_weights, copy = _COPIES.get(net, (None, net))
     if of_weights != weights:
         # Two threads that come here at once make one copy each, and both are right.
-        copy = _folded(net, input_size)
+        copy = _fold(net, input_size)
         _COPIES[net] = weights, copy
     return copy
 
@@ -217,7 +217,7 @@ def _forward(net: Backbone, images: torch.Tensor, bfloat16: bool) -> NetOutput:
 
 
 @torch.inference_mode(False)
-def _folded(net: Backbone, input_size: int) -> Backbone:
+def _fold(net: Backbone, input_size: int) -> Backbone:
     with torch.enable_grad():
         copy = deepcopy(net).eval().requires_grad_(True)
         pairs = _norms_behind_convolutions(copy, input_size)

@@ -107,18 +107,18 @@ class WaferBatches:
         batches = [
             (part, rows)
             for part, n_batches in zip(self.parts, self.n_batches, strict=True)
-            for rows in self._shown(part).tensor_split(n_batches)
+            for rows in self._draw_rows(part).tensor_split(n_batches)
         ]
         self.epoch += 1
-        for index in self._turns(len(batches)):
+        for index in self._batch_order(len(batches)):
             part, rows = batches[index]
             yield part.batch(rows, self.generator)
 
-    def _turns(self, n_batches: int) -> Iterable[int]:
+    def _batch_order(self, n_batches: int) -> Iterable[int]:
         """Return the order of the batches; those of one part are in random order already."""
         return self._order(n_batches) if len(self.parts) > 1 else range(n_batches)
 
-    def _shown(self, part: EncodedWafers) -> torch.Tensor:
+    def _draw_rows(self, part: EncodedWafers) -> torch.Tensor:
         rows = part.rows(self.epoch)
         return rows[self._order(len(rows))]
 

@@ -10,7 +10,7 @@ from camdenoise.nets._backbones import Backbone, make_backbone
 from camdenoise.nets._training import memory_order, resolve_device
 
 
-def net_with_weights(
+def restore_net(
     weights: Mapping[str, torch.Tensor],
     backbone: str,
     n_classes: int,

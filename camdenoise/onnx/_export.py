@@ -18,7 +18,7 @@ from camdenoise.classification._classifier import WaferClassifier
 from camdenoise.denoising import DenoiserCalibration
 from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
 from camdenoise.io._atomic import write_whole
-from camdenoise.nets._encoding import encode_dies, shown_sizes
+from camdenoise.nets._encoding import choose_sizes, encode_dies
 from camdenoise.onnx._wafer_graph import wafer_graph
 from camdenoise.wafers._maps import check_wafer_map
 
@@ -83,8 +83,8 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
         raise ImportError(
             f"export_onnx needs {' and '.join(missing)}: pip install 'camdenoise[onnx]'."
         )
-    denoiser = _as_denoiser(model)
-    exported = _exported(denoiser)
+    denoiser = _make_denoiser(model)
+    exported = _trace(denoiser)
     for name, value in _metadata(denoiser).items():
         exported.metadata_props.add(key=name, value=json.dumps(value))
     with write_whole(path) as stream:
@@ -130,12 +130,12 @@ def graph_inputs(
             f"a graph takes wafers of one die grid at a time, got {len(shapes)}: "
             f"{', '.join(map(str, shapes[:3])) or 'no wafer'}. Sort them by shape first."
         )
-    (size,) = shown_sizes(shapes, input_size).tolist()
+    (size,) = choose_sizes(shapes, input_size).tolist()
     rows, columns = encode_dies(shapes, size)[0].numpy()
     return {"maps": np.stack(checked), "rows": rows, "columns": columns}
 
 
-def _as_denoiser(model: Any) -> CamDenoiser:
+def _make_denoiser(model: Any) -> CamDenoiser:
     if isinstance(model, CamDenoiser):
         check_is_fitted(model)
         return model
@@ -151,7 +151,7 @@ def _as_denoiser(model: Any) -> CamDenoiser:
     return CamDenoiser.from_calibration(model, DenoiserCalibration.empty(), **how)
 
 
-def _exported(denoiser: CamDenoiser) -> Any:
+def _trace(denoiser: CamDenoiser) -> Any:
     """Trace the graph with wafers of which no length is like another."""
     clf = denoiser.estimator_
     size = int(np.min(clf.input_size))

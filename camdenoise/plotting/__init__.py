@@ -17,7 +17,7 @@ from camdenoise.plotting._faithfulness import plot_faithfulness_curves
 from camdenoise.plotting._frequency import FrequencyDisplay, plot_frequency
 from camdenoise.plotting._leakage import plot_leakage
 from camdenoise.plotting._lot_gallery import LotGalleryDisplay
-from camdenoise.plotting._precision_retention import PrecisionRetentionDisplay
+from camdenoise.plotting._precision_recall import DiePrecisionRecallDisplay
 from camdenoise.plotting._reliability import DieReliabilityDisplay, plot_reliability
 from camdenoise.plotting._wafer_map import WaferMapDisplay, plot_wafer_map
 from camdenoise.plotting._zone_profile import ZoneProfileDisplay
@@ -31,7 +31,7 @@ __all__ = [
     "ExplanationDisplay",
     "FrequencyDisplay",
     "LotGalleryDisplay",
-    "PrecisionRetentionDisplay",
+    "DiePrecisionRecallDisplay",
     "WaferMapDisplay",
     "ZoneProfileDisplay",
     "plot_explanation",

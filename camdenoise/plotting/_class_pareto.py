@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from camdenoise.plotting._colors import die_colors
-from camdenoise.plotting._explained import FromExplanations, readable_wafers
+from camdenoise.plotting._explained import FromExplanations, select_readable
 from camdenoise.plotting._panels import one_axes
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import WaferMaps
@@ -78,7 +78,7 @@ class ClassParetoDisplay(FromExplanations):
             For a denoiser that finds no classes, lengths that do not match, an explanation of
             another map, or no readable map.
         """
-        labels = [wafer.why.label for wafer in readable_wafers(maps, explanations)]
+        labels = [wafer.explanation.label for wafer in select_readable(maps, explanations)]
         if None in labels:
             raise ValueError(
                 "The explanations name no class. Take those of a CamDenoiser, or pass counts of "

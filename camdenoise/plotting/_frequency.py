@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from camdenoise.plotting._colors import SCALE
-from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, readable_wafers
+from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, select_readable
 from camdenoise.plotting._look import Look
 from camdenoise.plotting._panels import one_axes, panel_grid
 from camdenoise.wafers._explanation import Explanation
@@ -92,8 +92,8 @@ class FrequencyDisplay(FromExplanations):
         ValueError
             For lengths that do not match, an explanation of another map, or no readable map.
         """
-        wafers = readable_wafers(maps, explanations)
-        classes = [wafer.why.label for wafer in wafers]
+        wafers = select_readable(maps, explanations)
+        classes = [wafer.explanation.label for wafer in wafers]
         if target is not None:
             check_lengths(target, len(explanations), "target")
             classes = [np.asarray(target)[wafer.row] for wafer in wafers]
@@ -142,8 +142,8 @@ def _stack(wafers: Sequence[ExplainedWafer]) -> np.ndarray:
     maps = [wafer.grid for wafer in wafers]
     masks = (
         [grid == FAIL for grid in maps],
-        [wafer.why.kept for wafer in wafers],
-        [wafer.why.removed for wafer in wafers],
+        [wafer.explanation.kept for wafer in wafers],
+        [wafer.explanation.removed for wafer in wafers],
     )
     return np.stack([unit_wafer_mean(of_wafers, maps) for of_wafers in masks])
 

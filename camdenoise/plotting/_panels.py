@@ -34,11 +34,11 @@ def panel_grid(
                 "Pass one Axes, whose place is cut up, or one for each panel."
             )
         return given.reshape(shape)
-    cells = place_of(one_axes(ax, figsize=figsize)).subgridspec(*shape)
+    cells = take_place(one_axes(ax, figsize=figsize)).subgridspec(*shape)
     return cells.subplots(squeeze=False)
 
 
-def place_of(ax: Axes) -> SubplotSpec:
+def take_place(ax: Axes) -> SubplotSpec:
     """Empty `ax` and return its place, to be cut up.
 
     Raises

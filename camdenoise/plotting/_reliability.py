@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from camdenoise.metrics import calibration_error, die_reliability
 from camdenoise.plotting._colors import BASELINE, LINES
-from camdenoise.plotting._explained import FromExplanations, masks_of, readable_wafers
+from camdenoise.plotting._explained import FromExplanations, select_masks, select_readable
 from camdenoise.plotting._panels import one_axes
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import WaferMaps
@@ -93,11 +93,11 @@ class DieReliabilityDisplay(FromExplanations):
         ValueError
             As `camdenoise.metrics.die_reliability`, and for an explanation of another map.
         """
-        wafers = readable_wafers(maps, explanations)
+        wafers = select_readable(maps, explanations)
         table = die_reliability(
             [wafer.grid for wafer in wafers],
-            masks_of(truth, wafers, len(explanations)),
-            [wafer.why.saliency for wafer in wafers],
+            select_masks(truth, wafers, len(explanations)),
+            [wafer.explanation.saliency for wafer in wafers],
             n_bins=n_bins,
         )
         return cls(table).plot(ax, name=name, **line)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from camdenoise.denoising._base import BaseDenoiser
-from camdenoise.plotting._explained import readable_wafers
+from camdenoise.plotting._explained import select_readable
 from camdenoise.plotting._look import Look
 from camdenoise.plotting._panels import one_axes
 from camdenoise.wafers._explanation import Explanation
@@ -105,7 +105,7 @@ class WaferMapDisplay:
         ValueError
             For a map that could not be read, or an explanation of another one.
         """
-        wafer = readable_wafers([wafer_map], [explanation])[0]
+        wafer = select_readable([wafer_map], [explanation])[0]
         return cls(wafer.grid, removed=explanation.removed).plot(ax, **look)
 
     def plot(

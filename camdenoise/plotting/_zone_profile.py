@@ -14,11 +14,11 @@ from camdenoise.lots._zone_profile import (
     ZONES,
     count_by_zone,
     evenness_test,
-    expected_if_even,
+    expected_removed,
     share_with_interval,
 )
 from camdenoise.plotting._colors import die_colors
-from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, readable_wafers
+from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, select_readable
 from camdenoise.plotting._panels import panel_grid
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import NO_DIE, WaferMaps
@@ -121,7 +121,7 @@ class ZoneProfileDisplay(FromExplanations):
             For lengths that do not match, an explanation of another map, or no wafer
             that was decided about.
         """
-        wafers = [w for w in readable_wafers(maps, explanations) if not w.why.abstained]
+        wafers = [w for w in select_readable(maps, explanations) if not w.explanation.abstained]
         if not wafers:
             raise ValueError(
                 "The denoiser abstained on every wafer, so nothing is known of where its fails "
@@ -178,15 +178,15 @@ def _profile(
         count_by_zone(masks, maps, zones)
         for masks in (
             [grid != NO_DIE for grid in maps],
-            [wafer.why.kept for wafer in wafers],
-            [wafer.why.removed for wafer in wafers],
+            [wafer.explanation.kept for wafer in wafers],
+            [wafer.explanation.removed for wafer in wafers],
         )
     )
     free = dies - kept
     n_dies, n_kept, n_removed, n_free = (c.sum(axis=0) for c in (dies, kept, removed, free))
     shares = [
         share_with_interval(n_kept, n_dies),
-        share_with_interval(n_removed, n_free).mul(_for_even_wafers(removed, free), axis=0),
+        share_with_interval(n_removed, n_free).mul(_correct_uneven_wafers(removed, free), axis=0),
     ]
     table = pd.DataFrame({"zones": zones, "zone": np.arange(len(n_dies)), "n_dies": n_dies})
     table = table.assign(n_kept=n_kept, n_removed=n_removed)
@@ -196,9 +196,9 @@ def _profile(
     return table, evenness_test(removed, free, random_state=random_state)
 
 
-def _for_even_wafers(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
+def _correct_uneven_wafers(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Give the factors that make zones equal where each wafer's removed fails are even."""
-    expected = expected_if_even(removed, free)
+    expected = expected_removed(removed, free)
     overall = removed.sum() / max(free.sum(), 1)
     ones = np.ones(len(expected))
     return np.divide(overall * free.sum(axis=0), expected, out=ones, where=expected > 0)

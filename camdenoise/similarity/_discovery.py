@@ -76,8 +76,8 @@ def discover_patterns(
     embedding : WaferEmbedding or None, default=None
         What "alike" means; the usual one if not given.
     masks : sequence of ndarray of bool or None, default=None
-        Dies that count, one array per wafer, such as ``why.kept`` of explanations made before. If
-        not given, those that the embedding counts.
+        Dies that count, one array per wafer, such as `Explanation.kept`. If not given, the dies
+        that the embedding counts.
     min_wafers : int, default=10
         The fewest that make a pattern.
     min_stability : float, default=0.6
@@ -120,8 +120,8 @@ def discover_patterns(
         )
     grids = check_wafer_maps(maps)
     embedding = copy(embedding or WaferEmbedding()).fit(grids)
-    counted = _counted(grids, embedding, masks)
-    vectors = _without_what_is_everywhere(embedding, counted)
+    counted = _choose_masks(grids, embedding, masks)
+    vectors = _remove_even_part(embedding, counted)
     rows = np.flatnonzero(vectors.any(axis=1))
     if len(rows) < 2 * min_wafers:
         # HDBSCAN finds no group that is all.
@@ -140,20 +140,20 @@ def discover_patterns(
     return sorted(proposed, key=lambda pattern: -pattern.n_wafers)
 
 
-def _without_what_is_everywhere(embedding: WaferEmbedding, counted) -> np.ndarray:
+def _remove_even_part(embedding: WaferEmbedding, counted) -> np.ndarray:
     """Return vectors of length 1 from which the direction of an evenly covered wafer is taken.
 
     All wafers with scattered fails look alike by that direction; by what is left, they do not.
     """
     y, x = np.mgrid[-1:1:101j, -1:1:101j]
-    (everywhere,) = embedding.of_masks([y**2 + x**2 < 1])
-    vectors = embedding.of_masks(counted).astype(np.float64)
+    (everywhere,) = embedding.transform_masks([y**2 + x**2 < 1])
+    vectors = embedding.transform_masks(counted).astype(np.float64)
     vectors -= np.outer(vectors @ everywhere, everywhere)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.where(length > _NOTHING, vectors / np.maximum(length, _NOTHING), 0)
 
 
-def _counted(grids, embedding: WaferEmbedding, masks) -> list[np.ndarray]:
+def _choose_masks(grids, embedding: WaferEmbedding, masks) -> list[np.ndarray]:
     if masks is None:
         return embedding.masks(grids)
     counted = [np.asarray(mask, bool) for mask in masks]

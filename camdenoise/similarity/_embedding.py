@@ -129,7 +129,7 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
             For a map that cannot be read.
         """
         check_is_fitted(self)
-        return self.of_masks(self.masks(self._read_maps(X, reset=False)))
+        return self.transform_masks(self.masks(self._read_maps(X, reset=False)))
 
     def masks(self, maps: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the dies that count on each wafer: fails, or those that the denoiser keeps.
@@ -145,15 +145,15 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
         """
         if self.denoiser is None:
             return [grid == FAIL for grid in maps]
-        return [why.kept for why in self.denoiser.explain(maps)]
+        return [explanation.kept for explanation in self.denoiser.explain(maps)]
 
-    def of_masks(self, masks: list[np.ndarray]) -> np.ndarray:
+    def transform_masks(self, masks: list[np.ndarray]) -> np.ndarray:
         """Return a vector per wafer from the dies that count.
 
         Parameters
         ----------
         masks : list of ndarray of bool, shape (height, width)
-            For instance ``why.kept`` of each explanation that a denoiser gave.
+            For instance ``explanation.kept`` of each explanation that a denoiser gave.
 
         Returns
         -------
@@ -165,7 +165,9 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
         for row, mask in enumerate(masks):
             cells = equal_cells(*mask.shape, self.n_rings, self.n_sectors)[mask]
             counts[row] = np.bincount(cells, minlength=counts.shape[1])
-        vectors = (counts @ _reach(self.n_rings, self.n_sectors, float(self.blur))).reshape(shape)
+        vectors = (counts @ _blur_kernel(self.n_rings, self.n_sectors, float(self.blur))).reshape(
+            shape
+        )
         if self.any_orientation:
             vectors = np.abs(np.fft.rfft(vectors, axis=2)).astype(np.float32)
         vectors = vectors.reshape(len(masks), -1)
@@ -189,7 +191,7 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
 
 
 @lru_cache(maxsize=8)
-def _reach(n_rings: int, n_sectors: int, blur: float) -> np.ndarray:
+def _blur_kernel(n_rings: int, n_sectors: int, blur: float) -> np.ndarray:
     """Return how much of each cell's count each cell gets, shape (n_cells, n_cells).
 
     Its square is the Gaussian kernel, but for a factor: so the product of two vectors is the sum of

@@ -11,7 +11,7 @@ import pyarrow as pa
 from camdenoise.io._columns import CELLS, probability_column
 from camdenoise.io._wafer_batches import wafers_of, with_results
 from camdenoise.wafers._coverage import is_partial
-from camdenoise.wafers._maps import read_what_can_be_read
+from camdenoise.wafers._maps import read_readable_maps
 
 if TYPE_CHECKING:
     from camdenoise import WaferClassifier
@@ -71,7 +71,7 @@ def _classify(batch: pa.RecordBatch, classifier: WaferClassifier) -> pa.RecordBa
     schema = with_results(batch.schema, results, keep=(CELLS,))
     maps, errors = wafers_of(batch)
     there = [row for row, grid in enumerate(maps) if grid is not None]
-    grids, unread = read_what_can_be_read([maps[row] for row in there]) if there else ([], [])
+    grids, unread = read_readable_maps([maps[row] for row in there]) if there else ([], [])
     for row, error in zip(there, unread, strict=True):
         # It numbers the maps that were there; the row of the table is in the table.
         errors[row] = error and error.split(": ", 1)[-1]

@@ -124,7 +124,7 @@ def _scores(plants: Plants, why: Sequence[Explanation]) -> pd.DataFrame:
     scores["average_precision"] = die_average_precision(
         maps, plants.truth, [e.saliency for e in why]
     )
-    scores["retention_weaker"] = die_scores(maps, plants.weaker, kept)["retention"]
+    scores["retention_weaker"] = die_scores(maps, plants.weaker, kept)["recall"]
     return pd.concat([plants.about, scores], axis=1)
 
 
