@@ -146,7 +146,7 @@ def load_mixed_wm38(path: str | os.PathLike) -> Bunch:
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     ValueError
         For a file that is damaged, needs pickle, is far larger than MixedWM38, or holds another
         value or combination; the message names the wafer.

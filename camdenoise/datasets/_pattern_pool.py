@@ -82,7 +82,7 @@ def read_backgrounds(
     Raises
     ------
     ValueError
-        Where there is no such wafer.
+        If there is no such wafer.
     """
     grids = {int(row): check_wafer_map(maps[row], row) for row in rows}
     rates = np.array([_fail_rate(grid) for grid in grids.values()])

@@ -158,7 +158,7 @@ def load_wm811k(
     Raises
     ------
     FileNotFoundError
-        Where there is no such file, or no folder `cache`.
+        If there is no such file, or no folder `cache`.
     PermissionError
         Where the Parquet file cannot be written; pass `cache`.
     ValueError
