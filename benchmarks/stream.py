@@ -40,7 +40,7 @@ STEPS = {
     "encoding": [
         ("camdenoise/nets/_encoding.py", "encode_maps"),
         ("camdenoise/nets/_encoding.py", "encode_dies"),
-        ("camdenoise/nets/_component_planes.py", "with_component_planes"),
+        ("camdenoise/nets/_component_planes.py", "add_component_planes"),
         ("camdenoise/nets/_component_planes.py", "input_planes"),
     ],
     "back to dies": [

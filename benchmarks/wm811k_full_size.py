@@ -124,7 +124,7 @@ def main():
     else:
         load(options.folder)
         load(options.folder, drop=())
-        load(options.folder, labelled=False, drop=())
+        load(options.folder, labeled=False, drop=())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from camdenoise.wafers._maps import WaferMaps, as_collection, check_wafer_map, m
 
 __all__ = ["mixed_patterns"]
 
-# Least share of the kept fails that makes a second pattern; less is doubt about the first one.
+# Least share of the kept fails of a second pattern; fewer fails are uncertain ones of the first.
 _LEAST_SHARE = 0.05
 
 
@@ -35,7 +35,7 @@ def mixed_patterns(
     X : list, object array or Series of 2-D maps, or 3-D array
         Wafer maps.
     explanations : sequence of Explanation, default=None
-        What ``denoiser.explain(X)`` gave, where that was asked already.
+        The result of ``denoiser.explain(X)``, if it was computed before.
 
     Returns
     -------
@@ -69,7 +69,11 @@ def mixed_patterns(
     if len(explanations) != len(items):
         raise ValueError(f"got {len(explanations)} explanations for {len(items)} wafer maps.")
     divided: list[dict[str, np.ndarray]] = [{} for _ in items]
-    rows = [row for row, why in enumerate(explanations) if why.kept.any() and not why.abstained]
+    rows = [
+        row
+        for row, explanation in enumerate(explanations)
+        if explanation.kept.any() and not explanation.abstained
+    ]
     grids = [check_wafer_map(items[row], row) for row in rows]
     attribution = EvidenceAttribution(denoiser.estimator_)
     names = [str(label) for label in attribution.patterns]

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from camdenoise.datasets._training_sets import NOTHING, SyntheticWafers, make_training_wafers
 from camdenoise.nets._augmentation import Augmentation
 from camdenoise.nets._backbones import Backbone, make_backbone
-from camdenoise.nets._encoding import encode_dies, encode_maps, shown_sizes
+from camdenoise.nets._encoding import choose_sizes, encode_dies, encode_maps
 from camdenoise.nets._evidence import MOST_PATTERNS, EvidenceNet, EvidenceWafers
 from camdenoise.nets._inference import takes_bfloat16
 from camdenoise.nets._training import (
@@ -26,19 +26,20 @@ from camdenoise.nets._training import (
     TrainingProgress,
     WaferBatches,
     WaferNet,
+    print_nothing,
     resolve_device,
 )
 from camdenoise.wafers._classes import ClassRoles
 
 #: Device of a training that several processes share.
 ACCELERATE = "accelerate"
-# Weight of a synthetic wafer's label. Synthetic wafers are noisier than real ones and as many of
-# each class, so that their labels tell less of how likely a class is.
+# Weight of a synthetic wafer's label. Synthetic wafers are noisier than real ones, and the
+# frequency of their classes is not that of real wafers.
 _SYNTHETIC_WEIGHT = 0.3
 
 
 class TrainedNet(NamedTuple):
-    """What training gives.
+    """The result of training.
 
     Attributes
     ----------
@@ -113,19 +114,19 @@ def train(
 
     patterns: tuple = ()
     if module.has_evidence:
-        of_train = take(train_rows)
-        made = _synthetic_wafers(params, of_train[0], of_train[1], roles, seed)
+        labeled = take(train_rows)
+        made = _make_synthetic(params, labeled[0], labeled[1], roles, seed)
         patterns = made.patterns if params.synthetic_ratio else roles.patterns
         map_of_bit = [roles.map_labels.index(pattern) for pattern in made.patterns]
         kind = partial(EvidenceNet, map_of_bit=map_of_bit)
-        dataset = _evidence_wafers(params, of_train, roles, made, augment=True)
-        valid = valid_rows is not None and _evidence_wafers(
+        dataset = _encode_evidence(params, labeled, roles, made, augment=True)
+        valid = valid_rows is not None and _encode_evidence(
             params, take(valid_rows), roles, NOTHING, augment=False
         )
     else:
         kind = partial(WaferNet)
-        dataset = _labeled_wafers(params, take(train_rows), augment=True)
-        valid = valid_rows is not None and _labeled_wafers(params, take(valid_rows), augment=False)
+        dataset = _encode_labeled(params, take(train_rows), augment=True)
+        valid = valid_rows is not None and _encode_labeled(params, take(valid_rows), augment=False)
     net = _skorch_net(params, module, kind, valid or None, len(roles.classes), seed)
     net = _fit(params, net, dataset)
     # The moments of the optimizer are three times the size of the net and of no further use.
@@ -159,7 +160,7 @@ def add_synthetic_wafers(
     """
     dtype = np.min_scalar_type(1 << max(0, len(made.patterns) - 1))
     n_made = len(made.maps)
-    period = _epochs_between(roles.is_none[codes], n_epochs)
+    period = _show_periods(roles.is_none[codes], n_epochs)
     shares = np.array([_shares(labels, roles) for labels in made.labels], np.float32)
     return TrainingSet(
         maps=[*maps, *made.maps],
@@ -183,7 +184,7 @@ def add_synthetic_wafers(
     )
 
 
-def _synthetic_wafers(params, maps, codes, roles: ClassRoles, seed: int) -> SyntheticWafers:
+def _make_synthetic(params, maps, codes, roles: ClassRoles, seed: int) -> SyntheticWafers:
     n_samples = round(params.synthetic_ratio * len(maps)) * params.max_epochs
     labels = np.empty(len(codes), object)
     labels[:] = [roles.classes[code] for code in codes]
@@ -210,10 +211,10 @@ def _shares(labels: tuple, roles: ClassRoles) -> np.ndarray:
     return shares / max(1, shares.sum())
 
 
-def _epochs_between(is_none: np.ndarray, n_epochs: int) -> np.ndarray:
-    """Return in how many epochs each labeled wafer is shown once.
+def _show_periods(is_none: np.ndarray, n_epochs: int) -> np.ndarray:
+    """Return for each labeled wafer the number of epochs in which it is shown once.
 
-    Wafers without a pattern are many and alike: an epoch needs no more of them than of others.
+    Wafers without a pattern are many and alike: an epoch has as many of them as of all others.
     """
     n_none = int(is_none.sum())
     times_as_many = n_none // max(1, len(is_none) - n_none)
@@ -243,32 +244,34 @@ def _split(params: Any, codes: np.ndarray, seed: int) -> tuple[np.ndarray, np.nd
     )
 
 
-def _labeled_wafers(params: Any, wafers: tuple, *, augment: bool) -> Dataset:
+def _encode_labeled(params: Any, wafers: tuple, *, augment: bool) -> Dataset:
     maps, codes, weights = wafers
-    parts = _by_size(params, maps, codes.astype(np.int64), weights, augment=augment)
+    parts = _encode_by_size(params, maps, codes.astype(np.int64), weights, augment=augment)
     return _join([EncodedWafers(*encoded) for _, encoded in parts])
 
 
-def _evidence_wafers(
+def _encode_evidence(
     params: Any, wafers: tuple, roles: ClassRoles, made: SyntheticWafers, *, augment: bool
 ) -> Dataset:
     maps, codes, weights = wafers
     n_epochs = params.max_epochs if augment else 1
     data = add_synthetic_wafers(maps, codes, weights, roles, made, n_epochs)
     parts = []
-    for rows, encoded in _by_size(params, data.maps, data.labels, data.weights, augment=augment):
+    for rows, encoded in _encode_by_size(
+        params, data.maps, data.labels, data.weights, augment=augment
+    ):
         pattern = encode_maps([data.pattern[row] for row in rows], encoded[0].shape[-1])
         known, period = torch.from_numpy(data.known[rows]), torch.from_numpy(data.period[rows])
         parts.append(EvidenceWafers(*encoded, pattern, known, period))
     return _join(parts)
 
 
-def _by_size(
+def _encode_by_size(
     params: Any, maps, labels, weights, *, augment: bool
 ) -> Iterator[tuple[np.ndarray, tuple[Any, Any, Any, Any, Any]]]:
     """Yield the rows of the wafers of each size, and what `EncodedWafers` takes for them."""
     shapes = [grid.shape for grid in maps]
-    shown = shown_sizes(shapes, params.input_size)
+    shown = choose_sizes(shapes, params.input_size)
     augmentation = params.augmentation or Augmentation()
     for size in np.unique(shown).tolist():
         rows = np.flatnonzero(shown == size)
@@ -290,12 +293,12 @@ def _fit(params: Any, net: WaferNet, dataset: Dataset) -> WaferNet:
     if params.device != ACCELERATE:
         return net.fit(dataset, None)
     try:
-        from camdenoise.nets._distributed_training import fit_together
+        from camdenoise.nets._distributed_training import fit_in_processes
     except ImportError as error:
         raise ImportError(
             "device='accelerate' needs the package accelerate: pip install 'camdenoise[gpu]'."
         ) from error
-    return fit_together(net, dataset)
+    return fit_in_processes(net, dataset)
 
 
 def _check_shared(params: Any, module: Backbone) -> None:
@@ -347,11 +350,7 @@ def _callbacks(params: Any) -> list:
     callbacks: list = [OneCycle(params.learning_rate)]
     if params.n_iter_no_change is not None:
         patience = params.n_iter_no_change
-        callbacks.append(StopEarly(patience=patience, load_best=True, sink=_print_nothing))
+        callbacks.append(StopEarly(patience=patience, load_best=True, sink=print_nothing))
     if params.progress:
         callbacks.append(TrainingProgress())
     return callbacks
-
-
-def _print_nothing(message: str) -> None:
-    """Drop skorch's message of early stopping; `history_` has the epochs."""

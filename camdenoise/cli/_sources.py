@@ -157,7 +157,7 @@ def read_labeled_wafers(
 
     from camdenoise.io._wafer_table import collect_wafers
     from camdenoise.metrics._class_report import few_wafers_warning
-    from camdenoise.wafers._maps import read_what_can_be_read
+    from camdenoise.wafers._maps import read_readable_maps
 
     stream, _ = open_wafers(sources, options)
     source = ", ".join(map(str, sources))
@@ -171,7 +171,7 @@ def read_labeled_wafers(
     rows = [row for row, grid in enumerate(maps) if grid is not None and labels[row]]
     if not rows:
         raise UserError(f"no wafer of {source} has a label.")
-    read, errors = read_what_can_be_read([maps[row] for row in rows])
+    read, errors = read_readable_maps([maps[row] for row in rows])
     rows = [row for row, error in zip(rows, errors, strict=True) if error is None]
     lots = next((keys[name].to_numpy()[rows] for name in LOTS if name in keys), None)
     target = labels[rows]

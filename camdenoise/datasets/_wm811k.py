@@ -1,4 +1,4 @@
-"""WM-811K: 811,457 wafer maps of a real fab, 172,950 of them labelled with a failure pattern."""
+"""WM-811K: 811,457 wafer maps of a real fab, 172,950 of them labeled with a failure pattern."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from camdenoise.io._npz import number_grid_runs
 from camdenoise.io._wafer_table import WaferTable, read_source
 
 FILES_IN_FOLDER = ("LSWMD.pkl", "WM811K.pkl")
-# Part of the key of a converted file: raised when its layout changes.
+# Version of the layout of a converted file, part of its key.
 _LAYOUT_VERSION = 1
+# Bytes at each end of a file that are hashed for its key.
 _ENDS = 2**20
 _NAMES = {"label": "label", "rows": "height", "cols": "width", "lot": "lot", "wafer": "wafer"}
 _NAMES |= {"die_size": "die_size", "split": "split"}
@@ -38,7 +39,7 @@ def _locate(path: str | os.PathLike) -> Path:
 
 
 def _key(source: Path) -> dict:
-    """Tell one content of a file from another without reading all of it."""
+    """Describe the content of a file by its size, time and ends, without reading all of it."""
     status = source.stat()
     with open(source, "rb") as file:
         ends = file.read(_ENDS)
@@ -53,8 +54,8 @@ def _key(source: Path) -> dict:
     }
 
 
-def _converted(source: Path, cache: str | os.PathLike | None, progress: bool) -> Path:
-    """Return the Parquet file that was made from `source`, which is made now if need be."""
+def _convert(source: Path, cache: str | os.PathLike | None, progress: bool) -> Path:
+    """Return the Parquet file that was converted from `source`; convert it if necessary."""
     folder = source.parent if cache is None else Path(cache)
     target = folder / f"{source.name}.camdenoise.parquet"
     refuse_other_kinds(source)
@@ -75,12 +76,12 @@ def _is_parquet(file: Path) -> bool:
         return stream.read(4) == b"PAR1"
 
 
-def _own_parquet(file: Path) -> Path:
+def _check_parquet(file: Path) -> Path:
     """Refuse a Parquet file that no earlier call has made."""
     try:
         columns = pq.read_schema(file).names
     except (OSError, ValueError, pa.ArrowException):
-        # Reading it says how it is damaged.
+        # The error of the later read describes the damage.
         return file
     if read_source(file) is None:
         raise ValueError(
@@ -108,34 +109,34 @@ def _groups(frame: pd.DataFrame) -> np.ndarray:
 def load_wm811k(
     path: str | os.PathLike,
     *,
-    labelled: bool = True,
+    labeled: bool = True,
     drop: Sequence[str] = ("Random", "Near-full", "none"),
     cache: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> Bunch:
-    """Load WM-811K from one of its two pickles, without running what is in them.
+    """Load WM-811K from one of its two pickles, without running code from them.
 
-    ``LSWMD.pkl`` (Kaggle) and ``WM811K.pkl`` (MIR lab) are pickled DataFrames, and whoever
-    unpickles a file runs its code. Here it is read once, by an unpickler that knows the names of
-    such a DataFrame and refuses every other one, in a process with limited memory and time. What
-    comes out is kept as a Parquet file, from which later calls load within seconds.
+    ``LSWMD.pkl`` (Kaggle) and ``WM811K.pkl`` (MIR lab) are pickled DataFrames, and unpickling a
+    file runs its code. Here a restricted unpickler reads it once: it allows only the names that
+    such a DataFrame needs, in a process with limited memory and time. The result is kept as a
+    Parquet file, which later calls load within seconds.
 
     Parameters
     ----------
     path : path-like
         ``LSWMD.pkl`` or ``WM811K.pkl``, a folder that holds one, or the Parquet file that an
         earlier call has made.
-    labelled : bool, default=True
-        Keep the labelled wafers only (172,950). False keeps all 811,457; the label of the others
+    labeled : bool, default=True
+        Keep the labeled wafers only (172,950). False keeps all 811,457; the label of the others
         is "".
     drop : sequence of str, default=("Random", "Near-full", "none")
-        Classes to leave out; the default leaves the six patterns with a cause. Wafers without a
-        label are no class.
+        Classes to leave out; the default keeps the six patterns with a cause. Wafers without a
+        label are not a class.
     cache : path-like, default=None
-        Existing folder for the Parquet file. None: beside the pickle. It is made anew when the
-        pickle has changed (size, time, first and last megabyte).
+        Existing folder for the Parquet file. None: the folder of the pickle. The file is made
+        again if the pickle has changed (size, time, first and last megabyte).
     progress : bool, default=True
-        Show a progress bar while converting, where the output is a terminal.
+        Show a progress bar while converting, if the output is a terminal.
 
     Returns
     -------
@@ -157,14 +158,14 @@ def load_wm811k(
     Raises
     ------
     FileNotFoundError
-        Where there is no such file, or no folder `cache`.
+        If there is no such file, or no folder `cache`.
     PermissionError
         Where the Parquet file cannot be written; pass `cache`.
     ValueError
         For a file that is refused (the message names what it asked for), is damaged, wants more
         memory than a file of its size needs, or holds an unknown label, code or lot (the message
         names the row); for a file of another kind (it names the function that reads it), or one
-        without any label where `labelled` is True; for an unknown class in `drop`.
+        without any label where `labeled` is True; for an unknown class in `drop`.
 
     See Also
     --------
@@ -198,16 +199,16 @@ def load_wm811k(
     if wanted - set(CLASSES):
         raise ValueError(f"drop names {sorted(wanted - set(CLASSES))}; the classes are {CLASSES}.")
     source = _locate(path)
-    file = _own_parquet(source) if _is_parquet(source) else _converted(source, cache, progress)
+    file = _check_parquet(source) if _is_parquet(source) else _convert(source, cache, progress)
     with WaferTable(file) as table:
         frame = _frame(table)
         label = frame["label"].to_numpy(dtype=str)
-        if labelled and len(label) and not (label != "").any():
+        if labeled and len(label) and not (label != "").any():
             raise ValueError(
                 f"{source} has a label for none of its {len(label)} wafers (column failureType). "
-                "Pass labelled=False to load them without."
+                "Pass labeled=False to load them without."
             )
-        keep = ~np.isin(label, list(wanted)) & ((label != "") | (not labelled))
+        keep = ~np.isin(label, list(wanted)) & ((label != "") | (not labeled))
         maps = table.maps(keep)
     frame = frame[keep].reset_index(drop=True)
     return Bunch(

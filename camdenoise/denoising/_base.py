@@ -1,8 +1,8 @@
-"""What every denoiser is: a transformer that decides, die by die, which fails to keep.
+"""The base class of denoisers: transformers that decide die by die which fails to keep.
 
-A denoiser only ever deletes fails. A removed fail is still a failing die; it is "not part of the
-pattern", and the map that `transform` returns shows it as pass only because that is what the next
-classifier should see. Who needs the distinction asks `explain`.
+A denoiser only removes fails. A removed fail is still a failing die, but "not part of the pattern".
+The map that `transform` returns shows it as pass, because the next classifier should not see it.
+`explain` keeps the difference.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from camdenoise.wafers._maps import (
     WaferMapInput,
     WaferMaps,
     as_collection,
-    like_input,
+    convert_like,
     map_items,
-    read_what_can_be_read,
+    read_readable_maps,
     remove_fails,
     warn_caller,
 )
@@ -60,7 +60,9 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
         """
         X = as_collection(X)
         explanations = self.explain(X)
-        return like_input(X, [_denoised(i, e) for i, e in zip(_rows(X), explanations, strict=True)])
+        return convert_like(
+            X, [_denoise(i, e) for i, e in zip(_rows(X), explanations, strict=True)]
+        )
 
     def explain(self, X: WaferMaps) -> list[Explanation]:
         """Tell for each wafer which fails are kept, which are removed, and why.
@@ -83,7 +85,7 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
         return self._explain_readable(X, self._explain_maps)
 
     def _explain_readable(self, X, explain_maps, *rowwise) -> list[Explanation]:
-        """Apply `explain_maps`, setting unreadable maps aside when `on_error` says so."""
+        """Apply `explain_maps` to the maps; with ``on_error="keep"`` skip unreadable ones."""
         if self.on_error not in ("raise", "keep"):
             raise ValueError(f"on_error must be 'raise' or 'keep', got {self.on_error!r}.")
         X = as_collection(X)
@@ -91,23 +93,23 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
             maps = self._read_maps(X, reset=False)
             check_consistent_length(maps, *rowwise)
             return explain_maps(maps, *rowwise)
-        maps, errors = read_what_can_be_read(X)
+        maps, errors = read_readable_maps(X)
         check_consistent_length(errors, *rowwise)
         readable = [error is None for error in errors]
         of_readable = [list(compress(values, readable)) for values in rowwise]
         explained = iter(explain_maps(maps, *of_readable) if maps else ())
-        return [next(explained) if error is None else _unreadable(error) for error in errors]
+        return [next(explained) if error is None else _explain_error(error) for error in errors]
 
     def set_output(self, *, transform=None):
-        """Change nothing: wafer maps are not a table, so they come back as the kind that came in.
+        """Change nothing: wafer maps are not a table, so that `transform` keeps their kind.
 
-        It exists because a pipeline calls it on all of its steps, also where only a later one, such
-        as `camdenoise.features.WaferFeatures`, gives a table.
+        A pipeline calls it on all of its steps, even if only a later one, such as
+        `camdenoise.features.WaferFeatures`, returns a table.
 
         Parameters
         ----------
         transform : {"default", "pandas", "polars"}, default=None
-            What a table would come out as.
+            Kind of table.
 
         Returns
         -------
@@ -141,10 +143,10 @@ def _rows(X: Any) -> Sequence[Any]:
     return list(table) if table is not None else map_items(X)
 
 
-def _denoised(item: Any, explanation: Explanation) -> Any:
+def _denoise(item: Any, explanation: Explanation) -> Any:
     return item if explanation.error is not None else remove_fails(item, explanation.removed)
 
 
-def _unreadable(error: str) -> Explanation:
+def _explain_error(error: str) -> Explanation:
     nothing = np.zeros((0, 0), bool)
     return Explanation(nothing.astype(np.float32), nothing, nothing, abstained=True, error=error)

@@ -44,9 +44,9 @@ from camdenoise.wafers._labels import check_labels
 from camdenoise.wafers._maps import (
     WaferMaps,
     as_collection,
-    like_input,
-    looking_once,
+    convert_like,
     warn_caller,
+    warn_once,
 )
 
 # Sides of the default classifier's input in pixels: one for most wafers, one for many dies.
@@ -58,9 +58,9 @@ EVIDENCE = "evidence"
 class CamDenoiser(BaseDenoiser):
     """Remove the fails of a wafer map that do not explain its class.
 
-    A classifier names the pattern, a class activation map says which dies made it decide, and the
-    fails among them are kept. Which fails are removed thus depends on the whole wafer, not only on
-    how crowded a die's neighbourhood is.
+    A classifier predicts the pattern, and a class activation map scores the dies by their effect on
+    this prediction. Fails with a high score are kept. So the decision depends on the whole wafer,
+    not only on the number of fails near a die.
 
     Parameters
     ----------
@@ -88,9 +88,9 @@ class CamDenoiser(BaseDenoiser):
         one. "auto" takes None for "evidence", which tells neighboring dies apart, else
         "component".
     no_pattern : {"abstain", "remove"}, default="abstain"
-        What to do with a wafer that has no pattern in one place (the classifier's `none_labels`
-        and `everywhere_labels`): abstain, which keeps every fail and says so; or, on a wafer that
-        is likelier without a pattern than of all other classes together, remove all fails.
+        What to do with a wafer without a pattern in one place (the classifier's `none_labels` and
+        `everywhere_labels`). "abstain" keeps every fail. "remove" removes all fails of a wafer
+        whose probability of `none_labels` is at least 0.5.
     false_alarm_rate : float between 0 and 1 or None, default=0.05
         With ``method="evidence"``: share of the wafers without a pattern on which one may be
         detected. Measured on those that `fit` calibrates on; where it calibrates on none, on those
@@ -228,8 +228,8 @@ class CamDenoiser(BaseDenoiser):
         Parameters
         ----------
         name : {"wm811k"}, default="wm811k"
-            What it was trained on. The model card beside the weights tells how, and what it
-            reaches: ``camdenoise/pretrained/README.md``.
+            Name of the model, after its training data. Its model card is
+            ``camdenoise/pretrained/README.md``.
         device : str, default="cpu"
             A torch device.
         **params
@@ -331,7 +331,7 @@ class CamDenoiser(BaseDenoiser):
         """
         self._check_parameters()
         X = as_collection(X)
-        with looking_once():
+        with warn_once():
             return self._fit(X, self._labels(X, y), *self._route(params, "fit"))
 
     def fit_transform(self, X: WaferMaps, y: Any = None, **params) -> WaferMaps:
@@ -355,12 +355,12 @@ class CamDenoiser(BaseDenoiser):
         self._check_parameters()
         X = as_collection(X)
         fit_params, split_params = self._route(params, "fit_transform")
-        with looking_once():
+        with warn_once():
             y = self._labels(X, y)
             self._fit(X, y, fit_params, split_params)
             if self._is_frozen():
                 return self.transform(X)
-            return self._out_of_fold(X, y, fit_params, split_params)
+            return self._denoise_out_of_fold(X, y, fit_params, split_params)
 
     def explain(self, X: WaferMaps, targets: Any = None) -> list[Explanation]:
         """Tell for each wafer which fails are kept, which are removed, and why.
@@ -384,7 +384,7 @@ class CamDenoiser(BaseDenoiser):
         WaferMapError
             For a map that cannot be read, with ``on_error="raise"``.
         ValueError
-            For a target that is no class of the classifier, or targets of another length.
+            For a target that is not a class of the classifier, or targets of another length.
         """
         check_is_fitted(self)
         if targets is None:
@@ -522,7 +522,7 @@ class CamDenoiser(BaseDenoiser):
         rows = np.arange(len(codes))
         if not self._is_frozen():
             rng = check_random_state(self.random_state)
-            rows = _held_out(codes, groups, self.validation_fraction, rng)
+            rows = _draw_held_out(codes, groups, self.validation_fraction, rng)
         roles = _roles(classes, classifier)
         n_none, n_pattern = (of[codes[rows]].sum() for of in (roles.is_none, roles.has_pattern))
         if min(n_none, n_pattern) >= FEWEST_TO_CALIBRATE:
@@ -538,7 +538,7 @@ class CamDenoiser(BaseDenoiser):
     def _background(self, maps, labels: np.ndarray) -> list[np.ndarray]:
         """Choose wafers without a pattern, if the classifier knows their class."""
         known = self.estimator_.class_roles()
-        none = [label for label, yes in zip(known.classes, known.is_none, strict=True) if yes]
+        none = [label for label in known.classes if known.means_none(label)]
         rows = np.flatnonzero([label in none for label in labels.tolist()])
         return [maps[row] for row in thin(rows)] if len(rows) else []
 
@@ -574,7 +574,7 @@ class CamDenoiser(BaseDenoiser):
             return None
         return NoveltyDetector.from_references(self.novelty_rate, known.references, known.distances)
 
-    def _out_of_fold(self, X, y, fit_params: dict, split_params: dict) -> WaferMaps:
+    def _denoise_out_of_fold(self, X, y, fit_params: dict, split_params: dict) -> WaferMaps:
         X, y = indexable(X, y)
         splitter = check_cv(self.cv, y, classifier=True)
         denoised: list[Any] = [None] * len(y)
@@ -594,7 +594,7 @@ class CamDenoiser(BaseDenoiser):
                 f"cv leaves wafer {missing[0]} (and {len(missing) - 1} more) in no test fold; "
                 "fit_transform needs a splitter that tests every wafer, such as StratifiedKFold."
             )
-        return like_input(X, [np.atleast_2d(grid) for grid in denoised])
+        return convert_like(X, [np.atleast_2d(grid) for grid in denoised])
 
     def _explain_maps(self, maps: Sequence[np.ndarray], codes: Any = None) -> list[Explanation]:
         check_is_fitted(self)
@@ -608,7 +608,7 @@ class CamDenoiser(BaseDenoiser):
         if codes is None:
             detector = self._detector() if self.method_ == EVIDENCE else None
             codes = choose_classes(maps, scores, roles, detector)
-        novel = self._are_novel(scores, roles.has_pattern[codes] & (not always))
+        novel = self._find_novel(scores, roles.has_pattern[codes] & (not always))
         rule = DecisionRule(
             roles,
             self.calibration_.calibrate,
@@ -621,7 +621,7 @@ class CamDenoiser(BaseDenoiser):
             for grid, of_wafer, code, is_novel in zip(maps, scores, codes, novel, strict=True)
         ]
 
-    def _are_novel(self, scores: Sequence[Any], decided: np.ndarray) -> np.ndarray:
+    def _find_novel(self, scores: Sequence[Any], decided: np.ndarray) -> np.ndarray:
         """Tell which of the wafers with a pattern are unlike all known ones."""
         novel, detector = np.zeros(len(scores), bool), self._novelty()
         if detector is not None and decided.any():
@@ -649,7 +649,7 @@ class CamDenoiser(BaseDenoiser):
         return tags
 
 
-def _held_out(labels: np.ndarray, groups: Any, share: float, rng) -> np.ndarray:
+def _draw_held_out(labels: np.ndarray, groups: Any, share: float, rng) -> np.ndarray:
     """Draw the rows to hold out: a share of each class, or of the groups."""
     if groups is None:
         of_classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]

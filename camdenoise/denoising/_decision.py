@@ -14,7 +14,7 @@ from camdenoise.denoising._threshold import best_expected_f1
 from camdenoise.wafers._classes import ClassRoles
 from camdenoise.wafers._components import component_sums, fail_components
 from camdenoise.wafers._coverage import is_partial, reaches_untested
-from camdenoise.wafers._explanation import Explanation, abstain, explain_by
+from camdenoise.wafers._explanation import Explanation, abstain, build_explanation
 from camdenoise.wafers._labels import plain_label
 from camdenoise.wafers._maps import FAIL
 
@@ -23,15 +23,15 @@ _CONFIDENT = 0.5
 
 
 def die_evidence(grid: np.ndarray, saliency: np.ndarray) -> np.ndarray:
-    """Take each die by its own saliency."""
+    """Score each die by its own saliency."""
     return saliency
 
 
 def component_evidence(grid: np.ndarray, saliency: np.ndarray) -> np.ndarray:
-    """Take the fails of a connected component together, by their summed saliency.
+    """Score the fails of a connected component by their summed saliency.
 
-    The sum counts as a share of the largest on the wafer. A coarse CAM tells which clump of fails
-    mattered; the clump itself tells where it ends.
+    The sum is a share of the largest sum on the wafer. A coarse CAM finds the right component, but
+    not its border.
     """
     labels, n_components = fail_components(grid)
     sums = component_sums(labels, saliency, n_components)
@@ -130,7 +130,7 @@ class DecisionRule:
             "entropy": float(-xlogy(probabilities, probabilities).sum() / np.log(2)),
         }
         if not always and self._is_cleared(code, facts["probability"]):
-            return explain_by(grid, np.zeros(grid.shape, bool), saliency, **facts)
+            return build_explanation(grid, np.zeros(grid.shape, bool), saliency, **facts)
         if not always and not self.roles.has_pattern[code]:
             return abstain(grid, saliency, **facts)
         if novel:
@@ -141,7 +141,7 @@ class DecisionRule:
         if not always and is_partial(grid) and reaches_untested(grid, keep):
             # The pattern may continue where nothing was tested, and be another one.
             return abstain(grid, saliency, **facts)
-        return explain_by(grid, keep, saliency, **facts)
+        return build_explanation(grid, keep, saliency, **facts)
 
     def _keep(self, grid: np.ndarray, saliency: np.ndarray) -> np.ndarray:
         fails, evidence = grid == FAIL, self.aggregate(grid, saliency)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from camdenoise.metrics._dies import COUNTS, with_rates
+from camdenoise.metrics._dies import COUNTS, add_rates
 
 #: Thresholds of a curve: evenly spread log-odds, so that they are dense near 0 and 1.
 THRESHOLDS = np.concatenate([[0.0], expit(np.linspace(-7, 7, 141)).round(5), [1.0]])
@@ -149,8 +149,8 @@ def threshold_curve(
         (share of the other fails that are removed) and ``f1``, means over the wafers.
     """
     counts = [_counts(*of_wafer) for of_wafer in zip(evidence, truth, strict=True)]
-    rates = with_rates(pd.DataFrame(np.concatenate(counts), columns=COUNTS))
-    rates = rates[["retention", "noise_removal", "f1"]].set_axis(CURVE[1:], axis=1)
+    rates = add_rates(pd.DataFrame(np.concatenate(counts), columns=COUNTS))
+    rates = rates[["recall", "specificity", "f1"]].set_axis(CURVE[1:], axis=1)
     keys = [np.tile(THRESHOLDS, len(counts))]
     keys += [np.repeat(key, len(THRESHOLDS)) for key in zip(*strata, strict=True)]
     means = rates.groupby(keys).mean()

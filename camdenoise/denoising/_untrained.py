@@ -1,4 +1,4 @@
-"""A denoiser around a net that has learnt nothing, to set beside the trained one."""
+"""A denoiser around an untrained net, to compare the trained one with."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from camdenoise.nets._backbones import Backbone, make_backbone
 
 def untrained_net(clf: WaferClassifier, random_state: Any) -> Backbone:
     """Build a net of the classifier's architecture with new random weights."""
-    # The classifier took the first number for its own initial weights, which training stays near.
-    # With the same random_state the net would hardly forget.
+    # The first number gave the classifier's own initial weights. With these the net would stay
+    # similar to the trained one.
     seed = check_random_state(random_state).randint(2**31 - 1, size=2)[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed))
@@ -28,7 +28,7 @@ def untrained_net(clf: WaferClassifier, random_state: Any) -> Backbone:
         )
 
 
-def with_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:
+def replace_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:
     """Copy a fitted denoiser, with this net in place of its own."""
     other = copy(denoiser)
     other.estimator_ = copy(denoiser.estimator_)
@@ -36,8 +36,8 @@ def with_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:
     return other
 
 
-def untrained(denoiser: CamDenoiser, random_state: Any) -> CamDenoiser:
+def make_untrained(denoiser: CamDenoiser, random_state: Any) -> CamDenoiser:
     """Copy a fitted denoiser, with an untrained net of the same architecture."""
     clf = denoiser.estimator_
     net = untrained_net(clf, random_state).to(next(clf.module_.parameters()).device)
-    return with_net(denoiser, net.eval())
+    return replace_net(denoiser, net.eval())

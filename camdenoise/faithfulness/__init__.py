@@ -1,11 +1,14 @@
 """Whether a saliency tells which dies the classifier decided by.
 
-A saliency can look right and have nothing to do with the decision. Here it is put to the test: dies
-are changed in its order and the classifier is asked again (deletion, insertion, ROAD), it is
-compared with a known truth (energy pointing game), and the net is made to forget what it has learnt
-(randomised weights). A figure says something only beside that of a saliency drawn at random.
+A saliency can look right and have nothing to do with the decision. Three kinds of tests check it:
 
-All work on die grids and take any saliency, from a CAM or not, as in `Explanation.saliency`.
+- deletion, insertion, ROAD: dies are changed in its order, and the classifier predicts again
+- energy pointing game: it is compared with a known truth
+- randomized weights: the net loses what it has learned
+
+A score means something only compared with the score of a random saliency.
+
+All tests work on die grids and take any saliency, as in `Explanation.saliency`.
 """
 
 from camdenoise.faithfulness._curves import (
@@ -15,11 +18,10 @@ from camdenoise.faithfulness._curves import (
     insertion_curves,
     road_curves,
 )
-from camdenoise.faithfulness._perturbation import CURVES
+from camdenoise.faithfulness._perturbation import CURVES, RANDOM, random_saliency
 from camdenoise.faithfulness._pointing import energy_pointing_game
-from camdenoise.faithfulness._random import RANDOM, random_saliency
 from camdenoise.faithfulness._report import BETTER, faithfulness_report
-from camdenoise.faithfulness._weights import randomised_weights
+from camdenoise.faithfulness._weights import randomized_weights
 
 __all__ = [
     "BETTER",
@@ -32,6 +34,6 @@ __all__ = [
     "faithfulness_report",
     "insertion_curves",
     "random_saliency",
-    "randomised_weights",
+    "randomized_weights",
     "road_curves",
 ]

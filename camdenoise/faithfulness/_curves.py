@@ -1,4 +1,4 @@
-"""Ask the classifier again while dies are changed in the order of a saliency."""
+"""Predict again while dies are changed in the order of a saliency."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from camdenoise.faithfulness._perturbation import CURVES, n_points, variants
-from camdenoise.faithfulness._random import RANDOM, random_saliency
+from camdenoise.faithfulness._perturbation import (
+    CURVES,
+    RANDOM,
+    n_points,
+    random_saliency,
+    variants,
+)
 from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps, check_die_arrays, check_wafer_maps
 
 # Maps predicted at a time.
@@ -30,9 +35,9 @@ def deletion_curves(
     random_state: Any = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """Turn fails into passes, most salient first, and read the class's probability.
+    """Turn fails into passes, most salient first, and measure the class's probability.
 
-    The better the saliency tells what the decision rests on, the sooner the probability falls.
+    The better the saliency shows the reasons of a prediction, the sooner the probability falls.
 
     Parameters
     ----------
@@ -45,7 +50,7 @@ def deletion_curves(
     n_steps : int, default=10
         Number of equal steps from no fail deleted to all of them, rounded to whole dies.
     targets : array-like of shape (n_wafers,), default=None
-        Class whose probability is read; the one predicted for the whole wafer where None.
+        Class whose probability is measured; None: the class predicted for the whole wafer.
     random_state : int, RandomState instance or None, default=None
         For the order of equally salient dies. The same integer breaks the ties of different
         saliencies alike.
@@ -64,7 +69,7 @@ def deletion_curves(
         For a map that cannot be read.
     ValueError
         For lengths or shapes that do not match, a saliency that is not finite on a die, a target
-        that is no class, or fewer than two steps; the message names the wafer.
+        that is not a class, or fewer than two steps; the message names the wafer.
 
     See Also
     --------
@@ -72,7 +77,7 @@ def deletion_curves(
 
     Notes
     -----
-    The substrate is a passing die. It is in distribution, while a blank or grey patch is not, and
+    The substrate is a passing die. It is in distribution, while a blank or gray patch is not, and
     the score depends on that choice. It also means that only fails can be deleted, so all
     saliencies, fine or coarse, are judged by how they order the fails and by nothing else.
 
@@ -88,13 +93,13 @@ def deletion_curves(
     >>> wafers = make_wafer_maps(40, classes=["Center", "Edge-Ring"], random_state=0)
     >>> clf = WaferClassifier(width=4, input_size=32, batch_size=8, random_state=0)
     >>> denoiser = CamDenoiser(clf).fit(wafers.maps, wafers.target)
-    >>> saliency = [why.saliency for why in denoiser.explain(wafers.maps)]
+    >>> saliency = [explanation.saliency for explanation in denoiser.explain(wafers.maps)]
     >>> curves = deletion_curves(denoiser.estimator_, wafers.maps, saliency, n_steps=4)
     >>> curves.shape, area_under_curve(curves).shape
     ((40, 5), (40,))
     """
     options = (n_steps, targets, random_state, progress)
-    return _one_curve("deletion", clf, maps, saliency, *options)
+    return _draw_curve("deletion", clf, maps, saliency, *options)
 
 
 def insertion_curves(
@@ -109,7 +114,7 @@ def insertion_curves(
 ) -> np.ndarray:
     """Start from the wafer without fails, put them back most salient first.
 
-    The better the saliency tells what the decision rests on, the sooner the probability rises.
+    The better the saliency shows the reasons of a prediction, the sooner the probability rises.
 
     Parameters
     ----------
@@ -128,8 +133,8 @@ def insertion_curves(
 
     Notes
     -----
-    What a net says of a wafer without fails is arbitrary unless it was trained on such wafers. All
-    saliencies share that first point, so their differences do not depend on it.
+    The output of a net for a wafer without fails is arbitrary, unless it was trained on such
+    wafers. All saliencies share this first point, so that their differences do not depend on it.
 
     References
     ----------
@@ -148,7 +153,7 @@ def insertion_curves(
     (20, 5)
     """
     options = (n_steps, targets, random_state, progress)
-    return _one_curve("insertion", clf, maps, saliency, *options)
+    return _draw_curve("insertion", clf, maps, saliency, *options)
 
 
 def road_curves(
@@ -162,7 +167,7 @@ def road_curves(
     random_state: Any = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """Remove dies and guess them from their neighbours: ROAD, remove and debias.
+    """Remove dies and guess them from their neighbors: ROAD, remove and debias.
 
     Parameters
     ----------
@@ -186,13 +191,12 @@ def road_curves(
 
     Notes
     -----
-    The paper gives a removed pixel the weighted mean of its neighbours, 1/6 beside and 1/12 at the
-    corners, all removed ones solved for together, and adds a little noise. Here the mean is the
-    probability that the die fails, neighbours off the wafer have no vote, and pass or fail is
-    drawn with it, because a wafer map knows nothing in between. The draw is the noise. A
-    threshold instead would make a passing die of nearly every guess, which is deletion again; the
-    draw keeps the rate of fails around, so that the removed area does not stand out by itself.
-    A die keeps its random number from step to step.
+    In the paper a removed pixel gets the weighted mean of its neighbors, 1/6 at its sides and 1/12
+    at its corners, and a little noise. All removed pixels are solved for together. Here the mean is
+    the probability that the die fails, and pass or fail is drawn with it. Neighbors off the wafer
+    have no weight. The draw keeps the local fail rate, so that the removed area does not stand out;
+    a threshold would turn nearly every die into a pass, which is deletion. A die keeps its random
+    number from step to step.
 
     References
     ----------
@@ -214,7 +218,7 @@ def road_curves(
     if order not in ("morf", "lerf"):
         raise ValueError(f"order must be 'morf' or 'lerf', got {order!r}.")
     options = (n_steps, targets, random_state, progress)
-    return _one_curve(f"road_{order}", clf, maps, saliency, *options)
+    return _draw_curve(f"road_{order}", clf, maps, saliency, *options)
 
 
 def faithfulness_curves(
@@ -267,11 +271,11 @@ def faithfulness_curves(
     """
     rng = check_random_state(random_state)
     grids = check_wafer_maps(maps)
-    everyone = with_random(grids, saliencies, rng)
+    everyone = add_random_saliency(grids, saliencies, rng)
     return draw_curves(clf, grids, everyone, curves, n_steps, targets, rng, progress)
 
 
-def with_random(maps: WaferMaps, saliencies: Mapping, rng: np.random.RandomState) -> dict:
+def add_random_saliency(maps: WaferMaps, saliencies: Mapping, rng: np.random.RandomState) -> dict:
     """Add a random saliency to those of other methods."""
     if RANDOM in saliencies:
         raise ValueError(f"No method may be called {RANDOM!r}: that one is added here.")
@@ -314,7 +318,7 @@ def check_saliency(values: Any, grids: Sequence[np.ndarray], name: str) -> list[
     return read
 
 
-def _one_curve(kind, clf, maps, saliency, n_steps, targets, random_state, progress) -> np.ndarray:
+def _draw_curve(kind, clf, maps, saliency, n_steps, targets, random_state, progress) -> np.ndarray:
     rng = check_random_state(random_state)
     drawn = draw_curves(clf, maps, {"saliency": saliency}, [kind], n_steps, targets, rng, progress)
     return drawn[kind]["saliency"]
@@ -326,7 +330,7 @@ def draw_curves(clf, maps, saliencies, kinds, n_steps, targets, rng, progress) -
     _check_request(kinds, n_steps)
     grids = check_wafer_maps(maps)
     read = {name: check_saliency(values, grids, name) for name, values in saliencies.items()}
-    codes = _explained_codes(clf, grids, targets)
+    codes = _target_codes(clf, grids, targets)
     seeds = rng.randint(2**31 - 1, size=len(grids))
     ends = np.cumsum([n_points(kind, n_steps) for kind in kinds for _ in read])
     heights = np.full((len(grids), ends[-1]), np.nan)
@@ -357,7 +361,7 @@ def _check_request(kinds: Sequence[str], n_steps: int) -> None:
         raise ValueError(f"n_steps must be an integer of at least 2, got {n_steps!r}.")
 
 
-def _explained_codes(clf: Any, grids: Sequence[np.ndarray], targets: Any) -> np.ndarray:
+def _target_codes(clf: Any, grids: Sequence[np.ndarray], targets: Any) -> np.ndarray:
     """Return the column of the explained class of each wafer."""
     if targets is None:
         return clf.predict_proba(grids).argmax(axis=1)
@@ -368,7 +372,7 @@ def _explained_codes(clf: Any, grids: Sequence[np.ndarray], targets: Any) -> np.
         )
     for row in np.flatnonzero(~np.isin(targets, clf.classes_))[:1]:
         raise ValueError(
-            f"target {targets.tolist()[row]!r} of wafer {row} is no class of the classifier; "
+            f"target {targets.tolist()[row]!r} of wafer {row} is not a class of the classifier; "
             f"its classes are {', '.join(map(str, clf.classes_))}."
         )
     return np.searchsorted(clf.classes_, targets)

@@ -1,4 +1,4 @@
-"""Guess removed dies from the dies around them, so that what is removed leaves no trace."""
+"""Impute removed dies from the dies around them, so that a removal leaves no trace."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from scipy.linalg import solveh_banded
 
 from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
-# Votes of the neighbours beside a die and at its corners (Rong et al. 2022).
-_BESIDE, _CORNER = 1 / 6, 1 / 12
+# Weights of the neighbors at a die's sides and at its corners (Rong et al. 2022).
+_SIDE, _CORNER = 1 / 6, 1 / 12
 # A pull towards the wafer's fail rate, felt only where no known die is within reach.
 _PULL = 1e-6
 
@@ -16,8 +16,8 @@ _PULL = 1e-6
 def fail_probability(grid: np.ndarray, removed: np.ndarray) -> np.ndarray:
     """Estimate for removed dies how likely they fail, from those that are left.
 
-    Each removed die has the weighted mean of its neighbours, removed ones among them, so all are
-    found together from one linear system. Neighbours off the wafer have no vote.
+    Each removed die has the weighted mean of its neighbors, removed ones among them, so all are
+    found together from one linear system. Neighbors off the wafer have no vote.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def fail_probability(grid: np.ndarray, removed: np.ndarray) -> np.ndarray:
     >>> fail_probability(row, np.array([[False, True, True, False]])).round(2)
     array([[1.  , 0.67, 0.33, 0.  ]])
     """
-    # A border without dies keeps the cells of one row from being neighbours of the next row's end.
+    # A border without dies keeps the cells of one row from being neighbors of the next row's end.
     die, fail, unknown = (
         np.pad(mask, 1).ravel() for mask in (grid != NO_DIE, grid == FAIL, removed)
     )
@@ -45,7 +45,7 @@ def fail_probability(grid: np.ndarray, removed: np.ndarray) -> np.ndarray:
     bands = np.zeros((width + 2, die.size))
     bands[0] = np.where(unknown, _PULL, 1)
     sums = np.where(unknown, _PULL * fail.sum() / max(1, die.sum()), fail)
-    votes = ((1, _BESIDE), (width - 1, _CORNER), (width, _BESIDE), (width + 1, _CORNER))
+    votes = ((1, _SIDE), (width - 1, _CORNER), (width, _SIDE), (width + 1, _CORNER))
     for step, vote in votes:
         first, second = slice(None, -step), slice(step, None)
         vote = vote * (die[first] & die[second])

@@ -1,4 +1,4 @@
-"""Whether a saliency depends on what the net has learnt."""
+"""Test whether a saliency depends on the trained weights."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from camdenoise.denoising._cam_denoiser import CamDenoiser
-from camdenoise.denoising._untrained import untrained_net, with_net
+from camdenoise.denoising._untrained import replace_net, untrained_net
 from camdenoise.nets._backbones import Backbone
 from camdenoise.wafers._maps import NO_DIE, WaferMaps, check_wafer_maps
 
 
-def randomised_weights(
+def randomized_weights(
     denoiser: CamDenoiser, maps: WaferMaps, *, random_state: Any = None, progress: bool = False
 ) -> pd.DataFrame:
-    """Compare the saliency with that of nets that forget, from the head down.
+    """Compare the saliency with that of nets whose weights are randomized, from the head down.
 
     The head gets new random weights, then the last stage as well, and so on to the first. A
-    saliency that stays as it was does not show what the net has learnt, however good it looks.
+    saliency that does not change does not depend on the trained weights.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def randomised_weights(
     Notes
     -----
     Random weights and batch statistics are those that a new net starts with. A CAM is made of
-    activations, which show the wafer even where weights are random, so similarity does not drop
-    to 0; set it beside that of ``CamDenoiser(method="randomcam")``.
+    activations, which depend on the wafer even with random weights, so that similarity does not
+    drop to 0. Compare it with that of ``CamDenoiser(method="randomcam")``.
 
     References
     ----------
@@ -66,27 +66,27 @@ def randomised_weights(
     --------
     >>> from camdenoise import CamDenoiser, WaferClassifier
     >>> from camdenoise.datasets import make_wafer_maps
-    >>> from camdenoise.faithfulness import randomised_weights
+    >>> from camdenoise.faithfulness import randomized_weights
     >>> wafers = make_wafer_maps(40, classes=["Center", "Edge-Ring"], random_state=0)
     >>> clf = WaferClassifier(width=4, input_size=32, batch_size=8, random_state=0)
     >>> denoiser = CamDenoiser(clf).fit(wafers.maps, wafers.target)
-    >>> randomised_weights(denoiser, wafers.maps, random_state=0).columns.tolist()
+    >>> randomized_weights(denoiser, wafers.maps, random_state=0).columns.tolist()
     ['head', 'stage4', 'stage3', 'stage2', 'stage1', 'stem']
     """
     check_is_fitted(denoiser)
     grids = check_wafer_maps(maps)
     trained = denoiser.explain(grids)
-    classes = [why.label for why in trained]
+    classes = [explanation.label for explanation in trained]
     net = deepcopy(denoiser.estimator_.module_)
     fresh = untrained_net(denoiser.estimator_, random_state)
     similarity = {}
     stages = ("head", *reversed(net.layer_names))
     for name in tqdm(stages, unit="stage", leave=None, disable=not progress):
         _stage(net, name).load_state_dict(_stage(fresh, name).state_dict())
-        forgetful = with_net(denoiser, net).explain(grids, classes)
+        randomized = replace_net(denoiser, net).explain(grids, classes)
         similarity[name] = [
             _rank_correlation(a.saliency[grid != NO_DIE], b.saliency[grid != NO_DIE])
-            for a, b, grid in zip(trained, forgetful, grids, strict=True)
+            for a, b, grid in zip(trained, randomized, grids, strict=True)
         ]
     return pd.DataFrame(similarity)
 
@@ -95,9 +95,9 @@ def _stage(net: Backbone, name: str) -> torch.nn.Module:
     return net.head if name == "head" else net.stages[name]
 
 
-def _rank_correlation(trained: np.ndarray, forgetful: np.ndarray) -> float:
+def _rank_correlation(trained: np.ndarray, randomized: np.ndarray) -> float:
     if np.ptp(trained) == 0:
         return np.nan
-    if np.ptp(forgetful) == 0:
+    if np.ptp(randomized) == 0:
         return 0.0
-    return float(np.corrcoef(rankdata(trained), rankdata(forgetful))[0, 1])
+    return float(np.corrcoef(rankdata(trained), rankdata(randomized))[0, 1])

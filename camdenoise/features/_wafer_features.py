@@ -60,15 +60,15 @@ def _component_features(grid: np.ndarray, dies: np.ndarray) -> np.ndarray:
         return np.zeros(2 + len(REGION_FEATURES))
     size = np.bincount(labels.ravel())[1:]
     largest = size.argmax()
-    about = [n_components / np.count_nonzero(dies), size[largest] / size.sum()]
-    return np.concatenate([about, region_features(labels == largest + 1)])
+    shares = [n_components / np.count_nonzero(dies), size[largest] / size.sum()]
+    return np.concatenate([shares, region_features(labels == largest + 1)])
 
 
 class WaferFeatures(StatelessInput, TransformerMixin, BaseEstimator):
     """Describe each wafer map by 72 hand-made features, after Wu et al. [1]_.
 
-    The rival of a convolutional net: densities of fails, the shape of the largest group of
-    touching fails and a summary of the Radon transform, for any classifier that takes a table.
+    Densities of fails, the shape of the largest group of touching fails and a summary of the Radon
+    transform: a table for any classifier, as an alternative to a convolutional net.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class WaferFeatures(StatelessInput, TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    camdenoise.filters.MedianFilter : What [1]_ puts before it.
+    camdenoise.filters.MedianFilter : The filter that [1]_ applies first.
 
     Notes
     -----
@@ -88,24 +88,21 @@ class WaferFeatures(StatelessInput, TransformerMixin, BaseEstimator):
     ``fail_rate``            Share of the dies that fail.
     ``zone_0`` ... ``12``    The same of 13 zones: the inner 3 x 3 of 5 x 5 equal parts of the
                              grid, row by row, and the frame around them above, right, below, left.
-    ``ring_0`` ... ``7``     The same of eight rings of equal width, from the centre out.
+    ``ring_0`` ... ``7``     The same of eight rings of equal width, from the center out.
     ``n_components``         Groups of touching fails (at a corner, too), per die.
     ``largest_share``        Share of the fails that are in the largest of them.
     ``region_...``           Of the largest: ``area``, ``perimeter``, ``major_axis``,
                              ``minor_axis``, ``eccentricity``, ``solidity`` (the share of its convex
                              hull that it fills), ``mean_radius`` and ``radius_spread`` (mean and
-                             standard deviation of its dies' distance from the centre).
+                             standard deviation of its dies' distance from the center).
     ``radon_mean_0`` ... 19  Length of fails on a line across the wafer, mean over 60 directions,
                              at 20 offsets from rim to rim, by cubic interpolation.
     ``radon_std_0`` ... 19   The standard deviation over the directions instead of the mean.
     ======================== =====================================================================
 
     The 13 zones, the Radon features and those of the region up to the solidity follow [1]_; the
-    rings and the others are additions. What has nothing to measure is 0: a zone without dies, the
-    region of a wafer without fails. Of largest groups of the same size the first in reading order
-    is described.
-
-    There is nothing to fit.
+    rings and the others are additions. A feature without anything to measure is 0, such as a zone
+    without dies. Of several largest groups the first in reading order is described.
 
     References
     ----------

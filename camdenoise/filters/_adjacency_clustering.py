@@ -1,4 +1,4 @@
-"""AdjacencyClusteringFilter: the smoothest wafer near the observed one, by a minimum cut."""
+"""AdjacencyClusteringFilter: the minimize_energy wafer near the observed one, by a minimum cut."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from camdenoise._sklearn_compat import Interval
 from camdenoise.filters._stateless import StatelessFilter
 from camdenoise.wafers._maps import FAIL, NO_DIE
 
-# A maximum flow needs whole numbers: so many make up the fidelity of a die with eight neighbours.
+# Fidelity of a die with eight neighbors, as a whole number, which a maximum flow needs.
 _UNIT = 10_000
 
-#: One step to each neighbour such that every pair is met once, and the weight of the pair.
+#: One step to each neighbor such that every pair is met once, and the weight of the pair.
 _STEPS = {(0, 1): 1.0, (1, 0): 1.0, (1, 1): 0.5**0.5, (1, -1): 0.5**0.5}
 _ALL_NEIGHBORS = 2 * sum(_STEPS.values())
 
 
 def neighbor_pairs(dies: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """List the pairs of neighbouring dies.
+    """List the pairs of neighboring dies.
 
     Parameters
     ----------
@@ -56,14 +56,14 @@ def _pairs_at(dies: np.ndarray, number: np.ndarray, down: int, right: int):
     return number[here][both], number[there][both]
 
 
-def smoothest(
+def minimize_energy(
     observed: np.ndarray,
     fidelity: np.ndarray,
     first: np.ndarray,
     second: np.ndarray,
     coupling: np.ndarray,
 ) -> np.ndarray:
-    """Minimise ``sum fidelity |x - observed| + sum coupling |x[first] - x[second]|`` exactly.
+    """Minimize ``sum fidelity |x - observed| + sum coupling |x[first] - x[second]|`` exactly.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def smoothest(
     Returns
     -------
     ndarray of bool, shape (n_dies,)
-        Of all minimisers the one with the most ones; it contains all others.
+        Of all minimizers the one with the most ones; it contains all others.
     """
     n_dies = len(observed)
     source, sink = n_dies, n_dies + 1
@@ -105,16 +105,16 @@ def fail_votes(
     second: np.ndarray,
     coupling: np.ndarray,
 ) -> np.ndarray:
-    """Return the share of the votes on each die that its observation and its neighbours cast for 1.
+    """Return the share of the votes on each die that its observation and its neighbors cast for 1.
 
-    Changing a die for which that share is ``s`` changes the sum that `smoothest` minimises by
+    Changing a die for which that share is ``s`` changes the sum that `minimize_energy` minimizes by
     ``|2 s - 1|`` times all votes, so of a minimum the ones are just the dies with half or more.
     """
     n_dies = len(x)
     ones = np.bincount(first, coupling * x[second], n_dies)
     ones += np.bincount(second, coupling * x[first], n_dies)
     votes = fidelity + _sums(coupling, first, second, n_dies)
-    # A die without neighbours has its own observation only.
+    # A die without neighbors has its own observation only.
     return np.divide(fidelity * observed + ones, votes, out=observed + 0.0, where=votes > 0)
 
 
@@ -124,13 +124,13 @@ def _sums(values: np.ndarray, first: np.ndarray, second: np.ndarray, n_dies: int
 
 
 class AdjacencyClusteringFilter(StatelessFilter):
-    """Keep the fails that are still fails on the smoothest wafer near the observed one.
+    """Keep the fails that are still fails on the minimize_energy wafer near the observed one.
 
-    Adjacency clustering [1]_ looks for the wafer ``x`` that minimises
+    Adjacency clustering [1]_ looks for the wafer ``x`` that minimizes
 
     ``sum_i w_i |x_i - y_i| + smoothness * sum_ij c_ij |x_i - x_j|``
 
-    where ``y`` is the observed wafer (1 fail, 0 pass), the second sum goes over neighbouring dies,
+    where ``y`` is the observed wafer (1 fail, 0 pass), the second sum goes over neighboring dies,
     and ``c_ij`` is 1 for dies that share a side, ``1 / sqrt(2)`` for dies that touch at a corner.
     It is an Ising model, whose minimum one minimum cut finds exactly [2]_. A fail is kept where
     both ``x`` and ``y`` fail.
@@ -138,30 +138,30 @@ class AdjacencyClusteringFilter(StatelessFilter):
     Parameters
     ----------
     smoothness : float, default=0.22
-        Price of a failing beside a passing die, where changing a die with eight neighbours costs 1.
-        From 0.146 on single fails are removed, from 0.172 on pairs, from 0.207 on straight lines
-        one die wide of any length.
+        Cost of a failing die next to a passing one; changing a die with eight neighbors costs 1.
+        From 0.146 single fails are removed, from 0.172 pairs, from 0.207 straight lines one die
+        wide.
     on_error : {"raise", "keep"}, default="raise"
         What `transform` and `explain` do with a map that cannot be read: raise, or give it back
         as it came.
 
     See Also
     --------
-    MedianFilter : Asks each neighbourhood alone.
+    MedianFilter : Decides by each neighborhood alone.
 
     Notes
     -----
-    A die at the edge of the wafer or beside a hole has fewer neighbours to agree with. With the
-    same fidelity ``w_i`` for all dies its own observation would count for more, and noise stay at
-    the edge. So ``w_i`` is the die's share of the neighbours' weight that it could have: 1 with all
-    eight neighbours, 0 with none.
+    A die at the edge of the wafer or at a hole has fewer neighbors. With the same fidelity ``w_i``
+    for all dies its own observation would have more weight, and noise would stay at the edge. So
+    ``w_i`` is the weight of the die's neighbors as a share of that of eight: 1 with all eight
+    neighbors, 0 with none.
 
     The saliency is the share of votes for "fail" that a die gets on the wafer ``x``: its own
-    observation votes with ``w_i``, each neighbour with ``smoothness * c_ij``. In the minimum a die
-    fails just where that share is at least one half.
+    observation votes with ``w_i``, each neighbor with ``smoothness * c_ij``. In the minimum a die
+    fails exactly if that share is at least one half.
 
-    Where it costs the same to keep fails or to remove them, they are kept. Capacities are whole
-    numbers: weights are rounded to 1 / 10000.
+    If it costs the same to keep or to remove fails, they are kept. Weights are rounded to
+    1 / 10000.
 
     At the default a scratch one die wide is lost; below 0.207 a straight one is kept if it is long
     enough (at 0.2 from 12 dies on), a diagonal one below 0.185.
@@ -203,7 +203,7 @@ class AdjacencyClusteringFilter(StatelessFilter):
         observed = grid[dies] == FAIL
         fidelity = _sums(weight, first, second, len(observed)) / _ALL_NEIGHBORS
         fidelity = np.rint(_UNIT * fidelity).astype(int)
-        x = smoothest(observed, fidelity, first, second, coupling)
+        x = minimize_energy(observed, fidelity, first, second, coupling)
         votes = np.zeros(grid.shape)
         votes[dies] = fail_votes(x, observed, fidelity, first, second, coupling)
         return votes >= 0.5, votes

@@ -11,11 +11,11 @@ from camdenoise._sklearn_compat import Interval, Options
 from camdenoise.filters._component_size import component_size
 from camdenoise.filters._stateless import StatelessFilter
 from camdenoise.wafers._components import fail_components
-from camdenoise.wafers._explanation import explain_by
+from camdenoise.wafers._explanation import build_explanation
 from camdenoise.wafers._maps import FAIL, NO_DIE
 
 
-def largest_by_chance(
+def permuted_sizes(
     dies: np.ndarray,
     n_fails: int,
     n_permutations: int,
@@ -96,7 +96,7 @@ class ComponentPermutationFilter(StatelessFilter):
     The null hypothesis is that all dies fail alike. Real backgrounds are uneven, so more than
     `alpha` of them have a component that is kept. On the other side the test loses its power where
     every fail is of one component by chance as well, from about 40 % of failing dies on (the
-    percolation threshold of a square lattice with eight neighbours): of a wafer that fails
+    percolation threshold of a square lattice with eight neighbors): of a wafer that fails
     everywhere nothing is kept. A scratch is kept if it has enough dies; its form does not matter.
 
     Shuffling takes nearly all the time, and depends on nothing but where the dies are and how many
@@ -115,10 +115,10 @@ class ComponentPermutationFilter(StatelessFilter):
     >>> wafer_map = np.ones((8, 8), int)
     >>> wafer_map[1, 1:6] = 2
     >>> wafer_map[6, 6] = 2
-    >>> (why,) = ComponentPermutationFilter().explain([wafer_map])
-    >>> bool(why.kept[1, 1]), bool(why.kept[6, 6])
+    >>> (explanation,) = ComponentPermutationFilter().explain([wafer_map])
+    >>> bool(explanation.kept[1, 1]), bool(explanation.kept[6, 6])
     (True, False)
-    >>> p = 1 - why.saliency
+    >>> p = 1 - explanation.saliency
     >>> bool(p[1, 1] < 0.05 < p[6, 6])
     True
     """
@@ -144,7 +144,7 @@ class ComponentPermutationFilter(StatelessFilter):
         # One seed for all, so that a wafer's result does not depend on the others of the batch.
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         known = {}
-        return [explain_by(grid, *self._test(grid, seed, known)) for grid in maps]
+        return [build_explanation(grid, *self._test(grid, seed, known)) for grid in maps]
 
     def _test(self, grid, seed, known):
         """Decide by p-values; `known` holds what chance made of earlier wafers."""
@@ -153,6 +153,6 @@ class ComponentPermutationFilter(StatelessFilter):
         if wafer not in known:
             rng = np.random.RandomState(seed)
             shuffles = self.n_permutations, self.connectivity, rng
-            known[wafer] = largest_by_chance(dies, n_fails, *shuffles)
+            known[wafer] = permuted_sizes(dies, n_fails, *shuffles)
         p = p_values(component_size(grid, self.connectivity), known[wafer])
         return p <= self.alpha, np.where(grid == FAIL, 1 - p, 0)

@@ -30,7 +30,7 @@ def diameter(component: np.ndarray, connectivity: int) -> int:
     """Return how many steps apart those two cells of a component are that are farthest apart.
 
     All cells walk at once: each holds the set of cells that have reached it, one bit for each, and
-    hands it on to its neighbours, until no cell has a new visitor.
+    hands it on to its neighbors, until no cell has a new visitor.
 
     Examples
     --------
@@ -43,14 +43,14 @@ def diameter(component: np.ndarray, connectivity: int) -> int:
     visitors[(*np.nonzero(component), number // 64)] = own_bit
     steps, before = -1, np.zeros_like(visitors)
     while (visitors != before).any():
-        before, visitors = visitors, _handed_on(visitors, connectivity)
+        before, visitors = visitors, _join_neighbor_sets(visitors, connectivity)
         visitors[~component] = 0
         steps += 1
     return steps
 
 
-def _handed_on(sets: np.ndarray, connectivity: int) -> np.ndarray:
-    """Join each cell's set with those of its neighbours."""
+def _join_neighbor_sets(sets: np.ndarray, connectivity: int) -> np.ndarray:
+    """Join each cell's set with those of its neighbors."""
     across = sets.copy()
     across[:, 1:] |= sets[:, :-1]
     across[:, :-1] |= sets[:, 1:]

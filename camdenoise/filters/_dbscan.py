@@ -13,7 +13,7 @@ from camdenoise.wafers._maps import FAIL
 
 
 def disc(radius: float) -> np.ndarray:
-    """Mark the cells of a square grid whose centres are within `radius` of the middle one's.
+    """Mark the cells of a square grid whose centers are within `radius` of the middle one's.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def disc(radius: float) -> np.ndarray:
     return np.sqrt(y**2 + x**2) <= radius
 
 
-def densest_within_reach(fails: np.ndarray, reach: np.ndarray) -> np.ndarray:
+def densest_core(fails: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Return for each cell the most fails that a fail in its reach has in its own reach."""
     density = ndimage.correlate(fails.astype(np.int32), reach.astype(np.int32), mode="constant")
     return ndimage.maximum_filter(density * fails, footprint=reach, mode="constant")
@@ -44,8 +44,8 @@ class DBSCANFilter(StatelessFilter):
     Parameters
     ----------
     eps : float, default=1.5
-        Distance up to which dies are neighbours, in dies, from centre to centre. 1 reaches the four
-        dies beside a die, 1.5 all eight around it, 2.3 a square of 5 x 5 without its corners.
+        Distance up to which dies are neighbors, in dies, from center to center. 1 reaches the four
+        dies at a die's sides, 1.5 all eight around it, 2.3 a square of 5 x 5 without its corners.
     min_samples : int, default=4
         Fewest fails within `eps` of a core, the fail itself included.
     on_error : {"raise", "keep"}, default="raise"
@@ -60,8 +60,8 @@ class DBSCANFilter(StatelessFilter):
 
     Notes
     -----
-    Which cluster a fail is in does not matter here, so none is labelled: on a grid, whether a fail
-    is noise follows from two neighbourhood operations, exactly as scikit-learn decides.
+    The filter does not label clusters. On a grid, two neighborhood operations tell whether a fail
+    is noise, exactly as scikit-learn decides.
 
     The saliency is the largest number of fails within `eps` that the fail itself or any fail
     within `eps` of it has; a fail is kept just where it is at least `min_samples`.
@@ -103,5 +103,5 @@ class DBSCANFilter(StatelessFilter):
     def _decide(self, grid):
         # No two dies are farther apart than the grid is wide.
         reach = disc(min(self.eps, np.hypot(*grid.shape)))
-        densest = densest_within_reach(grid == FAIL, reach)
+        densest = densest_core(grid == FAIL, reach)
         return densest >= self.min_samples, densest

@@ -45,7 +45,7 @@ class HDBSCANFilter(StatelessFilter):
     It is made for densities that differ from place to place. Dies have few different distances from
     each other, so most of the hierarchy is ties, which are broken by the order of the dies: the
     result can change when the wafer is turned, and docs/filters.md shows it to be weak. Dies at the
-    edge have fewer neighbours and are removed more easily, as are those of a line one die wide.
+    edge have fewer neighbors and are removed more easily, as are those of a line one die wide.
 
     References
     ----------
@@ -89,7 +89,7 @@ class HDBSCANFilter(StatelessFilter):
     def _decide(self, grid):
         dies = np.argwhere(grid == FAIL)
         strength = np.zeros(grid.shape)
-        # Fewer fails are no cluster, and an error to scikit-learn.
+        # Fewer fails are not a cluster, and scikit-learn refuses them.
         if len(dies) >= max(self.min_cluster_size, self.min_samples or 0):
             strength[tuple(dies.T)] = self._cluster(dies)
         return strength > 0, strength

@@ -29,18 +29,18 @@ def best_square(grid: np.ndarray, size: int) -> np.ndarray:
     Where it is 1 the cell is in the opening of the fails.
     """
     shares = np.nan_to_num(square_shares(grid, size), nan=0)
-    return ndimage.maximum_filter(shares, size, mode="constant", origin=_back(size))
+    return ndimage.maximum_filter(shares, size, mode="constant", origin=_origin(size))
 
 
 def close_gaps(grid: np.ndarray, size: int) -> np.ndarray:
     """Mark as fail the passing dies that no square free of fails covers: the closing."""
     shares = np.nan_to_num(square_shares(grid, size), nan=1)
-    emptiest = ndimage.minimum_filter(shares, size, mode="constant", cval=1, origin=_back(size))
+    emptiest = ndimage.minimum_filter(shares, size, mode="constant", cval=1, origin=_origin(size))
     return np.where((grid == PASS) & (emptiest > 0), FAIL, grid)
 
 
-def _back(size: int) -> int:
-    """Turn a square around its reference cell, which an even side has not in the middle."""
+def _origin(size: int) -> int:
+    """Return scipy's origin for a reflected square; an even side has no middle cell."""
     return size % 2 - 1
 
 
@@ -67,7 +67,7 @@ class MorphologyFilter(StatelessFilter):
 
     See Also
     --------
-    ComponentSizeFilter : Keeps components for their size, whatever their form.
+    ComponentSizeFilter : Keeps components of any form by their size.
 
     Notes
     -----

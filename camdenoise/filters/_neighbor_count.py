@@ -1,4 +1,4 @@
-"""NeighborCountFilter: keep fails that have enough failing neighbours."""
+"""NeighborCountFilter: keep fails that have enough failing neighbors."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from camdenoise.wafers._maps import FAIL
 
 
 def failing_neighbors(fails: np.ndarray) -> np.ndarray:
-    """Count the marked cells among the eight neighbours of each cell."""
+    """Count the marked cells among the eight neighbors of each cell."""
     return window_counts(fails, 3) - fails
 
 
 class NeighborCountFilter(StatelessFilter):
-    """Keep the fails that have at least `min_neighbors` failing neighbours among eight.
+    """Keep the fails that have at least `min_neighbors` failing neighbors among eight.
 
     Parameters
     ----------
     min_neighbors : int between 0 and 8, default=2
-        Fewest failing neighbours of a fail that stays.
+        Fewest failing neighbors of a fail that stays.
     rounds : int, default=1
         How often to repeat it on what is left. Each round removes fails that the last one
         left without company.
@@ -37,7 +37,7 @@ class NeighborCountFilter(StatelessFilter):
 
     Notes
     -----
-    The saliency is the number of failing neighbours that the last round counted; it never grows
+    The saliency is the number of failing neighbors that the last round counted; it never grows
     from round to round, so a fail is kept just where it is at least `min_neighbors`. With the
     default of 2 a one-die-wide scratch loses the die at each end in every round.
 

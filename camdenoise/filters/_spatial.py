@@ -1,4 +1,4 @@
-"""SpatialFilter: keep a fail whose neighbourhood, near dies weighing more, fails often enough."""
+"""SpatialFilter: keep a fail whose neighborhood, near dies weighing more, fails often enough."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SpatialFilter(StatelessFilter):
     """Keep a fail where the weighted average of the dies around it reaches a threshold.
 
     The spatial filter that [1]_ puts before pattern recognition: each die gets the average of its
-    neighbourhood, fails counting 1 and passes 0, and the average is compared with a threshold. Here
+    neighborhood, fails counting 1 and passes 0, and the average is compared with a threshold. Here
     near dies weigh more than far ones (binomial weights), cells without a die do not vote, and
     only fails are decided upon: none is added.
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from camdenoise.denoising._base import BaseDenoiser
-from camdenoise.wafers._explanation import Explanation, explain_by
+from camdenoise.wafers._explanation import Explanation, build_explanation
 from camdenoise.wafers._maps import StatelessInput, WaferMaps
 
 
@@ -68,7 +68,7 @@ class StatelessFilter(StatelessInput, BaseDenoiser):
         return super().explain(X)
 
     def _explain_maps(self, maps: Sequence[np.ndarray]) -> list[Explanation]:
-        return [explain_by(grid, *self._decide(grid)) for grid in maps]
+        return [build_explanation(grid, *self._decide(grid)) for grid in maps]
 
     def _decide(self, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise NotImplementedError

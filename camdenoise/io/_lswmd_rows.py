@@ -15,7 +15,7 @@ import pyarrow as pa
 from camdenoise.io._lswmd_pickle import Column
 from camdenoise.io._stubs import Array, PickleError, as_bytes, refuse
 from camdenoise.io._wafer_table import MOST_CELLS, SCHEMA, make_binary_column, view_bytes
-from camdenoise.wafers._labels import label_inside
+from camdenoise.wafers._labels import unwrap_label
 from camdenoise.wafers._maps import MAX_SIDE
 
 LABELS = (
@@ -46,7 +46,7 @@ def find_columns(columns: dict[str, Column]) -> dict[str, Column | None]:
 
 def unwrap(value: Any) -> str:
     """Return the text of a label, however it is nested; "" for a missing one."""
-    label = label_inside(value, _open_label)
+    label = unwrap_label(value, _open_label)
     if label is None or type(label) in (int, float) and label == 0:
         return ""
     if type(label) is not str:

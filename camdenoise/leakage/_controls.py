@@ -1,8 +1,7 @@
-"""Masks that know less than the denoiser's, or more: what its gain is set beside.
+"""Control masks, made with less or more information than the denoiser's.
 
-A control changes which dies the next classifier sees as failing and nothing else. Where it makes
-its own choice it keeps as many fails of a wafer as the denoiser does, since their number alone
-tells something of the class.
+A control only changes which dies the next classifier sees as failing. If it chooses fails itself,
+it keeps as many fails of a wafer as the denoiser does, because their number depends on the class.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from sklearn.utils import check_random_state
 
-from camdenoise.denoising._untrained import untrained
+from camdenoise.denoising._untrained import make_untrained
 from camdenoise.leakage._cross_fit import CrossFit, explain_unseen
 from camdenoise.leakage._masks import nearness, region, strongest_fails
 from camdenoise.nets._encoding import to_die_grid
@@ -33,7 +32,7 @@ def true_class(fit: CrossFit, rng: Generator) -> Masks:
 
     A gain means that the mask tells the label: it bounds what can leak.
     """
-    return [why.kept for why in fit.explain(fit.target)]
+    return [explanation.kept for explanation in fit.explain(fit.target)]
 
 
 def wrong_class(fit: CrossFit, rng: Generator) -> Masks:
@@ -41,8 +40,8 @@ def wrong_class(fit: CrossFit, rng: Generator) -> Masks:
 
     A gain means that masks help without evidence for anything true.
     """
-    predicted = np.array([why.label for why in fit.own])
-    return _decided(fit, fit.explain(other_classes(predicted, fit.classes, rng)), rng)
+    predicted = np.array([explanation.label for explanation in fit.own])
+    return _take_decisions(fit, fit.explain(other_classes(predicted, fit.classes, rng)), rng)
 
 
 def class_mean(fit: CrossFit, rng: Generator) -> Masks:
@@ -52,21 +51,21 @@ def class_mean(fit: CrossFit, rng: Generator) -> Masks:
     """
     means = mean_masks(fit)
     scores = [
-        to_die_grid(means[why.label][None], [grid.shape], _UNIT_WAFER)[0]
-        for why, grid in zip(fit.own, fit.maps, strict=True)
+        to_die_grid(means[explanation.label][None], [grid.shape], _UNIT_WAFER)[0]
+        for explanation, grid in zip(fit.own, fit.maps, strict=True)
     ]
-    return _as_many(fit, scores, rng)
+    return _keep_as_many(fit, scores, rng)
 
 
 def random_weights(fit: CrossFit, rng: Generator) -> Masks:
     """Make the mask by the same denoiser around a net that was never trained.
 
-    A gain means that nothing has to be learnt for it.
+    A gain means that nothing has to be learned for it.
     """
     seed = int(rng.integers(2**31 - 1))
-    # One for all wafers: two random nets have nothing in common that a classifier could learn.
-    knows_nothing = untrained(fit.models[0][0], check_random_state(seed))
-    return _decided(fit, knows_nothing.explain(fit.maps), rng)
+    # One net for all wafers: masks of two random nets have nothing in common.
+    random = make_untrained(fit.models[0][0], check_random_state(seed))
+    return _take_decisions(fit, random.explain(fit.maps), rng)
 
 
 def equal_area(fit: CrossFit, rng: Generator) -> Masks:
@@ -74,7 +73,7 @@ def equal_area(fit: CrossFit, rng: Generator) -> Masks:
 
     A gain means that it comes from how many fails are left, not from which.
     """
-    return _as_many(fit, [np.zeros(grid.shape) for grid in fit.maps], rng)
+    return _keep_as_many(fit, [np.zeros(grid.shape) for grid in fit.maps], rng)
 
 
 def random_disc(fit: CrossFit, rng: Generator) -> Masks:
@@ -82,7 +81,7 @@ def random_disc(fit: CrossFit, rng: Generator) -> Masks:
 
     A gain means that any compact region will do.
     """
-    return _as_many(fit, [nearness(grid, rng) for grid in fit.maps], rng)
+    return _keep_as_many(fit, [nearness(grid, rng) for grid in fit.maps], rng)
 
 
 def mask_alone(fit: CrossFit, rng: Generator) -> Masks:
@@ -90,7 +89,7 @@ def mask_alone(fit: CrossFit, rng: Generator) -> Masks:
 
     A gain means that the mask's shape is enough; the fails in it add nothing.
     """
-    return [region(grid, why) for grid, why in zip(fit.maps, fit.own, strict=True)]
+    return [region(grid, explanation) for grid, explanation in zip(fit.maps, fit.own, strict=True)]
 
 
 def independent_architecture(fit: CrossFit, rng: Generator) -> Masks:
@@ -98,12 +97,12 @@ def independent_architecture(fit: CrossFit, rng: Generator) -> Masks:
 
     A gain means that it does not hang on the denoiser's architecture.
     """
-    return [why.kept for why in explain_unseen(fit.independent, fit.maps)]
+    return [explanation.kept for explanation in explain_unseen(fit.independent, fit.maps)]
 
 
 @dataclass(frozen=True)
 class Control:
-    """A way to make masks that a gain is set beside.
+    """A way to make masks that the denoiser is compared with.
 
     Attributes
     ----------
@@ -126,7 +125,7 @@ CONTROLS = {
     "true class": Control(true_class, "so much a mask that knows the label can tell", "classes"),
     "wrong class": Control(wrong_class, "masks help without evidence for anything true", "classes"),
     "class mean": Control(class_mean, "the mask stamps the prediction on the wafer"),
-    "random weights": Control(random_weights, "nothing has to be learnt for it", "net"),
+    "random weights": Control(random_weights, "nothing has to be learned for it", "net"),
     "equal area": Control(equal_area, "it is how many fails are left, not which"),
     "random disc": Control(random_disc, "any compact region will do"),
     "mask alone": Control(mask_alone, "the mask's shape is enough, the fails in it add nothing"),
@@ -152,7 +151,7 @@ def mean_masks(fit: CrossFit) -> dict:
 
     A class that is predicted for test wafers only has the mean over all classes.
     """
-    predicted = [why.label for why in fit.own]
+    predicted = [explanation.label for explanation in fit.own]
     of_all = _mean_mask(fit, fit.train)
     means = dict.fromkeys(predicted, of_all)
     for label in {predicted[row] for row in fit.train}:
@@ -165,22 +164,21 @@ def _mean_mask(fit: CrossFit, rows) -> np.ndarray:
     return np.nan_to_num(unit_wafer_mean(kept, maps, _UNIT_WAFER))
 
 
-def _as_many(fit: CrossFit, scores: list[np.ndarray], rng: Generator) -> Masks:
+def _keep_as_many(fit: CrossFit, scores: list[np.ndarray], rng: Generator) -> Masks:
     """Keep the fails of the highest scores, as many as the denoiser keeps."""
     return [
-        strongest_fails(grid, score, int(why.kept.sum()), rng)
-        for grid, score, why in zip(fit.maps, scores, fit.own, strict=True)
+        strongest_fails(grid, score, int(explanation.kept.sum()), rng)
+        for grid, score, explanation in zip(fit.maps, scores, fit.own, strict=True)
     ]
 
 
-def _decided(fit: CrossFit, explained: list[Explanation], rng: Generator) -> Masks:
-    """Take the decision of each explanation; where it is none, the most salient fails.
+def _take_decisions(fit: CrossFit, explained: list[Explanation], rng: Generator) -> Masks:
+    """Take the decision of each explanation; if it removes nothing, keep the most salient fails.
 
-    A denoiser without evidence abstains or finds all fails alike, and a mask that removes nothing
-    is no control. Where the denoiser itself abstains, so do these.
+    A mask that removes nothing is not a control. If the denoiser abstains, so does the control.
     """
-    as_many = _as_many(fit, [why.saliency for why in explained], rng)
+    as_many = _keep_as_many(fit, [explanation.saliency for explanation in explained], rng)
     return [
-        many if own.abstained or not why.removed.any() else why.kept
-        for own, why, many in zip(fit.own, explained, as_many, strict=True)
+        many if own.abstained or not explanation.removed.any() else explanation.kept
+        for own, explanation, many in zip(fit.own, explained, as_many, strict=True)
     ]

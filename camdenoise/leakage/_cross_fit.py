@@ -67,8 +67,8 @@ def explain_unseen(
     for denoiser, rows in models:
         asked = () if targets is None else (targets[rows],)
         explained = denoiser.explain([maps[row] for row in rows], *asked) if len(rows) else ()
-        for row, why in zip(rows, explained, strict=True):
-            found[row] = why
+        for row, explanation in zip(rows, explained, strict=True):
+            found[row] = explanation
     return found
 
 

@@ -54,11 +54,11 @@ def strongest_fails(
 def nearness(wafer_map: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Score each die by how near it is to one drawn at random, on the round wafer."""
     dies = np.argwhere(wafer_map != NO_DIE)
-    centre = dies[rng.integers(len(dies))] if len(dies) else np.zeros(2)
+    center = dies[rng.integers(len(dies))] if len(dies) else np.zeros(2)
     (y, x), (height, width) = np.indices(wafer_map.shape), wafer_map.shape
-    return -np.hypot((y - centre[0]) / height, (x - centre[1]) / width)
+    return -np.hypot((y - center[0]) / height, (x - center[1]) / width)
 
 
-def region(wafer_map: np.ndarray, why: Explanation) -> np.ndarray:
+def region(wafer_map: np.ndarray, explanation: Explanation) -> np.ndarray:
     """Mark the dies in the strong half of the saliency, whether they fail or not."""
-    return (why.saliency >= _STRONG * why.saliency.max()) & (wafer_map != NO_DIE)
+    return (explanation.saliency >= _STRONG * explanation.saliency.max()) & (wafer_map != NO_DIE)

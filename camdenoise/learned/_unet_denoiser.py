@@ -19,7 +19,7 @@ from camdenoise.nets._encoding import encode_maps
 from camdenoise.nets._segmentation import PatternDies, die_logits, train_die_net
 from camdenoise.nets._training import epoch_summaries
 from camdenoise.nets._unet import UNet
-from camdenoise.wafers._explanation import Explanation, explain_by
+from camdenoise.wafers._explanation import Explanation, build_explanation
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_die_masks
 
 
@@ -245,7 +245,7 @@ class UNetDenoiser(BaseDenoiser):
         for start in tqdm(starts, unit="batch", leave=None, disable=not self.progress):
             batch = maps[start : start + self.batch_size]
             explanations += [
-                explain_by(grid, score >= self.threshold, score)
+                build_explanation(grid, score >= self.threshold, score)
                 for grid, score in zip(batch, self._scores(batch), strict=True)
             ]
         return explanations

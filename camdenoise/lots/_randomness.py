@@ -83,7 +83,7 @@ def spatial_randomness_test(
         raise ValueError(f"n_permutations must be at least 1, got {n_permutations}.")
     grid = check_wafer_map(wafer_map)
     dies = grid != NO_DIE
-    touching = _touching(dies)
+    touching = _list_neighbors(dies)
     fails = np.flatnonzero((grid == FAIL)[dies])
     statistic = _n_pairs(fails, touching)
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
@@ -100,14 +100,14 @@ def spatial_randomness_test(
 
 def _n_pairs(fails: np.ndarray, touching: np.ndarray) -> int:
     """Count the pairs of failing dies, given by their numbers, that touch."""
-    # One more than there are dies: the neighbour that a die at the edge has not.
+    # One more than there are dies: the neighbor that a die at the edge has not.
     fails_here = np.zeros(len(touching) + 1, bool)
     fails_here[fails] = True
     return int(np.count_nonzero(fails_here[touching[fails]]))
 
 
-def _touching(dies: np.ndarray) -> np.ndarray:
-    """List four neighbours of each die by their numbers, or -1: each pair of dies once."""
+def _list_neighbors(dies: np.ndarray) -> np.ndarray:
+    """List four neighbors of each die by their numbers, or -1: each pair of dies once."""
     n_dies = np.count_nonzero(dies)
     number = np.full(np.add(dies.shape, 2), -1)
     number[1:-1, 1:-1][dies] = np.arange(n_dies)

@@ -40,7 +40,7 @@ def lot_summary(
         A row per wafer, put before the rest: lot, slot and so on. Columns with the name of a
         result are left out.
     explanations : list of Explanation, default=None
-        What ``denoiser.explain(X)`` gave, where that was asked already.
+        The result of ``denoiser.explain(X)``, if it was computed before.
 
     Returns
     -------
@@ -54,8 +54,8 @@ def lot_summary(
           the wafer is unlike all known ones, among which ``predicted`` comes nearest;
           ``partial``: whether less than most of the wafer was tested;
         - of the kept fails, where something was decided: ``pattern_area`` (share of the dies),
-          ``radius`` (of their centre, in wafer radii) and ``angle`` (of it, in degrees clockwise
-          from row 0), and ``ring`` (0 at the centre to 7) and ``sector`` (0 to 7, clockwise, 0
+          ``radius`` (of their center, in wafer radii) and ``angle`` (of it, in degrees clockwise
+          from row 0), and ``ring`` (0 at the center to 7) and ``sector`` (0 to 7, clockwise, 0
           around row 0) that hold the most of them;
         - ``p_random``: p-value of `spatial_randomness_test`, .005 or more;
         - ``error``: why the map could not be read; all before it is missing then.
@@ -87,11 +87,11 @@ def lot_summary(
     for name, given in (("explanations", explanations), ("keys", keys)):
         if given is not None and len(given) != len(items):
             raise ValueError(f"{name} has {len(given)} rows for {len(items)} wafer maps.")
-    readable = [row for row, why in enumerate(explanations) if why.error is None]
+    readable = [row for row, explanation in enumerate(explanations) if explanation.error is None]
     grids = {row: check_wafer_map(items[row], row) for row in readable}
-    rows: list[dict[str, Any]] = [{"error": why.error} for why in explanations]
+    rows: list[dict[str, Any]] = [{"error": explanation.error} for explanation in explanations]
     for row, grid in grids.items():
-        rows[row] |= _of_wafer(grid, explanations[row])
+        rows[row] |= _summarize_wafer(grid, explanations[row])
     table = pd.DataFrame(rows).reindex(columns=_COLUMNS).astype(_TYPES)
     if keys is None:
         return table
@@ -103,7 +103,7 @@ def lot_summary(
     return pd.concat([keys, table], axis=1)
 
 
-# Enough to tell apart what matters, a hundredth of a second for each wafer.
+# Permutations per wafer; 199 take 0.01 s and resolve p-values down to .005.
 _N_PERMUTATIONS = 199
 _TYPES = {
     "n_dies": "Int64", "n_fails": "Int64", "yield": float, "predicted": object,
@@ -115,19 +115,19 @@ _TYPES = {
 _COLUMNS = list(_TYPES)
 
 
-def _of_wafer(grid: np.ndarray, why: Explanation) -> dict[str, Any]:
-    row, n_dies = result_row(grid, why), int((grid != NO_DIE).sum())
+def _summarize_wafer(grid: np.ndarray, explanation: Explanation) -> dict[str, Any]:
+    row, n_dies = result_row(grid, explanation), int((grid != NO_DIE).sum())
     facts = row | {
         "n_dies": n_dies,
         "yield": 1 - row["n_fails"] / n_dies if n_dies else np.nan,
-        "entropy": why.entropy,
+        "entropy": explanation.entropy,
         "p_random": spatial_randomness_test(grid, n_permutations=_N_PERMUTATIONS).p_value,
     }
-    decided = why.kept.any() and not why.abstained
-    return facts | (_place(why.kept, n_dies) if decided else {})
+    decided = explanation.kept.any() and not explanation.abstained
+    return facts | (_locate_pattern(explanation.kept, n_dies) if decided else {})
 
 
-def _place(kept: np.ndarray, n_dies: int) -> dict[str, Any]:
+def _locate_pattern(kept: np.ndarray, n_dies: int) -> dict[str, Any]:
     rows, columns = np.nonzero(kept)
     y, x = (
         float(positions(n)[at].mean()) for n, at in zip(kept.shape, (rows, columns), strict=True)

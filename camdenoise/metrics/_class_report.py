@@ -1,4 +1,4 @@
-"""How well classes are named, with intervals that know that wafers of a lot are alike."""
+"""How well classes are predicted, with intervals that allow for the likeness of a lot's wafers."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from camdenoise.metrics._statistics import interval_of_totals
 
-# Of fewer wafers, one more or less right moves a score by a tenth or more.
+# Fewest wafers of a class; with fewer, one wafer moves a score by a tenth or more.
 _FEWEST_OF_CLASS = 10
 
 
 def few_wafers_warning(target: Any, fewest: int = _FEWEST_OF_CLASS) -> str | None:
-    """Say which classes have too few wafers to train or to score by.
+    """Write which classes have too few wafers to train on or to score.
 
     Parameters
     ----------
     target : array-like of shape (n_wafers,)
         True labels.
     fewest : int, default=10
-        How many wafers of a class are enough.
+        Smallest number of wafers of a class.
 
     Returns
     -------
     str or None
-        A warning to show that names the classes and their numbers; None where all have enough.
+        A warning that names the classes and their numbers; None if all classes have enough.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def few_wafers_warning(target: Any, fewest: int = _FEWEST_OF_CLASS) -> str | Non
 def class_report(
     target: Any, predicted: Any, groups: Any = None, *, random_state: Any = 0
 ) -> pd.DataFrame:
-    """Score predicted classes, for each class and in all.
+    """Score predicted classes, for each class and overall.
 
     Parameters
     ----------
@@ -61,10 +61,11 @@ def class_report(
 
     Returns
     -------
-    DataFrame, one row per class that is there, in sorted order, then "macro" and "accuracy"
+    DataFrame, one row per class in sorted order, then "macro" and "accuracy"
         ``n_wafers``; ``precision``, ``recall``, ``f1``; ``low`` and ``high``, a 95 % percentile
-        bootstrap over lots of the F1, in "accuracy" of the share of wafers that are named rightly,
-        which is also its ``recall``. NaN where there is one lot, or a score is not defined.
+        bootstrap interval of the F1 over lots. In the row "accuracy", ``recall`` is the share of
+        wafers with the right class, and the interval is of this share. NaN with one lot, or if a
+        score is not defined.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def class_report(
 
     Notes
     -----
-    "macro" is the mean over the classes of `target`; a class that is only predicted has a row.
+    "macro" is the mean over the classes of `target`. A class that is only predicted has a row too.
 
     Examples
     --------
@@ -82,43 +83,40 @@ def class_report(
     >>> report["f1"].round(2).to_dict()
     {'Loc': 0.67, 'none': 0.8, 'macro': 0.73, 'accuracy': nan}
     """
-    target, predicted = (column_or_1d(np.asarray(of, str)) for of in (target, predicted))
+    target, predicted = (column_or_1d(np.asarray(y, str)) for y in (target, predicted))
     check_consistent_length(target, predicted, groups)
     if not len(target):
-        raise ValueError("There is no wafer to score. Give labelled wafers.")
+        raise ValueError("There is no wafer to score. Give labeled wafers.")
     labels = np.unique([*target, *predicted])
-    of_target, of_predicted = (of[:, np.newaxis] == labels for of in (target, predicted))
-    counts = np.hstack([of_target & of_predicted, of_predicted, of_target]).astype(float)
-    hits, named, there = np.split(counts.sum(axis=0), 3)
-    in_truth = there > 0
+    true, positive = (y[:, np.newaxis] == labels for y in (target, predicted))
+    counts = np.hstack([true & positive, positive, true]).astype(float)
+    true_positive, n_predicted, n_true = np.split(counts.sum(axis=0), 3)
+    in_target = n_true > 0
     with np.errstate(invalid="ignore"):
         report = pd.DataFrame(
             {
-                "n_wafers": there,
-                "precision": hits / named,
-                "recall": hits / there,
-                "f1": _f1(hits, named, there),
+                "n_wafers": n_true,
+                "precision": true_positive / n_predicted,
+                "recall": true_positive / n_true,
+                "f1": 2 * true_positive / (n_predicted + n_true),
             },
             index=labels,
         )
-    report.loc["macro"] = report[in_truth].mean()
+    report.loc["macro"] = report[in_target].mean()
     report.loc["macro", "n_wafers"] = len(target)
-    report.loc["accuracy", ["n_wafers", "recall"]] = len(target), hits.sum() / len(target)
+    accuracy = true_positive.sum() / len(target)
+    report.loc["accuracy", ["n_wafers", "recall"]] = len(target), accuracy
     report["low"], report["high"] = interval_of_totals(
-        counts, lambda totals: _scores(totals, in_truth), groups=groups, random_state=random_state
+        counts, lambda totals: _scores(totals, in_target), groups=groups, random_state=random_state
     )
     return report.astype({"n_wafers": int})
 
 
-def _f1(hits: np.ndarray, named: np.ndarray, there: np.ndarray) -> np.ndarray:
-    return 2 * hits / (named + there)
-
-
-def _scores(totals: np.ndarray, in_truth: np.ndarray) -> np.ndarray:
-    """Give the F1 of each class, the macro mean and the accuracy of each resample."""
-    hits, named, there = np.split(totals, 3, axis=1)
+def _scores(totals: np.ndarray, in_target: np.ndarray) -> np.ndarray:
+    """Return the F1 of each class, the macro mean and the accuracy of each resample."""
+    true_positive, n_predicted, n_true = np.split(totals, 3, axis=1)
     # A resample may lack a class.
     with np.errstate(invalid="ignore"):
-        f1 = _f1(hits, named, there)
-    macro = np.nanmean(f1[:, in_truth], axis=1)
-    return np.column_stack([f1, macro, hits.sum(axis=1) / there.sum(axis=1)])
+        f1 = 2 * true_positive / (n_predicted + n_true)
+    macro = np.nanmean(f1[:, in_target], axis=1)
+    return np.column_stack([f1, macro, true_positive.sum(axis=1) / n_true.sum(axis=1)])

@@ -1,4 +1,4 @@
-"""How well a denoiser tells pattern from noise, measured on failing dies only.
+"""How well a denoiser separates pattern and noise, measured on failing dies only.
 
 Most dies pass and can be neither kept nor removed; counting them would make every denoiser look
 good. So each failing die is one decision: it belongs to the pattern or not, and was kept or not.
@@ -23,17 +23,8 @@ from camdenoise.wafers._maps import (
     check_wafer_maps,
 )
 
-__all__ = [
-    "calibration_error",
-    "die_average_precision",
-    "die_precision_retention",
-    "die_reliability",
-    "die_report",
-    "die_scores",
-]
-
 COUNTS = ["n_fail", "n_pattern", "n_kept", "true_positive"]
-RATES = ["precision", "retention", "f1", "iou", "noise_removal"]
+RATES = ["precision", "recall", "f1", "iou", "specificity"]
 
 
 def die_scores(
@@ -46,7 +37,7 @@ def die_scores(
     maps : collection of wafer maps
         The maps that were denoised, not the result.
     truth : sequence of bool arrays, one per wafer, each of its map's shape
-        Where the pattern is. Dies in it that do not fail are left out of account.
+        Where the pattern is. Its dies that do not fail are ignored.
     kept : sequence of bool arrays, one per wafer, each of its map's shape
         Fails that the denoiser kept, as in `Explanation.kept`.
 
@@ -54,9 +45,9 @@ def die_scores(
     -------
     DataFrame, one row per wafer in the order of `maps`
         Counts of failing dies: ``n_fail``, ``n_pattern`` (in the truth), ``n_kept`` and
-        ``true_positive`` (in both). Rates between 0 and 1: ``precision``, ``retention`` (recall:
-        share of the pattern's fails that was kept), ``f1``, ``iou`` and ``noise_removal`` (share
-        of the other fails that was removed).
+        ``true_positive`` (in both). Rates between 0 and 1: ``precision``, ``recall`` (share of the
+        pattern's fails that was kept), ``f1``, ``iou`` and ``specificity`` (share of the other
+        fails, the noise, that was removed).
 
     Raises
     ------
@@ -66,11 +57,11 @@ def die_scores(
 
     Notes
     -----
-    Where a rate would be 0 / 0:
+    If a rate would be 0 / 0:
 
     - No pattern and nothing kept is the right answer: precision, f1 and iou are 1.
-    - A pattern and nothing kept: precision is 0, so that keeping nothing earns nothing.
-    - No pattern: retention is NaN. No noise: noise_removal is NaN.
+    - A pattern and nothing kept: precision is 0, so that keeping nothing has no advantage.
+    - No pattern: recall is NaN. No noise: specificity is NaN.
     - No failing die: there was nothing to decide, and every rate is NaN.
 
     Examples
@@ -87,16 +78,16 @@ def die_scores(
     n_kept         3.00
     true_positive  2.00
     precision      0.67
-    retention      0.67
+    recall         0.67
     f1             0.67
     iou            0.50
-    noise_removal  0.00
+    specificity    0.00
     """
     grids = check_wafer_maps(maps)
     truth = check_die_masks(truth, grids, "truth")
     kept = _check_kept(kept, grids)
     counts = [_count(grid == FAIL, t, k) for grid, t, k in zip(grids, truth, kept, strict=True)]
-    return with_rates(pd.DataFrame(counts, columns=COUNTS))
+    return add_rates(pd.DataFrame(counts, columns=COUNTS))
 
 
 def die_report(
@@ -107,7 +98,7 @@ def die_report(
     *,
     average: str = "wafer",
 ) -> pd.DataFrame:
-    """Summarise `die_scores` per class, with a row for the mean over classes.
+    """Summarize `die_scores` per class, with a row for the mean over classes.
 
     Parameters
     ----------
@@ -116,14 +107,14 @@ def die_report(
     target : array-like of shape (n_wafers,)
         The class of each wafer.
     average : {"wafer", "die"}, default="wafer"
-        Mean of the wafers' rates, leaving out NaN, so that each wafer counts alike; or the rates
-        of the class's dies taken together, so that each failing die counts alike.
+        "wafer": mean of the wafers' rates without NaN, so that each wafer has the same weight.
+        "die": rates of all dies of the class, so that each failing die has the same weight.
 
     Returns
     -------
     DataFrame, one row per class in sorted order, then "macro"
-        ``n_wafers`` and the columns of `die_scores`. Counts are sums; in "macro" too, while its
-        rates are the mean over the classes in which they are defined.
+        ``n_wafers`` and the columns of `die_scores`. Counts are sums. The rates of "macro" are
+        means over the classes in which they are defined.
 
     Raises
     ------
@@ -138,7 +129,7 @@ def die_report(
     >>> wafers = make_wafer_maps(40, classes=["Center", "Scratch"], random_state=0)
     >>> kept = [e.kept for e in MedianFilter().explain(wafers.maps)]
     >>> report = die_report(wafers.maps, wafers.truth, kept, wafers.target)
-    >>> bool(report.loc["Center", "retention"] > report.loc["Scratch", "retention"])
+    >>> bool(report.loc["Center", "recall"] > report.loc["Scratch", "recall"])
     True
     """
     if average not in ("wafer", "die"):
@@ -147,17 +138,17 @@ def die_report(
     by_class = scores.groupby(_check_target(target, len(scores)), sort=True)
     report = by_class[COUNTS].sum()
     if average == "die":
-        report = with_rates(report)
+        report = add_rates(report)
     else:
         report = report.join(by_class[RATES].mean())
     report.insert(0, "n_wafers", by_class.size())
-    return _with_macro(report)
+    return _add_macro(report)
 
 
 def die_average_precision(
     maps: WaferMaps, truth: Sequence[np.ndarray], saliency: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """Score how well the saliency ranks each wafer's pattern fails before its other fails.
+    """Score how well the saliency ranks a wafer's pattern fails above its other fails.
 
     Parameters
     ----------
@@ -172,7 +163,7 @@ def die_average_precision(
     -------
     ndarray of float, shape (n_wafers,)
         Average precision over the failing dies. A random order scores the pattern's share of the
-        fails. NaN for a wafer without pattern fails or without others: there is nothing to rank.
+        fails. NaN for a wafer without pattern fails or without other fails.
 
     Raises
     ------
@@ -204,10 +195,10 @@ def die_average_precision(
         )
 
 
-def die_precision_retention(
+def die_precision_recall(
     maps: WaferMaps, truth: Sequence[np.ndarray], saliency: Sequence[np.ndarray]
 ) -> pd.DataFrame:
-    """Tell what is kept by each threshold on the saliency, all failing dies taken together.
+    """Compute precision and recall for each threshold on the saliency, over all failing dies.
 
     Parameters
     ----------
@@ -222,7 +213,7 @@ def die_precision_retention(
     -------
     DataFrame, one row per distinct saliency of a failing die, in rising order
         ``threshold``, at or above which a fail is kept; ``precision``, the share of the kept fails
-        that is of the pattern; ``retention``, the share of the pattern's fails that is kept.
+        that belongs to the pattern; ``recall``, the share of the pattern's fails that is kept.
 
     Raises
     ------
@@ -232,32 +223,32 @@ def die_precision_retention(
 
     See Also
     --------
-    camdenoise.plotting.PrecisionRetentionDisplay : Draws it.
+    camdenoise.plotting.DiePrecisionRecallDisplay : Draws it.
     sklearn.metrics.precision_recall_curve : What is computed.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from camdenoise.metrics import die_precision_retention
+    >>> from camdenoise.metrics import die_precision_recall
     >>> truth = np.array([[True, True, False]])
-    >>> die_precision_retention([[[2, 2, 2]]], [truth], [np.array([[0.9, 0.4, 0.5]])]).round(2)
-       threshold  precision  retention
-    0        0.4       0.67        1.0
-    1        0.5       0.50        0.5
-    2        0.9       1.00        0.5
+    >>> die_precision_recall([[[2, 2, 2]]], [truth], [np.array([[0.9, 0.4, 0.5]])]).round(2)
+       threshold  precision  recall
+    0        0.4       0.67     1.0
+    1        0.5       0.50     0.5
+    2        0.9       1.00     0.5
     """
     grids = check_wafer_maps(maps)
     truth = check_die_masks(truth, grids, "truth")
-    of_fails, scores = _on_fails(grids, truth, _check_saliency(saliency, grids))
-    if not of_fails.any():
+    in_pattern, scores = _select_fails(grids, truth, _check_saliency(saliency, grids))
+    if not in_pattern.any():
         raise ValueError(
             "No failing die is in the truth, so there is nothing to retain. Pass wafers with a "
             "pattern, such as those of make_planted_wafers."
         )
-    precision, retention, threshold = precision_recall_curve(of_fails, scores)
+    precision, recall, threshold = precision_recall_curve(in_pattern, scores)
     # The last point of scikit-learn's curve, nothing kept, has no threshold.
     return pd.DataFrame(
-        {"threshold": threshold, "precision": precision[:-1], "retention": retention[:-1]}
+        {"threshold": threshold, "precision": precision[:-1], "recall": recall[:-1]}
     )
 
 
@@ -268,7 +259,7 @@ def die_reliability(
     *,
     n_bins: int = 10,
 ) -> pd.DataFrame:
-    """Compare the probability that fails were given with how often they belong to the pattern.
+    """Compare the predicted probability of fails with how often they belong to the pattern.
 
     Parameters
     ----------
@@ -277,15 +268,15 @@ def die_reliability(
     truth : sequence of bool arrays, one per wafer, each of its map's shape
         Where the pattern is.
     saliency : sequence of float arrays, one per wafer, each of its map's shape
-        Probability of each die to belong to the pattern, as in `Explanation.saliency` of a
-        `CamDenoiser` that reads evidence. Those of failing dies count, all alike.
+        Probability that each die belongs to the pattern, as in `Explanation.saliency` of a
+        `CamDenoiser` with ``method="evidence"``. Only failing dies count.
     n_bins : int, default=10
         Number of equal parts of the range from 0 to 1.
 
     Returns
     -------
     DataFrame, one row per bin
-        ``low`` and ``high``, its limits, of which it holds the lower one (the last one both);
+        ``low`` and ``high``, its limits (the lower one belongs to it, in the last bin both);
         ``n_dies``, the fails in it; ``predicted``, their mean probability; ``observed``, the share
         of them that belongs to the pattern. The last two are NaN for a bin without fails.
 
@@ -293,11 +284,11 @@ def die_reliability(
     ------
     ValueError
         For lengths or shapes that do not match, masks that are not boolean, or a saliency of a
-        failing die that is no number from 0 to 1; the message names the wafer.
+        failing die that is not a number from 0 to 1; the message names the wafer.
 
     See Also
     --------
-    calibration_error : Sums it up.
+    calibration_error : One number for the table.
     camdenoise.plotting.DieReliabilityDisplay : Draws it.
 
     Examples
@@ -314,28 +305,29 @@ def die_reliability(
     truth = check_die_masks(truth, grids, "truth")
     saliency = _check_saliency(saliency, grids)
     _check_probability(saliency, grids)
-    observed, predicted = _on_fails(grids, truth, saliency)
+    observed, predicted = _select_fails(grids, truth, saliency)
     edges = np.arange(n_bins + 1) / n_bins
-    of_bin = np.searchsorted(edges[1:-1], predicted, side="right")
+    bins = np.searchsorted(edges[1:-1], predicted, side="right")
     dies = pd.DataFrame({"predicted": predicted.astype(float), "observed": observed.astype(float)})
-    means = dies.groupby(of_bin).mean().reindex(range(n_bins))
-    counts = np.bincount(of_bin, minlength=n_bins)
+    means = dies.groupby(bins).mean().reindex(range(n_bins))
+    counts = np.bincount(bins, minlength=n_bins)
     limits = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "n_dies": counts})
     return limits.join(means)
 
 
 def calibration_error(reliability: pd.DataFrame) -> float:
-    """Give the expected calibration error of a table that `die_reliability` made.
+    """Compute the expected calibration error of fails.
 
     Parameters
     ----------
     reliability : DataFrame
+        As `die_reliability` returns it.
 
     Returns
     -------
     float
-        Mean distance between a bin's predicted probability and observed share, each bin weighted
-        by its fails. NaN without any.
+        Mean distance between a bin's predicted probability and observed share, weighted by the
+        bin's fails. NaN without fails.
 
     References
     ----------
@@ -379,22 +371,22 @@ def _check_saliency(saliency: Any, grids: Sequence[np.ndarray]) -> list[np.ndarr
     return read
 
 
-def _on_fails(grids: Sequence[np.ndarray], *arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """Put the values on failing dies of all wafers end to end, for each of the arrays."""
+def _select_fails(grids: Sequence[np.ndarray], *arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the values on the failing dies of all wafers, one array for each of `arrays`."""
     fails = [grid == FAIL for grid in grids]
     return [
-        np.concatenate([values[fail] for values, fail in zip(of_wafers, fails, strict=True)])
-        for of_wafers in arrays
+        np.concatenate([values[fail] for values, fail in zip(array, fails, strict=True)])
+        for array in arrays
     ]
 
 
 def _check_probability(saliency: list[np.ndarray], grids: Sequence[np.ndarray]) -> None:
     for row, (score, grid) in enumerate(zip(saliency, grids, strict=True)):
-        of_fails = score[grid == FAIL]
-        wrong = of_fails[(of_fails < 0) | (of_fails > 1)]
+        on_fails = score[grid == FAIL]
+        wrong = on_fails[(on_fails < 0) | (on_fails > 1)]
         if len(wrong):
             raise ValueError(
-                f"wafer map {row}: saliency {wrong[0]} of a failing die is no probability. "
+                f"wafer map {row}: saliency {wrong[0]} of a failing die is not a probability. "
                 "Pass numbers from 0 to 1, such as those of CamDenoiser(method='evidence')."
             )
 
@@ -417,27 +409,27 @@ def _count(fails: np.ndarray, truth: np.ndarray, kept: np.ndarray) -> list[int]:
     return [int(np.count_nonzero(m)) for m in (fails, pattern, kept, pattern & kept)]
 
 
-def with_rates(counts: pd.DataFrame) -> pd.DataFrame:
+def add_rates(counts: pd.DataFrame) -> pd.DataFrame:
     """Add the rates to counts of failing dies, as `die_scores` defines them."""
-    n_fail, n_pattern, n_kept, hits = (counts[name].to_numpy(float) for name in COUNTS)
+    n_fail, n_pattern, n_kept, true_positive = (counts[name].to_numpy(float) for name in COUNTS)
     noise = n_fail - n_pattern
     rates = {
-        "precision": _ratio(hits, n_kept, np.where(n_pattern > 0, 0.0, 1.0)),
-        "retention": _ratio(hits, n_pattern, np.nan),
-        "f1": _ratio(2 * hits, n_kept + n_pattern, 1.0),
-        "iou": _ratio(hits, n_kept + n_pattern - hits, 1.0),
-        "noise_removal": 1 - _ratio(n_kept - hits, noise, np.nan),
+        "precision": _ratio(true_positive, n_kept, np.where(n_pattern > 0, 0.0, 1.0)),
+        "recall": _ratio(true_positive, n_pattern, np.nan),
+        "f1": _ratio(2 * true_positive, n_kept + n_pattern, 1.0),
+        "iou": _ratio(true_positive, n_kept + n_pattern - true_positive, 1.0),
+        "specificity": 1 - _ratio(n_kept - true_positive, noise, np.nan),
     }
     decided = {name: np.where(n_fail > 0, rate, np.nan) for name, rate in rates.items()}
     return counts.assign(**decided)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray, otherwise: Any) -> np.ndarray:
-    """Divide, with `otherwise` where the divisor is 0."""
+    """Divide; the result is `otherwise` where the divisor is 0."""
     return np.divide(part, whole, out=np.zeros_like(part) + otherwise, where=whole > 0)
 
 
-def _with_macro(report: pd.DataFrame) -> pd.DataFrame:
+def _add_macro(report: pd.DataFrame) -> pd.DataFrame:
     sums = report[["n_wafers", *COUNTS]].sum()
     macro = pd.concat([sums, report[RATES].mean()]).to_frame("macro").T
     macro = macro.astype(report.dtypes.to_dict())

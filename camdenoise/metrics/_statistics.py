@@ -1,9 +1,9 @@
-"""Intervals and tests for scores of wafers, which know that wafers of a lot are alike."""
+"""Intervals and tests for scores of wafers, which allow for the likeness of a lot's wafers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,16 +13,19 @@ from sklearn.utils import check_random_state
 
 from camdenoise.wafers._maps import check_lengths
 
+#: A function of the values of a resample.
+Statistic: TypeAlias = Callable[[np.ndarray], Any]
+
 # Resamples of an interval; the standard error of each end is then 1.5 % of the width.
 _N_RESAMPLES = 2000
 _CONFIDENCE = 0.95
-# Resampled values held at a time: 32 MB.
+# Resampled values in memory at a time: 32 MB.
 _BATCH_VALUES = 4_000_000
 
 
 def bootstrap_interval(
     values: ArrayLike,
-    statistic: Callable = np.mean,
+    statistic: Statistic = np.mean,
     *,
     groups: ArrayLike | None = None,
     strata: ArrayLike | None = None,
@@ -30,7 +33,7 @@ def bootstrap_interval(
     confidence: float = _CONFIDENCE,
     random_state: Any = None,
 ) -> tuple[float, float]:
-    """Give the percentile bootstrap interval of a statistic of one value per wafer.
+    """Compute the percentile bootstrap interval of a statistic of one value per wafer.
 
     Parameters
     ----------
@@ -39,11 +42,11 @@ def bootstrap_interval(
     statistic : callable, default=numpy.mean
         Function of the values of a resample, an array of one dimension.
     groups : array-like of shape (n_wafers,), default=None
-        Wafers that are not independent, those of a lot or with the same planted pattern, share a
-        group. Whole groups are drawn. None takes all as independent.
+        Wafers that are not independent share a group: those of a lot, or with the same planted
+        pattern. Whole groups are drawn. None: all wafers are independent.
     strata : array-like of shape (n_wafers,), default=None
-        Groups are drawn within each stratum, and the statistics of the strata are averaged: with
-        the wafers' classes it is the interval of a macro average. None: one stratum.
+        Groups are drawn within each stratum, and the statistics of the strata are averaged. With
+        classes as strata, this is the interval of a macro average. None: one stratum.
     n_resamples : int, default=2000
         Number of resamples, drawn with replacement.
     confidence : float between 0 and 1, default=0.95
@@ -54,7 +57,7 @@ def bootstrap_interval(
     Returns
     -------
     low, high : float
-        NaN where a stratum has fewer than two groups, which tell nothing of others.
+        NaN if a stratum has fewer than two groups.
 
     Raises
     ------
@@ -73,13 +76,13 @@ def bootstrap_interval(
     >>> 0.7 <= low < 0.8 < high <= 0.9
     True
     """
-    table = _by_wafer(values, groups, strata)
+    table = _tabulate(values, groups, strata)
     rng = check_random_state(random_state)
     parts = [part for _, part in table.groupby("stratum")]
     if not parts or min(part["group"].nunique() for part in parts) < 2:
         return np.nan, np.nan
-    drawn = np.mean([_resampled(part, statistic, n_resamples, rng) for part in parts], axis=0)
-    low, high = np.quantile(drawn, _ends(confidence))
+    drawn = np.mean([_resample(part, statistic, n_resamples, rng) for part in parts], axis=0)
+    low, high = np.quantile(drawn, _quantile_levels(confidence))
     return float(low), float(high)
 
 
@@ -90,16 +93,16 @@ def interval_of_totals(
     groups: ArrayLike | None = None,
     random_state: Any = None,
 ) -> tuple[np.ndarray | float, np.ndarray | float]:
-    """Give the percentile bootstrap intervals of scores that follow from sums over wafers.
+    """Compute the percentile bootstrap intervals of scores that follow from sums over wafers.
 
     Parameters
     ----------
     counts : ndarray of shape (n_wafers, n_counts)
-        What is counted of each wafer.
+        Counts of each wafer.
     score : callable
-        Gives the scores, shape (n_resamples, n_scores), of the sums over the wafers of each
-        resample, shape (n_resamples, n_counts). NaN (a resample without the class, say) is left
-        out.
+        Takes the sums over the wafers of each resample, shape (n_resamples, n_counts). Returns the
+        scores, shape (n_resamples, n_scores); NaN, such as for a resample without the class, is
+        left out.
     groups, random_state
         As in `bootstrap_interval`.
 
@@ -111,25 +114,25 @@ def interval_of_totals(
     codes = _codes(np.arange(len(counts)) if groups is None else groups)
     if codes.max() < 1:
         return np.nan, np.nan
-    totals = _resampled_totals(counts, codes, _N_RESAMPLES, check_random_state(random_state))
-    low, high = np.nanquantile(score(totals), _ends(_CONFIDENCE), axis=0)
+    totals = _resample_totals(counts, codes, _N_RESAMPLES, check_random_state(random_state))
+    low, high = np.nanquantile(score(totals), _quantile_levels(_CONFIDENCE), axis=0)
     return low, high
 
 
-def _ends(confidence: float) -> tuple[float, float]:
+def _quantile_levels(confidence: float) -> tuple[float, float]:
     return (1 - confidence) / 2, (1 + confidence) / 2
 
 
-def _by_wafer(values: Any, groups: Any, strata: Any) -> pd.DataFrame:
-    """Put the value, group and stratum of each wafer that has a value side by side."""
+def _tabulate(values: Any, groups: Any, strata: Any) -> pd.DataFrame:
+    """Return a row per wafer that has a value: value, group and stratum."""
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1:
         raise ValueError(f"values must be one number per wafer, got shape {numbers.shape}.")
     table = pd.DataFrame({"value": numbers, "group": np.arange(len(numbers)), "stratum": 0})
-    for column, name, given in (("group", "groups", groups), ("stratum", "strata", strata)):
-        if given is not None:
-            check_lengths(given, len(numbers), name)
-            table[column] = np.asarray(given)
+    for column, name, labels in (("group", "groups", groups), ("stratum", "strata", strata)):
+        if labels is not None:
+            check_lengths(labels, len(numbers), name)
+            table[column] = np.asarray(labels)
     return table.dropna(subset="value")
 
 
@@ -138,41 +141,43 @@ def _codes(groups: Any) -> np.ndarray:
     return np.unique(np.asarray(groups), return_inverse=True)[1]
 
 
-def _draws(n_groups: int, n_resamples: int, rng: np.random.RandomState) -> Iterator[np.ndarray]:
+def _draw_groups(
+    n_groups: int, n_resamples: int, rng: np.random.RandomState
+) -> Iterator[np.ndarray]:
     """Draw groups with replacement: arrays of shape (some resamples, n_groups)."""
     batch = max(1, _BATCH_VALUES // n_groups)
     for done in range(0, n_resamples, batch):
         yield rng.randint(n_groups, size=(min(batch, n_resamples - done), n_groups))
 
 
-def _resampled(
-    part: pd.DataFrame, statistic: Callable, n_resamples: int, rng: np.random.RandomState
+def _resample(
+    part: pd.DataFrame, statistic: Statistic, n_resamples: int, rng: np.random.RandomState
 ) -> np.ndarray:
     """Return the statistic of each resample of a stratum."""
     values, codes = part["value"].to_numpy(), _codes(part["group"])
     if statistic is np.mean:
         counts = np.column_stack([values, np.ones_like(values)])
-        sums, sizes = _resampled_totals(counts, codes, n_resamples, rng).T
+        sums, sizes = _resample_totals(counts, codes, n_resamples, rng).T
         return sums / sizes
     ends = np.cumsum(np.bincount(codes))
     members = np.split(values[np.argsort(codes, kind="stable")], ends[:-1])
     return np.array(
         [
             statistic(np.concatenate([members[code] for code in drawn]))
-            for batch in _draws(len(members), n_resamples, rng)
+            for batch in _draw_groups(len(members), n_resamples, rng)
             for drawn in batch
         ]
     )
 
 
-def _resampled_totals(
+def _resample_totals(
     counts: np.ndarray, codes: np.ndarray, n_resamples: int, rng: np.random.RandomState
 ) -> np.ndarray:
     """Return the sums of the counts over each resample: shape (n_resamples, n_counts)."""
     by_group = np.zeros((codes.max() + 1, counts.shape[1]))
     np.add.at(by_group, codes, counts)
     n_groups, totals = len(by_group), []
-    for drawn in _draws(n_groups, n_resamples, rng):
+    for drawn in _draw_groups(n_groups, n_resamples, rng):
         places = drawn + n_groups * np.arange(len(drawn))[:, np.newaxis]
         times = np.bincount(places.ravel(), minlength=drawn.size).reshape(drawn.shape)
         totals.append(times @ by_group)
@@ -189,9 +194,9 @@ def sign_flip_test(
 ) -> float:
     """Test whether two denoisers scored on the same wafers differ in the mean.
 
-    Were they alike, each difference could as well have the other sign. So the signs are flipped at
-    random, those of a group together, and the p-value tells how often the mean comes out as far
-    from zero as it is.
+    If they are equally good, each difference could as well have the other sign. So the signs are
+    flipped at random, those of a group together. The p-value is the share of flips after which the
+    mean is as far from zero as without them.
 
     Parameters
     ----------
@@ -199,13 +204,13 @@ def sign_flip_test(
         One denoiser's score less the other's on each wafer. NaN (a wafer on which a score is
         undefined) is left out.
     groups : array-like of shape (n_wafers,), default=None
-        Wafers that are not independent, those of a lot or with the same planted pattern, share a
-        group. None takes all as independent.
+        Wafers that are not independent share a group: those of a lot, or with the same planted
+        pattern. None: all wafers are independent.
     strata : array-like of shape (n_wafers,), default=None
-        The mean is over the wafers of each stratum, then over the strata: with the wafers'
-        classes it is the difference of macro averages. None: one stratum.
+        The mean is over the wafers of each stratum, then over the strata. With classes as strata,
+        this is the difference of macro averages. None: one stratum.
     n_resamples : int, default=9999
-        Number of random flips; where there are no more than this in all, each is tried once.
+        Number of random flips. If fewer flips are possible, each is tried once.
     random_state : int, RandomState instance or None, default=None
         For the flips.
 
@@ -230,7 +235,7 @@ def sign_flip_test(
     >>> sign_flip_test([0.1, 0.2, 0.1, 0.3, 0.2])  # 2 of the 32 ways to choose the signs
     0.0625
     """
-    table = _by_wafer(differences, groups, strata)
+    table = _tabulate(differences, groups, strata)
     sizes = table.groupby("stratum")["value"].transform("size")
     shares = table["value"] / (sizes * table["stratum"].nunique())
     sums = shares.groupby(table["group"]).sum().to_numpy()
@@ -248,7 +253,7 @@ def sign_flip_test(
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Adjust the p-values of several tests, so that one false alarm among all is as rare as asked.
+    """Adjust the p-values of several tests, so that their level holds for all of them together.
 
     Parameters
     ----------
@@ -257,7 +262,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     Returns
     -------
     ndarray of float, shape (n_tests,)
-        To be compared with the level wanted for all tests together.
+        Compare them with the level for all tests together.
 
     References
     ----------

@@ -59,9 +59,9 @@ def upgrade(checkpoint: Checkpoint) -> Checkpoint:
         parameters["augmentation"] = varied
     texts["patterns"] = json.dumps(_patterns(json.loads(texts["classes"]), tensors))
     if "denoiser" in texts:
-        record, of_classifier = _denoiser(json.loads(texts["denoiser"]))
+        record, of_classifier = _upgrade_denoiser(json.loads(texts["denoiser"]))
         texts["denoiser"], parameters = json.dumps(record), parameters | of_classifier
-    texts["parameters"] = json.dumps(_renamed(parameters, _CLASSIFIER, _GONE_OF_CLASSIFIER))
+    texts["parameters"] = json.dumps(_rename(parameters, _CLASSIFIER, _GONE_OF_CLASSIFIER))
     return replace(checkpoint, texts=texts, tensors=tensors, version=SCHEMA)
 
 
@@ -73,7 +73,7 @@ def _patterns(classes: list, tensors: dict) -> list:
     return [label for label, yes in zip(classes, roles.has_pattern.tolist(), strict=True) if yes]
 
 
-def _denoiser(old: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _upgrade_denoiser(old: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the record of a denoiser, and the parameters that are its classifier's now."""
     parameters, curve = old["parameters"], old["calibration"]
     of_classifier = {
@@ -94,11 +94,11 @@ def _denoiser(old: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         "platt": old["platt"],
         "threshold_curve": curve,
     }
-    renamed = _renamed(parameters, _DENOISER, _GONE_OF_DENOISER)
+    renamed = _rename(parameters, _DENOISER, _GONE_OF_DENOISER)
     return {"parameters": renamed, "calibration": calibration}, of_classifier
 
 
-def _renamed(parameters: dict, names: dict[str, str], gone: dict[str, Any]) -> dict[str, Any]:
+def _rename(parameters: dict, names: dict[str, str], gone: dict[str, Any]) -> dict[str, Any]:
     for name, only in gone.items():
         if only is not None and parameters.get(name, only) != only:
             raise ValueError(

@@ -18,7 +18,7 @@ from camdenoise.classification._classifier import WaferClassifier
 from camdenoise.denoising import DenoiserCalibration
 from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
 from camdenoise.io._atomic import atomic_write
-from camdenoise.nets._encoding import encode_dies, shown_sizes
+from camdenoise.nets._encoding import choose_sizes, encode_dies
 from camdenoise.onnx._wafer_graph import wafer_graph
 from camdenoise.wafers._maps import check_wafer_map
 
@@ -33,10 +33,10 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
     1, 2) and, for the size that such wafers are shown at, ``rows`` and ``columns``, which
     `graph_inputs` computes. It gives ``probabilities`` (float32, n x n_classes, calibrated) and
     ``saliency`` (float32, n x height x width): for evidence maps the probability that the die,
-    were it to fail, belongs to a pattern; for CAMs of the last layer a share of the wafer's
-    largest. With evidence maps it gives ``detection_score`` as well (float32, n): the wafer has a
-    pattern where this reaches ``detection_threshold`` of the metadata, and the patterns together
-    are likelier than the classes of fails everywhere.
+    if it fails, belongs to a pattern; for CAMs of the last layer a share of the wafer's largest.
+    With evidence maps it gives ``detection_score`` as well (float32, n). The wafer has a pattern if
+    this reaches ``detection_threshold`` of the metadata, and the patterns together are likelier
+    than the classes of fails everywhere.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
         raise ImportError(
             f"export_onnx needs {' and '.join(missing)}: pip install 'camdenoise[onnx]'."
         )
-    denoiser = _as_denoiser(model)
-    exported = _exported(denoiser)
+    denoiser = _make_denoiser(model)
+    exported = _trace(denoiser)
     for name, value in _metadata(denoiser).items():
         exported.metadata_props.add(key=name, value=json.dumps(value))
     with atomic_write(path) as stream:
@@ -130,12 +130,12 @@ def graph_inputs(
             f"a graph takes wafers of one die grid at a time, got {len(shapes)}: "
             f"{', '.join(map(str, shapes[:3])) or 'no wafer'}. Sort them by shape first."
         )
-    (size,) = shown_sizes(shapes, input_size).tolist()
+    (size,) = choose_sizes(shapes, input_size).tolist()
     rows, columns = encode_dies(shapes, size)[0].numpy()
     return {"maps": np.stack(checked), "rows": rows, "columns": columns}
 
 
-def _as_denoiser(model: Any) -> CamDenoiser:
+def _make_denoiser(model: Any) -> CamDenoiser:
     if isinstance(model, CamDenoiser):
         check_is_fitted(model)
         return model
@@ -151,7 +151,7 @@ def _as_denoiser(model: Any) -> CamDenoiser:
     return CamDenoiser.from_calibration(model, DenoiserCalibration.empty(), **how)
 
 
-def _exported(denoiser: CamDenoiser) -> Any:
+def _trace(denoiser: CamDenoiser) -> Any:
     """Trace the graph with wafers of which no length is like another."""
     clf = denoiser.estimator_
     size = int(np.min(clf.input_size))

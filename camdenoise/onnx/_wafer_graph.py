@@ -1,7 +1,7 @@
-"""A net and all that is around it, in tensors: from wafer maps to saliency on their dies.
+"""A net with its input and output steps as tensors: from wafer maps to saliency on their dies.
 
-What the classifier and the denoiser do with numpy before and behind the net is written here with
-operations that a graph can hold, so that whoever runs the graph has only wafer maps to give.
+The classifier and the denoiser do these steps with numpy. Here they are operations that a graph can
+hold, so that the graph takes wafer maps.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class WaferGraph(nn.Module):
         raise NotImplementedError
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return the calibrated probabilities of the classes."""
+        """Return the calibrate probabilities of the classes."""
         return torch.softmax(logits / self.temperature, dim=1)
 
 
@@ -155,7 +155,7 @@ class EvidenceGraph(WaferGraph):
         on_dies = by_row @ probability @ by_column.T
         n_expected = (on_dies * (maps == FAIL)).sum(dim=(1, 2))
         score = self.log_odds_of_pattern(logits) + torch.log(n_expected + SMALLEST)
-        saliency = self.calibrated(on_dies) * (maps != NO_DIE)
+        saliency = self.calibrate(on_dies) * (maps != NO_DIE)
         return self.probabilities(logits), saliency, score
 
     def log_odds_of_pattern(self, logits: torch.Tensor) -> torch.Tensor:
@@ -166,7 +166,7 @@ class EvidenceGraph(WaferGraph):
         furthest = -torch.logit(torch.tensor(SMALLEST)).item()
         return (of_patterns - of_others).clamp(-furthest, furthest)
 
-    def calibrated(self, probability: torch.Tensor) -> torch.Tensor:
+    def calibrate(self, probability: torch.Tensor) -> torch.Tensor:
         """Apply Platt scaling where the denoiser has it."""
         if self.platt is None:
             return probability
@@ -221,7 +221,7 @@ def interpolation(shown: torch.Tensor, n_dies: int, n_cells: int) -> torch.Tenso
 def component_planes(
     fails: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the two planes that `with_component_planes` puts beside the codes.
+    """Return the two planes that `add_component_planes` adds to the codes.
 
     Parameters
     ----------
@@ -282,12 +282,12 @@ def component_labels(fails: torch.Tensor) -> torch.Tensor:
     size = fails.shape[-1]
     numbers = torch.arange(1, size * size + 1, dtype=torch.float32).reshape(size, size)
 
-    def goes_on(labels, changed):
+    def has_changed(labels, changed):
         return changed.clone()
 
     def spread(labels, changed):
         largest = max_pool2d(labels, 3, stride=1, padding=1) * fails
         return largest, (largest != labels).any()
 
-    labels, _ = torch.while_loop(goes_on, spread, (numbers * fails, fails.any()))
+    labels, _ = torch.while_loop(has_changed, spread, (numbers * fails, fails.any()))
     return labels

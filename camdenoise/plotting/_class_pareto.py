@@ -9,9 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from camdenoise.plotting._colours import die_colours
-from camdenoise.plotting._explained import FromExplanations, readable_wafers
-from camdenoise.plotting._panels import one_axes
+from camdenoise.plotting._explained import FromExplanations, select_readable
+from camdenoise.plotting._look import die_colors, one_axes
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import WaferMaps
 
@@ -62,9 +61,9 @@ class ClassParetoDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. Those with an `error` are left out.
+            Result of a denoiser's `explain`. Those with an `error` are left out.
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         **options
             As in `plot`.
 
@@ -78,7 +77,7 @@ class ClassParetoDisplay(FromExplanations):
             For a denoiser that finds no classes, lengths that do not match, an explanation of
             another map, or no readable map.
         """
-        labels = [wafer.why.label for wafer in readable_wafers(maps, explanations)]
+        labels = [wafer.explanation.label for wafer in select_readable(maps, explanations)]
         if None in labels:
             raise ValueError(
                 "The explanations name no class. Take those of a CamDenoiser, or pass counts of "
@@ -92,9 +91,9 @@ class ClassParetoDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; a new figure where None.
-        palette : {"colorblind", "fab"} or mapping of str to colour, default="colorblind"
-            As in `WaferMapDisplay.plot`; bars have the colour of fails.
+            Where to draw; None: a new figure.
+        palette : {"colorblind", "fab"} or mapping of str to color, default="colorblind"
+            As in `WaferMapDisplay.plot`; bars have the color of fails.
 
         Returns
         -------
@@ -105,7 +104,7 @@ class ClassParetoDisplay(FromExplanations):
         # Classes of equal number are in the order of their names, whichever wafer came first.
         falling = self.counts.sort_index().sort_values(ascending=False, kind="stable")
         names = [f"{name}: {count}" for name, count in falling.items()]
-        self.ax_.bar(names, falling, color=die_colours(palette)["fail"], width=0.75)
+        self.ax_.bar(names, falling, color=die_colors(palette)["fail"], width=0.75)
         self.ax_.set_ylabel("wafers")
         self.ax_.yaxis.set_major_locator(MaxNLocator(integer=True))
         self.ax_.set_xticks(names, names, rotation=30, ha="right", rotation_mode="anchor")

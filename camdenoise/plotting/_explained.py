@@ -1,4 +1,4 @@
-"""Wafer maps beside what a denoiser said of them, which most pictures start from."""
+"""Wafer maps with their explanations, the input of most pictures."""
 
 from __future__ import annotations
 
@@ -29,51 +29,52 @@ class ExplainedWafer(NamedTuple):
         Its position in the collection.
     grid : ndarray of uint8, shape (height, width)
         The checked map; without cells where it cannot be read.
-    why : Explanation
+    explanation : Explanation
     """
 
     row: int
     grid: np.ndarray
-    why: Explanation
+    explanation: Explanation
 
 
-def explained_wafers(maps: WaferMaps, explanations: Sequence[Explanation]) -> list[ExplainedWafer]:
-    """Put each map beside its explanation, those that cannot be read as well."""
+def pair_explanations(maps: WaferMaps, explanations: Sequence[Explanation]) -> list[ExplainedWafer]:
+    """Pair each map with its explanation, also maps that cannot be read."""
     items = map_items(maps)
     check_lengths(explanations, len(items), "explanations")
-    return [_explained(*both) for both in zip(range(len(items)), items, explanations, strict=True)]
+    return [_pair(*both) for both in zip(range(len(items)), items, explanations, strict=True)]
 
 
-def readable_wafers(maps: WaferMaps, explanations: Sequence[Explanation]) -> list[ExplainedWafer]:
-    """Leave out the wafers that cannot be read; refuse a collection that has no others."""
-    wafers = explained_wafers(maps, explanations)
-    readable = [wafer for wafer in wafers if wafer.why.error is None]
+def select_readable(maps: WaferMaps, explanations: Sequence[Explanation]) -> list[ExplainedWafer]:
+    """Leave out the wafers that cannot be read; refuse a collection without readable wafers."""
+    wafers = pair_explanations(maps, explanations)
+    readable = [wafer for wafer in wafers if wafer.explanation.error is None]
     if not readable:
-        first = f": {wafers[0].why.error}" if wafers else "."
+        first = f": {wafers[0].explanation.error}" if wafers else "."
         raise ValueError(f"None of {len(wafers)} wafer maps can be drawn{first}")
     return readable
 
 
-def masks_of(
+def select_masks(
     truth: Sequence[np.ndarray], wafers: Sequence[ExplainedWafer], n_wafers: int
 ) -> list[np.ndarray]:
-    """Take those masks, of the ones for all wafers, that belong to the readable wafers."""
+    """Take the masks of the readable wafers."""
     check_lengths(truth, n_wafers, "truth")
     chosen = [truth[wafer.row] for wafer in wafers]
     return check_die_masks(chosen, [wafer.grid for wafer in wafers], "truth")
 
 
-def _explained(row: int, item: Any, why: Explanation) -> ExplainedWafer:
-    if why.error is not None:
-        return ExplainedWafer(row, np.zeros((0, 0), np.uint8), why)
+def _pair(row: int, item: Any, explanation: Explanation) -> ExplainedWafer:
+    if explanation.error is not None:
+        return ExplainedWafer(row, np.zeros((0, 0), np.uint8), explanation)
     grid = check_wafer_map(item, row)
-    if not np.array_equal(why.kept | why.removed, grid == FAIL):
+    if not np.array_equal(explanation.kept | explanation.removed, grid == FAIL):
         raise ValueError(
             f"wafer map {row}: its {np.count_nonzero(grid == FAIL)} fails are not those that its "
-            f"explanation keeps ({why.kept.sum()}) or removes ({why.removed.sum()}). Pass the maps "
-            "as they were before denoising, in the order of the explanations."
+            f"explanation keeps ({explanation.kept.sum()}) or removes "
+            f"({explanation.removed.sum()}). Pass the maps as they were before denoising, in the "
+            "order of the explanations."
         )
-    return ExplainedWafer(row, grid, why)
+    return ExplainedWafer(row, grid, explanation)
 
 
 class FromExplanations:
@@ -83,7 +84,7 @@ class FromExplanations:
 
     @classmethod
     def from_estimator(cls, denoiser: BaseDenoiser, X: WaferMaps, **options: Any) -> Self:
-        """Denoise wafers and draw what came of it.
+        """Denoise wafers and draw the result.
 
         Parameters
         ----------

@@ -9,23 +9,21 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from camdenoise.plotting._colours import SCALE
 from camdenoise.plotting._explained import (
     ExplainedWafer,
     FromExplanations,
-    explained_wafers,
-    readable_wafers,
+    pair_explanations,
+    select_readable,
 )
-from camdenoise.plotting._look import Look
-from camdenoise.plotting._panels import panel_grid
+from camdenoise.plotting._look import SCALE, Look, panel_grid
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps, remove_fails
 
 
 class ExplanationDisplay(FromExplanations):
-    """Wafers, one a row: raw, saliency, kept fails, removed fails; class and probability beside.
+    """Rows of wafers: class and probability, raw map, saliency, kept fails, removed fails.
 
-    The darkest colour of a saliency is the greatest on its own wafer, which its title gives.
+    The darkest color of a saliency is the greatest on its own wafer, which its title gives.
 
     Parameters
     ----------
@@ -70,7 +68,7 @@ class ExplanationDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. One with an `error` gets a row that says so.
+            Result of a denoiser's `explain`. One with an `error` gets a row with this error.
         ax : Axes or sequence of Axes, default=None
             As in `plot`.
         **look
@@ -85,7 +83,7 @@ class ExplanationDisplay(FromExplanations):
         ValueError
             For lengths that do not match, or an explanation of another map.
         """
-        return cls(explained_wafers(maps, explanations)).plot(ax, **look)
+        return cls(pair_explanations(maps, explanations)).plot(ax, **look)
 
     def plot(self, ax: Axes | Sequence[Axes] | None = None, **look: Any) -> ExplanationDisplay:
         """Draw the wafers.
@@ -93,7 +91,7 @@ class ExplanationDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes or sequence of Axes, default=None
-            One, whose place is cut into panels, or four for each wafer; a new figure where None.
+            One, whose place is cut into panels, or four for each wafer; None: a new figure.
         **look
             `palette`, `aspect`, `die_size` and `notch`, as in `WaferMapDisplay.plot`.
 
@@ -109,34 +107,34 @@ class ExplanationDisplay(FromExplanations):
             axes[0].text(
                 -0.08, 0.5, _verdict(wafer), ha="right", va="center", transform=axes[0].transAxes
             )
-            if wafer.why.error is None:
+            if wafer.explanation.error is None:
                 _draw_panels(axes, wafer, drawn)
             else:
-                _draw_error(axes, wafer.why.error)
+                _draw_error(axes, wafer.explanation.error)
         return self
 
 
 def _verdict(wafer: ExplainedWafer) -> str:
     """Say what was found on a wafer."""
-    why, lines = wafer.why, [f"wafer {wafer.row}"]
-    if why.label is not None:
-        lines += [str(why.label), f"p = {why.probability:.2f}"]
-    if why.abstained and why.error is None:
-        lines.append("unlike all known" if why.novel else "abstained")
+    explanation, lines = wafer.explanation, [f"wafer {wafer.row}"]
+    if explanation.label is not None:
+        lines += [str(explanation.label), f"p = {explanation.probability:.2f}"]
+    if explanation.abstained and explanation.error is None:
+        lines.append("unlike all known" if explanation.novel else "abstained")
     return "\n".join(lines)
 
 
 def _draw_panels(axes: Sequence[Axes], wafer: ExplainedWafer, look: Look) -> None:
-    grid, why = wafer.grid, wafer.why
+    grid, explanation = wafer.grid, wafer.explanation
     raw, saliency, kept, removed = axes
     look.draw_dies(raw, grid)
     raw.set_title(f"{np.count_nonzero(grid == FAIL)} fails", fontsize="medium")
-    look.draw(saliency, np.where(grid == NO_DIE, np.nan, why.saliency), cmap=SCALE, vmin=0)
-    saliency.set_title(f"saliency to {why.saliency.max():.2g}", fontsize="medium")
-    look.draw_dies(kept, remove_fails(grid, why.removed))
-    kept.set_title(f"{why.kept.sum()} kept", fontsize="medium")
-    look.draw_dies(removed, remove_fails(grid, why.kept), why.removed)
-    removed.set_title(f"{why.removed.sum()} removed", fontsize="medium")
+    look.draw(saliency, np.where(grid == NO_DIE, np.nan, explanation.saliency), cmap=SCALE, vmin=0)
+    saliency.set_title(f"saliency to {explanation.saliency.max():.2g}", fontsize="medium")
+    look.draw_dies(kept, remove_fails(grid, explanation.removed))
+    kept.set_title(f"{explanation.kept.sum()} kept", fontsize="medium")
+    look.draw_dies(removed, remove_fails(grid, explanation.kept), explanation.removed)
+    removed.set_title(f"{explanation.removed.sum()} removed", fontsize="medium")
 
 
 def _draw_error(axes: Sequence[Axes], error: str) -> None:
@@ -153,16 +151,16 @@ def plot_explanation(
     axes: Sequence[Axes] | None = None,
     **look: Any,
 ) -> np.ndarray:
-    """Draw a wafer four times: raw, saliency (its darkest colour named), kept and removed fails.
+    """Draw a wafer four times: raw, saliency (its darkest color named), kept and removed fails.
 
     Parameters
     ----------
     wafer_map : array-like of shape (height, width)
         The map before denoising.
     explanation : Explanation
-        What a denoiser's `explain` said of it.
+        Result of a denoiser's `explain`.
     axes : sequence of four Axes, default=None
-        Where to draw; a new figure where None.
+        Where to draw; None: a new figure.
     **look
         `palette`, `aspect`, `die_size` and `notch`, as in `WaferMapDisplay.plot`.
 
@@ -189,7 +187,7 @@ def plot_explanation(
     >>> [ax.get_title() for ax in axes]
     ['5 fails', 'saliency to 1', '4 kept', '1 removed']
     """
-    wafer = readable_wafers([wafer_map], [explanation])[0]
+    wafer = select_readable([wafer_map], [explanation])[0]
     panels = panel_grid(axes, (1, 4), figsize=(9, 2.5))[0]
     _draw_panels(panels, wafer, Look(**look))
     return panels

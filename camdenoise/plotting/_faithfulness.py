@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from camdenoise.plotting._colours import BASELINE, LINES
+from camdenoise.plotting._look import BASELINE, LINES
 
 
 def plot_faithfulness_curves(
@@ -29,9 +29,9 @@ def plot_faithfulness_curves(
     fractions : ndarray of float, shape (n_points,), default=None
         Share of the dies changed at each point; equal steps from 0 to 1 where None.
     baseline : str, default="random"
-        Method to draw as a broad grey line.
+        Method to draw as a broad gray line.
     ax : Axes, default=None
-        Where to draw; a new figure where None.
+        Where to draw; None: a new figure.
 
     Returns
     -------
@@ -56,11 +56,11 @@ def plot_faithfulness_curves(
         known = values[np.isfinite(values).all(axis=1)]
         x = np.linspace(0, 1, values.shape[1]) if fractions is None else fractions
         mean, error = known.mean(axis=0), known.std(axis=0) / np.sqrt(len(known))
-        colour, dashes = BASELINE if name == baseline else next(lines)
+        color, dashes = BASELINE if name == baseline else next(lines)
         label = f"{name} ({area_under_curve(known).mean():.2f})"
         width = 4 if name == baseline else 1.8
-        ax.plot(x, mean, color=colour, linestyle=dashes, lw=width, label=label)
-        ax.fill_between(x, mean - 1.96 * error, mean + 1.96 * error, color=colour, alpha=0.15, lw=0)
+        ax.plot(x, mean, color=color, linestyle=dashes, lw=width, label=label)
+        ax.fill_between(x, mean - 1.96 * error, mean + 1.96 * error, color=color, alpha=0.15, lw=0)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of the dies changed")
     ax.set_ylabel("probability of the class")
     ax.legend(frameon=False)

@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpecBase, SubplotSpec
 
-from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, explained_wafers
-from camdenoise.plotting._look import Look
-from camdenoise.plotting._panels import one_axes, place_of
+from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, pair_explanations
+from camdenoise.plotting._look import Look, one_axes, take_place
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_lengths
 
@@ -70,7 +69,7 @@ class LotGalleryDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. One with an `error` gets an empty place.
+            Result of a denoiser's `explain`. One with an `error` gets an empty place.
         names : sequence of str, one per wafer, default=None
             What to call each wafer, its slot for instance; its row, from 0, where None.
         ax : Axes, default=None
@@ -87,7 +86,7 @@ class LotGalleryDisplay(FromExplanations):
         ValueError
             For lengths that do not match, or an explanation of another map.
         """
-        wafers = explained_wafers(maps, explanations)
+        wafers = pair_explanations(maps, explanations)
         if names is not None:
             check_lengths(names, len(wafers), "names")
         return cls(wafers, names=names).plot(ax, **look)
@@ -98,7 +97,7 @@ class LotGalleryDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes, default=None
-            Its place is cut into panels; a new figure where None.
+            Its place is cut into panels; None: a new figure.
         **look
             `palette`, `aspect`, `die_size` and `notch`, as in `WaferMapDisplay.plot`.
 
@@ -111,7 +110,7 @@ class LotGalleryDisplay(FromExplanations):
         n_rows = -(-len(self.wafers) // n_columns)
         self.ax_ = one_axes(ax, figsize=(max(5.0, 2.4 * n_columns), 1.45 * n_rows + 0.9))
         self.figure_ = self.ax_.figure
-        cells = _cells(place_of(self.ax_), n_rows, n_columns)
+        cells = _cells(take_place(self.ax_), n_rows, n_columns)
         halves = {"before": 0, "after": n_columns + 1}
         for title, first in halves.items():
             head = _blank(self.figure_, cells[0, first : first + n_columns])
@@ -133,7 +132,7 @@ class LotGalleryDisplay(FromExplanations):
     def _draw_half(self, axes: Sequence[Axes], draw: Callable[..., None], look: Look) -> None:
         names = [wafer.row for wafer in self.wafers] if self.names is None else self.names
         for ax, wafer, name in zip(axes, self.wafers, names, strict=True):
-            if wafer.why.error is None:
+            if wafer.explanation.error is None:
                 draw(ax, wafer, name, look)
             else:
                 ax.set_title(f"{name}: unreadable", fontsize="x-small", pad=2)
@@ -162,6 +161,10 @@ def _draw_before(ax: Axes, wafer: ExplainedWafer, name: Any, look: Look) -> None
 
 
 def _draw_after(ax: Axes, wafer: ExplainedWafer, name: Any, look: Look) -> None:
-    look.draw_dies(ax, wafer.grid, wafer.why.removed)
-    found = "" if wafer.why.label is None else f"{wafer.why.label} {wafer.why.probability:.2f}\n"
-    ax.set_title(f"{found}{wafer.why.kept.sum()} kept", fontsize="x-small", pad=2)
+    look.draw_dies(ax, wafer.grid, wafer.explanation.removed)
+    found = (
+        ""
+        if wafer.explanation.label is None
+        else f"{wafer.explanation.label} {wafer.explanation.probability:.2f}\n"
+    )
+    ax.set_title(f"{found}{wafer.explanation.kept.sum()} kept", fontsize="x-small", pad=2)

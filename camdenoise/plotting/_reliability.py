@@ -1,4 +1,4 @@
-"""How far a die's probability of belonging to the pattern can be taken at its word."""
+"""How well a die's probability of belonging to the pattern is calibrated."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from camdenoise.metrics import calibration_error, die_reliability
-from camdenoise.plotting._colours import BASELINE, LINES
-from camdenoise.plotting._explained import FromExplanations, masks_of, readable_wafers
-from camdenoise.plotting._panels import one_axes
+from camdenoise.plotting._explained import FromExplanations, select_masks, select_readable
+from camdenoise.plotting._look import BASELINE, LINES, one_axes
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import WaferMaps
 
@@ -72,13 +71,13 @@ class DieReliabilityDisplay(FromExplanations):
             The maps before denoising.
         explanations : sequence of Explanation, one per wafer
             What a denoiser's `explain` said of them; their saliency has to be a probability, as
-            that of a `CamDenoiser` that reads evidence. Those with an `error` are left out.
+            that of a `CamDenoiser` with ``method="evidence"``. Those with an `error` are left out.
         truth : sequence of bool arrays, one per wafer, each of its map's shape
             Where the pattern is.
         n_bins : int, default=10
             Number of equal parts of the range from 0 to 1.
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         name : str, default=None
             As in `plot`.
         **line
@@ -93,11 +92,11 @@ class DieReliabilityDisplay(FromExplanations):
         ValueError
             As `camdenoise.metrics.die_reliability`, and for an explanation of another map.
         """
-        wafers = readable_wafers(maps, explanations)
+        wafers = select_readable(maps, explanations)
         table = die_reliability(
             [wafer.grid for wafer in wafers],
-            masks_of(truth, wafers, len(explanations)),
-            [wafer.why.saliency for wafer in wafers],
+            select_masks(truth, wafers, len(explanations)),
+            [wafer.explanation.saliency for wafer in wafers],
             n_bins=n_bins,
         )
         return cls(table).plot(ax, name=name, **line)
@@ -110,11 +109,11 @@ class DieReliabilityDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         name : str, default=None
             For the legend, before the expected calibration error.
         ref_line : bool, default=True
-            Whether to draw the grey diagonal, on which probabilities are right.
+            Whether to draw the gray diagonal, on which probabilities are right.
         **line
             Options of ``Axes.plot``.
 
@@ -147,12 +146,12 @@ def plot_reliability(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = No
     tables : dict of str to DataFrame
         By name, as `camdenoise.metrics.die_reliability` gives them.
     ax : Axes, default=None
-        Where to draw; a new figure where None.
+        Where to draw; None: a new figure.
 
     Returns
     -------
     Axes
-        On the grey diagonal probabilities are right. A marker's area grows with the share of the
+        On the gray diagonal probabilities are right. A marker's area grows with the share of the
         fails in its bin; the legend gives the expected calibration error.
 
     Examples
@@ -165,10 +164,10 @@ def plot_reliability(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = No
     ['evidence (0.125)']
     """
     ax = one_axes(ax)
-    for place, ((name, table), (colour, dashes)) in enumerate(
+    for place, ((name, table), (color, dashes)) in enumerate(
         zip(tables.items(), cycle(LINES), strict=False)
     ):
         DieReliabilityDisplay(table).plot(
-            ax, name=name, ref_line=place == 0, color=colour, linestyle=dashes
+            ax, name=name, ref_line=place == 0, color=color, linestyle=dashes
         )
     return ax

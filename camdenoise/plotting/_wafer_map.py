@@ -9,9 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from camdenoise.denoising._base import BaseDenoiser
-from camdenoise.plotting._explained import readable_wafers
-from camdenoise.plotting._look import Look
-from camdenoise.plotting._panels import one_axes
+from camdenoise.plotting._explained import select_readable
+from camdenoise.plotting._look import Look, one_axes
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import check_wafer_map
 
@@ -33,7 +32,7 @@ class WaferMapDisplay:
 
     See Also
     --------
-    ExplanationDisplay : The saliency beside it.
+    ExplanationDisplay : The map and its saliency.
     LotGalleryDisplay : Many of them.
 
     Examples
@@ -63,7 +62,7 @@ class WaferMapDisplay:
         wafer_map : array-like of shape (height, width)
             One map, not a collection.
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         **look
             As in `plot`.
 
@@ -90,9 +89,9 @@ class WaferMapDisplay:
         wafer_map : array-like of shape (height, width)
             The map before denoising.
         explanation : Explanation
-            What a denoiser's `explain` said of it.
+            Result of a denoiser's `explain`.
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         **look
             As in `plot`.
 
@@ -105,7 +104,7 @@ class WaferMapDisplay:
         ValueError
             For a map that could not be read, or an explanation of another one.
         """
-        wafer = readable_wafers([wafer_map], [explanation])[0]
+        wafer = select_readable([wafer_map], [explanation])[0]
         return cls(wafer.grid, removed=explanation.removed).plot(ax, **look)
 
     def plot(
@@ -122,9 +121,9 @@ class WaferMapDisplay:
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; a new figure where None.
-        palette : {"colorblind", "fab"} or mapping of str to colour, default="colorblind"
-            Grey, red and blue; a tester's green, red and orange; or a colour for each of "pass",
+            Where to draw; None: a new figure.
+        palette : {"colorblind", "fab"} or mapping of str to color, default="colorblind"
+            Gray, red and blue; a tester's green, red and orange; or a color for each of "pass",
             "fail" and "removed".
         aspect : {"round", "equal", "die"}, default="round"
             Shape of a die in the picture: such that a wafer of as many rows and columns is round,
@@ -177,7 +176,7 @@ def plot_wafer_map(
     removed : ndarray of bool, shape (height, width), default=None
         Fails to show as "not part of the pattern".
     ax : Axes, default=None
-        Where to draw; a new figure where None.
+        Where to draw; None: a new figure.
     **look
         `palette`, `aspect`, `die_size` and `notch`, as in `WaferMapDisplay.plot`.
 

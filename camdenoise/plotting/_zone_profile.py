@@ -14,12 +14,11 @@ from camdenoise.lots._zone_profile import (
     ZONES,
     count_by_zone,
     evenness_test,
-    expected_if_even,
+    expected_removed,
     share_with_interval,
 )
-from camdenoise.plotting._colours import die_colours
-from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, readable_wafers
-from camdenoise.plotting._panels import panel_grid
+from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, select_readable
+from camdenoise.plotting._look import die_colors, panel_grid
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import NO_DIE, WaferMaps
 
@@ -28,7 +27,7 @@ _STYLES: dict[str, tuple[str, dict[str, Any]]] = {
     "removed": ("removed", {"marker": "s", "linestyle": "--", "markeredgecolor": "0.2"}),
 }
 _AXIS_LABELS = {
-    "ring": "ring, from the centre out",
+    "ring": "ring, from the center out",
     "sector": "sector, degrees from row 0",
 }
 
@@ -36,7 +35,7 @@ _AXIS_LABELS = {
 class ZoneProfileDisplay(FromExplanations):
     """Share of the dies of each ring and sector whose fail is kept, and whose fail is removed.
 
-    What is removed has no place if the denoiser is right: that line should be flat.
+    Removed fails have no place if the denoiser is right: their line should be flat.
 
     Parameters
     ----------
@@ -59,11 +58,11 @@ class ZoneProfileDisplay(FromExplanations):
     Rings are eight of equal width on a grid that is stretched to a round wafer, sectors eight of
     45 degrees; sector 0 has row 0 of the map in its middle.
 
-    A die that is a kept fail can be no removed one. So removed fails are a share of the dies that
-    are not kept fails: as many of these fail everywhere, however dense the pattern is, if the
-    background is even and every die was rightly decided. Wafers with few random fails may have
-    most of the room in one zone and those with many in another, so each zone's share is that of
-    all zones, times its removed fails over those it would have, were each wafer's spread evenly.
+    Removed fails are a share of the dies that are not kept fails. This share is the same in all
+    zones if the background is even and every decision is right, however dense the pattern is. The
+    free dies of wafers with few and with many random fails may lie in different zones. So the share
+    of all zones is multiplied by the ratio of a zone's removed fails to those expected if each
+    wafer's are spread evenly.
 
     The test puts each wafer's removed fails at random on those of its dies. It takes dies as
     independent, as the Wilson intervals do. With dies enough it finds that real backgrounds clump
@@ -102,7 +101,7 @@ class ZoneProfileDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising; their sizes may differ.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. Those with an `error` are left out, and those
+            Result of a denoiser's `explain`. Those with an `error` are left out, and those
             that abstained: what they keep is not said to be of a pattern.
         random_state : int, RandomState instance or None, default=None
             For the test.
@@ -121,7 +120,7 @@ class ZoneProfileDisplay(FromExplanations):
             For lengths that do not match, an explanation of another map, or no wafer
             that was decided about.
         """
-        wafers = [w for w in readable_wafers(maps, explanations) if not w.why.abstained]
+        wafers = [w for w in select_readable(maps, explanations) if not w.explanation.abstained]
         if not wafers:
             raise ValueError(
                 "The denoiser abstained on every wafer, so nothing is known of where its fails "
@@ -141,8 +140,8 @@ class ZoneProfileDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes or sequence of Axes, default=None
-            One, whose place is cut in two, or two; a new figure where None.
-        palette : {"colorblind", "fab"} or mapping of str to colour, default="colorblind"
+            One, whose place is cut in two, or two; None: a new figure.
+        palette : {"colorblind", "fab"} or mapping of str to color, default="colorblind"
             As in `WaferMapDisplay.plot`.
 
         Returns
@@ -151,14 +150,14 @@ class ZoneProfileDisplay(FromExplanations):
         """
         self.axes_ = panel_grid(ax, (1, 2), figsize=(8.4, 3.4))[0]
         self.figure_ = self.axes_[0].figure
-        colours = die_colours(palette)
+        colors = die_colors(palette)
         top = np.nan_to_num(self.profile[["kept_high", "removed_high"]]).max() or 1
         for panel, zones in zip(self.axes_, ZONES, strict=True):
             part = self.profile[self.profile["zones"] == zones]
             labels = {"kept": "kept", "removed": _removed_label(self.p_values[zones])}
             for column, (kind, style) in _STYLES.items():
                 _draw_profile(
-                    panel, part, column, color=colours[kind], label=labels[column], **style
+                    panel, part, column, color=colors[kind], label=labels[column], **style
                 )
             panel.set_xlabel(_AXIS_LABELS[zones])
             panel.set_ylim(0, 1.25 * top)
@@ -178,15 +177,15 @@ def _profile(
         count_by_zone(masks, maps, zones)
         for masks in (
             [grid != NO_DIE for grid in maps],
-            [wafer.why.kept for wafer in wafers],
-            [wafer.why.removed for wafer in wafers],
+            [wafer.explanation.kept for wafer in wafers],
+            [wafer.explanation.removed for wafer in wafers],
         )
     )
     free = dies - kept
     n_dies, n_kept, n_removed, n_free = (c.sum(axis=0) for c in (dies, kept, removed, free))
     shares = [
         share_with_interval(n_kept, n_dies),
-        share_with_interval(n_removed, n_free).mul(_for_even_wafers(removed, free), axis=0),
+        share_with_interval(n_removed, n_free).mul(_correct_uneven_wafers(removed, free), axis=0),
     ]
     table = pd.DataFrame({"zones": zones, "zone": np.arange(len(n_dies)), "n_dies": n_dies})
     table = table.assign(n_kept=n_kept, n_removed=n_removed)
@@ -196,9 +195,9 @@ def _profile(
     return table, evenness_test(removed, free, random_state=random_state)
 
 
-def _for_even_wafers(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
+def _correct_uneven_wafers(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Give the factors that make zones equal where each wafer's removed fails are even."""
-    expected = expected_if_even(removed, free)
+    expected = expected_removed(removed, free)
     overall = removed.sum() / max(free.sum(), 1)
     ones = np.ones(len(expected))
     return np.divide(overall * free.sum(axis=0), expected, out=ones, where=expected > 0)

@@ -24,7 +24,7 @@ from camdenoise.io._wafer_table import (
 )
 from camdenoise.wafers._coverage import is_partial
 from camdenoise.wafers._explanation import Explanation, result_row
-from camdenoise.wafers._maps import read_what_can_be_read
+from camdenoise.wafers._maps import read_readable_maps
 
 if TYPE_CHECKING:
     from camdenoise import WaferClassifier
@@ -222,7 +222,7 @@ def _classify(batch: pa.RecordBatch, classifier: WaferClassifier) -> pa.RecordBa
     schema = add_result_fields(batch.schema, results, keep=(CELLS,))
     maps, errors = wafers_of(batch)
     present = [row for row, grid in enumerate(maps) if grid is not None]
-    grids, unread = read_what_can_be_read([maps[row] for row in present]) if present else ([], [])
+    grids, unread = read_readable_maps([maps[row] for row in present]) if present else ([], [])
     for row, error in zip(present, unread, strict=True):
         # It numbers the maps that were there; the row of the table is in the table.
         errors[row] = error and error.split(": ", 1)[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,7 +24,7 @@ def as_labels(labels: Any) -> tuple[Hashable, ...]:
     Parameters
     ----------
     labels : label, iterable of labels, or None
-        Text is one label. None is no label.
+        Text is one label. None gives an empty tuple.
 
     Examples
     --------
@@ -44,8 +44,8 @@ def as_labels(labels: Any) -> tuple[Hashable, ...]:
 class ClassRoles:
     """What the labels of a classifier stand for.
 
-    A text with names around "+", such as "Center+Scratch", is a combination of these patterns.
-    Labels are compared by value.
+    A text of names joined by "+", such as "Center+Scratch", is a combination of patterns. Labels
+    are compared by value.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class ClassRoles:
     none : label or sequence of labels, default=("none",)
         Labels of wafers without a pattern.
     everywhere : label or sequence of labels, default=("Random", "Near-full")
-        Labels of wafers that fail everywhere, so that no dies can be told from others.
+        Labels of wafers that fail everywhere, so that no place stands out.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class ClassRoles:
     none: tuple[Hashable, ...] = NONE_LABELS
     everywhere: tuple[Hashable, ...] = EVERYWHERE_LABELS
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("classes", "none", "everywhere"):
             object.__setattr__(self, name, as_labels(getattr(self, name)))
 
@@ -123,18 +123,18 @@ class ClassRoles:
         return tuple(name for name in self._names(label) if name not in self.none)
 
     def combination(self, patterns: Sequence[Hashable]) -> Hashable | None:
-        """Return the class that is a set of patterns, in whatever order; None without such a class.
+        """Return the class of a set of patterns, in any order; None without such a class.
 
         Parameters
         ----------
         patterns : sequence of labels
-            No pattern at all asks for the class of wafers without one.
+            Without any pattern the class of wafers without one is returned.
         """
         return self._class_of.get(frozenset(as_labels(patterns)))
 
     @cached_property
-    def _class_of(self) -> dict[frozenset, Hashable]:
-        """Class of each set of patterns, the first one where several classes are the same set."""
+    def _class_of(self) -> dict[frozenset[Hashable], Hashable]:
+        """Class of each set of patterns; the first one if several classes are the same set."""
         usable = [label for label in self.classes if not self.means_everywhere(label)]
         return {frozenset(self.parts(label)): label for label in reversed(usable)}
 
@@ -147,5 +147,5 @@ class ClassRoles:
                 return tuple(dict.fromkeys(names))
         return (label,)
 
-    def _each(self, tells) -> np.ndarray:
-        return np.array([tells(label) for label in self.classes], bool)
+    def _each(self, holds: Callable[[Hashable], bool]) -> np.ndarray:
+        return np.array([holds(label) for label in self.classes], bool)

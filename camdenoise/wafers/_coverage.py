@@ -1,4 +1,4 @@
-"""How much of a wafer was tested: a map whose dies end in the middle shows no small wafer."""
+"""How much of a wafer was tested: a map whose dies end in the middle is not a small wafer."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy as np
 from camdenoise.wafers._geometry import inside_ellipse
 from camdenoise.wafers._maps import NO_DIE
 
-#: Of 41,485 labeled wafers of WM-811K, those with all dies cover .85 of the ellipse in their map or
-#: more, and 21, of which every fifth die was tested, .21.
+#: Least share of the map's ellipse with dies on a whole wafer. Of 41,485 labeled wafers of WM-811K,
+#: whole ones cover .85 or more, and 21 wafers of which every fifth die was tested cover .21.
 MIN_COVERAGE = 0.75
-# Below this side an ellipse of cells is too coarse to compare with.
+# Shortest side, in dies, of a map that is compared; the ellipse of smaller ones is too coarse.
 _SMALLEST_SIDE = 8
 
 
@@ -56,9 +56,7 @@ def is_partial(grid: np.ndarray) -> bool:
 
 
 def reaches_untested(grid: np.ndarray, dies: np.ndarray) -> bool:
-    """Tell whether some of the dies lie next to the part of the wafer that was not tested.
-
-    What they belong to may go on there.
+    """Tell whether dies lie next to the untested part, where their pattern may go on.
 
     Parameters
     ----------

@@ -18,9 +18,9 @@ class Explanation:
     Attributes
     ----------
     saliency : ndarray of float32, shape (height, width)
-        The score that was thresholded, on the die grid; 0 where there is no die. Comparable
-        within a wafer; its unit is the method's (CAM: share of the wafer's largest evidence;
-        evidence maps: probability that the die, where it fails, belongs to a pattern).
+        The score that was thresholded, on the die grid; 0 without a die. Its unit depends on the
+        method. CAM: share of the wafer's largest evidence. Evidence maps: probability that the
+        die, if it fails, belongs to a pattern.
     kept : ndarray of bool, shape (height, width)
         Fails that belong to the pattern.
     removed : ndarray of bool, shape (height, width)
@@ -30,12 +30,12 @@ class Explanation:
     probability : float
         The classifier's probability of `label`; NaN without a classifier.
     entropy : float
-        Of the probabilities of all classes, in bits; NaN without a classifier.
+        Entropy of the probabilities of all classes, in bits; NaN without a classifier.
     abstained : bool
         True where the method declined to decide and kept every fail.
     novel : bool
-        True where it did so because the wafer is unlike all that it knows; `label` is then the
-        class that comes nearest, whatever its probability.
+        True if it abstained because the wafer is unlike the training wafers. `label` is then the
+        nearest class, even if its probability is low.
     error : str or None
         Why the map could not be read, with ``on_error="keep"``; the masks are empty then.
     """
@@ -51,21 +51,23 @@ class Explanation:
     error: str | None = None
 
 
-def explain_by(grid: np.ndarray, keep: np.ndarray, saliency: np.ndarray, **about) -> Explanation:
+def build_explanation(
+    grid: np.ndarray, keep: np.ndarray, saliency: np.ndarray, **facts: Any
+) -> Explanation:
     """Build an `Explanation` that keeps the fails of `grid` where `keep` holds."""
     fails = grid == FAIL
-    shown = np.where(grid > 0, saliency, 0).astype(np.float32)
-    return Explanation(shown, fails & keep, fails & ~keep, **about)
+    on_dies = np.where(grid > 0, saliency, 0).astype(np.float32)
+    return Explanation(on_dies, fails & keep, fails & ~keep, **facts)
 
 
-def abstain(grid: np.ndarray, saliency: np.ndarray | None = None, **about) -> Explanation:
+def abstain(grid: np.ndarray, saliency: np.ndarray | None = None, **facts: Any) -> Explanation:
     """Build an `Explanation` that keeps every fail because no decision could be made."""
     saliency = np.zeros(grid.shape) if saliency is None else saliency
-    return explain_by(grid, np.ones(grid.shape, bool), saliency, abstained=True, **about)
+    return build_explanation(grid, np.ones(grid.shape, bool), saliency, abstained=True, **facts)
 
 
 def result_row(grid: np.ndarray, explanation: Explanation) -> dict[str, Any]:
-    """Return what all tables of results hold of one decided wafer.
+    """Return the columns that all tables of results have for one decided wafer.
 
     Parameters
     ----------

@@ -86,10 +86,10 @@ def zones(height: int, width: int) -> np.ndarray:
     y, x = grid_positions(height, width)
     inner_y, inner_x = (np.floor(2.5 * (axis + 1)) - 1 for axis in (y, x))
     inside = (np.maximum(inner_y, inner_x) <= 2) & (np.minimum(inner_y, inner_x) >= 0)
-    # Rounded, so that a cell on a diagonal does not go with the last bit.
+    # Rounded, so that rounding errors do not decide about a cell on a diagonal.
     quarters = np.round(polar(y, x)[1] / (np.pi / 2), 9)
     sector = np.ceil(quarters + 0.5) % 4
-    return _fixed(np.where(inside, 3 * inner_y + inner_x, 9 + sector))
+    return _freeze(np.where(inside, 3 * inner_y + inner_x, 9 + sector))
 
 
 @lru_cache(maxsize=512)
@@ -110,8 +110,8 @@ def rings(height: int, width: int) -> np.ndarray:
            [7, 6, 6, 7]])
     """
     radius = polar(*grid_positions(height, width))[0]
-    # Rounded, so that a die on a border does not go with the last bit.
-    return _fixed(np.minimum(np.floor(np.round(N_RINGS * radius, 9)), N_RINGS - 1))
+    # Rounded, so that rounding errors do not decide about a die on a border.
+    return _freeze(np.minimum(np.floor(np.round(N_RINGS * radius, 9)), N_RINGS - 1))
 
 
 @lru_cache(maxsize=512)
@@ -132,22 +132,22 @@ def sectors(height: int, width: int) -> np.ndarray:
            [5, 4, 3]])
     """
     angle = angle_from_top(*grid_positions(height, width))
-    # Rounded, so that a die on a border does not go with the last bit.
+    # Rounded, as in `rings`.
     turns = np.round(angle / (2 * np.pi), 9)
-    return _fixed(np.floor(N_SECTORS * turns + 0.5) % N_SECTORS)
+    return _freeze(np.floor(N_SECTORS * turns + 0.5) % N_SECTORS)
 
 
 @lru_cache(maxsize=128)
 def equal_cells(height: int, width: int, n_rings: int, n_sectors: int) -> np.ndarray:
     """Give each die the number of its cell: rings cut by sectors, all cells of equal area.
 
-    Unlike `rings`, which are of equal width to be read, these serve to count fails.
+    They serve to count fails; the `rings` for readers have equal width.
 
     Returns
     -------
     ndarray of intp, shape (height, width)
-        Ring times `n_sectors`, and sector. Sectors start at the right and go clockwise. What lies
-        beyond the wafer, in the corners, is in the last ring.
+        ``ring * n_sectors + sector``. Sectors start at the right and go clockwise. Corners beyond
+        the wafer are in the last ring.
 
     Examples
     --------
@@ -157,7 +157,7 @@ def equal_cells(height: int, width: int, n_rings: int, n_sectors: int) -> np.nda
     y, x = grid_positions(height, width)
     ring = np.minimum((n_rings * (x**2 + y**2)).astype(np.intp), n_rings - 1)
     turn = polar(y, x)[1] / (2 * np.pi) % 1
-    return _fixed(ring * n_sectors + np.minimum((n_sectors * turn).astype(np.intp), n_sectors - 1))
+    return _freeze(ring * n_sectors + np.minimum((n_sectors * turn).astype(np.intp), n_sectors - 1))
 
 
 @lru_cache(maxsize=256)
@@ -174,7 +174,7 @@ def inside_ellipse(height: int, width: int) -> np.ndarray:
     ndarray of bool, shape (height, width)
         Read-only.
     """
-    return _fixed(polar(*grid_positions(height, width))[0] <= 1, bool)
+    return _freeze(polar(*grid_positions(height, width))[0] <= 1, bool)
 
 
 @dataclass(frozen=True)
@@ -205,11 +205,12 @@ class Disc:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the grid."""
-        return self.dies.shape
+        height, width = self.dies.shape
+        return height, width
 
 
-def disc_of(dies: np.ndarray) -> Disc:
-    """Give the polar coordinates of a wafer whose dies are known; it should fill its grid."""
+def measure_disc(dies: np.ndarray) -> Disc:
+    """Compute the polar coordinates of a wafer, which should fill its grid."""
     y, x = grid_positions(*dies.shape)
     depth = ndimage.distance_transform_edt(np.pad(dies, 1))[1:-1, 1:-1]
     return Disc(dies, *polar(y, x), x, y, depth)
@@ -223,9 +224,9 @@ def unit_wafer_mean(
     Parameters
     ----------
     values : sequence of ndarray, one per wafer, each of its map's shape
-        Anything known of each die: kept fails, saliency.
+        A value of each die, such as kept fails or saliency.
     maps : sequence of ndarray, shape (height, width)
-        The wafer maps, which say where there are dies.
+        The wafer maps.
     size : int, default=41
         Side of the common grid. Each of its cells reads the die under its center.
 
@@ -246,14 +247,15 @@ def unit_wafer_mean(
     total, count = np.zeros((size, size)), np.zeros((size, size), int)
     for value, grid in zip(values, maps, strict=True):
         rows, columns = (die_of_pixel(side, size) for side in grid.shape)
-        there = (np.asarray(grid) != NO_DIE)[np.ix_(rows, columns)]
-        total += np.where(there, np.asarray(value, float)[np.ix_(rows, columns)], 0)
-        count += there
-    seen = 2 * count >= max(1, len(maps))
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=seen & (count > 0))
+        has_die = (np.asarray(grid) != NO_DIE)[np.ix_(rows, columns)]
+        total += np.where(has_die, np.asarray(value, float)[np.ix_(rows, columns)], 0)
+        count += has_die
+    enough = 2 * count >= max(1, len(maps))
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=enough & (count > 0))
 
 
-def _fixed(numbers: np.ndarray, dtype: type = np.intp) -> np.ndarray:
-    whole: np.ndarray = numbers.astype(dtype)
-    whole.flags.writeable = False
-    return whole
+def _freeze(numbers: np.ndarray, dtype: type = np.intp) -> np.ndarray:
+    """Convert to a read-only array, which a cache can share."""
+    frozen: np.ndarray = numbers.astype(dtype)
+    frozen.flags.writeable = False
+    return frozen

@@ -11,11 +11,11 @@ from sklearn.utils.validation import column_or_1d
 
 from camdenoise.wafers._ragged import as_array, is_tensor
 
-# LSWMD.pkl nests a label twice (``[['none']]``); what is nested deeper is no label.
+# Deepest nesting of a label; LSWMD.pkl nests it twice (``[['none']]``).
 _DEEPEST = 4
 
 
-def label_inside(value: Any, elements: Callable[[Any], Any], depth: int = 0) -> Any:
+def unwrap_label(value: Any, elements: Callable[[Any], Any], depth: int = 0) -> Any:
     """Return a label without the lists and arrays around it.
 
     Parameters
@@ -25,7 +25,7 @@ def label_inside(value: Any, elements: Callable[[Any], Any], depth: int = 0) -> 
     elements : callable
         Gives the elements of a list or array, and None for any other object.
     depth : int, default=0
-        How many lists and arrays were opened already.
+        Number of lists and arrays that were opened already.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def label_inside(value: Any, elements: Callable[[Any], Any], depth: int = 0) -> 
 
     Examples
     --------
-    >>> label_inside([["none"]], lambda value: value if isinstance(value, list) else None)
+    >>> unwrap_label([["none"]], lambda value: value if isinstance(value, list) else None)
     'none'
     """
     if type(value) is str:
@@ -51,7 +51,7 @@ def label_inside(value: Any, elements: Callable[[Any], Any], depth: int = 0) -> 
         return value
     if len(inner) > 1 or depth == _DEEPEST:
         raise TypeError("it is more than one label")
-    return label_inside(inner[0], elements, depth + 1) if len(inner) else None
+    return unwrap_label(inner[0], elements, depth + 1) if len(inner) else None
 
 
 def plain_label(label: Any) -> Any:
@@ -79,11 +79,11 @@ def check_labels(
         Text, numbers or truth values; a list, array, Series, tensor or table of one column; or a
         table of 0 and 1.
     name : str, default="y"
-        What to call it in an error.
+        Name of `y` in an error message.
     none : label, default="none"
-        Label of a row of a table that has no 1.
+        Label of a table's row without a 1.
     names : tuple of str or None, default=None
-        Names of the columns of a table; None: its own.
+        Names of a table's columns; None: its own.
 
     Returns
     -------
@@ -92,8 +92,8 @@ def check_labels(
     Raises
     ------
     ValueError
-        For missing labels (None, NaN, NA, "", an empty list or array): how many there are, and
-        the row of the first. For several labels in one, and for what has no rows.
+        For missing labels (None, NaN, NA, "", an empty list or array), several labels in one, or
+        labels without rows.
 
     Examples
     --------
@@ -151,16 +151,16 @@ def indicator_names(y: Any) -> tuple[str, ...] | None:
     return tuple(str(column) for column in columns)
 
 
-def indicator_of(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+def make_indicator(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """Return the table of 0 and 1 that labels joined by "+" stand for.
 
     Examples
     --------
-    >>> indicator_of(np.array(["Center+Loc", "none"]), ("Center", "Donut", "Loc")).tolist()
+    >>> make_indicator(np.array(["Center+Loc", "none"]), ("Center", "Donut", "Loc")).tolist()
     [[1, 0, 1], [0, 0, 0]]
     """
-    parts = [set(str(label).split("+")) for label in labels]
-    return np.array([[int(name in of_wafer) for name in names] for of_wafer in parts])
+    patterns = [set(str(label).split("+")) for label in labels]
+    return np.array([[int(name in on_wafer) for name in names] for on_wafer in patterns])
 
 
 def _plain_labels(y: Any, name: str) -> np.ndarray:
@@ -186,7 +186,7 @@ def _is_number_zero(label: Any) -> bool:
 
 def _one_label(value: Any, row: int, name: str) -> Any:
     try:
-        return label_inside(value, _elements)
+        return unwrap_label(value, _elements)
     except TypeError as error:
         raise ValueError(
             f"{name} holds several labels for the wafer of row {row}: {str(value)[:80]}. Give one "
@@ -203,12 +203,13 @@ def _elements(value: Any) -> Any:
 
 
 def _missing(name: str, rows: list[int], n_wafers: int, texts: bool) -> str:
-    """Say how many labels are missing, where, and what to do."""
+    """Write how many labels are missing, where, and what to do."""
     if len(rows) == n_wafers:
-        return f"{name} has no label at all: all {n_wafers} are missing. Give labelled wafers."
-    many = f"{len(rows)} missing label{'s' * (len(rows) > 1)}"
-    where = f"the first at row {rows[0]}" if len(rows) > 1 else f"at row {rows[0]}"
-    which = "those wafers" if len(rows) > 1 else "that wafer"
-    they = ("them", "they have") if len(rows) > 1 else ("it", "it has")
-    remedy = f", or label {they[0]} 'none' if {they[1]} no pattern" if texts else ""
-    return f"{name} has {many}, {where}. Drop {which}{remedy}."
+        return f"{name} has no label at all: all {n_wafers} are missing. Give labeled wafers."
+    if len(rows) > 1:
+        found, drop = f"{len(rows)} missing labels, the first at row {rows[0]}", "those wafers"
+        remedy = ", or label them 'none' if they have no pattern"
+    else:
+        found, drop = f"1 missing label, at row {rows[0]}", "that wafer"
+        remedy = ", or label it 'none' if it has no pattern"
+    return f"{name} has {found}. Drop {drop}{remedy if texts else ''}."

@@ -1,12 +1,16 @@
 """What a collection of wafer maps is: die codes, checks, container kinds, model input.
 
-A wafer map is a 2-D grid of die codes (0 no die, 1 pass, 2 fail). Maps differ in size, so a
-collection is a list, tuple, one-dimensional object array or Series of maps, a 3-D array of equally
-large ones or, for very many of them, a `RaggedWaferMaps`. A map may be an array, a list of rows or
-a torch tensor. Of a DataFrame, LSWMD's column ``waferMap`` is the collection. A plain 2-D table is
-also understood, as rows of ``1 x p`` maps, because that is what scikit-learn's generic tools send.
-Only an estimator fitted on one accepts it, and only with labels to count the rows by can it be
-fitted on one, so that a single map passed by mistake is an error rather than nonsense.
+A wafer map is a 2-D grid of die codes (0 no die, 1 pass, 2 fail). A map may be an array, a list of
+rows or a torch tensor. Maps differ in size, so a collection of maps is one of these:
+
+- a list, tuple, one-dimensional object array or Series of maps
+- a 3-D array, for maps of one size
+- a `RaggedWaferMaps`, for very many maps
+- a DataFrame with LSWMD's column ``waferMap``
+- a 2-D table, as rows of ``1 x p`` maps, because scikit-learn's generic tools pass one
+
+A single map looks like a 2-D table. To refuse it, an estimator takes a table only if it was fitted
+on one, and `fit` takes one only with labels, which tell the number of wafers.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from camdenoise._sklearn_compat import StrOptions
@@ -29,22 +34,22 @@ from camdenoise.wafers._ragged import RaggedWaferMaps, as_array, is_tensor
 
 NO_DIE, PASS, FAIL = 0, 1, 2
 #: Most dies on a side of a map from a file: a 300 mm wafer with dies of 0.1 mm has 3,000. A larger
-#: number is an error in the file, and would take memory for cells that nothing fills.
+#: number is an error in the file, and would take memory for empty cells.
 MAX_SIDE = 4096
 
 #: LSWMD's column of maps.
 LSWMD_MAPS = "waferMap"
-# Maps of a column that are looked at to tell whether it holds maps; the first may be missing.
-_LOOKED_AT = 10
-# A wafer covers the middle half of its grid; share of cells without a die there beyond which 0
-# cannot mean "no die". Test structures and a notch take some 2 %.
+# Entries of a column that are checked for a map; the first ones may be missing.
+_N_CHECKED = 10
+# Largest share of cells without a die in the middle half of a grid if 0 means "no die". Test
+# structures and a notch take some 2 %.
 _MOST_HOLES = 0.1
-# Maps whose middle is looked at; more would take time and tell nothing new.
+# Maps whose middle is checked; more take time and do not change the answer.
 _ENOUGH_MAPS = 1000
-# Below this side a map has no middle.
+# Shortest side, in dies, of a map that has a middle.
 _SHORTEST_SIDE = 4
-# Whether the maps of the call that is running were looked at already; None outside of such a call.
-_LOOKED: ContextVar[list[bool] | None] = ContextVar("camdenoise_looked", default=None)
+# Whether the running call has checked its maps for odd codes already; None outside of such a call.
+_CHECKED: ContextVar[list[bool] | None] = ContextVar("camdenoise_checked", default=None)
 
 #: Any of the kinds of collection named in the module's docstring.
 WaferMaps: TypeAlias = Sequence[np.ndarray] | np.ndarray | pd.Series
@@ -58,15 +63,15 @@ class WaferMapError(ValueError):
     row : int
         Position of the wafer in the collection.
     reason : str
-        What is wrong with it and how to mend it.
+        What is wrong with it and how to correct it.
     """
 
-    def __init__(self, row: int, reason: str):
+    def __init__(self, row: int, reason: str) -> None:
         super().__init__(f"wafer map {row}: {reason}")
         self.row = row
         self.reason = reason
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.row, self.reason)
 
 
@@ -78,7 +83,7 @@ def check_wafer_map(item: Any, row: int = 0) -> np.ndarray:
     item : array-like or torch tensor of shape (height, width)
         Die codes 0, 1 and 2, of any number type.
     row : int, default=0
-        Its position, for the error message.
+        Position of the map, for the error message.
 
     Returns
     -------
@@ -137,8 +142,10 @@ def _to_numbers(grid: np.ndarray, row: int) -> np.ndarray:
 
 
 def is_table(X: Any) -> bool:
-    """Whether `X` is a 2-D table of numbers rather than a collection of maps."""
-    return isinstance(X, pd.DataFrame) or sparse.issparse(X) or getattr(X, "ndim", None) == 2
+    """Tell whether `X` is a 2-D table of numbers rather than a collection of maps."""
+    if isinstance(X, pd.DataFrame) or sparse.issparse(X):
+        return True
+    return bool(getattr(X, "ndim", None) == 2)
 
 
 def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> Sequence[np.ndarray]:
@@ -149,7 +156,7 @@ def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> Sequence[np.ndarray]
     X : list, tuple, object array or Series of 2-D maps, 3-D array or RaggedWaferMaps
         The wafers; their sizes may differ.
     min_maps : int, default=1
-        The fewest that will do.
+        Smallest number of maps.
 
     Returns
     -------
@@ -159,14 +166,14 @@ def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> Sequence[np.ndarray]
     Warns
     -----
     UserWarning
-        Where maps are boolean, or no map holds a failing die and 0 stands where dies must be.
+        For boolean maps, and for maps without a fail that have 0 where dies must be.
 
     Raises
     ------
     WaferMapError
         For the first map that cannot be read.
     ValueError
-        For something that is no collection of maps, or too few of them.
+        For something that is not a collection of maps, or too few maps.
 
     Examples
     --------
@@ -188,7 +195,7 @@ def check_wafer_maps(X: WaferMaps, *, min_maps: int = 1) -> Sequence[np.ndarray]
     return grids
 
 
-def read_what_can_be_read(X: WaferMaps) -> tuple[list[np.ndarray], list[str | None]]:
+def read_readable_maps(X: WaferMaps) -> tuple[list[np.ndarray], list[str | None]]:
     """Read a collection of which some maps may be unreadable.
 
     Returns
@@ -220,43 +227,42 @@ def read_what_can_be_read(X: WaferMaps) -> tuple[list[np.ndarray], list[str | No
 
 
 @contextmanager
-def looking_once() -> Iterator[None]:
-    """Look at the codes of the first collection that is read in the block, and at no other.
+def warn_once() -> Iterator[None]:
+    """Check only the first collection that the block reads for odd codes.
 
-    A fit reads its wafers several times, and parts of them: what was said of the whole is not said
-    again of a part.
+    A fit reads its wafers several times, and parts of them; one warning is enough.
     """
-    token = _LOOKED.set(_LOOKED.get() or [False])
+    token = _CHECKED.set(_CHECKED.get() or [False])
     try:
         yield
     finally:
-        _LOOKED.reset(token)
+        _CHECKED.reset(token)
 
 
 def _warn_of_odd_codes(grids: Sequence[np.ndarray], n_boolean: int) -> None:
-    """Say what was read where 0 and 1 may have meant pass and fail."""
-    looked = _LOOKED.get()
-    if looked is not None:
-        if looked[0]:
+    """Warn if 0 and 1 may have meant pass and fail."""
+    checked = _CHECKED.get()
+    if checked is not None:
+        if checked[0]:
             return
-        looked[0] = True
+        checked[0] = True
     if n_boolean:
         some = f"{n_boolean} of the {len(grids)}" if n_boolean < len(grids) else f"the {n_boolean}"
-        of = f"{some} maps are" if len(grids) > 1 else "the map is"
+        subject = f"{some} maps are" if len(grids) > 1 else "the map is"
         warn_caller(
-            f"{of} boolean: True was read as pass (1) and False as no die (0). If True means a "
-            "failing die in your maps, recode them, for example np.where(mask, 2, 1)."
+            f"{subject} boolean: True was read as pass (1) and False as no die (0). If True means "
+            "a failing die in your maps, recode them, for example np.where(mask, 2, 1)."
         )
     elif _has_holes_but_no_fails(grids):
-        of = f"no map of the {len(grids)} holds" if len(grids) > 1 else "the map does not hold"
+        subject = f"no map of the {len(grids)} holds" if len(grids) > 1 else "the map does not hold"
         warn_caller(
-            f"{of} a failing die (2): 0 was read as no die and 1 as pass. If 1 means a failing die "
-            "in your maps, recode them, for example np.where(mask, 2, 1)."
+            f"{subject} a failing die (2): 0 was read as no die and 1 as pass. If 1 means a "
+            "failing die in your maps, recode them, for example np.where(mask, 2, 1)."
         )
 
 
 def _has_holes_but_no_fails(grids: Sequence[np.ndarray]) -> bool:
-    # Maps without any die are another matter.
+    # Maps without any die are not judged here.
     if _largest_code(grids) != PASS:
         return False
     n_cells = n_holes = 0
@@ -270,7 +276,7 @@ def _has_holes_but_no_fails(grids: Sequence[np.ndarray]) -> bool:
 
 
 def _largest_code(grids: Sequence[np.ndarray]) -> int:
-    """Return the largest code; nearly always the first map has a fail, and no other is read."""
+    """Return the largest code. Nearly always the first map has a fail, so that it ends there."""
     if isinstance(grids, RaggedWaferMaps):
         return grids.largest_code
     largest = NO_DIE
@@ -296,7 +302,7 @@ def _is_inner(frame: Any) -> bool:
 
 
 def check_lengths(values: Any, n_wafers: int, name: str) -> None:
-    """Refuse what has not one entry per wafer."""
+    """Refuse values that are not one per wafer."""
     if len(values) != n_wafers:
         raise ValueError(
             f"{name} has {len(values)} entries for {n_wafers} wafer maps; pass one per wafer."
@@ -329,11 +335,13 @@ def check_die_masks(masks: Any, grids: Sequence[np.ndarray], name: str) -> list[
 
 
 def as_collection(X: Any) -> Any:
-    """Return `X` in a form that can be read twice and gives its rows.
+    """Convert `X` to something that can be read twice and gives its rows.
 
-    That is the list of what an iterator yields, the array that an object with ``__array__``
-    promises to be or that a list of equally long lists of numbers writes down, the array of a torch
-    tensor, LSWMD's column of maps of a DataFrame, and anything else as it is.
+    - an iterator: the list of its items
+    - a torch tensor, an object with ``__array__``, a list of equally long lists of numbers: an
+      array
+    - a DataFrame: LSWMD's column of maps
+    - anything else: as it is
 
     Raises
     ------
@@ -353,14 +361,14 @@ def as_collection(X: Any) -> Any:
 
 def _column_of_maps(table: pd.DataFrame) -> pd.Series | pd.DataFrame:
     """Take LSWMD's maps out of a table, or name the columns that hold maps."""
-    of_maps = [name for name in table.columns if _holds_maps(table[name])]
-    if LSWMD_MAPS in of_maps:
+    columns = [name for name in table.columns if _holds_maps(table[name])]
+    if LSWMD_MAPS in columns:
         return table[LSWMD_MAPS]
-    if of_maps:
-        named = " and ".join(map(repr, of_maps[:5]))
-        which = f"column {named} holds" if len(of_maps) == 1 else f"columns {named} hold"
+    if columns:
+        names = " and ".join(map(repr, columns[:5]))
+        subject = f"column {names} holds" if len(columns) == 1 else f"columns {names} hold"
         raise ValueError(
-            f"X is a table, and its {which} wafer maps: pass one column, X[{of_maps[0]!r}]."
+            f"X is a table, and its {subject} wafer maps: pass one column, X[{columns[0]!r}]."
         )
     return table
 
@@ -369,7 +377,7 @@ def _holds_maps(column: pd.Series | pd.DataFrame) -> bool:
     """Tell whether one of the first entries of a column is a 2-D grid of numbers."""
     if column.ndim != 1 or column.dtype != object:
         return False
-    return any(_is_grid(item) for item in column.iloc[:_LOOKED_AT])
+    return any(_is_grid(item) for item in column.iloc[:_N_CHECKED])
 
 
 def _is_grid(item: Any) -> bool:
@@ -393,7 +401,7 @@ def _is_written_row(row: Any) -> bool:
 
 
 def map_items(X: WaferMaps, *, min_maps: int = 1) -> Sequence[Any]:
-    """List the wafers of a collection without reading them; refuse what is no collection."""
+    """List the wafers of a collection without reading them; refuse anything else."""
     X = as_collection(X)
     if is_table(X):
         raise ValueError(
@@ -418,13 +426,13 @@ def map_items(X: WaferMaps, *, min_maps: int = 1) -> Sequence[Any]:
     return items
 
 
-def like_input(X: WaferMaps, maps: list[np.ndarray]) -> WaferMaps:
-    """Give `maps` back as the kind of collection that `X` is, row for row.
+def convert_like(X: WaferMaps, maps: list[np.ndarray]) -> WaferMaps:
+    """Convert `maps` to the kind of collection that `X` is, row for row.
 
     Parameters
     ----------
     X : list, tuple, object array, Series, DataFrame, 2-D or 3-D array, RaggedWaferMaps
-        The collection that came in.
+        The collection that a user passed.
     maps : list of ndarray
         One map per row of `X`, each of its row's shape.
 
@@ -461,7 +469,7 @@ def remove_fails(item: Any, removed: np.ndarray) -> np.ndarray:
 
 
 class WaferMapInput:
-    """Input handling that every estimator here shares: reading, tags, the 2-D table rule."""
+    """Input handling that all estimators share: reading, tags, the rule for 2-D tables."""
 
     def _read_maps(self, X: Any, *, reset: bool, min_maps: int = 1) -> Sequence[np.ndarray]:
         """Read `X`; with `reset` (in fit) remember whether it was a 2-D table."""
@@ -481,8 +489,8 @@ class WaferMapInput:
     def _maps_of_table(self, table: np.ndarray) -> Sequence[np.ndarray]:
         return check_wafer_maps(table[:, np.newaxis, :])
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()  # type: ignore[misc]
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         return tags
@@ -491,7 +499,7 @@ class WaferMapInput:
 class StatelessInput(WaferMapInput, BaseEstimator):
     """Input handling of an estimator with nothing to learn and a parameter `on_error`."""
 
-    _parameter_constraints: dict = {"on_error": [StrOptions({"raise", "keep"})]}
+    _parameter_constraints: dict[str, list[Any]] = {"on_error": [StrOptions({"raise", "keep"})]}
 
     def fit(self, X: WaferMaps, y: Any = None) -> Self:
         """Check the parameters and the maps; there is nothing to learn.
@@ -510,7 +518,7 @@ class StatelessInput(WaferMapInput, BaseEstimator):
         Raises
         ------
         WaferMapError
-            For a map that cannot be read, whatever `on_error` is: a training set should be right.
+            For a map that cannot be read, also with ``on_error="keep"``.
         ValueError
             For a bad parameter.
         """
@@ -519,10 +527,10 @@ class StatelessInput(WaferMapInput, BaseEstimator):
         return self
 
     def _takes_table(self, X: Any, reset: bool) -> bool:
-        """Refuse 2-D tables: with no labels to count rows by, one map would pass for many."""
+        """Refuse 2-D tables: without labels, one map cannot be told from many rows."""
         return False
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.input_tags.two_d_array = False

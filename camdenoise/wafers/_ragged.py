@@ -1,8 +1,8 @@
 """Many wafer maps of different sizes in one array: a map costs its dies, not a Python object.
 
-A list of 800,000 small arrays takes 100 bytes of bookkeeping for each on top of its dies, and as
-many objects to create, to walk and to send to another process. Here all dies lie end to end in one
-array, which may be a file mapped into memory, and a map is cut out only when it is looked at.
+A list of 800,000 small arrays takes 100 bytes for each array on top of its dies, and as many
+objects to create and to send to another process. Here all dies lie end to end in one array, which
+may be a file mapped into memory. A map is cut out of it when it is used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _base_address(array: np.ndarray) -> int:
 
 
 def _file_of(cells: np.ndarray) -> tuple[str, int] | None:
-    """File and byte position that `cells` is mapped from, or None for cells in memory."""
+    """Return the file and byte position that `cells` is mapped from; None for cells in memory."""
     if not isinstance(cells, np.memmap) or cells.filename is None:
         return None
     whole = cells
@@ -42,11 +42,7 @@ def _file_of(cells: np.ndarray) -> tuple[str, int] | None:
 
 def _from_file(file: str, offset: int, size: int, *rest: Any) -> RaggedWaferMaps:
     cells = np.memmap(file, np.uint8, "r", offset, (size,))
-    return RaggedWaferMaps._of(cells, *rest)
-
-
-def _from_memory(*parts: Any) -> RaggedWaferMaps:
-    return RaggedWaferMaps._of(*parts)
+    return RaggedWaferMaps._from_parts(cells, *rest)
 
 
 def is_tensor(item: Any) -> bool:
@@ -76,7 +72,7 @@ def as_array(item: Any) -> np.ndarray:
 
 
 def _as_cells(item: Any, row: int) -> np.ndarray:
-    """One map as uint8, or say why it cannot be."""
+    """Convert one map to uint8, or refuse it."""
     try:
         grid = as_array(item)
     except ValueError as error:
@@ -106,9 +102,9 @@ def _check_parts(cells: Any, heights: np.ndarray, widths: np.ndarray, starts: np
             "one-dimensional and equally long: one value per wafer."
         )
     # Sides below 2**31 each cannot overflow when multiplied as int64.
-    small = (heights >= 1) & (widths >= 1) & (heights < 2**31) & (widths < 2**31)
-    room = (starts >= 0) & (heights * widths <= cells.size - starts)
-    wrong = np.flatnonzero(~(small & room))
+    valid = (heights >= 1) & (widths >= 1) & (heights < 2**31) & (widths < 2**31)
+    inside = (starts >= 0) & (heights * widths <= cells.size - starts)
+    wrong = np.flatnonzero(~(valid & inside))
     if wrong.size:
         row = wrong[0]
         raise ValueError(
@@ -124,13 +120,13 @@ def _whole_numbers(values: Any, name: str) -> np.ndarray:
     return array.astype(np.int64)
 
 
-class RaggedWaferMaps(Sequence):
-    """A collection of wafer maps of different sizes that is held as one array of dies.
+class RaggedWaferMaps(Sequence[np.ndarray]):
+    """A collection of wafer maps of different sizes in one array of dies.
 
-    It behaves as a list of 2-D arrays: ``maps[3]`` is a map, ``len(maps)`` their number, a loop
-    gives one map after the other. A slice, a mask or an array of row numbers gives a collection of
-    the same kind that shares the dies, so that scikit-learn's splitters work on it without
-    copying. Every estimator here takes it and gives it back.
+    It behaves as a list of 2-D arrays: ``maps[3]`` is a map, ``len(maps)`` the number of maps, and
+    a loop gives one map after the other. A slice, a mask or an array of row numbers gives a
+    `RaggedWaferMaps` that shares the dies, so that scikit-learn's splitters do not copy them.
+    Every estimator of the package takes and returns it.
 
     Parameters
     ----------
@@ -139,12 +135,12 @@ class RaggedWaferMaps(Sequence):
     heights, widths : array-like of int, shape (n_wafers,)
         Rows and columns of each map.
     starts : array-like of int, shape (n_wafers,), default=None
-        Where in `cells` each map begins. None: one right after the other.
+        Where in `cells` each map begins. None: the maps follow each other without gaps.
 
     Attributes
     ----------
     cells : ndarray of uint8, shape (n_cells,)
-        Read-only view of what was passed; with a selection still the cells of all.
+        Read-only view of the cells of all maps, also after a selection.
     heights, widths, starts : ndarray of int, shape (n_wafers,)
         Read-only.
     shape : tuple
@@ -161,8 +157,8 @@ class RaggedWaferMaps(Sequence):
 
     Notes
     -----
-    The maps are read-only views. Pickling writes the cells of the selected maps only, and of a
-    memory-mapped file nothing but its name: the receiving process opens it again.
+    The maps are read-only views. Pickling writes the cells of the selected maps only. Of a
+    memory-mapped file it writes the name, and the receiving process opens the file again.
 
     Examples
     --------
@@ -179,7 +175,7 @@ class RaggedWaferMaps(Sequence):
 
     ndim = 1
 
-    def __init__(self, cells, heights, widths, starts=None):
+    def __init__(self, cells: np.ndarray, heights: Any, widths: Any, starts: Any = None) -> None:
         heights = _whole_numbers(heights, "heights")
         widths = _whole_numbers(widths, "widths")
         if starts is None:
@@ -216,39 +212,46 @@ class RaggedWaferMaps(Sequence):
         )
 
     @classmethod
-    def _of(cls, cells, heights, widths, starts, largest=None) -> RaggedWaferMaps:
-        """Put together parts that are known to fit."""
-        made = cls.__new__(cls)
-        made._set(cells, heights, widths, starts, largest)
-        return made
+    def _from_parts(cls, *parts: Any) -> RaggedWaferMaps:
+        """Put together parts that are known to fit, see `_set`."""
+        maps = cls.__new__(cls)
+        maps._set(*parts)
+        return maps
 
-    def _set(self, cells, heights, widths, starts, largest=None) -> None:
+    def _set(
+        self,
+        cells: np.ndarray,
+        heights: np.ndarray,
+        widths: np.ndarray,
+        starts: np.ndarray,
+        largest: list[int] | None = None,
+    ) -> None:
         self.cells, self.heights, self.widths, self.starts = map(
             _read_only, (cells, heights, widths, starts)
         )
         # Slicing a memmap costs several times as much as slicing an array.
         self._flat = np.asarray(self.cells)
-        # One box for a collection and all its selections: the cells are searched once.
+        # Shared by a collection and its selections, so that the cells are searched once.
         self._largest: list[int] = [] if largest is None else largest
 
     @property
     def shape(self) -> tuple[int]:
-        """One-dimensional: the number of maps."""
+        """Return the number of maps, as the shape of a one-dimensional array."""
         return (self.heights.size,)
 
     @property
     def sizes(self) -> np.ndarray:
-        """Cells of each map, the ones without a die included."""
+        """Return the number of cells of each map, with and without a die."""
         return self.heights * self.widths
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the selected maps' cells."""
+        """Return the bytes of the selected maps' cells."""
         return int(self.sizes.sum())
 
     @property
     def largest_code(self) -> int:
-        """The largest value in `cells`, those that a selection leaves over included."""
+        """Return the largest value in `cells`, also those outside of a selection."""
         if not self._largest:
             self._largest.append(int(self._flat.max(initial=0)))
         return self._largest[0]
@@ -258,7 +261,7 @@ class RaggedWaferMaps(Sequence):
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
-            # How scikit-learn indexes whatever has a shape.
+            # scikit-learn indexes so everything that has a shape.
             key = key[0]
         if isinstance(key, int | np.integer) and not isinstance(key, bool):
             return self._map(range(len(self))[key])
@@ -281,40 +284,39 @@ class RaggedWaferMaps(Sequence):
 
     def _select(self, rows: Any) -> RaggedWaferMaps:
         parts = (self.heights[rows], self.widths[rows], self.starts[rows])
-        return self._of(self.cells, *parts, self._largest)
+        return self._from_parts(self.cells, *parts, self._largest)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         parts = (self.starts.tolist(), self.heights.tolist(), self.widths.tolist())
         return (_cut(self._flat, *part) for part in zip(*parts, strict=True))
 
     def compact(self) -> RaggedWaferMaps:
-        """Copy the selected maps, and nothing else, into memory of their own, in their order.
+        """Copy the selected maps, in their order, without the cells of other maps.
 
         Returns
         -------
         RaggedWaferMaps
-            Without the cells that a selection leaves over.
         """
         cells = np.empty(self.nbytes, np.uint8)
         ends = np.cumsum(self.sizes)
         for grid, end in zip(self, ends, strict=True):
             cells[end - grid.size : end] = grid.ravel()
-        return self._of(cells, self.heights, self.widths, ends - self.sizes)
+        return self._from_parts(cells, self.heights, self.widths, ends - self.sizes)
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Build an object array of the maps; numpy would stack them or fail."""
         column = np.empty(len(self), dtype=object)
         for row, grid in enumerate(self):
             column[row] = grid
         return column if dtype is None else column.astype(dtype)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         file = _file_of(self.cells)
         if file is not None and Path(file[0]).is_file():
             rows = (self.heights, self.widths, self.starts)
             return _from_file, (*file, self.cells.size, *rows)
         whole = self if self.nbytes >= self.cells.size else self.compact()
-        return _from_memory, (whole._flat, whole.heights, whole.widths, whole.starts)
+        return type(self)._from_parts, (whole._flat, whole.heights, whole.widths, whole.starts)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} maps, {self.nbytes} cells)"

@@ -14,7 +14,7 @@ from camdenoise import CamDenoiser
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.filters import ComponentSizeFilter, LargestComponentFilter, MedianFilter
 from camdenoise.metrics import die_report
-from camdenoise.plotting import PrecisionRetentionDisplay
+from camdenoise.plotting import DiePrecisionRecallDisplay
 
 classes = ["Center", "Donut", "Edge-Loc", "Edge-Ring", "Loc", "Scratch"]
 wafers = make_wafer_maps(120, classes=classes, random_state=0)
@@ -37,6 +37,6 @@ pd.DataFrame({name: f1(denoiser) for name, denoiser in denoisers.items()}).T.rou
 # %%
 # What other thresholds would keep.
 
-display = PrecisionRetentionDisplay.from_estimator(
+display = DiePrecisionRecallDisplay.from_estimator(
     denoisers["CamDenoiser"], wafers.maps, truth=wafers.truth, name="CamDenoiser"
 )

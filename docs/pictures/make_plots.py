@@ -22,11 +22,11 @@ from camdenoise import CamDenoiser, Explanation
 from camdenoise.datasets import CLASSES, make_wafer_maps
 from camdenoise.plotting import (
     ClassParetoDisplay,
+    DiePrecisionRecallDisplay,
     DieReliabilityDisplay,
     ExplanationDisplay,
     FrequencyDisplay,
     LotGalleryDisplay,
-    PrecisionRetentionDisplay,
     WaferMapDisplay,
     ZoneProfileDisplay,
 )
@@ -73,7 +73,7 @@ def pictures() -> dict[str, Figure]:
         "frequency": FrequencyDisplay.from_predictions(*of_patterns).figure_,
         "pareto": ClassParetoDisplay.from_predictions(wafers.maps, why).figure_,
         "zones": ZoneProfileDisplay.from_predictions(*of_patterns, random_state=0).figure_,
-        "precision": PrecisionRetentionDisplay.from_predictions(*of_patterns, **with_truth).figure_,
+        "precision": DiePrecisionRecallDisplay.from_predictions(*of_patterns, **with_truth).figure_,
         "reliability": DieReliabilityDisplay.from_predictions(*of_patterns, **with_truth).figure_,
         "confusion": confusion(denoiser, wafers),
     }

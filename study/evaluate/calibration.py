@@ -92,7 +92,7 @@ def score_dies(planted: dict[str, Bunch], why: dict[str, list[Explanation]]) -> 
     for kind, wafers in planted.items():
         kept = [e.kept for e in why[kind]]
         macro = die_report(wafers.maps, wafers.truth, kept, wafers.target).loc["macro"]
-        found |= {f"{kind}, {rate}": macro[rate] for rate in ("f1", "retention", "noise_removal")}
+        found |= {f"{kind}, {rate}": macro[rate] for rate in ("f1", "recall", "specificity")}
         error = calibration_error(reliability(planted, {kind: why[kind]}))
         found[f"{kind}, calibration error"] = error
     return found

@@ -86,7 +86,7 @@ def score_dies(denoiser: CamDenoiser, planted: Bunch) -> tuple[pd.DataFrame, lis
     kept = [e.kept for e in denoiser.explain(planted.maps)]
     scores = die_scores(planted.maps, planted.truth, kept)
     weaker = [masks[masks.sum(axis=(1, 2)).argmin()] for masks in planted.pattern_truth]
-    scores["retention_weaker"] = die_scores(planted.maps, weaker, kept)["retention"]
+    scores["retention_weaker"] = die_scores(planted.maps, weaker, kept)["recall"]
     about = planted.frame[["label", "background_rate"]].reset_index(drop=True)
     return pd.concat([about, scores], axis=1), kept
 
@@ -174,7 +174,7 @@ def summary(dies: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (kind, when), wafers in dies.groupby(["kind", "when"], sort=False):
         by_class = wafers.groupby("label")
-        means = by_class[["f1", "retention", "noise_removal", "retention_weaker"]].mean()
+        means = by_class[["f1", "recall", "specificity", "retention_weaker"]].mean()
         low, high = zip(
             *(bootstrap_interval(f1, random_state=0) for _, f1 in by_class["f1"]), strict=True
         )
@@ -184,7 +184,7 @@ def summary(dies: pd.DataFrame) -> pd.DataFrame:
         rows.append(table.reset_index(names="label").assign(kind=kind, when=when))
     columns = ["kind", "when", "label", "n", "f1", "low", "high"]
     return pd.concat(rows, ignore_index=True)[
-        [*columns, "retention", "noise_removal", "retention_weaker"]
+        [*columns, "recall", "specificity", "retention_weaker"]
     ]
 
 

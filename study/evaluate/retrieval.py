@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
         embedding = WaferEmbedding(any_orientation=any_orientation).fit(maps)
         precision = pd.DataFrame(
             {
-                name: precision_of_queries(embedding.of_masks(of_way), labels, lots)
+                name: precision_of_queries(embedding.transform_masks(of_way), labels, lots)
                 for name, of_way in masks.items()
             }
         )

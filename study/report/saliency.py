@@ -36,7 +36,7 @@ def faithfulness_section(folders: dict[str, Path], found: dict[str, pd.DataFrame
         [
             "Dies are changed in the order of a saliency and the net is asked again. Deletion "
             "turns fails into passes, insertion puts them back, ROAD removes dies and guesses them "
-            "from their neighbours (morf: most salient first, lerf: least). Figures are areas "
+            "from their neighbors (morf: most salient first, lerf: least). Figures are areas "
             "under the curves. The pointing game (energy) is the share of the saliency on the "
             "dies of a known pattern, fail_energy the same among fails only.",
             "Each figure counts only beside those of random saliencies: dies in random order, and "

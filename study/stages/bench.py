@@ -124,7 +124,7 @@ def _scores(planted: PlantedWafers, why: Sequence[Explanation]) -> pd.DataFrame:
     scores["average_precision"] = die_average_precision(
         maps, planted.truth, [e.saliency for e in why]
     )
-    scores["retention_weaker"] = die_scores(maps, planted.weaker, kept)["retention"]
+    scores["retention_weaker"] = die_scores(maps, planted.weaker, kept)["recall"]
     return pd.concat([planted.about, scores], axis=1)
 
 

@@ -15,7 +15,7 @@ from camdenoise.faithfulness import (
     energy_pointing_game,
     faithfulness_curves,
     random_saliency,
-    randomised_weights,
+    randomized_weights,
 )
 from camdenoise.filters import ComponentSizeFilter, MedianFilter
 from study.denoisers import COMPONENTS, MEDIAN
@@ -134,7 +134,7 @@ def forget(folder: Path, needed: dict[str, Path], *, fold: int, seed: int, n_waf
     clf = load_model(needed[f"models-{fold}-{seed}-all"] / MODEL)
     similarity = {}
     for name, denoiser in cams(clf, seed).items():
-        table = randomised_weights(denoiser, pick(wafers.maps, rows), random_state=seed)
+        table = randomized_weights(denoiser, pick(wafers.maps, rows), random_state=seed)
         similarity |= {(stage, name): table[stage] for stage in table}
     write_table(folder / SCORES, _tidy(wafers, rows, similarity))
 

@@ -217,7 +217,7 @@ def main_table(
         columns |= {kind: of_kind["mean"].to_numpy()}
         columns |= {f"{kind}_{end}": of_kind[end].to_numpy() for end in ("low", "high")}
     wafers = planted(table)
-    for rate in ("retention", "noise_removal", "average_precision"):
+    for rate in ("recall", "specificity", "average_precision"):
         columns[rate] = _mean_of_kinds(wafers, rate).loc[names].to_numpy()
     two = wafers[wafers["kind"] == "two"]
     columns["retention_weaker"] = _mean_of_kinds(two, "retention_weaker").reindex(names).to_numpy()

@@ -32,7 +32,7 @@ def die_f1_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 def die_rates_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Other die-level rates of each denoiser, averaged over wafers and then over classes."""
-    rates = ["precision", "retention", "iou", "noise_removal", "average_precision"]
+    rates = ["precision", "recall", "iou", "specificity", "average_precision"]
     by_class = scores.groupby(["kind", "denoiser", "label"])[rates].mean()
     return in_order(by_class.groupby(["kind", "denoiser"]).mean().reset_index())
 

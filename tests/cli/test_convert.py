@@ -60,7 +60,7 @@ def test_a_pickle_is_converted_without_being_run(tmp_path):
     result = run("convert", tmp_path / "LSWMD.pkl", tmp_path / "out.parquet", "-q")
     assert result.exit_code == 0, result.stderr
     assert_same_maps(maps_in(tmp_path / "out.parquet"), made.maps)
-    assert_same_maps(load_wm811k(tmp_path / "out.parquet", labelled=False, drop=()).maps, made.maps)
+    assert_same_maps(load_wm811k(tmp_path / "out.parquet", labeled=False, drop=()).maps, made.maps)
 
 
 def test_nothing_is_replaced_and_nothing_half_written(file, tmp_path, monkeypatch):

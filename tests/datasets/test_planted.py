@@ -181,14 +181,14 @@ def test_density_thins_the_patterns(simulated):
 
 
 def test_diffuse_patterns_hang_together_less(simulated):
-    def retention(kind):
+    def recall(kind):
         made = make_planted_wafers(
             simulated, 80, kind=kind, classes=["Donut", "Edge-Loc"], random_state=0
         )
         kept = [e.kept for e in ComponentSizeFilter(20).explain(made.maps)]
-        return die_scores(made.maps, made.truth, kept)["retention"].mean()
+        return die_scores(made.maps, made.truth, kept)["recall"].mean()
 
-    assert retention("diffuse") < retention("planted") - 0.05
+    assert recall("diffuse") < recall("planted") - 0.05
 
 
 def test_simulated_background_is_at_the_rate_it_tells(simulated):

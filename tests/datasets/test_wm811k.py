@@ -48,7 +48,7 @@ def load_bytes(folder, data, **options):
 
 
 def test_everything_of_both_eras_is_loaded(era, wafers, tmp_path):
-    loaded = load_bytes(tmp_path, pickled(era, wafers), labelled=False, drop=())
+    loaded = load_bytes(tmp_path, pickled(era, wafers), labeled=False, drop=())
     assert isinstance(loaded.maps, RaggedWaferMaps)
     assert_same_maps(loaded.maps, wafers.maps)
     assert loaded.target.tolist() == wafers.label and loaded.target.dtype.kind == "U"
@@ -83,7 +83,7 @@ def test_by_default_the_six_patterns_are_loaded(era, wafers, tmp_path):
     [
         ({"drop": "none"}, CLASSES[:8]),
         ({"drop": [name for name in CLASSES if name != "Loc"]}, ["Loc"]),
-        ({"drop": ("none", *CLASSES[:7]), "labelled": False}, ["Random", ""]),
+        ({"drop": ("none", *CLASSES[:7]), "labeled": False}, ["Random", ""]),
         ({"drop": CLASSES}, []),
     ],
 )
@@ -179,7 +179,7 @@ def test_a_column_left_out_is_missing_in_the_result(tmp_path, wafers, name, ours
 
 def test_maps_alone_are_loaded_without_labels(tmp_path, wafers):
     data = pickle.dumps(saved_again(wafers)[["waferMap"]])
-    loaded = load_bytes(tmp_path, data, labelled=False)
+    loaded = load_bytes(tmp_path, data, labeled=False)
     assert_same_maps(loaded.maps, wafers.maps)
     assert loaded.target.tolist() == [""] * 12
 
@@ -187,14 +187,14 @@ def test_maps_alone_are_loaded_without_labels(tmp_path, wafers):
 def test_without_lots_runs_of_one_grid_are_the_groups(tmp_path, wafers):
     wafers.maps = [wafers.maps[row // 4] for row in range(12)]
     loaded = load_bytes(
-        tmp_path, pickle.dumps(saved_again(wafers, lotName=None)), labelled=False, drop=()
+        tmp_path, pickle.dumps(saved_again(wafers, lotName=None)), labeled=False, drop=()
     )
     assert loaded.groups.tolist() == [row // 4 for row in range(12)]
 
 
 @pytest.mark.parametrize("change", [{"failureType": None}, {"failureType": [[]] * 12}])
 def test_a_file_without_any_label_says_how_to_load_it(tmp_path, wafers, change):
-    message = r"file\.pkl has a label for none of its 12 wafers .*Pass labelled=False"
+    message = r"file\.pkl has a label for none of its 12 wafers .*Pass labeled=False"
     with pytest.raises(ValueError, match=message):
         load_bytes(tmp_path, pickle.dumps(saved_again(wafers, **change)))
 

@@ -21,7 +21,7 @@ from camdenoise.metrics import die_scores
 from camdenoise.wafers._classes import ClassRoles
 
 #: Columns of the table of thresholds, and of `die_scores`.
-RATES = {"f1": "f1", "recall": "retention", "specificity": "noise_removal"}
+RATES = {"f1": "f1", "recall": "recall", "specificity": "specificity"}
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def test_ties_stay_together_and_nothing_gives_nothing():
 
 
 #: Columns of the table of thresholds, and of `die_scores`.
-RATES = {"f1": "f1", "recall": "retention", "specificity": "noise_removal"}
+RATES = {"f1": "f1", "recall": "recall", "specificity": "specificity"}
 
 
 def test_threshold_curve_is_what_keeping_by_each_threshold_scores():

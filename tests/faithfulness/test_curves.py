@@ -19,7 +19,7 @@ from camdenoise.faithfulness import (
     faithfulness_report,
     insertion_curves,
     random_saliency,
-    randomised_weights,
+    randomized_weights,
     road_curves,
 )
 
@@ -190,6 +190,6 @@ def test_other_bad_input(clf, denoiser):
     with pytest.raises(NotFittedError):
         deletion_curves(WaferClassifier(), [grid], [flat])
     with pytest.raises(NotFittedError):
-        randomised_weights(CamDenoiser(), [grid])
+        randomized_weights(CamDenoiser(), [grid])
     with pytest.raises(WaferMapError, match="wafer map 0"):
-        randomised_weights(denoiser, [grid + 2])
+        randomized_weights(denoiser, [grid + 2])

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.denoising._untrained import untrained_net
 from camdenoise.faithfulness import (
-    randomised_weights,
+    randomized_weights,
 )
 from camdenoise.faithfulness._weights import _rank_correlation
 from camdenoise.nets._backbones import make_backbone
@@ -28,7 +28,7 @@ def test_randomised_weights_equal_those_of_a_net_made_anew(denoiser, classifier,
     maps = wafers.maps[:12]
     before = deepcopy(classifier.module_.state_dict())
     trained = denoiser.explain(maps)
-    found = randomised_weights(denoiser, maps, random_state=0)
+    found = randomized_weights(denoiser, maps, random_state=0)
     assert found.columns.tolist() == ["head", "stage4", "stage3", "stage2", "stage1", "stem"]
     # The last column is that of a net with no trained weight, the first of one with a new head.
     seed = int(np.random.RandomState(0).randint(2**31 - 1, size=2)[1])
@@ -67,9 +67,9 @@ def test_random_weights_are_not_those_that_training_began_with(classifier):
 
 
 def test_a_saliency_forgets_with_its_net(denoiser, wafers):
-    found = randomised_weights(denoiser, wafers.maps[:40], random_state=0)
+    found = randomized_weights(denoiser, wafers.maps[:40], random_state=0)
     assert found.drop(columns="head").mean().max() < 0.9
-    again = randomised_weights(denoiser, wafers.maps[:40], random_state=0)
+    again = randomized_weights(denoiser, wafers.maps[:40], random_state=0)
     pd.testing.assert_frame_equal(found, again)
 
 

@@ -49,7 +49,7 @@ def test_wafers_alike_share_the_shuffles(monkeypatch):
         asked.append(n_fails)
         return np.ones(19, int)
 
-    monkeypatch.setattr(_component_permutation, "largest_by_chance", counting)
+    monkeypatch.setattr(_component_permutation, "permuted_sizes", counting)
     one, other, more = np.array([[2, 1, 0]]), np.array([[1, 2, 0]]), np.array([[2, 2, 0]])
     ComponentPermutationFilter(n_permutations=19).explain([one, other, more, one])
     assert asked == [1, 2]

@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
-from camdenoise.wafers._explanation import explain_by
+from camdenoise.wafers._explanation import build_explanation
 
 
 def two_sided_wafers(n=300, side=20, seed=0):
@@ -50,7 +50,9 @@ class StampingDenoiser(BaseEstimator):
         if targets is None:
             targets = [self._side_of_block(grid) for grid in X]
         return [
-            explain_by(grid, self._half(grid, target), self._half(grid, target), label=target)
+            build_explanation(
+                grid, self._half(grid, target), self._half(grid, target), label=target
+            )
             for grid, target in zip(X, targets, strict=True)
         ]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.io import DieTableError, from_die_table, iter_lots, to_die_table
-from camdenoise.wafers._explanation import Explanation, abstain, explain_by
+from camdenoise.wafers._explanation import Explanation, abstain, build_explanation
 from camdenoise.wafers._maps import MAX_SIDE
 
 
@@ -243,7 +243,7 @@ def test_every_row_comes_back_in_its_place():
     table = die_table(bin=[7, 7, 1], note=["a", "b", "c"]).set_index(pd.Index([30, 10, 20]))
     wafers = from_die_table(table)
     grid = wafers.maps[0]
-    why = explain_by(grid, np.array([[True, False, False]]), np.array([[0.9, 0.4, 0.1]]))
+    why = build_explanation(grid, np.array([[True, False, False]]), np.array([[0.9, 0.4, 0.1]]))
     back = to_die_table(wafers, [why], table)
     pd.testing.assert_frame_equal(back[table.columns], table)
     assert back["kept"].tolist() == [True, False, False]

@@ -48,7 +48,7 @@ def test_the_pickle_is_converted_once(file, monkeypatch):
 def test_a_changed_pickle_is_converted_anew(file):
     load_wm811k(file)
     file.write_bytes(pickled(write_mir, some_wafers(9, seed=1)))
-    assert len(load_wm811k(file, labelled=False, drop=()).maps) == 9
+    assert len(load_wm811k(file, labeled=False, drop=()).maps) == 9
 
 
 def test_a_change_that_keeps_size_and_time_is_noticed(file):
@@ -152,7 +152,7 @@ def test_a_mutated_parquet_file_is_read_or_refused(file):
         data[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(1, 3))
         cached.write_bytes(data)
         try:
-            load_wm811k(cached, labelled=False, drop=())
+            load_wm811k(cached, labeled=False, drop=())
         except ValueError:
             refused += 1
     assert refused > 100

@@ -14,7 +14,7 @@ from camdenoise.io import (
     wafer_results,
     write_results,
 )
-from camdenoise.wafers._explanation import Explanation, explain_by
+from camdenoise.wafers._explanation import Explanation, build_explanation
 
 
 def lot_table(lot="A", seed=0):
@@ -48,7 +48,7 @@ def test_a_wafer_has_one_row_of_results():
 def test_labels_and_probabilities_are_listed():
     wafers = from_die_table(lot_table())
     grid = wafers.maps[0]
-    why = explain_by(grid, grid > 0, np.zeros(grid.shape), label="Loc", probability=0.75)
+    why = build_explanation(grid, grid > 0, np.zeros(grid.shape), label="Loc", probability=0.75)
     results = wafer_results(wafers, [why] * 3)
     assert results["predicted"].tolist() == ["Loc"] * 3
     assert results["probability"].tolist() == [0.75] * 3

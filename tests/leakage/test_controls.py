@@ -22,7 +22,7 @@ from camdenoise.leakage import (
     leakage_report,
 )
 from camdenoise.leakage._controls import mean_masks, other_classes
-from camdenoise.wafers._explanation import explain_by
+from camdenoise.wafers._explanation import build_explanation
 
 
 @pytest.fixture
@@ -102,7 +102,9 @@ def test_where_there_is_no_evidence_as_many_fails_are_kept(stamped, monkeypatch,
     """As with a net that was never trained, to which all fails are alike."""
 
     def nothing(self, targets):
-        return [explain_by(g, g > 0, np.zeros(g.shape), abstained=abstained) for g in self.maps]
+        return [
+            build_explanation(g, g > 0, np.zeros(g.shape), abstained=abstained) for g in self.maps
+        ]
 
     monkeypatch.setattr(CrossFit, "explain", nothing)
     for mask, why in zip(masks("wrong class", stamped), stamped.own, strict=True):

@@ -31,19 +31,19 @@ def test_counts_and_rates_by_hand():
     scores = scores_of(grid, mask(1, 1, 1, 1, 0, 0, 0, 0), mask(1, 1, 1, 0, 1, 0, 0, 0))
     assert scores[["n_fail", "n_pattern", "n_kept", "true_positive"]].tolist() == [6, 4, 4, 3]
     assert scores["precision"] == 3 / 4
-    assert scores["retention"] == 3 / 4
+    assert scores["recall"] == 3 / 4
     assert scores["f1"] == 3 / 4
     assert scores["iou"] == 3 / 5
-    assert scores["noise_removal"] == 1 / 2
+    assert scores["specificity"] == 1 / 2
 
 
 def test_rates_tell_too_much_from_too_little():
     grid, truth = np.full((1, 4), 2), mask(1, 1, 0, 0)
     too_much = scores_of(grid, truth, mask(1, 1, 1, 1))
-    assert too_much[["precision", "retention", "noise_removal"]].tolist() == [0.5, 1, 0]
+    assert too_much[["precision", "recall", "specificity"]].tolist() == [0.5, 1, 0]
     assert too_much["f1"] == pytest.approx(2 / 3) and too_much["iou"] == 0.5
     too_little = scores_of(grid, truth, mask(1, 0, 0, 0))
-    assert too_little[["precision", "retention", "noise_removal"]].tolist() == [1, 0.5, 1]
+    assert too_little[["precision", "recall", "specificity"]].tolist() == [1, 0.5, 1]
     assert too_little["f1"] == pytest.approx(2 / 3) and too_little["iou"] == 0.5
 
 
@@ -60,13 +60,13 @@ def test_rates_agree_with_scikit_learn_on_the_failing_dies():
 def test_pattern_on_dies_that_do_not_fail_is_left_out_of_account():
     grid = np.array([[2, 1, 0]])
     scores = scores_of(grid, mask(1, 1, 1), mask(1, 0, 0))
-    assert scores["n_pattern"] == 1 and scores["retention"] == scores["iou"] == 1
+    assert scores["n_pattern"] == 1 and scores["recall"] == scores["iou"] == 1
 
 
 @pytest.mark.parametrize(
     ("grid", "truth", "kept", "rates"),
     [
-        # precision, retention, f1, iou, noise_removal
+        # precision, recall, f1, iou, specificity
         ([[2, 2]], mask(0, 0), mask(0, 0), [1, NAN, 1, 1, 1]),
         ([[2, 2]], mask(0, 0), mask(1, 0), [0, NAN, 0, 0, 0.5]),
         ([[2, 2]], mask(1, 0), mask(0, 0), [0, 0, 0, 0, 1]),
@@ -85,7 +85,7 @@ def test_pattern_on_dies_that_do_not_fail_is_left_out_of_account():
 )
 def test_zero_by_zero(grid, truth, kept, rates):
     scores = scores_of(np.array(grid), truth, kept)
-    found = scores[["precision", "retention", "f1", "iou", "noise_removal"]]
+    found = scores[["precision", "recall", "f1", "iou", "specificity"]]
     np.testing.assert_array_equal(found, rates)
 
 
@@ -111,31 +111,31 @@ def test_report_by_wafer():
     assert report["n_fail"].tolist() == [10, 2, 12]
     assert report["true_positive"].tolist() == [3, 0, 3]
     assert report.loc["a", "precision"] == (1 + 1 / 2) / 2
-    assert report.loc["a", "retention"] == (1 + 1 / 2) / 2
+    assert report.loc["a", "recall"] == (1 + 1 / 2) / 2
     assert report.loc["a", "iou"] == pytest.approx((1 + 1 / 3) / 2)
-    assert report.loc["a", "noise_removal"] == (1 + 1 / 2) / 2
-    assert report.loc["b", ["precision", "f1", "noise_removal"]].tolist() == [1, 1, 1]
+    assert report.loc["a", "specificity"] == (1 + 1 / 2) / 2
+    assert report.loc["b", ["precision", "f1", "specificity"]].tolist() == [1, 1, 1]
 
 
 def test_report_by_die():
     report = die_report(MAPS, TRUTH, KEPT, TARGET, average="die")
     assert report.loc["a", "precision"] == 3 / 5
-    assert report.loc["a", "retention"] == 3 / 5
+    assert report.loc["a", "recall"] == 3 / 5
     assert report.loc["a", "iou"] == 3 / 7
-    assert report.loc["a", "noise_removal"] == 3 / 5
+    assert report.loc["a", "specificity"] == 3 / 5
     assert report.loc["macro", "precision"] == (3 / 5 + 1) / 2
 
 
 def test_macro_is_the_mean_over_the_classes_that_have_the_rate():
     report = die_report(MAPS, TRUTH, KEPT, TARGET)
-    assert np.isnan(report.loc["b", "retention"])
-    assert report.loc["macro", "retention"] == report.loc["a", "retention"]
+    assert np.isnan(report.loc["b", "recall"])
+    assert report.loc["macro", "recall"] == report.loc["a", "recall"]
     assert report.loc["macro", "f1"] == pytest.approx(report.loc[["a", "b"], "f1"].mean())
 
 
 def test_a_wafer_without_the_rate_does_not_drag_its_class_down():
     report = die_report(MAPS, TRUTH, KEPT, ["a", "a", "a"])
-    assert report.loc["a", "retention"] == (1 + 1 / 2) / 2
+    assert report.loc["a", "recall"] == (1 + 1 / 2) / 2
 
 
 def test_classes_are_sorted_and_may_be_numbers():

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from camdenoise.filters._component_size import component_size
-from camdenoise.nets._component_planes import input_planes, with_component_planes
+from camdenoise.nets._component_planes import add_component_planes, input_planes
 from camdenoise.nets._encoding import encode_dies, encode_maps
 
 SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
@@ -18,7 +18,7 @@ def some_maps(shapes=SHAPES, seed=0):
 def test_planes_tell_the_size_of_the_component_in_dies():
     maps = some_maps()
     dies = encode_dies(SHAPES, 40)
-    planes = with_component_planes(encode_maps(maps, 40), dies)
+    planes = add_component_planes(encode_maps(maps, 40), dies)
     sizes = [component_size(grid, 8) for grid in maps]
     doublings = [np.round(20 * np.log2(1 + size)).astype(np.uint8) for size in sizes]
     shares = [np.round(255 * size / size.max()).astype(np.uint8) for size in sizes]
@@ -28,11 +28,11 @@ def test_planes_tell_the_size_of_the_component_in_dies():
 
 def test_planes_of_a_wafer_without_fails_are_zero():
     codes = torch.ones(1, 8, 8, dtype=torch.uint8)
-    assert with_component_planes(codes, encode_dies([(8, 8)], 8))[:, 1:].sum() == 0
+    assert add_component_planes(codes, encode_dies([(8, 8)], 8))[:, 1:].sum() == 0
 
 
 def test_input_planes_are_between_zero_and_one():
     codes = encode_maps(some_maps(), 32)
-    planes = input_planes(with_component_planes(codes, encode_dies(SHAPES, 32)))
+    planes = input_planes(add_component_planes(codes, encode_dies(SHAPES, 32)))
     assert planes.shape == (4, 5, 32, 32) and planes.min() == 0 and planes.max() == 1
     assert torch.equal(planes[:, :3], input_planes(codes))

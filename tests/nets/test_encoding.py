@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from camdenoise.nets._encoding import (
+    choose_sizes,
     encode_maps,
     mean_on_dies,
     one_hot,
-    shown_sizes,
     to_die_grid,
 )
 from camdenoise.wafers._maps import FAIL
@@ -68,9 +68,9 @@ def some_maps(shapes=MAP_SHAPES, seed=0):
 
 def test_a_wafer_is_shown_at_the_smallest_size_with_a_pixel_for_each_die():
     shapes = [(3, 32), (33, 5), (64, 64), (65, 1), (500, 500)]
-    assert shown_sizes(shapes, (64, 32, 96)).tolist() == [32, 64, 64, 96, 96]
-    assert shown_sizes(shapes, 48).tolist() == [48] * 5
-    assert shown_sizes([], (32, 64)).tolist() == []
+    assert choose_sizes(shapes, (64, 32, 96)).tolist() == [32, 64, 64, 96, 96]
+    assert choose_sizes(shapes, 48).tolist() == [48] * 5
+    assert choose_sizes([], (32, 64)).tolist() == []
 
 
 def test_mean_on_dies_undoes_the_encoding():

@@ -10,7 +10,7 @@ from camdenoise import WaferClassifier
 from camdenoise.classification._training import add_synthetic_wafers
 from camdenoise.datasets._training_sets import SyntheticWafers
 from camdenoise.nets._augmentation import BatchAugmentation
-from camdenoise.nets._component_planes import input_planes, with_component_planes
+from camdenoise.nets._component_planes import add_component_planes, input_planes
 from camdenoise.nets._encoding import encode_dies, encode_maps
 from camdenoise.nets._evidence import EvidenceWafers, pattern_loss, recompute_bn_stats
 from camdenoise.nets._training import WaferBatches
@@ -71,7 +71,7 @@ def test_truth_turns_with_the_wafer():
     )
     inputs, _ = wafers.batch(torch.arange(40), torch.Generator().manual_seed(0))
     assert torch.equal(inputs["x"][:, 2], inputs["pattern"].float())
-    plain = input_planes(with_component_planes(encode_maps(maps, 16), wafers.dies))
+    plain = input_planes(add_component_planes(encode_maps(maps, 16), wafers.dies))
     assert not torch.equal(inputs["x"], plain)
     torch.testing.assert_close(inputs["x"].sum((2, 3)), plain.sum((2, 3)))
 

@@ -14,11 +14,11 @@ from camdenoise import CamDenoiser, Explanation, RaggedWaferMaps, WaferClassifie
 from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_wafer_maps
 from camdenoise.plotting import (
     ClassParetoDisplay,
+    DiePrecisionRecallDisplay,
     DieReliabilityDisplay,
     ExplanationDisplay,
     FrequencyDisplay,
     LotGalleryDisplay,
-    PrecisionRetentionDisplay,
     ZoneProfileDisplay,
     plot_frequency,
     plot_wafer_map,
@@ -29,7 +29,7 @@ UNREADABLE = Explanation(NOTHING, NOTHING, NOTHING, abstained=True, error="value
 OF_MANY = [ExplanationDisplay, LotGalleryDisplay, FrequencyDisplay, ZoneProfileDisplay]
 #: Arguments that a display needs beside maps and explanations, given the truth.
 DISPLAYS = dict.fromkeys([*OF_MANY, ClassParetoDisplay], lambda truth: {}) | dict.fromkeys(
-    [PrecisionRetentionDisplay, DieReliabilityDisplay], lambda truth: {"truth": truth}
+    [DiePrecisionRecallDisplay, DieReliabilityDisplay], lambda truth: {"truth": truth}
 )
 
 

@@ -44,7 +44,7 @@ def write_parquet(file):
 
 
 def load_parquet(file):
-    return load_wm811k(file, labelled=False, drop=())
+    return load_wm811k(file, labeled=False, drop=())
 
 
 def write_model(file):

@@ -174,8 +174,8 @@ def test_keep_all_keeps_all_fails(finished, table):
     mine = table[table["denoiser"] == NOTHING]
     assert (mine["n_kept"] == mine["n_fail"]).all()
     main = read(finished, "main").set_index("denoiser").loc[NOTHING]
-    assert main[["retention", "retention_weaker", "none_kept", "random_kept"]].tolist() == [1] * 4
-    assert main["noise_removal"] == 0
+    assert main[["recall", "retention_weaker", "none_kept", "random_kept"]].tolist() == [1] * 4
+    assert main["specificity"] == 0
 
 
 def test_share_is_nested_and_stratified(finished):

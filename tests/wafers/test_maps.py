@@ -14,7 +14,7 @@ from camdenoise.wafers._maps import (
     as_collection,
     check_wafer_map,
     check_wafer_maps,
-    like_input,
+    convert_like,
     remove_fails,
 )
 
@@ -139,7 +139,7 @@ def test_a_single_map_passed_by_mistake_is_an_error(X, classifier):
 
 @pytest.mark.parametrize("kind", ["list", "tuple", "series", "object array", "3-D array"])
 def test_the_same_kind_comes_back_row_for_row(kind):
-    back = like_input(KINDS[kind], [grid + 10 for grid in GRIDS])
+    back = convert_like(KINDS[kind], [grid + 10 for grid in GRIDS])
     assert type(back) is type(KINDS[kind])
     for found, grid in zip(back, GRIDS, strict=True):
         np.testing.assert_array_equal(found, grid + 10)
@@ -147,26 +147,26 @@ def test_the_same_kind_comes_back_row_for_row(kind):
 
 def test_maps_of_different_shapes_come_back_as_an_object_array():
     ragged = [np.ones((2, 3)), np.ones((4, 1))]
-    back = like_input(pd.Series(ragged).to_numpy(), ragged)
+    back = convert_like(pd.Series(ragged).to_numpy(), ragged)
     assert back.dtype == object and [grid.shape for grid in back] == [(2, 3), (4, 1)]
 
 
 def test_equally_large_maps_stay_objects_in_an_object_array_and_a_series():
-    back = like_input(KINDS["object array"], GRIDS)
+    back = convert_like(KINDS["object array"], GRIDS)
     assert back.shape == (2,) and back.dtype == object
-    assert like_input(KINDS["series"], GRIDS).shape == (2,)
+    assert convert_like(KINDS["series"], GRIDS).shape == (2,)
 
 
 def test_a_series_keeps_its_index_and_name():
     column = pd.Series(GRIDS, index=[7, 3], name="wafer")
-    back = like_input(column, GRIDS[::-1])
+    back = convert_like(column, GRIDS[::-1])
     assert back.index.tolist() == [7, 3] and back.name == "wafer"
     np.testing.assert_array_equal(back[7], GRIDS[1])
 
 
 @pytest.mark.parametrize("table", [np.ones((2, 3)), pd.DataFrame(np.ones((2, 3)))], ids=type)
 def test_a_table_comes_back_as_a_table(table):
-    back = like_input(table, [np.array([[0, 1, 2]]), np.array([[2, 1, 0]])])
+    back = convert_like(table, [np.array([[0, 1, 2]]), np.array([[2, 1, 0]])])
     assert isinstance(back, np.ndarray)
     np.testing.assert_array_equal(back, CODES)
 

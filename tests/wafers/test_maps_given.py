@@ -19,7 +19,7 @@ from camdenoise import CamDenoiser, RaggedWaferMaps, WaferClassifier
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.features import WaferFeatures
 from camdenoise.filters import MedianFilter
-from camdenoise.wafers._maps import check_wafer_maps, looking_once, read_what_can_be_read
+from camdenoise.wafers._maps import check_wafer_maps, read_readable_maps, warn_once
 
 WAFERS = make_wafer_maps(6, classes=["Center", "none"], random_state=0)
 SAME_GRID = make_wafer_maps(6, shapes=[(20, 22)], classes=["Center"], random_state=0).maps
@@ -43,7 +43,7 @@ def no_warnings():
 # Masks, and maps of 0 and 1
 
 
-@pytest.mark.parametrize("read", [check_wafer_maps, read_what_can_be_read])
+@pytest.mark.parametrize("read", [check_wafer_maps, read_readable_maps])
 @pytest.mark.parametrize(
     ("maps", "message"),
     [
@@ -81,7 +81,7 @@ def test_a_single_mask_is_told_in_the_singular():
 
 def test_an_unreadable_map_is_not_counted():
     with pytest.warns(UserWarning, match="no map of the 6 holds"):
-        maps, errors = read_what_can_be_read([*ZERO_ONE[:3], None, *ZERO_ONE[3:]])
+        maps, errors = read_readable_maps([*ZERO_ONE[:3], None, *ZERO_ONE[3:]])
     assert len(maps) == 6 and errors[3]
 
 
@@ -100,7 +100,7 @@ def test_an_unreadable_map_is_not_counted():
 )
 def test_maps_that_may_be_right_are_read_in_silence(maps, no_warnings):
     check_wafer_maps(maps)
-    read_what_can_be_read(maps)
+    read_readable_maps(maps)
 
 
 def test_a_few_test_structures_are_read_in_silence(no_warnings):
@@ -115,15 +115,15 @@ def test_denoised_maps_are_read_in_silence(no_warnings):
 
 
 def test_within_a_call_only_the_first_reading_warns(no_warnings):
-    with looking_once():
+    with warn_once():
         check_wafer_maps(WAFERS.maps)
         check_wafer_maps(ZERO_ONE)
-        with looking_once():
+        with warn_once():
             check_wafer_maps(MASKS)
 
 
 def test_after_a_call_maps_are_looked_at_again():
-    with looking_once():
+    with warn_once():
         check_wafer_maps(WAFERS.maps)
     with pytest.warns(UserWarning, match=NO_FAIL):
         check_wafer_maps(ZERO_ONE)

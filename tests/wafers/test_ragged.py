@@ -26,7 +26,7 @@ from camdenoise import CamDenoiser, RaggedWaferMaps, WaferClassifier, WaferMapEr
 from camdenoise.datasets import load_wafer_maps, make_wafer_maps, save_wafer_maps
 from camdenoise.filters import MedianFilter
 from camdenoise.metrics import die_scores
-from camdenoise.wafers._maps import check_wafer_maps, like_input
+from camdenoise.wafers._maps import check_wafer_maps, convert_like
 
 FAST = TINY | {"max_epochs": 2}
 
@@ -271,7 +271,7 @@ def test_a_collection_is_searched_for_wrong_codes_once(ragged):
 
 
 def test_the_same_kind_comes_back(ragged, grids):
-    back = like_input(ragged, grids)
+    back = convert_like(ragged, grids)
     assert isinstance(back, RaggedWaferMaps)
     assert_same(back, grids)
 
