@@ -13,7 +13,7 @@ from camdenoise.wafers._maps import WaferMaps, as_collection, check_wafer_map, m
 
 __all__ = ["mixed_patterns"]
 
-# Least share of the kept fails that makes a second pattern; less is doubt about the first one.
+# Least share of the kept fails of a second pattern; fewer fails are uncertain ones of the first.
 _LEAST_SHARE = 0.05
 
 
@@ -35,7 +35,7 @@ def mixed_patterns(
     X : list, object array or Series of 2-D maps, or 3-D array
         Wafer maps.
     explanations : sequence of Explanation, default=None
-        What ``denoiser.explain(X)`` gave, where that was asked already.
+        The result of ``denoiser.explain(X)``, if it was computed before.
 
     Returns
     -------

@@ -96,7 +96,7 @@ def test_an_absent_file_says_what_was_looked_for(tmp_path):
 def test_what_does_not_belong_is_named(tmp_path, maps, labels, message):
     with pytest.raises(ValueError, match=message) as caught:
         load_mixed_wm38(write(tmp_path, maps, labels))
-    assert "is no MixedWM38 file" in str(caught.value)
+    assert "is not a MixedWM38 file" in str(caught.value)
     assert not isinstance(caught.value, WaferMapError)
 
 
@@ -117,13 +117,13 @@ def npz_that_claims(folder, header, content=b""):
 )
 def test_a_huge_claim_is_refused_before_any_room_is_made(tmp_path, shape):
     header = f"{{'descr': '<i4', 'fortran_order': False, 'shape': {shape}, }}"
-    with pytest.raises(ValueError, match="is no MixedWM38 file"):
+    with pytest.raises(ValueError, match="is not a MixedWM38 file"):
         load_mixed_wm38(npz_that_claims(tmp_path, header))
 
 
 @pytest.mark.parametrize("header", ["", "[1]", "{'shape': ()}", "__import__('os')", "{" * 9000])
 def test_a_header_of_nonsense_is_refused(tmp_path, header):
-    with pytest.raises(ValueError, match="is no MixedWM38 file"):
+    with pytest.raises(ValueError, match="is not a MixedWM38 file"):
         load_mixed_wm38(npz_that_claims(tmp_path, header))
 
 
@@ -137,7 +137,7 @@ def test_a_missing_array_is_named(tmp_path):
 def test_a_cut_off_file_is_refused(tmp_path, share):
     file = write(tmp_path, some_maps(), LABELS)
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    with pytest.raises(ValueError, match="is no MixedWM38 file"):
+    with pytest.raises(ValueError, match="is not a MixedWM38 file"):
         load_mixed_wm38(file)
 
 
@@ -160,7 +160,7 @@ def test_a_mutated_file_is_read_or_refused(tmp_path, data):
     try:
         assert load_mixed_wm38(file).maps.max() <= 2
     except ValueError as error:
-        assert "is no MixedWM38 file" in str(error)
+        assert "is not a MixedWM38 file" in str(error)
 
 
 def test_zlib_errors_are_caught(tmp_path):
@@ -168,6 +168,6 @@ def test_zlib_errors_are_caught(tmp_path):
     content = bytearray(file.read_bytes())
     content[100:160] = bytes(60)
     file.write_bytes(content)
-    with pytest.raises(ValueError, match="is no MixedWM38 file") as caught:
+    with pytest.raises(ValueError, match="is not a MixedWM38 file") as caught:
         load_mixed_wm38(file)
     assert isinstance(caught.value.__cause__, zlib.error | zipfile.BadZipFile | ValueError)

@@ -197,7 +197,7 @@ def with_known(file, target, **tensors):
 def test_known_wafers_that_do_not_fit_are_refused(tensors, tmp_path):
     bundled = str(files("camdenoise") / "pretrained" / "wm811k.safetensors")
     changed = with_known(bundled, tmp_path / "changed", **tensors)
-    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
+    with pytest.raises(ValueError, match="is not a model that camdenoise saved"):
         load_model(changed)
 
 
@@ -289,7 +289,7 @@ def test_a_pickle_is_refused_unread(tmp_path):
     bomb = Bomb()
     Bomb.canary = tmp_path / "canary"
     (tmp_path / "m").write_bytes(pickle.dumps(bomb))
-    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
+    with pytest.raises(ValueError, match="is not a model that camdenoise saved"):
         load_model(tmp_path / "m")
     assert not Bomb.canary.exists()
 
@@ -298,7 +298,7 @@ def test_a_pickle_is_refused_unread(tmp_path):
 def test_a_cut_off_file_is_refused(file, share):
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
+    with pytest.raises(ValueError, match="is not a model that camdenoise saved"):
         load_model(file)
 
 
@@ -406,7 +406,7 @@ def test_a_changed_record_is_refused(change, denoiser_file, tmp_path):
     for name, values in change.items():
         record[name] = record[name] | values if values else values
     changed = with_metadata(denoiser_file, tmp_path / "changed", denoiser=json.dumps(record))
-    with pytest.raises(ValueError, match="is no model that camdenoise saved"):
+    with pytest.raises(ValueError, match="is not a model that camdenoise saved"):
         load_model(changed)
 
 

@@ -7,8 +7,8 @@ This is exact, and several times faster on a CPU than differentiating the whole 
 stage nothing is left to differentiate where the head is a pooled linear one: its gradient is the
 weights of the class.
 
-The maps are raw: no scaling per image. A map without evidence stays at zero, and the evidence of
-two wafers can be compared.
+The maps are raw, without a scale per image. A map without evidence stays at zero, and the evidence
+of two wafers can be compared.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from camdenoise.nets._inference import (
     takes_bfloat16,
 )
 
-# Keep the divisions finite where a channel is silent; the values of pytorch-grad-cam, because
-# silent channels are common behind a ReLU and these then decide the weights.
+# Added to divisors, so that weights of all-zero channels are finite. The values are those of
+# pytorch-grad-cam, because such channels are common behind a ReLU and the values affect the result.
 EPSILON_GRADCAM_PLUS_PLUS = 1e-6
 EPSILON_XGRADCAM = 1e-7
 
@@ -152,12 +152,12 @@ def xgradcam(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
 def randomcam(
     activation: torch.Tensor, gradient: torch.Tensor, random_state: Any = None
 ) -> torch.Tensor:
-    """RandomCAM: channels weighted at random, the baseline of a method that chooses weights.
+    """RandomCAM: channels weighted at random, a baseline for methods that choose weights.
 
     Parameters
     ----------
     activation, gradient : Tensor, shape (n, channels, height, width)
-        ``A``, and ``G``, which is not looked at.
+        ``A``, and ``G``, which is ignored.
     random_state : int, RandomState instance or None, default=None
         For the weights.
 
@@ -170,8 +170,8 @@ def randomcam(
     ----------
     .. [1] J. Gildenblat et al., pytorch-grad-cam, https://github.com/jacobgil/pytorch-grad-cam.
     """
-    drawn = check_random_state(random_state).uniform(-1, 1, (*activation.shape[:2], 1, 1))
-    return (torch.as_tensor(drawn).to(activation) * activation).sum(dim=1).relu()
+    weights = check_random_state(random_state).uniform(-1, 1, (*activation.shape[:2], 1, 1))
+    return (torch.as_tensor(weights).to(activation) * activation).sum(dim=1).relu()
 
 
 #: The methods computed here, exactly and by one differentiation of the head.
@@ -183,7 +183,7 @@ GRADIENT_METHODS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     "xgradcam": xgradcam,
 }
 
-#: The methods that pytorch-grad-cam computes for us, and its names for them.
+#: The methods that pytorch-grad-cam computes, and its names for them.
 PACKAGE_METHODS = {
     "scorecam": "ScoreCAM",
     "eigencam": "EigenCAM",
@@ -239,9 +239,9 @@ def activation_maps(
     targets : Tensor of int64, shape (n,), default=None
         Class to explain in each image; the predicted one where None.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Arithmetic of the stages; "auto" takes bfloat16 on CPUs that have it. In float32 are always
-        the head, the arithmetic of the maps, the methods of pytorch-grad-cam and, where `targets`
-        is None, images whose class is close.
+        Arithmetic of the stages; "auto" takes bfloat16 on CPUs that have it. Always in float32 are
+        the head, the maps, the methods of pytorch-grad-cam and, if `targets` is None, images with
+        an ambiguous class.
     random_state : int, RandomState instance or None, default=None
         For the weights of ``"randomcam"``; the other methods draw nothing.
 
@@ -277,8 +277,8 @@ def activation_maps(
         )
         bfloat16 = takes_bfloat16(net, precision)
         maps = explain(images=images, targets=targets, bfloat16=bfloat16)
-        if bfloat16 and targets is None and (close := is_ambiguous(maps.logits)).any():
-            _set_rows(maps, close, explain(images=images[close], targets=None, bfloat16=False))
+        if bfloat16 and targets is None and (rows := is_ambiguous(maps.logits)).any():
+            _set_rows(maps, rows, explain(images=images[rows], targets=None, bfloat16=False))
         return maps
 
 
@@ -461,25 +461,25 @@ def _check_grid(activation: torch.Tensor, name: str) -> None:
 
 
 def _maps_by_package(net, images, layers, method, targets) -> ActivationMaps:
-    """Ask pytorch-grad-cam; its hooks are released with its context manager."""
+    """Compute maps with pytorch-grad-cam; its context manager removes its hooks."""
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     with torch.no_grad():
         logits = net(images)
     targets = _targets(logits, targets)
-    wanted = [ClassifierOutputTarget(int(code)) for code in targets]
+    outputs = [ClassifierOutputTarget(int(code)) for code in targets]
     explainer = getattr(pytorch_grad_cam, PACKAGE_METHODS[method])
     maps = {}
     for name in layers:
         with _freeze_parameters(net), explainer(net, [net.stages[name]]) as cam:
-            values = cam(images.clone().requires_grad_(), targets=wanted)
+            values = cam(images.clone().requires_grad_(), targets=outputs)
         maps[name] = torch.from_numpy(np.ascontiguousarray(values))
     return ActivationMaps(logits, targets, maps)
 
 
 def auto_layers(net: Backbone, input_size: int) -> tuple[str, ...]:
-    """Choose target layers that still resolve dies: the deepest with a half and a quarter grid.
+    """Choose target layers that resolve dies: the deepest ones with a half and a quarter grid.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class DieScores(NamedTuple):
     features : ndarray of float32, shape (n_features,)
         Inputs of the last linear layer; empty for CAM methods.
     by_pattern : ndarray of float32, shape (n_patterns, height, width), or None
-        Log-odds of each pattern, where asked for.
+        Log-odds of each pattern, on request.
     """
 
     saliency: np.ndarray
@@ -83,7 +83,7 @@ class EvidenceAttribution:
             Class codes whose evidence counts. None: all patterns count, so that a second pattern
             on the wafer has evidence too.
         each_pattern : bool, default=False
-            Give the log-odds of each pattern as well.
+            Return the log-odds of each pattern as well.
 
         Returns
         -------
@@ -195,8 +195,8 @@ def pattern_probability(evidence: torch.Tensor, counted: torch.Tensor) -> torch.
     Returns
     -------
     Tensor of float32, shape (n, height, width)
-        One minus the probability that none of them has the fail, taken as independent, so that a
-        wafer can carry several patterns.
+        One minus the probability that the fail belongs to none of them. Maps are treated as
+        independent, so that a wafer can have several patterns.
 
     Examples
     --------
@@ -226,7 +226,7 @@ def relative_saliency(grid: np.ndarray, layers: Sequence[np.ndarray]) -> np.ndar
     Returns
     -------
     ndarray of float, shape (height, width)
-        Between 0 and 1; all zero where no layer has any evidence; zero where there is no die.
+        Between 0 and 1; zero without a die, and everywhere if no layer has evidence.
     """
     on_dies = np.where(grid != NO_DIE, np.stack(layers), 0)
     peaks = on_dies.max(axis=(1, 2), keepdims=True)

@@ -1,7 +1,7 @@
-"""Probabilities that mean what they say: two calibrations by few numbers, fitted on unseen data.
+"""Calibration of probabilities: temperature scaling and Platt scaling, fitted on unseen data.
 
-A net that was trained until it was right is surer than it should be. What is fitted here changes
-how sure it is and never which of two is the likelier, so it needs little data.
+A net that fits its training data well is overconfident. Both methods fit one or two numbers, which
+change probabilities but not their order, so that they need little data.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, logit, softmax
 
-# Beyond these a temperature tells of too few wafers.
+# Limits of a temperature; beyond them there are too few wafers.
 _LOWEST, _HIGHEST = 0.05, 20.0
-# Evidence is computed in float32, which cannot tell probabilities nearer to 0 or 1 than this.
+# Smallest distance of a probability from 0 and 1 that the evidence's float32 resolves.
 NEAREST = 1e-7
 
 
@@ -25,7 +25,7 @@ def tempered_softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
     ----------
     logits : ndarray of float64, shape (..., n_classes)
     temperature : float
-        1 leaves the probabilities as they are; above it they are less sure.
+        1 keeps the probabilities as they are; a larger one moves them towards each other.
 
     Returns
     -------
@@ -56,8 +56,8 @@ def fit_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
 
     Notes
     -----
-    Where all wafers are classified rightly, no temperature is too low. So it is fitted as if there
-    were one wafer more, like the others on average, whose class was drawn at random.
+    If all wafers are classified correctly, the best temperature is 0. So one wafer is added, like
+    the others on average, with a class drawn at random.
 
     References
     ----------
@@ -115,10 +115,10 @@ def fit_platt(probability: np.ndarray, truth: np.ndarray) -> PlattScaling | None
     Returns
     -------
     PlattScaling or None
-        None where there is nothing to tell apart, or a higher probability makes the truth no
+        None without dies of both kinds, or if a higher probability does not make the truth
         likelier.
     """
-    # A sixth of a second to import, which those who only denoise need not wait for.
+    # Imported here because it takes a sixth of a second, which denoising does not need.
     from sklearn.linear_model import LogisticRegression
 
     if truth.all() or not truth.any():

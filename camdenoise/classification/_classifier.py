@@ -26,7 +26,7 @@ from camdenoise.classification._saved import KIND, restore_classifier
 from camdenoise.classification._training import train
 from camdenoise.nets._augmentation import Augmentation
 from camdenoise.nets._backbones import N_PLANES_WITH_COMPONENTS, Backbone
-from camdenoise.nets._checkpoint import pretrained_file, read_checkpoint
+from camdenoise.nets._checkpoint import pretrained_file, read_checkpoint, restore_net
 from camdenoise.nets._component_planes import add_component_planes, input_planes
 from camdenoise.nets._encoding import choose_sizes, encode_dies, encode_maps
 from camdenoise.nets._inference import (
@@ -37,12 +37,11 @@ from camdenoise.nets._inference import (
     predict_net,
 )
 from camdenoise.nets._training import epoch_summaries
-from camdenoise.nets._weights import restore_net
 from camdenoise.wafers._classes import ClassRoles, as_labels
 from camdenoise.wafers._labels import check_labels, indicator_names, make_indicator
 from camdenoise.wafers._maps import WaferMapInput, WaferMaps
 
-# Wafers in one pass of the net: feature maps of more leave the processor's cache.
+# Wafers in one pass of the net; the feature maps of more do not fit into the processor's cache.
 _BATCH = 64
 
 
@@ -55,15 +54,15 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     backbone : str, default="wafer_resnet"
-        Our narrow residual net, whose stem keeps the full resolution; ``"wafer_unet"``, the same
-        with a way back to the full grid, where it keeps a map of evidence for each class; or any
-        timm model name (random weights, nothing is downloaded). timm's VGG gets a pooled linear
-        head.
+        ``"wafer_resnet"``, a narrow residual net whose stem keeps the full resolution;
+        ``"wafer_unet"``, the same with a decoder to the full grid and an evidence map for each
+        class; or any timm model name (random weights, nothing is downloaded). timm's VGG gets a
+        pooled linear head.
     width : int, default=16
         Channels of the first stage of our own nets.
     input_size : int or sequence of int, default=64
-        Side of the model input in pixels. Of several, each wafer is shown at the smallest that has
-        a pixel for each of its dies, or else at the largest.
+        Side of the model input in pixels. With several, each wafer takes the smallest one that has
+        a pixel for each of its dies, else the largest.
     max_epochs : int, default=5
         Passes over the training wafers.
     learning_rate : float, default=3e-3
@@ -74,9 +73,9 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Wafers per step.
     synthetic_ratio : float, default=1.0
         Only for ``"wafer_unet"``: synthetic wafers per training wafer and epoch. Their pattern is
-        known die by die and trains the evidence maps. Patterns are read off the training wafers
-        and planted on those without a pattern (`none_labels`); no masks are needed. A class whose
-        patterns cannot be read off is named in a warning.
+        known die by die and trains the evidence maps. Patterns are extracted from the training
+        wafers and planted on those without a pattern (`none_labels`); no masks are needed. A
+        warning names the classes whose patterns cannot be extracted.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class's wafers in the loss.
     augmentation : Augmentation or None, default=None
@@ -86,24 +85,24 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Average the logits over the eight symmetries, and the evidence that a `CamDenoiser` uses;
         eight times the time.
     validation_fraction : float, default=0.1
-        Share of the wafers held out to tell when to stop, with `n_iter_no_change`.
+        Share of the wafers that is held out for early stopping, with `n_iter_no_change`.
     n_iter_no_change : int or None, default=None
-        Stop after so many epochs without a lower validation loss, and keep the best epoch. None:
-        train for all `max_epochs`.
+        Number of epochs without a lower validation loss before training stops; the best epoch is
+        kept. None: train for all `max_epochs`.
     none_labels : label or sequence of labels, default="none"
         Labels of wafers without a pattern.
     everywhere_labels : label or sequence of labels, default=("Random", "Near-full")
-        Labels of wafers whose fails are all over, in no one place.
+        Labels of wafers that fail everywhere.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Arithmetic of training and prediction. "auto" takes bfloat16 where it is faster on this
-        machine. That moves probabilities, on real wafers by up to .02 (see docs/performance.md);
-        wafers whose class is ambiguous are always predicted in float32.
+        Arithmetic of training and prediction. "auto" takes bfloat16 if it is faster on this
+        machine. This changes probabilities of real wafers by up to .02 (see docs/performance.md).
+        Wafers with an ambiguous class are always predicted in float32.
     device : str, default="cpu"
-        A torch device; "auto" for a GPU where there is one; or "accelerate", to share the training
-        with the other processes that ``accelerate launch`` has started. Each of them has to make
-        the same call with the same wafers and an int for `random_state`; all end with the same
-        net, and `batch_size` is that of each. Needs ``pip install "camdenoise[gpu]"``; not for
-        ``"wafer_unet"``, nor with `n_iter_no_change`.
+        A torch device; "auto" for a GPU if there is one; or "accelerate", to share the training
+        with the other processes of ``accelerate launch``. Each process has to make the same call
+        with the same wafers and an int for `random_state`; `batch_size` is the number per process.
+        Needs ``pip install "camdenoise[gpu]"``; not for ``"wafer_unet"``, nor with
+        `n_iter_no_change`.
     progress : bool, default=False
         Show a progress bar with the time left.
     random_state : int, RandomState instance or None, default=None
@@ -237,8 +236,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         name : {"wm811k"}, default="wm811k"
-            What it was trained on. The model card beside the weights tells how, and what it
-            reaches: ``camdenoise/pretrained/README.md``.
+            Name of the model, after its training data. Its model card is
+            ``camdenoise/pretrained/README.md``.
         device : str, default="cpu"
             A torch device.
         precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -309,30 +308,29 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         return self
 
     def calibrate(self, X: WaferMaps, y: Any) -> WaferClassifier:
-        """Make the probabilities as sure as the classifier is right, on wafers it has not seen.
+        """Calibrate the probabilities by temperature scaling, on wafers that were not trained on.
 
-        The logits are divided by the temperature that makes the true classes likeliest; the
-        predicted classes stay as they are.
+        The logits are divided by the temperature that makes the true classes likeliest. The
+        predicted classes do not change.
 
         Parameters
         ----------
         X : list, object array or Series of 2-D maps, or 3-D array
-            Wafer maps that were not trained on; on those the net is right more often than it is
-            elsewhere. The mixture of classes should be the usual one.
+            Wafer maps that were not trained on, with the class frequencies of later wafers.
         y : array-like of shape (n_wafers,)
             Their classes.
 
         Returns
         -------
         self
-            With a new `temperature_`, whatever it was before.
+            With a new `temperature_`.
 
         Raises
         ------
         WaferMapError
             For a map that cannot be read.
         ValueError
-            For labels that do not fit `X`, are missing, or are no classes of this classifier.
+            For labels that do not fit `X`, are missing, or are not classes of this classifier.
 
         References
         ----------
@@ -390,7 +388,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         return labels if self.label_names_ is None else make_indicator(labels, self.label_names_)
 
     def score(self, X: WaferMaps, y: Any, sample_weight: Any = None) -> float:
-        """Return the share of wafers whose class is predicted rightly.
+        """Return the share of wafers whose class is predicted correctly.
 
         Parameters
         ----------
@@ -432,8 +430,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         maps : sequence of ndarray of uint8, shape (height, width)
             Checked wafer maps.
         batch_size : int, default=64
-            Largest number of wafers in a batch; of those that are shown larger than the smallest of
-            `input_size`, as many as have no more pixels together.
+            Largest number of wafers of the smallest `input_size` in a batch. A batch of a larger
+            size has at most as many pixels.
 
         Yields
         ------
@@ -576,7 +574,7 @@ def class_codes(labels: Any, classes: np.ndarray, name: str) -> np.ndarray:
     for row, label in enumerate(labels):
         if label not in known:
             raise ValueError(
-                f"{name} {label!r} of wafer {row} is no class of the classifier; its classes are "
-                f"{', '.join(map(str, known))}. Leave such wafers out, or fit it with such wafers."
+                f"{name} {label!r} of wafer {row} is not a class of the classifier; its classes "
+                f"are {', '.join(map(str, known))}. Leave such wafers out, or fit it with them."
             )
     return np.array([known[label] for label in labels], dtype=np.int64)

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from camdenoise.nets._augmentation import Augmentation
-from camdenoise.nets._checkpoint import Checkpoint
-from camdenoise.nets._weights import restore_net
+from camdenoise.nets._checkpoint import Checkpoint, restore_net
 
 #: Kind of model, in the file's format.
 KIND = "camdenoise.WaferClassifier"
-#: Begins the names of tensors that are not weights of the net: the calibration of a denoiser.
+#: Prefix of the tensors that are not weights of the net: the calibration of a denoiser.
 CALIBRATION = "calibration."
-# Parameters that only training uses and JSON has no form for.
+# Parameters that only training uses and JSON cannot hold.
 _LEFT_OUT = ("augmentation", "class_weight", "random_state")
 
 
@@ -40,9 +39,9 @@ def save_classifier(classifier: Any) -> Checkpoint:
         "history": classifier.history_,
         "temperature": classifier.temperature_,
     }
-    about = {name: json.dumps(value) for name, value in facts.items()}
-    about["dtype"] = "object" if texts else labels.dtype.str
-    return Checkpoint(KIND, about, dict(classifier.module_.state_dict()))
+    saved = {name: json.dumps(value) for name, value in facts.items()}
+    saved["dtype"] = "object" if texts else labels.dtype.str
+    return Checkpoint(KIND, saved, dict(classifier.module_.state_dict()))
 
 
 def _plain_parameters(classifier: Any) -> dict[str, Any]:

@@ -26,19 +26,20 @@ from camdenoise.nets._training import (
     TrainingProgress,
     WaferBatches,
     WaferNet,
+    print_nothing,
     resolve_device,
 )
 from camdenoise.wafers._classes import ClassRoles
 
 #: Device of a training that several processes share.
 ACCELERATE = "accelerate"
-# Weight of a synthetic wafer's label. Synthetic wafers are noisier than real ones and as many of
-# each class, so that their labels tell less of how likely a class is.
+# Weight of a synthetic wafer's label. Synthetic wafers are noisier than real ones, and the
+# frequency of their classes is not that of real wafers.
 _SYNTHETIC_WEIGHT = 0.3
 
 
 class TrainedNet(NamedTuple):
-    """What training gives.
+    """The result of training.
 
     Attributes
     ----------
@@ -113,12 +114,12 @@ def train(
 
     patterns: tuple = ()
     if module.has_evidence:
-        of_train = take(train_rows)
-        made = _make_synthetic(params, of_train[0], of_train[1], roles, seed)
+        labeled = take(train_rows)
+        made = _make_synthetic(params, labeled[0], labeled[1], roles, seed)
         patterns = made.patterns if params.synthetic_ratio else roles.patterns
         map_of_bit = [roles.map_labels.index(pattern) for pattern in made.patterns]
         kind = partial(EvidenceNet, map_of_bit=map_of_bit)
-        dataset = _encode_evidence(params, of_train, roles, made, augment=True)
+        dataset = _encode_evidence(params, labeled, roles, made, augment=True)
         valid = valid_rows is not None and _encode_evidence(
             params, take(valid_rows), roles, NOTHING, augment=False
         )
@@ -211,9 +212,9 @@ def _shares(labels: tuple, roles: ClassRoles) -> np.ndarray:
 
 
 def _show_periods(is_none: np.ndarray, n_epochs: int) -> np.ndarray:
-    """Return in how many epochs each labeled wafer is shown once.
+    """Return for each labeled wafer the number of epochs in which it is shown once.
 
-    Wafers without a pattern are many and alike: an epoch needs no more of them than of others.
+    Wafers without a pattern are many and alike: an epoch has as many of them as of all others.
     """
     n_none = int(is_none.sum())
     times_as_many = n_none // max(1, len(is_none) - n_none)
@@ -349,11 +350,7 @@ def _callbacks(params: Any) -> list:
     callbacks: list = [OneCycle(params.learning_rate)]
     if params.n_iter_no_change is not None:
         patience = params.n_iter_no_change
-        callbacks.append(StopEarly(patience=patience, load_best=True, sink=_print_nothing))
+        callbacks.append(StopEarly(patience=patience, load_best=True, sink=print_nothing))
     if params.progress:
         callbacks.append(TrainingProgress())
     return callbacks
-
-
-def _print_nothing(message: str) -> None:
-    """Drop skorch's message of early stopping; `history_` has the epochs."""

@@ -1,4 +1,4 @@
-"""Put one wafer together from a background and one or two patterns, each real or simulated."""
+"""Compose one wafer of a background and one or two patterns, each real or simulated."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from camdenoise.datasets._wafers import background_probability
 from camdenoise.wafers._geometry import Disc, measure_disc
 from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
+# Draws of a pattern before one with few dies is accepted.
 _TRIES = 20
-# Reach of the blur, in half widths of the pattern: as soft as the edges of a simulated blob, whose
-# logistic softness of 0.06 to 0.22 half widths is a standard deviation 1.8 times that.
+# Standard deviation of the blur, in half widths of the pattern. Edges are then as soft as those of
+# a simulated blob: a logistic softness of 0.06 to 0.22, times 1.8.
 _SOFTNESS = (0.1, 0.4)
 
 Rng = np.random.RandomState
@@ -25,7 +26,7 @@ Rng = np.random.RandomState
 
 @dataclass(frozen=True)
 class Recipe:
-    """What all wafers of one benchmark share; see `make_planted_wafers` for the meanings."""
+    """Options that all wafers of one benchmark share, see `make_planted_wafers`."""
 
     kind: str
     density: tuple[float, float]
@@ -35,7 +36,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Composition:
-    """One wafer and how it came about.
+    """One wafer and its parts.
 
     Attributes
     ----------
@@ -87,7 +88,7 @@ def _compose_real(
 def _draw_pattern(
     shape: str, dies: np.ndarray, disc: Disc, recipe: Recipe, rng: Rng
 ) -> tuple[np.ndarray, float]:
-    """Simulate a pattern that hits a few dies at least; give its density too."""
+    """Simulate a pattern that hits at least a few dies; return its density too."""
     for _ in range(_TRIES):
         chance, density = pattern_probability(shape, disc, recipe.density, rng)
         mask = dies & (rng.uniform(size=dies.shape) < chance)
@@ -99,12 +100,12 @@ def _draw_pattern(
 def _blur_pattern(
     mask: np.ndarray, dies: np.ndarray, recipe: Recipe, rng: Rng
 ) -> tuple[np.ndarray, float]:
-    """Draw a pattern with the soft, thin edges of a simulated one from a real one."""
+    """Draw a pattern with soft, thin edges, like a simulated one, from a real one."""
     half_width = ndimage.distance_transform_edt(np.pad(mask, 1)).max()
     reach = rng.uniform(*_SOFTNESS) * half_width
-    # Places without a die neither lower nor raise the chance at the rim.
-    over, of_dies = (ndimage.gaussian_filter(part.astype(float), reach) for part in (mask, dies))
-    affected = np.where(dies, over / np.maximum(of_dies, 1e-9), 0)
+    # Divided, so that cells without a die do not change the probability at the rim.
+    blurred, weight = (ndimage.gaussian_filter(part.astype(float), reach) for part in (mask, dies))
+    affected = np.where(dies, blurred / np.maximum(weight, 1e-9), 0)
     affected /= affected.max()
     density = rng.uniform(*recipe.density)
     for _ in range(_TRIES):
@@ -128,9 +129,9 @@ def _draw_background(
 def _compose_drawn(
     labels: tuple[Hashable, ...], rate: float, sources: SourceWafers, recipe: Recipe, rng: Rng
 ) -> Composition:
-    """Draw a pattern on a real background, or on a simulated one that has its dies and rate.
+    """Simulate a pattern, or blur a real one of unknown shape, on a real or simulated background.
 
-    The pattern is simulated. Where its shape is not known, a real one is blurred.
+    A simulated background has the dies and the fail rate of a real one.
     """
     shape, rows, turns = sources.shapes[labels[0]], [], []
     if shape is None:
@@ -141,7 +142,7 @@ def _compose_drawn(
     rate = float(sources.rates[position])
     background = sources.backgrounds.grids[position]
     dies = background != NO_DIE
-    # A hole inside the wafer is no rim.
+    # A hole inside the wafer is not a rim.
     disc = measure_disc(ndimage.binary_fill_holes(dies))
     if shape is None:
         mask, density = _blur_pattern(placement.masks[0], dies, recipe, rng)
@@ -157,5 +158,5 @@ def compose(
     labels: tuple[Hashable, ...], rate: float, sources: SourceWafers, recipe: Recipe, rng: Rng
 ) -> Composition:
     """Make one wafer with the patterns `labels` whose background fails at about `rate`."""
-    real = recipe.kind in REAL_PATTERNS
-    return (_compose_real if real else _compose_drawn)(labels, rate, sources, recipe, rng)
+    make = _compose_real if recipe.kind in REAL_PATTERNS else _compose_drawn
+    return make(labels, rate, sources, recipe, rng)

@@ -1,10 +1,10 @@
-"""Tell which real wafers show a pattern alone, die by die, and which show none at all.
+"""Extract patterns from real wafers, and find the wafers without any pattern.
 
-Real wafers come with a label and no list of the dies that the pattern hit. But some have hardly
-any other fails: what fails there is the pattern, once its components are found and held against
-what the class looks like. Others are called `none` and yet have fails heaped in one place. The
-rules below were set by looking at the wafers of WM-811K that they take and refuse; docs/planted.md
-tells which mistakes each of them is there to catch. A general rule serves for all other classes.
+Real wafers have a label and no list of the dies that the pattern hit. Some have hardly any other
+fails: there the large components are the pattern, if they look like the class. Other wafers are
+labeled `none` and still have clustered fails. The rules below were set by looking at the wafers of
+WM-811K that they accept and refuse; docs/planted.md lists the mistakes that each rule prevents. A
+general rule serves for all other classes.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from camdenoise.wafers._components import fail_components
 from camdenoise.wafers._geometry import Disc, measure_disc
 from camdenoise.wafers._maps import FAIL
 
-# A component is part of the pattern from this many fails, and this share of the largest one.
+# Fewest fails of a component of a pattern, and its least share of the largest component.
 FEWEST_FAILS = 8
 _SHARE_OF_LARGEST = 0.3
+# Directions from the center; a component covers some of them.
 _SECTORS = 24
 # Distance from the rim, in dies, below which a die is an outermost one.
 _AT_RIM = 1.5
-# A disc covers 0.79 of its grid; half a wafer, or one tested in a few places, less than this.
+# Least share of a whole wafer's grid that has dies. A disc covers 0.79 of its grid; half a wafer,
+# or one that was tested in a few places, covers less than this.
 _COVERED = 0.6
-# A window takes this part of the rows and columns; as many binomial standard deviations above the
-# wafer's rate may its own be.
+# Share of the rows, and of the columns, that a window takes.
 _WINDOW = 1 / 4
-_HEAPED = 5.0
+# Largest excess of a window's fail rate without clusters, in binomial standard deviations.
+_CLUSTERED = 5.0
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A set of dies on a wafer, as the rules see it. Lengths are in wafer radii unless in dies."""
+    """A set of dies on a wafer, with its measures. Lengths are in wafer radii unless in dies."""
 
     mask: np.ndarray
     disc: Disc
@@ -59,12 +61,12 @@ class Figure:
 
     @property
     def length(self) -> int:
-        """Dies that a line from end to end has at least."""
+        """Fewest dies of a line from end to end."""
         return max(self.box)
 
     @property
     def thickness(self) -> float:
-        """Dies beside each other along the length; 1 for a line of single dies."""
+        """Mean width across the length, in dies; 1 for a line of single dies."""
         return self.size / self.length
 
     @property
@@ -76,7 +78,7 @@ class Figure:
 
     @property
     def offset(self) -> float:
-        """Distance of the center of gravity from the middle of the wafer."""
+        """Distance of the centroid from the center of the wafer."""
         return float(np.hypot(self.disc.y[self.mask].mean(), self.disc.x[self.mask].mean()))
 
     @property
@@ -91,14 +93,14 @@ class Figure:
 
     @property
     def turn(self) -> float:
-        """Share of the directions, seen from the middle of the wafer, that hold a die."""
+        """Share of the directions from the center of the wafer that have a die."""
         sector = ((self.disc.angle[self.mask] + np.pi) / (2 * np.pi) * _SECTORS).astype(int)
         return len(np.unique(sector % _SECTORS)) / _SECTORS
 
     def density_within(self, radius: float) -> float:
-        """Share of the dies around the middle of the wafer that belong to the figure."""
-        around = self.disc.dies & (self.disc.radius <= radius)
-        return float(self.mask[around].mean()) if around.any() else 0.0
+        """Share of the dies around the center of the wafer that belong to the figure."""
+        inner = self.disc.dies & (self.disc.radius <= radius)
+        return float(self.mask[inner].mean()) if inner.any() else 0.0
 
 
 @dataclass(frozen=True)
@@ -159,8 +161,8 @@ RULES = {
         whole=lambda figure: True,
     ),
 }
-#: Rule for a class whose shape is not known. `others` is the median of the rules above. Larger
-#: patterns are refused, since nine tenths of the Random wafers are one large component.
+#: Rule for a class of unknown shape. `others` is the median of the rules above. Patterns on more
+#: dies are refused, because nine tenths of the Random wafers are one large component.
 GENERAL_RULE = Rule(others=0.05, part=lambda figure: True, whole=lambda figure: figure.share <= 0.4)
 
 
@@ -177,19 +179,19 @@ def extract_pattern(grid: np.ndarray, shape: str | None) -> np.ndarray | None:
     grid : ndarray of uint8, shape (height, width)
         Wafer map.
     shape : str or None
-        Shape of the pattern, one that `RULES` has; None for a shape that is not known.
+        Shape of the pattern, one of `RULES`; None for an unknown shape.
 
     Returns
     -------
     ndarray of bool, shape (height, width), or None
-        None where the wafer is no whole disc or has too many other fails, or its components do
+        None if the wafer is not a whole disc or has too many other fails, or if its components do
         not look like the shape.
     """
     return extract_by_rule(grid, GENERAL_RULE if shape is None else RULES[shape])
 
 
 def extract_by_rule(grid: np.ndarray, rule: Rule) -> np.ndarray | None:
-    """Find the fails that are the pattern of a near-clean wafer, as a rule has it."""
+    """Find the fails that are the pattern of a near-clean wafer by a rule."""
     labels, n_components = fail_components(grid)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
@@ -210,10 +212,10 @@ def extract_by_rule(grid: np.ndarray, rule: Rule) -> np.ndarray | None:
 
 
 def is_patternless(grid: np.ndarray) -> bool:
-    """Tell whether a wafer is whole and its fails are heaped nowhere.
+    """Tell whether a wafer is whole and its fails are not clustered.
 
-    The rate of fails in every window of a quarter of the rows and columns is held against that of
-    the whole wafer. Windows that reach over the rim are left out: fails are usual there.
+    The fail rate of each window, a quarter of the rows and columns, is compared with the fail rate
+    of the wafer. Windows that reach over the rim are left out: fails are usual there.
 
     Examples
     --------
@@ -237,4 +239,4 @@ def is_patternless(grid: np.ndarray) -> bool:
         return True
     rate = np.count_nonzero(grid == FAIL) / np.count_nonzero(grid)
     highest = (fails[inside] / dies[inside]).max()
-    return bool(highest - rate <= _HEAPED * np.sqrt(rate * (1 - rate) / (size[0] * size[1])))
+    return bool(highest - rate <= _CLUSTERED * np.sqrt(rate * (1 - rate) / (size[0] * size[1])))

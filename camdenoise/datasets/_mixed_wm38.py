@@ -22,15 +22,16 @@ MIXED_PATTERNS = (
 FILE_IN_FOLDER = "Wafer_Map_Datasets.npz"
 
 _MAPS, _LABELS = "arr_0.npy", "arr_1.npy"
-# 105 Near-full maps of the published file hold it; it is a fail like any other.
+# Code of a fail on 105 Near-full maps of the published file.
 _STRAY_FAIL = 3
-# More than twice the published file, were it of 64-bit numbers.
+# Largest array in bytes: more than twice the published file with 64-bit numbers.
 _MOST_BYTES = 2**31
+# Maps that are checked at a time, to save memory.
 _MAPS_AT_ONCE = 2_000
 
 
 def _combinations() -> tuple[str, ...]:
-    """Name what occurs: a center, an edge, a Loc and a Scratch at once, or one of them alone."""
+    """List the combinations: at most one of Center and Donut, one edge, a Loc and a Scratch."""
     centers, edges = ("", "Center", "Donut"), ("", "Edge-Loc", "Edge-Ring")
     parts = itertools.product(centers, edges, ("", "Loc"), ("", "Scratch"))
     mixed = ("+".join(filter(None, names)) or "none" for names in parts)
@@ -51,7 +52,7 @@ def _locate(path: str | os.PathLike) -> Path:
     return file
 
 
-def _check_claims(maps: tuple, labels: tuple) -> None:
+def _check_headers(maps: tuple, labels: tuple) -> None:
     (shape, kind), (label_shape, label_kind) = maps, labels
     fits = len(shape) == 3 and 1 <= min(shape[1:]) <= max(shape[1:]) <= MAX_SIDE
     small = math.prod(shape) * kind.itemsize <= _MOST_BYTES
@@ -68,16 +69,16 @@ def _check_claims(maps: tuple, labels: tuple) -> None:
 
 
 def _read_arrays(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read both arrays, none before its size is known to be sensible."""
+    """Read both arrays, after a check of their headers."""
     with zipfile.ZipFile(file) as archive:
         missing = {_MAPS, _LABELS} - set(archive.namelist())
         if missing:
             raise ValueError(f"{sorted(missing)} missing; found {archive.namelist()[:10]}.")
-        claims = []
+        headers = []
         for name in (_MAPS, _LABELS):
             with archive.open(name) as stream:
-                claims.append(array_header(stream))  # type: ignore[arg-type]
-        _check_claims(*claims)
+                headers.append(array_header(stream))  # type: ignore[arg-type]
+        _check_headers(*headers)
     with np.load(file, allow_pickle=False) as arrays:
         return _codes(arrays["arr_0"]), arrays["arr_1"]
 
@@ -137,7 +138,7 @@ def load_mixed_wm38(path: str | os.PathLike) -> Bunch:
           "Center+Edge-Loc"; "none" for no pattern.
         - ``labels`` : ndarray of uint8, shape (n_wafers, 8); 1 where the wafer has the pattern.
         - ``label_names`` : tuple of str; the patterns of these columns.
-        - ``groups`` : None; the file does not tell lots.
+        - ``groups`` : None; the file has no lots.
         - ``frame`` : DataFrame with ``label``, ``height``, ``width`` and ``n_patterns``.
         - ``truth`` : None; it is not known which fails a pattern caused.
         - ``about`` : dict with the file's name.
@@ -145,14 +146,14 @@ def load_mixed_wm38(path: str | os.PathLike) -> Bunch:
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     ValueError
         For a file that is damaged, needs pickle, is far larger than MixedWM38, or holds another
         value or combination; the message names the wafer.
 
     See Also
     --------
-    load_wm811k : the real wafers that many of these are made from.
+    load_wm811k : Real wafers, of which many of these maps are made.
 
     Notes
     -----
@@ -183,7 +184,7 @@ def load_mixed_wm38(path: str | os.PathLike) -> Bunch:
         maps, labels = _read_arrays(file)
         target = _names(labels)
     except DAMAGE as error:
-        raise ValueError(f"{file} is no MixedWM38 file: {error}") from error
+        raise ValueError(f"{file} is not a MixedWM38 file: {error}") from error
     n_wafers, height, width = maps.shape
     labels = labels.astype(np.uint8)
     frame = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""The options of the simulator: what they may be, and what an unusable one is answered with."""
+"""The options of the simulator and their checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Range = float | tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Process:
-    """What all wafers of one simulation share; see `make_wafer_maps` for the meanings."""
+    """Options that all wafers of one simulation share, see `make_wafer_maps`."""
 
     noise_rate: tuple[float, float] | None
     density: tuple[float, float] | None
@@ -91,9 +91,9 @@ def class_shares(
     if weights is None:
         return np.full(len(classes), 1 / len(classes))
     if isinstance(weights, Mapping):
-        strange = sorted(set(weights) - set(classes))
-        if strange:
-            raise ValueError(f"weights names {strange}, which classes {classes} does not.")
+        unknown = sorted(set(weights) - set(classes))
+        if unknown:
+            raise ValueError(f"weights names {unknown}, which classes {classes} does not.")
         weights = [weights.get(name, 0) for name in classes]
     shares = np.asarray(weights, float)
     usable = shares.shape == (len(classes),) and np.isfinite(shares).all() and (shares >= 0).all()

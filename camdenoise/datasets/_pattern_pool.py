@@ -15,20 +15,20 @@ from camdenoise.wafers._maps import FAIL, check_wafer_map
 
 BACKGROUND = "none"
 
-# A class with fewer patterns than this would show the same ones again and again.
+# Fewest patterns of a class, so that its wafers are not all alike.
 _FEWEST_PATTERNS = 3
-# The same for a class whose shape is not known, as a share of its wafers. The general rule reads
-# something off at least 8 % of the wafers of each pattern of WM-811K, and chance off 2 % of "none".
+# Least share of the wafers of a class of unknown shape that has to give a pattern. The general rule
+# extracts one from at least 8 % of the wafers of each class of WM-811K, but 2 % of "none".
 _FEWEST_BY_GENERAL_RULE = 0.05
 
 
 class PatternPool:
-    """Wafers to draw from, those first that were drawn least.
+    """Wafers to draw from; the least used come first.
 
     Attributes
     ----------
     rows : ndarray of int, shape (n_wafers,)
-        Where they are in the collection that they come from.
+        Their rows in the collection that they come from.
     grids : list of ndarray, length n_wafers
         Backgrounds as wafer maps, patterns as bool masks.
     shapes : ndarray of int, shape (n_wafers, 2)
@@ -66,7 +66,7 @@ def read_backgrounds(
     Parameters
     ----------
     maps : sequence of wafer maps
-        Only those of `rows` are looked at.
+        Only those of `rows` are read.
     rows : ndarray of int
         Wafers that are labeled as without a pattern.
     limits : (low, high)
@@ -82,7 +82,7 @@ def read_backgrounds(
     Raises
     ------
     ValueError
-        Where there is no such wafer.
+        If there is no such wafer.
     """
     grids = {int(row): check_wafer_map(maps[row], row) for row in rows}
     rates = np.array([_fail_rate(grid) for grid in grids.values()])
@@ -94,10 +94,10 @@ def read_backgrounds(
         bool,
     )
     if not usable.any():
-        there = f"; theirs are {rates.min():.3f} to {rates.max():.3f}" if grids else ""
+        found = f"; theirs are {rates.min():.3f} to {rates.max():.3f}" if grids else ""
         raise ValueError(
             f"none of the {len(grids)} backgrounds fails evenly at a rate from {limits[0]} to "
-            f"{limits[1]}{there}. Widen `background_rate`, or give more wafers or `rows`."
+            f"{limits[1]}{found}. Widen `background_rate`, or give more wafers or `rows`."
         )
     kept = dict(item for item, use in zip(grids.items(), usable, strict=True) if use)
     return kept, rates[usable]
@@ -109,9 +109,9 @@ def shape_of_label(label: Hashable, maps: Sequence[Any], rows: np.ndarray) -> st
     Parameters
     ----------
     label : label
-        A name of WM-811K is taken at its word.
+        A class name of WM-811K has the shape of that class.
     maps : sequence of wafer maps
-        Only those of `rows` are looked at.
+        Only those of `rows` are read.
     rows : ndarray of int
         Wafers that have this pattern alone.
 
@@ -128,18 +128,18 @@ def shape_of_label(label: Hashable, maps: Sequence[Any], rows: np.ndarray) -> st
 def read_patterns(
     maps: Sequence[Any], rows: np.ndarray, label: Hashable, shape: str | None
 ) -> dict[int, np.ndarray]:
-    """Read the patterns off those wafers of a label that are clean enough.
+    """Extract the patterns of the wafers of a label that are clean enough.
 
     Parameters
     ----------
     maps : sequence of wafer maps
-        Only those of `rows` are looked at.
+        Only those of `rows` are read.
     rows : ndarray of int
         Wafers that have this pattern alone.
     label : label
-        What to call it in an error.
+        Its name in an error message.
     shape : str or None
-        Shape of the pattern; None for one that is not known.
+        Shape of the pattern; None for an unknown shape.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def read_patterns(
     Raises
     ------
     ValueError
-        Where they are too few.
+        If there are too few.
     """
     masks = {int(row): extract_pattern(check_wafer_map(maps[row], row), shape) for row in rows}
     found = {row: mask for row, mask in masks.items() if mask is not None}

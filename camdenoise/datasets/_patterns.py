@@ -1,8 +1,8 @@
 """The shapes of the failure patterns: how strongly each die of a wafer is affected, 0 to 1.
 
-Each shape is a function of the wafer and a random generator. Lengths are in wafer radii where the
-cause knows no dies (a blob of particles), in dies where it does (the outermost dies, the width of
-a scratch). The ranges were read off real wafers; docs/simulator.md tells how.
+Each shape is a function of the wafer and a random generator. Lengths are in wafer radii if the
+cause does not depend on dies (a blob of particles), else in dies (the width of a scratch). The
+ranges were measured on real wafers, see docs/simulator.md.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from camdenoise.wafers._geometry import Disc
 PATTERN_CLASSES = ("Center", "Donut", "Edge-Loc", "Edge-Ring", "Loc", "Scratch")
 CLASSES = (*PATTERN_CLASSES, "Near-full", "Random", "none")
 
-# A pattern that hits fewer dies than this has missed the wafer and is drawn again.
+# Fewest dies of a pattern; a pattern with fewer has missed the wafer and is drawn again.
 FEWEST_DIES = 6
+# Draws of a pattern before one with fewer dies is accepted.
 _TRIES = 20
 
 Rng = np.random.RandomState
@@ -108,8 +109,8 @@ def edge_loc(disc: Disc, rng: Rng) -> np.ndarray:
 
 def edge_ring(disc: Disc, rng: Rng) -> np.ndarray:
     """Affect a band of one to three dies along all or most of the rim."""
-    usual = rng.uniform(1.35, 1.75) if rng.uniform() < 0.85 else rng.uniform(1.8, 3.5)
-    reach = np.maximum(usual * (1 + _wobble(disc.angle, 0.12, rng)), 1.35)
+    width = rng.uniform(1.35, 1.75) if rng.uniform() < 0.85 else rng.uniform(1.8, 3.5)
+    reach = np.maximum(width * (1 + _wobble(disc.angle, 0.12, rng)), 1.35)
     softness = rng.uniform(0.02, 0.08) if rng.uniform() < 0.8 else rng.uniform(0.08, 0.4)
     band = _fade(disc.rim, reach, softness)
     if rng.uniform() < 0.18:
@@ -130,7 +131,7 @@ def loc(disc: Disc, rng: Rng) -> np.ndarray:
 
 
 def _draw_off_center(size: float, rng: Rng) -> tuple[float, float]:
-    """Draw a place away from the middle where a blob of `size` does not lean on the rim."""
+    """Draw a place away from the center where a blob of `size` stays off the rim."""
     radius = np.sqrt(rng.uniform(0.1, max(0.12, (1.05 - 0.8 * size) ** 2)))
     angle = _draw_angle(rng)
     return radius * np.sin(angle), radius * np.cos(angle)
@@ -150,7 +151,7 @@ def _scratch_path(disc: Disc, length: float, heading: float, rng: Rng) -> np.nda
 
 
 def _break(path: np.ndarray, rng: Rng) -> np.ndarray:
-    """Lift the point off the wafer for a short stretch."""
+    """Leave out a short part of the line."""
     n_steps = path.shape[1]
     cut = rng.randint(n_steps // 4, 3 * n_steps // 4)
     return np.delete(path, slice(cut, cut + max(3, n_steps // 8)), axis=1)
@@ -160,8 +161,8 @@ def _widen(path: np.ndarray, rng: Rng) -> np.ndarray:
     """Make the line two dies wide over a part of its length."""
     n_steps = path.shape[1]
     start, end = np.sort(rng.randint(0, n_steps + 1, 2))
-    beside = np.array([[1.0], [0.0]]) if np.ptp(path[1]) > np.ptp(path[0]) else [[0.0], [1.0]]
-    return np.concatenate([path, path[:, start:end] + beside], axis=1)
+    step = np.array([[1.0], [0.0]]) if np.ptp(path[1]) > np.ptp(path[0]) else [[0.0], [1.0]]
+    return np.concatenate([path, path[:, start:end] + step], axis=1)
 
 
 def scratch(disc: Disc, rng: Rng) -> np.ndarray:
@@ -203,13 +204,16 @@ SHAPES: dict[str, tuple[Callable[[Disc, Rng], np.ndarray], float, float]] = {
 def pattern_probability(
     label: str, disc: Disc, density: tuple[float, float] | None, rng: Rng
 ) -> tuple[np.ndarray, float]:
-    """Draw how likely the pattern fails each die, and its density; None is the class's usual."""
+    """Draw the probability that the pattern fails each die, and its density.
+
+    `density` is the range to draw from; None stands for the range of the class.
+    """
     if label not in SHAPES:
         return np.zeros(disc.shape), 0.0
-    shape, *usual = SHAPES[label]
-    drawn = rng.uniform(*(density or usual))
+    shape, *limits = SHAPES[label]
+    strength = rng.uniform(*(density or limits))
     for _ in range(_TRIES):
         affected = shape(disc, rng)
         if affected[disc.dies].sum() >= FEWEST_DIES:
             break
-    return drawn * affected, drawn
+    return strength * affected, strength

@@ -1,8 +1,7 @@
-"""Wafers of real parts whose every fail is known to be of the pattern or of the background.
+"""Wafers made of real parts, with a known cause of every fail: a pattern or the background.
 
-A pattern is read off one real wafer and planted on another that has none. What a simulator has to
-guess, how patterns and backgrounds look, is as it is in a fab; what real wafers lack, the truth
-die by die, is known all the same.
+A pattern is extracted from one real wafer and planted on another one without a pattern. So patterns
+and backgrounds look as in a fab, and the truth is known die by die, as in a simulation.
 """
 
 from __future__ import annotations
@@ -37,6 +36,7 @@ from camdenoise.datasets._planted_options import (
 from camdenoise.datasets._source_wafers import SourceWafers
 from camdenoise.wafers._classes import NONE_LABELS, ClassRoles
 
+# Share of a pattern's dies that fail by default: real patterns as they are, simulated ones thinned.
 _AS_FOUND = (1.0, 1.0)
 _DIFFUSE = (0.5, 1.0)
 _NO_ROWS = np.array([], int)
@@ -52,8 +52,8 @@ def _plan(
     choice = rng.permutation(np.arange(n_samples) % len(choices))
     share = np.empty(n_samples)
     for number in range(len(choices)):
-        mine = np.flatnonzero(choice == number)
-        share[mine] = (rng.permutation(len(mine)) + rng.uniform(size=len(mine))) / max(1, len(mine))
+        rows = np.flatnonzero(choice == number)
+        share[rows] = (rng.permutation(len(rows)) + rng.uniform(size=len(rows))) / max(1, len(rows))
     rates = limits[0] + share * (limits[1] - limits[0])
     return [(choices[c], float(rate)) for c, rate in zip(choice, rates, strict=True)]
 
@@ -62,20 +62,20 @@ def _leave_out(
     choices: list[tuple[Hashable, ...]], sources: SourceWafers, rng: np.random.RandomState
 ) -> list[tuple[Hashable, ...]]:
     """Leave out the pairs of classes whose patterns no background can take together."""
-    left = [labels for labels in choices if len(labels) == 1 or sources.can_plant(labels, rng)]
-    gone = [join_labels(labels) for labels in choices if labels not in left]
-    if not left:
+    usable = [labels for labels in choices if len(labels) == 1 or sources.can_plant(labels, rng)]
+    missing = [join_labels(labels) for labels in choices if labels not in usable]
+    if not usable:
         raise ValueError(
-            f"no background has a grid that takes any two patterns ({', '.join(gone)}). Give more "
-            "wafers or `rows`, widen `background_rate`, or use kind='planted'."
+            f"no background has a grid that takes any two patterns ({', '.join(missing)}). Give "
+            "more wafers or `rows`, widen `background_rate`, or use kind='planted'."
         )
-    if gone:
+    if missing:
         warn(
-            f"no background has a grid that takes both patterns of {', '.join(gone)}; wafers are "
-            "made of the other pairs. Give more wafers or `rows` to have them too.",
+            f"no background has a grid that takes both patterns of {', '.join(missing)}; wafers "
+            "are made of the other pairs. Give more wafers or `rows` to have them too.",
             stacklevel=4,
         )
-    return left
+    return usable
 
 
 def _describe(
@@ -108,7 +108,7 @@ def join_labels(labels: Sequence[Hashable]) -> str:
 
 
 def default_density(kind: str) -> tuple[float, float]:
-    """Return the share of a pattern's dies that fail where nobody asks for another."""
+    """Return the default share of a pattern's dies that fail."""
     return _AS_FOUND if kind in REAL_PATTERNS else _DIFFUSE
 
 
@@ -125,13 +125,12 @@ def plant_wafers(
     Parameters
     ----------
     choices : list of tuple of labels
-        What a wafer can hold; each is made equally often.
+        Patterns that a wafer can have; each choice is made equally often.
     n_samples : int
-        How many wafers to make.
+        Number of wafers.
     limits : (low, high)
         Share of the dies that fail on the background.
     sources : SourceWafers
-        What to make them of.
     recipe : Recipe
     rng : RandomState
 
@@ -142,7 +141,7 @@ def plant_wafers(
     Raises
     ------
     ValueError
-        Where the grids of patterns and backgrounds do not fit.
+        If the grids of patterns and backgrounds do not fit.
     """
     plan = _plan(_leave_out(choices, sources, rng), n_samples, limits, rng)
     return [(labels, compose(labels, rate, sources, recipe, rng)) for labels, rate in plan]
@@ -157,15 +156,15 @@ def _find_sources(
     kind: str,
 ) -> SourceWafers:
     """Collect backgrounds, and real patterns where the kind or an unknown shape needs them."""
-    of_none = [rows for label, rows in rows_of.items() if roles.means_none(label)]
-    if not of_none:
+    none_rows = [rows for label, rows in rows_of.items() if roles.means_none(label)]
+    if not none_rows:
         names = " or ".join(map(repr, roles.none))
         raise ValueError(
             f"no wafer of class {names} among the rows, only {sorted(rows_of, key=str)}. Patterns "
             "are planted on such: give wafers of that class, or other `rows`, or name the class "
             "of wafers without a pattern by `none_labels`."
         )
-    backgrounds, rates = read_backgrounds(maps, np.sort(np.concatenate(of_none)), limits)
+    backgrounds, rates = read_backgrounds(maps, np.sort(np.concatenate(none_rows)), limits)
     patterns = {
         label: read_patterns(maps, rows_of.get(label, _NO_ROWS), label, shape)
         for label, shape in shapes.items()
@@ -175,7 +174,7 @@ def _find_sources(
 
 
 def _pad_parents(made: list[Composition]) -> np.ndarray:
-    """Stack the parents of wafers; where one has fewer than others, its background stands in."""
+    """Stack the parents of wafers; missing ones are replaced by the wafer's background."""
     n_most = max(len(wafer.parents) for wafer in made)
     return np.array(
         [wafer.parents + wafer.parents[:1] * (n_most - len(wafer.parents)) for wafer in made]
@@ -196,46 +195,46 @@ def make_planted_wafers(
     edge_gradient: float = 2.35,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    """Plant patterns on wafers that have none, so that every fail's cause is known.
+    """Plant patterns on wafers without a pattern, so that the cause of every fail is known.
 
-    A pattern is read off a wafer that has hardly any other fails, turned, resized to the grid of a
-    `none` wafer and added to that wafer's fails. docs/planted.md tells how patterns are chosen,
-    what the benchmark favors, and how simple filters score on it.
+    A pattern is extracted from a wafer with hardly any other fails. It is turned, resized to the
+    grid of a `none` wafer and added to that wafer's fails. docs/planted.md tells how patterns are
+    chosen, what the benchmark favors, and how simple filters score on it.
 
     Parameters
     ----------
     wafers : Bunch or mapping with ``maps``, ``target`` and ``groups``
-        Where patterns and backgrounds come from: what `load_wafer_maps` or `make_wafer_maps`
-        returns. ``groups`` holds one value per wafer; wafers of a group (a lot) resemble each
-        other. Backgrounds are the wafers without a pattern, see `none_labels`.
+        Where patterns and backgrounds come from, as `load_wafer_maps` and `make_wafer_maps` return
+        it. ``groups`` has one value per wafer; wafers of a group (a lot) resemble each other.
+        Backgrounds are the wafers without a pattern, see `none_labels`.
     n_samples : int, default=100
-        How many wafers to make, the same number of each class or pair of classes.
+        Number of wafers, spread evenly over the classes or pairs of classes.
     kind : {"planted", "two", "diffuse", "simulated"}, default="planted"
         - "planted": a real pattern on a real background
-        - "two": two real patterns of different classes on one real background. Center and Donut
-          are not put together, nor Edge-Loc and Edge-Ring, nor two classes of the shape Center,
-          Donut or Edge-Ring: they would take the same place. A pair for which no background has a
+        - "two": two real patterns of different classes on one real background. Pairs that would
+          take the same place are not made: Center and Donut, Edge-Loc and Edge-Ring, and two
+          classes of the shape Center, Donut or Edge-Ring. A pair without a background of a
           fitting grid is left out, with a warning.
-        - "diffuse": a simulated pattern with thin, soft edges on a real background; for what
-          "planted" favors, patterns that hang together. Where the shape of a class is not known,
-          a real pattern is blurred.
-        - "simulated": the twin of "diffuse" whose background is simulated as well, on the dies
-          and at the rate of the real one
+        - "diffuse": a simulated pattern with thin, soft edges on a real background. "planted"
+          favors connected patterns; this kind does not. If the shape of a class is not known, a
+          real pattern is blurred.
+        - "simulated": like "diffuse", with a simulated background on the dies and at the fail rate
+          of the real one
     classes : label or sequence of labels, default=PATTERN_CLASSES
         Patterns to plant: any of `PATTERN_CLASSES`, and any label of `wafers` that has a pattern.
         A label with another name takes the rule and the simulated shape of the class of
-        `PATTERN_CLASSES` whose shape its wafers have. Where they have none of these shapes, a
-        general rule reads the pattern off: large components on wafers with few other fails.
+        `PATTERN_CLASSES` whose shape its wafers have. If they have none of these shapes, a general
+        rule extracts the pattern: large components on wafers with few other fails.
     none_labels : label or sequence of labels, default=("none",)
         Labels of wafers without a pattern.
     rows : array-like of int or of bool, or None, default=None
         Wafers that may become parents, such as the test rows of a split; None allows all.
     background_rate : (low, high), default=(0.02, 0.20)
-        Share of the dies that fail on the background. Rates are spread over the range for each
-        class as evenly as there are backgrounds of a grid that the patterns fit.
+        Share of the dies that fail on the background. Rates are spread evenly over the range for
+        each class, as far as backgrounds of a fitting grid allow.
     density : float, (low, high) or None, default=None
-        Share of the pattern's dies that fail, a range to draw from. None leaves real patterns as
-        they were found, and is (0.5, 1) for simulated ones.
+        Share of the pattern's dies that fail, a range to draw from. None keeps real patterns as
+        they are, and stands for (0.5, 1) for simulated ones.
     clumping, edge_gradient : float, default=0.3 and 2.35
         For kind "simulated": how uneven the background is, as in `make_wafer_maps`.
     random_state : int, RandomState instance or None, default=None
@@ -248,40 +247,40 @@ def make_planted_wafers(
 
         - ``maps`` : list of ndarray of uint8, shape (height, width); 0 no die, 1 pass, 2 fail
         - ``target`` : ndarray of str, shape (n_samples,); two classes as ``"Center+Scratch"``,
-          a label that is no text as its text
+          other labels converted to text
         - ``truth`` : list of ndarray of bool, shape (height, width); the fails that a pattern
           caused. A die that pattern and background both hit counts as pattern.
         - ``pattern_truth`` : list of ndarray of bool, shape (n_patterns, height, width); the same
           for each pattern, in the order of the target's names. They may overlap.
         - ``parents`` : ndarray of int, shape (n_samples, n_parents); rows of `wafers`: the
-          background, then each real pattern (none for simulated ones; where only some are
-          simulated, their background is in both places)
-        - ``groups`` : ndarray, shape (n_samples, n_parents); the groups of those parents. A
-          planted wafer is unseen only by what was trained without all of them.
+          background, then each real pattern. If only some patterns are simulated, the background
+          takes the place of a simulated one.
+        - ``groups`` : ndarray, shape (n_samples, n_parents); the groups of the parents. A planted
+          wafer is unseen only by models that were trained without all of them.
         - ``frame`` : DataFrame with ``label``, ``height``, ``width`` (in dies),
           ``background_rate``, ``density``, ``n_pattern`` (fails in ``truth``); for each parent
           (``background``, ``pattern``, ``second``) its ``_row`` and ``_group``; for each real
           pattern its ``_turn``
 
-        and ``available``, a dict of the number of different patterns of each class, and of
-        backgrounds under "none", that were there to draw from.
+        and ``available``, a dict of the number of patterns of each class, and of backgrounds under
+        "none", to draw from.
 
     Raises
     ------
     ValueError
-        For an option out of range, a class with fewer than three patterns that can be read off,
-        no background at the wanted rates, or none of a similar grid.
+        For an option out of range, a class with fewer than three patterns that can be extracted,
+        no background at the given rates, or none of a similar grid.
     WaferMapError
         For a map that cannot be read.
 
     See Also
     --------
-    make_wafer_maps : wafers simulated from nothing.
-    camdenoise.metrics.die_report : scores a denoiser against the truth.
+    make_wafer_maps : Wafers that are simulated completely.
+    camdenoise.metrics.die_report : Scores a denoiser against the truth.
 
     Notes
     -----
-    To test what was trained on a part of the wafers, take both parents from the rest::
+    To test a model that was trained on a part of the wafers, take both parents from the rest::
 
         train, test = next(GroupKFold(4).split(wafers.maps, wafers.target, wafers.groups))
         planted = make_planted_wafers(wafers, 600, rows=test, random_state=0)
@@ -290,8 +289,8 @@ def make_planted_wafers(
 
         seen = np.isin(planted.groups, wafers.groups[train]).any(axis=1)
 
-    Parents are drawn as evenly as grids and rates allow. With more samples than patterns the same
-    pattern comes back, turned otherwise and on another background.
+    Parents are drawn as evenly as grids and rates allow. With more samples than patterns a pattern
+    is planted again, turned in another way and on another background.
 
     Examples
     --------

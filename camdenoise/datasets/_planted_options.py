@@ -1,4 +1,4 @@
-"""The options of the planted benchmark: what they may be, and how an unusable one is answered."""
+"""The options of the planted benchmark and their checks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from camdenoise.wafers._maps import map_items
 KINDS = ("planted", "two", "diffuse", "simulated")
 #: Kinds whose patterns come from real wafers.
 REAL_PATTERNS = ("planted", "two")
-# Two patterns in the same place would be one: no wafer of MixedWM38 has them together either.
+# Shapes that take the same place; no wafer of MixedWM38 has both of such a pair either.
 _SAME_PLACE = (
     {"Center", "Donut"},
     {"Edge-Loc", "Edge-Ring"},
-    # Two classes may have one shape. Only these shapes have but one place.
+    # Two classes may have one shape. Only these shapes always take the same place.
     {"Center"},
     {"Donut"},
     {"Edge-Ring"},
@@ -95,16 +95,15 @@ def rows_by_label(target: np.ndarray, rows: np.ndarray) -> dict[Hashable, np.nda
     labels = target.tolist()
     for row in rows.tolist():
         found.setdefault(plain_label(labels[row]), []).append(row)
-    return {label: np.array(of_label, int) for label, of_label in found.items()}
+    return {label: np.array(rows, int) for label, rows in found.items()}
 
 
 def pattern_choices(
     classes: Sequence[Hashable], kind: str, shapes: Mapping[Hashable, str | None]
 ) -> list[tuple[Hashable, ...]]:
-    """List what a wafer can hold: one class, or two in different places.
+    """List the patterns that a wafer can have: one class, or two in different places.
 
-    A class whose shape is not known is put together with all others: planting refuses what does
-    not fit.
+    A class of unknown shape is combined with all others; planting refuses pairs that do not fit.
     """
     if kind != "two":
         return [(name,) for name in classes]

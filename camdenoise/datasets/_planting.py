@@ -1,4 +1,4 @@
-"""Lay a pattern from one wafer on the dies of another."""
+"""Transfer a pattern from one wafer to the dies of another."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 from scipy import ndimage
 
 from camdenoise.datasets._extraction import FEWEST_FAILS
+from camdenoise.wafers._geometry import die_of_pixel
 
-#: Ways to turn a pattern that leave the rows rows, so that the shape of the dies stays as it is.
+#: Ways to turn a pattern that keep rows as rows, because dies are not square.
 TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda mask: mask,
     "rotated": lambda mask: mask[::-1, ::-1],
@@ -17,11 +18,11 @@ TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mirrored up-down": lambda mask: mask[::-1],
 }
 
-# Grids are similar where neither side differs by more than this factor.
+# Largest ratio of the sides of two similar grids.
 _SIMILAR = 1.4
-# How much of a pattern may miss the dies, and into how many more pieces it may break, before the
-# planting counts as failed.
+# Least share of a pattern that has to lie on dies.
 _LEAST_SHARE = 0.9
+# Most pieces that a pattern may gain when it is resized.
 _MORE_PIECES = 2
 
 
@@ -38,19 +39,15 @@ def similar_grids(shapes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (np.maximum(ratio, 1 / ratio) <= _SIMILAR).all(axis=2)
 
 
-def _nearest(size: int, new_size: int) -> np.ndarray:
-    return ((np.arange(new_size) + 0.5) * size / new_size).astype(int)
-
-
 def resize_nearest(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize by taking for each new cell the old one that holds its middle.
+    """Resize a mask: each new cell takes the old cell that holds its center.
 
     Examples
     --------
     >>> resize_nearest(np.array([[True, False]]), (1, 4))
     array([[ True,  True, False, False]])
     """
-    rows, columns = (_nearest(*sizes) for sizes in zip(mask.shape, shape, strict=True))
+    rows, columns = (die_of_pixel(*sizes) for sizes in zip(mask.shape, shape, strict=True))
     return mask[np.ix_(rows, columns)]
 
 
@@ -59,7 +56,7 @@ def _count_pieces(mask: np.ndarray) -> int:
 
 
 def plant(mask: np.ndarray, dies: np.ndarray) -> np.ndarray | None:
-    """Resize a pattern to another wafer's grid and leave out what misses its dies.
+    """Resize a pattern to another wafer's grid and keep the part on its dies.
 
     Parameters
     ----------
@@ -71,8 +68,8 @@ def plant(mask: np.ndarray, dies: np.ndarray) -> np.ndarray | None:
     Returns
     -------
     ndarray of bool, shape (height, width), or None
-        None where the pattern would come out maimed: too few fails, much of it beside the dies, or
-        torn into pieces by rows and columns that the smaller grid has no room for.
+        None if the pattern would be damaged: too few fails, too many of them off the dies, or
+        broken into pieces because the smaller grid lacks rows and columns.
     """
     resized = resize_nearest(mask, dies.shape)
     planted = resized & dies

@@ -1,4 +1,4 @@
-"""Which product a wafer belongs to, as far as its die grid tells."""
+"""Groups of wafers by product, which is guessed from the die grid."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from camdenoise.wafers._maps import WaferMaps, check_wafer_maps
 
-#: What `product_groups` calls products with too few wafers.
+#: Group of the products with too few wafers.
 RARE = "rare"
 
 
@@ -32,13 +32,13 @@ def product_groups(maps: WaferMaps, *, min_wafers: int = 1) -> np.ndarray:
     WaferMapError
         For a map that cannot be read.
     ValueError
-        For something that is no collection of maps.
+        For something that is not a collection of maps.
 
     Notes
     -----
-    A grid and the same one turned by a quarter count as one product: wafers are not always put on
-    the prober the same way. Two products may share a grid, so there can be more products than
-    groups, but no product is in two groups.
+    A grid and the same grid turned by 90 degrees count as one product, because wafers are not
+    always put on the prober in the same way. Two products may share a grid and a group, but no
+    product is in two groups.
 
     Examples
     --------

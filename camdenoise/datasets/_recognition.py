@@ -1,9 +1,9 @@
-"""Recognize the shape of a class's patterns from its wafers, whatever the class is called.
+"""Recognize the shape of a class's patterns from its wafers, without its name.
 
-Rules and simulated shapes are known for the six patterns of WM-811K. A class with another name
-takes those of the shape that its wafers have. Limits were set on WM-811K with the names hidden. Of
-30 wafers, each of the six classes is recognized at least 97 times in 100; of 60, at least 99 times.
-The rest are called unknown; at most 1 in 200 is taken for another shape. docs/planted.md has the
+Rules and simulated shapes exist for the six patterns of WM-811K. A class with another name uses
+those of the shape that its wafers have. Limits were set on WM-811K without the names. With 30
+wafers, each of the six classes is recognized at least 97 times in 100; with 60, at least 99 times.
+Most others remain unknown; at most 1 in 200 is taken for another shape. docs/planted.md has the
 table.
 """
 
@@ -26,25 +26,25 @@ from camdenoise.datasets._extraction import (
 from camdenoise.wafers._geometry import measure_disc
 from camdenoise.wafers._maps import FAIL
 
-# Wafers may have many other fails: the cleanest ones are chosen among them.
+# Candidates may have many other fails; the cleanest of them vote.
 _CANDIDATE = Rule(others=0.2, part=lambda figure: True, whole=lambda figure: True)
-# Wafers of a class that are looked at; 300 take about 1 s, and more tell nothing new.
+# Most wafers of a class that are read; 300 take about 1 s, and more do not change the result.
 _MOST_WAFERS = 300
-# Share of these wafers that decide, the cleanest, and how many at least.
+# Share of these wafers that vote, the cleanest, and their smallest number.
 _CLEANEST = 0.34
 _FEWEST_CLEANEST = 10
-# Share of the fails of a candidate that a shape has to explain.
+# Least share of the fails of a candidate that a shape has to explain.
 _EXPLAINED = 0.6
-# A shape is recognized from this many wafers, this share of those that decide, and this many times
-# as many as the second best shape has.
+# Fewest votes for a shape, their least share of all votes, and their least ratio to the votes for
+# the second best shape.
 _FEWEST_VOTES = 3
 _CONVINCING = 0.4
 _AHEAD = 1.5
-# Share of wafers without heaped fails above which a class has no pattern: 99 % of the wafers
-# labeled "none" are such, at most 47 % of any class but Edge-Ring, whose rim is not looked at.
+# Share of wafers without clustered fails above which a class has no pattern: 99 % of the wafers
+# labeled "none", at most 47 % of any class but Edge-Ring, whose rim is not checked.
 _MOSTLY_EVEN = 0.9
-# Share of the dies of a component that are outermost dies, from which it is of the rim: 95 % of the
-# Edge-Locs have more, most Locs that touch the rim have less.
+# Least share of outermost dies in a component at the rim: 95 % of the Edge-Locs have more, most
+# Locs that touch the rim have less.
 _OF_RIM = 0.12
 # The narrower shape first: a short Scratch at the rim would pass as an Edge-Loc too, a small Center
 # as a Loc. To be planted, a Loc must not touch the rim; to be recognized, it may.
@@ -68,7 +68,7 @@ def recognize_shape(grids: Sequence[np.ndarray]) -> str | None:
     Returns
     -------
     str or None
-        One of the shapes in `RULES`; None where no shape is convincing.
+        One of the shapes in `RULES`; None if no shape has enough votes.
     """
     chosen = np.unique(np.linspace(0, len(grids) - 1, min(len(grids), _MOST_WAFERS)).astype(int))
     grids = [grids[row] for row in chosen]
@@ -83,7 +83,7 @@ def recognize_shape(grids: Sequence[np.ndarray]) -> str | None:
 
 
 def _select_cleanest(grids: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the wafers with the fewest fails outside their large components, and the latter."""
+    """Return the wafers with the fewest fails outside their large components, with these."""
     masks = [extract_by_rule(grid, _CANDIDATE) for grid in grids]
     found = [(grid, mask) for grid, mask in zip(grids, masks, strict=True) if mask is not None]
     found.sort(key=lambda item: _share_of_others(*item))

@@ -1,7 +1,7 @@
-"""Simulated wafer maps whose every fail is known to be of the pattern or of the background.
+"""Simulated wafer maps, with a known cause of every fail: the pattern or the background.
 
-Real wafers come with a label, never with the list of dies that the pattern hit. A simulator is
-where a denoiser can be scored die by die.
+Real wafers have a label, but no list of the dies that the pattern hit. On simulated wafers a
+denoiser can be scored die by die.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from camdenoise.wafers._geometry import Disc
 from camdenoise.wafers._maps import FAIL, PASS
 
 LOT_SIZE = 25
-# Mean and spread over wafers.
+# Fail rate of Random wafers: mean and standard deviation over wafers.
 _RANDOM_RATE = (0.49, 0.09)
 
-# How a pattern wafer's background compares with its lot's: median factor and spread of its
-# logarithm. What goes wrong in a process seldom makes one pattern and nothing else.
-_BESIDE_PATTERN = {
+# Ratio of the background fail rate of a wafer with a pattern to that of its lot: median, and
+# standard deviation of its logarithm. A process error seldom makes one pattern and nothing else.
+_RATE_FACTOR = {
     "Center": (1.5, 0.25),
     "Donut": (1.4, 0.45),
     "Edge-Loc": (1.5, 0.5),
@@ -71,34 +71,28 @@ def _draw_labels(
     return rng.permutation(labels)
 
 
-def _draw_lot(
-    number: int,
-    shapes: list[tuple[int, int]] | None,
-    process: Process,
-    rng: np.random.RandomState,
-) -> Lot:
+def _draw_lot(number: int, shapes: list[tuple[int, int]] | None, rng: np.random.RandomState) -> Lot:
     disc = make_disc(*draw_grid(rng, shapes), draw_chord(rng))
     holes = draw_holes(disc.dies, rng)
     return Lot(number, disc, holes, draw_lot_rate(int(disc.dies.sum()), rng))
 
 
 def _draw_rate(label: str, lot: Lot, process: Process, rng: np.random.RandomState) -> float:
-    """Background rate of one wafer; a Random wafer is one with a very high rate."""
+    """Draw the background rate of one wafer; a Random wafer has a very high one."""
     if process.noise_rate is not None:
         return rng.uniform(*process.noise_rate)
     if label == "Random":
         return float(np.clip(rng.normal(*_RANDOM_RATE), 0.25, 0.75))
-    factor, spread = _BESIDE_PATTERN.get(label, (1.0, 0.0))
+    factor, spread = _RATE_FACTOR.get(label, (1.0, 0.0))
     return draw_wafer_rate(lot.rate * factor * rng.lognormal(0, spread), rng)
 
 
 def _background(
     label: str, disc: Disc, rate: float, process: Process, rng: np.random.RandomState
 ) -> np.ndarray:
-    """Draw how likely each die fails without a pattern.
+    """Draw the probability that each die fails without a pattern.
 
-    A Random wafer differs from a `none` wafer in more than its rate: the rate drifts slowly over
-    the wafer, and the rim stands out less.
+    On a Random wafer the rate also drifts slowly over the wafer, and the rim stands out less.
     """
     uneven = label == "Random"
     return background_probability(
@@ -114,7 +108,7 @@ def _background(
 def _make_wafer(
     label: str, wafer: int, lot: Lot, process: Process, rng: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray, dict]:
-    """Make one wafer: its map, the fails that the pattern caused, and how it came about."""
+    """Make one wafer: its map, the fails that the pattern caused, and its row of the frame."""
     dies = lot.disc.dies
     if rng.uniform() < process.hole_fraction:
         dies = dies & ~lot.holes
@@ -124,7 +118,7 @@ def _make_wafer(
     truth = dies & (rng.uniform(size=dies.shape) < affected)
     fails = truth | (dies & (rng.uniform(size=dies.shape) < chance))
     grid = np.where(fails, FAIL, np.where(dies, PASS, 0)).astype(np.uint8)
-    about = {
+    row = {
         "label": label,
         "lot": lot.number,
         "wafer": wafer,
@@ -134,7 +128,7 @@ def _make_wafer(
         "density": density,
         "n_pattern": int(truth.sum()),
     }
-    return grid, truth, about
+    return grid, truth, row
 
 
 def _make_lots(
@@ -145,7 +139,7 @@ def _make_lots(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, dict]]:
     """Make a wafer for each label, a lot of 25 at a time."""
     for start in range(0, len(labels), LOT_SIZE):
-        lot = _draw_lot(start // LOT_SIZE, shapes, process, rng)
+        lot = _draw_lot(start // LOT_SIZE, shapes, rng)
         for wafer, label in enumerate(labels[start : start + LOT_SIZE], start=1):
             yield _make_wafer(str(label), wafer, lot, process, rng)
 
@@ -163,32 +157,32 @@ def make_wafer_maps(
     weights: Mapping[str, float] | Sequence[float] | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    """Simulate wafer maps of which every fail's cause is known.
+    """Simulate wafer maps, so that the cause of every fail is known.
 
-    A wafer is a random background plus at most one pattern. The figures behind the defaults were
-    measured on WM-811K [1]_; docs/simulator.md compares the result with real wafers.
+    A wafer is a random background plus at most one pattern. The defaults were measured on WM-811K
+    [1]_; docs/simulator.md compares simulated and real wafers.
 
     Parameters
     ----------
     n_samples : int, default=100
-        How many wafers.
+        Number of wafers.
     classes : sequence of str, default=PATTERN_CLASSES
         Classes to draw from: any of `CLASSES`. The default is the six with a localized pattern.
     shapes : sequence of (height, width), or None, default=None
-        Die grids to draw from, one for each lot; None takes the grids that are frequent in
-        WM-811K, as often as they occur there (25 x 27 to 69 x 73).
+        Die grids to draw from, one for each lot; None takes the frequent grids of WM-811K, as
+        often as they occur there (25 x 27 to 69 x 73).
     noise_rate : float, (low, high) or None, default=None
-        Share of the dies that fail at random. A pair is a range to draw from, wafer by wafer;
-        None draws a rate for each lot, lower where dies are many (and hence small), and lets its
-        wafers scatter about it. With None, wafers of the class Random get a rate of their own.
+        Share of the dies that fail at random. A pair is a range to draw from for each wafer. None
+        draws a rate for each lot, lower for many (hence small) dies, and varies it from wafer to
+        wafer. With None, wafers of the class Random have a higher rate.
     density : float, (low, high) or None, default=None
-        Share of the dies in the pattern's core that fail; None draws from a range usual for the
-        class: .7 to 1, but .98 to 1 for Edge-Ring, as in real ones. Lower it for harder patterns.
+        Share of the dies in the pattern's core that fail. None draws from the range of real
+        wafers: .98 to 1 for Edge-Ring, .7 to 1 for other classes. Lower it for harder patterns.
     clumping : float, default=0.3
         How uneven the background is: the spread of the logarithm of its rate from place to place;
         0 makes fails independent of their neighbors.
     edge_gradient : float, default=2.35
-        How many times as often a die at the rim fails as one well inside.
+        Ratio of the fail rate at the rim to the fail rate inside.
     hole_fraction : float, default=0.10
         Share of wafers with a few dies missing inside the disc.
     weights : mapping, sequence of float or None, default=None
@@ -205,11 +199,10 @@ def make_wafer_maps(
         - ``target`` : ndarray of str, shape (n_samples,)
         - ``truth`` : list of ndarray of bool, shape (height, width); the fails that the pattern
           caused. A die that pattern and background both hit counts as pattern. `none` and
-          Random wafers have no pattern, so no truth: in a Random wafer all fails are background.
-          On a Near-full wafer truth is every fail of the mechanism that took the wafer, which is
-          nearly all of them.
+          Random wafers have no pattern, so that their truth is empty. On a Near-full wafer nearly
+          all fails are in the truth.
         - ``groups`` : ndarray of int, shape (n_samples,); simulated lots of up to 25 wafers, which
-          share their grid and their usual background rate
+          share their grid and their median background rate
         - ``frame`` : DataFrame with ``label``, ``lot``, ``wafer`` (1 to 25), ``height``, ``width``
           (in dies), ``background_rate``, ``density`` and ``n_pattern`` (fails in ``truth``)
 
@@ -245,7 +238,7 @@ def make_wafer_maps(
     rng = check_random_state(random_state)
     labels = _draw_labels(n_samples, classes, class_shares(classes, weights), rng)
     wafers = list(_make_lots(labels, shapes, process, rng))
-    maps, truth, about = (list(column) for column in zip(*wafers, strict=True))
-    frame = pd.DataFrame(about)
+    maps, truth, rows = (list(column) for column in zip(*wafers, strict=True))
+    frame = pd.DataFrame(rows)
     groups = np.array(frame["lot"], int)
     return Bunch(maps=maps, target=labels, truth=truth, groups=groups, frame=frame)

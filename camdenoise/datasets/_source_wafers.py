@@ -1,4 +1,4 @@
-"""Which real wafers are put together into a planted one: grids that fit, rates that are wanted."""
+"""Choose the real wafers that make a planted one: fitting grids, and the required fail rate."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from camdenoise.datasets._pattern_pool import PatternPool
 from camdenoise.datasets._planting import TURNS, plant, similar_grids
 from camdenoise.wafers._maps import NO_DIE
 
-# Background rates that differ by less than this are as good as one another.
+# Fail rates, as shares of dies, that differ by less than this count as equal.
 _RATE_STEP = 0.01
 
 Rng = np.random.RandomState
-#: Position of a pattern in its pool, how it was turned, and where it lies on the background.
+#: Position of a pattern in its pool, its turn, and its mask on the background.
 Planted = tuple[int, str, np.ndarray]
 
 
@@ -48,7 +48,7 @@ class Placement:
 
 
 class SourceWafers:
-    """Backgrounds, and patterns of each class, that can be drawn to fit each other.
+    """Backgrounds, and patterns of each class, to draw fitting ones from.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class SourceWafers:
     patterns : mapping of label to mapping of int to ndarray of bool
         Masks of each class, by row. A class that is only simulated needs none.
     shapes : mapping of label to str or None
-        Known shape of each class; None for another one.
+        Shape of each class; None for an unknown one.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class SourceWafers:
         Raises
         ------
         ValueError
-            Where no pattern of the first class fits any background, or no such pair has room for
-            the others.
+            If no pattern of the first class fits any background, or the other classes never fit
+            on the same background.
         """
         found = self._find(labels, rate, rng)
         if found is None:
@@ -101,13 +101,13 @@ class SourceWafers:
         return self._take(labels, *found)
 
     def can_plant(self, labels: Sequence[Hashable], rng: Rng) -> bool:
-        """Tell whether some background has room for a pattern of each class."""
+        """Tell whether a pattern of each class fits on one background."""
         return self._find(labels, float(np.median(self.rates)), rng) is not None
 
     def _find(
         self, labels: Sequence[Hashable], rate: float, rng: Rng
     ) -> tuple[int, list[Planted]] | None:
-        """Go through the pairs for the first class until the others fit too."""
+        """Try backgrounds and patterns of the first class until the other classes fit too."""
         for pattern, background in self._pairs(labels, rate, rng):
             found = self._plant_all(labels, pattern, background, rng)
             if found is not None:
@@ -120,9 +120,9 @@ class SourceWafers:
     def _pairs(
         self, labels: Sequence[Hashable], rate: float, rng: Rng
     ) -> Iterator[tuple[int, int]]:
-        """Run through patterns of the first class and backgrounds for them, the best rates first.
+        """Yield patterns of the first class and backgrounds for them, the best rates first.
 
-        Each pattern meets each grid once, and only grids on which the other classes have a chance.
+        Each pattern is paired with each grid once, if the other classes may fit on the grid.
         """
         off, pool = self._rate_steps(rate), self.patterns[labels[0]]
         left = self._fits[labels[0]].copy()
@@ -139,7 +139,7 @@ class SourceWafers:
                 yield int(pattern), background
 
     def _plant(self, label: Hashable, pattern: int, background: int, rng: Rng) -> Planted | None:
-        """Lay a pattern on a background, turned at random; remember where it fits in no way."""
+        """Plant a pattern on a background, turned at random; remember grids that it never fits."""
         dies = self.backgrounds.grids[background] != NO_DIE
         for turn in rng.permutation(list(TURNS)).tolist():
             mask = plant(TURNS[turn](self.patterns[label].grids[pattern]), dies)
@@ -157,11 +157,11 @@ class SourceWafers:
         for label in labels[1:]:
             if found[-1] is not None:
                 found.append(self._plant_any(label, background, rng))
-        whole = [planted for planted in found if planted is not None]
-        return whole if len(whole) == len(labels) else None
+        planted = [item for item in found if item is not None]
+        return planted if len(planted) == len(labels) else None
 
     def _plant_any(self, label: Hashable, background: int, rng: Rng) -> Planted | None:
-        """Find a pattern of the class for a background that is chosen already."""
+        """Find a pattern of the class that fits on a given background."""
         fitting = np.flatnonzero(self._fits[label][:, self._grid_of[background]])
         for pattern in self.patterns[label].order(fitting, rng):
             planted = self._plant(label, int(pattern), background, rng)
@@ -170,7 +170,7 @@ class SourceWafers:
         return None
 
     def _take(self, labels: Sequence[Hashable], background: int, found: list[Planted]) -> Placement:
-        """Count the parents as used and put the parts together."""
+        """Count the parents as used, and return the parts."""
         positions, turns, masks = (list(part) for part in zip(*found, strict=True))
         self.backgrounds.uses[background] += 1
         pools = [self.patterns[label] for label in labels]

@@ -1,7 +1,7 @@
-"""Make wafers to train and to calibrate on whose patterns are known die by die.
+"""Make wafers with known patterns, die by die, for training and calibration.
 
-Labels say what is on a wafer, not where. Patterns that are read off labeled wafers and planted on
-wafers without one say both, and nobody has to draw a mask.
+A label names the pattern on a wafer, but not its place. Patterns that are extracted from labeled
+wafers and planted on wafers without one have both, and nobody has to draw a mask.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from camdenoise.datasets._simulate import make_wafer_maps
 from camdenoise.datasets._source_wafers import SourceWafers
 from camdenoise.wafers._classes import ClassRoles
 
-# Share of the dies that fail on a background; to calibrate, as in the planted benchmark.
+# Share of the dies that fail on a background; for calibration as in the planted benchmark.
 _TRAINING_RATES = (0.0, 0.2)
 _CALIBRATION_RATES = (0.02, 0.2)
 _CALIBRATION_KINDS = ("planted", "diffuse", "two")
-# Share of a pattern's dies that fail where the pattern is thinned.
+# Share of a thinned pattern's dies that fail.
 _THIN = (0.5, 1.0)
-# Shapes whose fails are hardest to tell from the background's.
+# Shapes whose fails are hardest to separate from the background.
 _HARD = ("Edge-Loc", "Loc", "Scratch")
 # Kind of planted wafers, density of their patterns, their shapes (None for all), share of them. The
-# rest is bare backgrounds.
+# rest are wafers without a pattern.
 _MIXTURE = (
     ("planted", None, None, 0.30),
     ("planted", _THIN, None, 0.10),
@@ -46,7 +46,7 @@ _NO_ROWS = np.array([], int)
 
 
 class SyntheticWafers(NamedTuple):
-    """Wafers whose patterns are known.
+    """Wafers with known patterns.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class SyntheticWafers(NamedTuple):
 
 
 class CalibrationSet(NamedTuple):
-    """Wafers of which it is known which fails belong to a pattern.
+    """Wafers whose fails are known to belong to a pattern or not.
 
     Attributes
     ----------
@@ -94,27 +94,27 @@ def make_training_wafers(
     n_samples: int,
     rng: np.random.RandomState,
 ) -> SyntheticWafers:
-    """Make wafers with known patterns out of labeled ones, for training.
+    """Make wafers with known patterns from labeled ones, for training.
 
-    A pattern that no synthetic wafer has is told by a warning.
+    A warning names the patterns that no synthetic wafer has.
 
     Parameters
     ----------
     maps : sequence of ndarray of uint8, shape (height, width)
         The training wafers.
     target : ndarray of shape (n_wafers,)
-        Their labels. Patterns are planted on wafers without one. Where there are no such wafers,
+        Their labels. Patterns are planted on wafers without one. If there are no such wafers,
         patterns of a known shape are simulated, on the grids of the training wafers.
     roles : ClassRoles
         What the labels stand for. Only the patterns of its classes are planted.
     n_samples : int
-        About how many to make.
+        Approximate number of wafers.
     rng : RandomState
 
     Returns
     -------
     SyntheticWafers
-        Empty where no pattern can be had.
+        Empty if no pattern can be made.
     """
     if n_samples == 0:
         return NOTHING
@@ -140,9 +140,9 @@ def make_calibration_wafers(
     n_samples: int,
     rng: np.random.RandomState,
 ) -> CalibrationSet:
-    """Make wafers of every kind of the planted benchmark out of labeled ones, for calibration.
+    """Make wafers of every kind of the planted benchmark from labeled ones, for calibration.
 
-    A pattern that no synthetic wafer has is told by a warning.
+    A warning names the patterns that no synthetic wafer has.
 
     Parameters
     ----------
@@ -153,13 +153,13 @@ def make_calibration_wafers(
     roles : ClassRoles
         What the labels stand for. Only the patterns of its classes are planted.
     n_samples : int
-        How many to make of each kind.
+        Number of wafers of each kind.
     rng : RandomState
 
     Returns
     -------
     CalibrationSet
-        Without the kinds that these wafers cannot be made into.
+        Without the kinds that cannot be made.
     """
     source = _LabeledWafers(maps, target, roles, _CALIBRATION_RATES)
     made, labels = CalibrationSet([], [], []), []
@@ -176,7 +176,7 @@ def make_calibration_wafers(
 
 @dataclass(frozen=True)
 class _LabeledWafers:
-    """What synthetic wafers can be made of; each part is read off once.
+    """The parts of synthetic wafers; each part is extracted once.
 
     Attributes
     ----------
@@ -221,7 +221,7 @@ class _LabeledWafers:
 
     @cached_property
     def shapes(self) -> dict[Hashable, str | None]:
-        """Known shape of each of these; None for another shape."""
+        """Shape of each of these; None for an unknown one."""
         return {
             name: shape_of_label(name, self.maps, self.rows_alone[name]) for name in self.labels
         }
@@ -240,7 +240,7 @@ class _LabeledWafers:
 
     @property
     def patterns(self) -> dict[Hashable, dict[int, np.ndarray]]:
-        """Masks by row of each label with enough patterns that can be told from other fails."""
+        """Masks by row of each label with enough patterns that can be extracted."""
         return self._patterns_and_reasons[0]
 
     @property
@@ -259,7 +259,7 @@ class _LabeledWafers:
         return found, reasons
 
     def select_labels(self, kind: str, shapes: Sequence[str] | None = None) -> tuple[Hashable, ...]:
-        """Return the labels that wafers of a kind can be made of, all or those of some shapes."""
+        """Return the labels of all shapes, or of some, that wafers of a kind can be made of."""
         return tuple(
             name
             for name, shape in self.shapes.items()
@@ -268,18 +268,18 @@ class _LabeledWafers:
         )
 
     def sources(self, kind: str, labels: Sequence[Hashable]) -> SourceWafers:
-        """Return these wafers to draw from, none of them drawn yet."""
+        """Return backgrounds and patterns to draw from, all of them unused."""
         backgrounds, rates = self._backgrounds_and_rates
         shapes = {name: self.shapes[name] for name in labels}
         needed = [name for name in labels if kind in REAL_PATTERNS or shapes[name] is None]
         patterns = {name: self.patterns[name] for name in needed}
         return SourceWafers(backgrounds, rates, patterns, shapes)
 
-    def _rows_where(self, wanted: Callable) -> dict[Hashable, np.ndarray]:
+    def _rows_where(self, holds: Callable) -> dict[Hashable, np.ndarray]:
         parts = {label: self.roles.parts(label) for label in self.rows_of}
         return {
             name: _sorted_rows(
-                rows for label, rows in self.rows_of.items() if wanted(name, parts[label])
+                rows for label, rows in self.rows_of.items() if holds(name, parts[label])
             )
             for name in self.roles.patterns
         }
@@ -290,8 +290,8 @@ def _sorted_rows(rows: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _find_patterns(labels: Iterable[tuple], roles: ClassRoles) -> tuple[Hashable, ...]:
-    there = {name for names in labels for name in names}
-    return tuple(name for name in roles.patterns if name in there)
+    found = {name for names in labels for name in names}
+    return tuple(name for name in roles.patterns if name in found)
 
 
 def _join(first: SyntheticWafers, second: SyntheticWafers) -> SyntheticWafers:
@@ -320,7 +320,7 @@ def _plant(
     rng: np.random.RandomState,
     density: tuple[float, float] | None = None,
 ) -> SyntheticWafers:
-    """Plant patterns; give nothing where there are too few to plant."""
+    """Plant patterns; return nothing if there are too few to plant."""
     if not source.backgrounds or n_samples < 1:
         return NOTHING
     labels = _placeable(source, kind, labels)
@@ -329,11 +329,11 @@ def _plant(
     recipe = Recipe(kind, density=density or default_density(kind))
     sources = source.sources(kind, labels)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of pairs of classes left out
+        warnings.simplefilter("ignore", UserWarning)  # about pairs of classes that are left out
         try:
             choices = pattern_choices(labels, kind, source.shapes)
             planted = plant_wafers(choices, n_samples, source.limits, sources, recipe, rng)
-        except ValueError:  # of few wafers, none may have grids that fit
+        except ValueError:  # with few wafers, no grids may fit
             return NOTHING
     made = [wafer for _, wafer in planted]
     return SyntheticWafers(
@@ -346,9 +346,9 @@ def _plant(
 def _placeable(
     source: _LabeledWafers, kind: str, labels: Sequence[Hashable]
 ) -> tuple[Hashable, ...]:
-    """Leave out what fits no background, so that the rest can be planted all the same.
+    """Leave out labels that fit no background, so that the others can be planted.
 
-    Known shapes among themselves are planted all or not at all: study results rest on it.
+    Labels of known shapes are planted all or not at all: results of the study depend on it.
     """
     if all(source.shapes[name] is not None for name in labels):
         return tuple(labels)
@@ -388,7 +388,7 @@ def _simulate(
 
 
 def _warn_of_missing(source: _LabeledWafers, made: Sequence[Hashable], follows: str) -> None:
-    """Tell which patterns no synthetic wafer has, why, what follows, and what helps."""
+    """Warn which patterns no synthetic wafer has, why, what follows, and what helps."""
     names_by_reason: dict[str, list[Hashable]] = {}
     for name in source.roles.patterns:
         if name not in made:

@@ -1,6 +1,6 @@
-"""Simulated wafers before any pattern: die grids, the disc, holes, and random fails.
+"""Simulated wafers without a pattern: die grids, the disc, holes, and random fails.
 
-The figures come from the `none` wafers of WM-811K; docs/simulator.md tells how they were measured.
+The constants were measured on the `none` wafers of WM-811K, see docs/simulator.md.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ GRID_SHARES = {
     (50, 43): 2, (56, 41): 2, (32, 29): 1, (35, 40): 1,
 }  # fmt: skip
 
-# Median share of failing dies by number of dies. A die of half the area fails half as often, as
-# any model of yield by defect density has it; the measured medians follow that up to 2,000 dies.
+# Median share of failing dies by number of dies. A die of half the area fails half as often, as in
+# any yield model by defect density; the measured medians follow this up to 2,000 dies.
 _DIES = (300, 516, 1000, 1600, 2800, 10000)
 _MEDIAN_RATE = (0.22, 0.165, 0.079, 0.057, 0.035, 0.022)
-# Spread of the logarithm of the rate: between lots, and between the wafers of a lot.
+# Standard deviation of the logarithm of the rate: between lots, and between the wafers of a lot.
 _LOT_SPREAD = 0.24
 _WAFER_SPREAD = 0.15
+# Smallest and largest rate of a wafer.
 _RATE_LIMITS = (0.002, 0.32)
-# Where the rim begins, and how fast its excess of fails dies out inwards, in wafer radii.
+# Where the rim begins, and the decay length of its excess of fails inwards, in wafer radii.
 _RIM = 0.9
 _RIM_DECAY = 0.038
-# How far unevenness reaches: clumps in dies, drift over the wafer in shares of its diameter.
+# Standard deviation of the smoothing: of clumps in dies, of drift in shares of the grid's side.
 _CLUMP_REACH = 1.0
 _DRIFT_REACH = 0.2
 
@@ -45,7 +46,7 @@ def make_disc(height: int, width: int, chord: float) -> Disc:
 
 
 def draw_chord(rng: np.random.RandomState) -> float:
-    """Draw how long a wafer's outermost row of dies is, as a share of the grid."""
+    """Draw the length of a wafer's outermost row of dies, as a share of the grid."""
     return round(rng.uniform(0.14, 0.26), 2)
 
 
@@ -67,7 +68,7 @@ def draw_holes(dies: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         return holes
     for row, column in inside[rng.randint(len(inside), size=rng.randint(1, 6))]:
         holes[row, column : column + rng.randint(1, 4)] = True
-    # An outer die that is missing is no hole.
+    # A missing outer die is not a hole.
     return holes & ndimage.binary_erosion(dies)
 
 
@@ -78,14 +79,14 @@ def draw_lot_rate(n_dies: int, rng: np.random.RandomState) -> float:
 
 
 def draw_wafer_rate(lot_rate: float, rng: np.random.RandomState) -> float:
-    """Draw one wafer's rate; wafers of a lot differ by more than a binomial would."""
+    """Draw one wafer's rate; wafers of a lot differ more than binomial counts do."""
     return float(np.clip(lot_rate * rng.lognormal(0, _WAFER_SPREAD), *_RATE_LIMITS))
 
 
 def _draw_weights(
     shape: tuple[int, int], strength: float, reach: float, rng: np.random.RandomState
 ) -> np.ndarray | float:
-    """Smooth random weights; their logarithm has the spread `strength`, `reach` is in dies."""
+    """Draw smooth weights; their logarithm has the deviation `strength`, `reach` is in dies."""
     if strength == 0:
         return 1.0
     field = ndimage.gaussian_filter(rng.standard_normal(shape), reach)
@@ -93,7 +94,7 @@ def _draw_weights(
 
 
 def _rim_excess(disc: Disc, gradient: float) -> np.ndarray:
-    """How much more often dies fail towards the rim, so that rim / inside is `gradient`."""
+    """Return weights that rise to the rim, so that the ratio of rim to inside is `gradient`."""
     at_rim = disc.dies & (disc.radius > _RIM)
     inside = disc.dies & ~at_rim
     if not at_rim.any() or not inside.any():
@@ -103,7 +104,7 @@ def _rim_excess(disc: Disc, gradient: float) -> np.ndarray:
 
 
 def _scale_to_mean(weight: np.ndarray, dies: np.ndarray, rate: float) -> np.ndarray:
-    """Scale weights to probabilities of mean `rate` over the dies, though none can pass 1."""
+    """Scale weights to probabilities of mean `rate` over the dies, none of them above 1."""
     if rate <= 0 or rate >= 1:
         return np.full(dies.shape, float(rate >= 1))
     chance = weight
@@ -124,7 +125,7 @@ def background_probability(
     drift: float,
     rng: np.random.RandomState,
 ) -> np.ndarray:
-    """Tell how likely each die fails for no systematic reason; the mean over the disc is `rate`."""
+    """Draw the probability of a random fail for each die; the mean over the disc is `rate`."""
     weight = _rim_excess(disc, edge_gradient)
     weight = weight * _draw_weights(disc.shape, clumping, _CLUMP_REACH, rng)
     weight = weight * _draw_weights(disc.shape, drift, _DRIFT_REACH * min(disc.shape), rng)

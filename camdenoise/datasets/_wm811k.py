@@ -19,8 +19,9 @@ from camdenoise.io._npz import runs_of_grids
 from camdenoise.io._wafer_parquet import WaferTable, source_of
 
 FILES_IN_FOLDER = ("LSWMD.pkl", "WM811K.pkl")
-# Part of the key of a converted file: raised when its layout changes.
+# Version of the layout of a converted file, part of its key.
 _LAYOUT_VERSION = 1
+# Bytes at each end of a file that are hashed for its key.
 _ENDS = 2**20
 _NAMES = {"label": "label", "rows": "height", "cols": "width", "lot": "lot", "wafer": "wafer"}
 _NAMES |= {"die_size": "die_size", "split": "split"}
@@ -38,7 +39,7 @@ def _locate(path: str | os.PathLike) -> Path:
 
 
 def _key(source: Path) -> dict:
-    """Tell one content of a file from another without reading all of it."""
+    """Describe the content of a file by its size, time and ends, without reading all of it."""
     status = source.stat()
     with open(source, "rb") as file:
         ends = file.read(_ENDS)
@@ -54,7 +55,7 @@ def _key(source: Path) -> dict:
 
 
 def _convert(source: Path, cache: str | os.PathLike | None, progress: bool) -> Path:
-    """Return the Parquet file that was made from `source`, which is made now if need be."""
+    """Return the Parquet file that was converted from `source`; convert it if necessary."""
     folder = source.parent if cache is None else Path(cache)
     target = folder / f"{source.name}.camdenoise.parquet"
     refuse_other_kinds(source)
@@ -80,7 +81,7 @@ def _check_parquet(file: Path) -> Path:
     try:
         columns = pq.read_schema(file).names
     except (OSError, ValueError, pa.ArrowException):
-        # Reading it says how it is damaged.
+        # The error of the later read describes the damage.
         return file
     if source_of(file) is None:
         raise ValueError(
@@ -113,12 +114,12 @@ def load_wm811k(
     cache: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> Bunch:
-    """Load WM-811K from one of its two pickles, without running what is in them.
+    """Load WM-811K from one of its two pickles, without running code from them.
 
-    ``LSWMD.pkl`` (Kaggle) and ``WM811K.pkl`` (MIR lab) are pickled DataFrames, and whoever
-    unpickles a file runs its code. Here it is read once, by an unpickler that knows the names of
-    such a DataFrame and refuses every other one, in a process with limited memory and time. What
-    comes out is kept as a Parquet file, from which later calls load within seconds.
+    ``LSWMD.pkl`` (Kaggle) and ``WM811K.pkl`` (MIR lab) are pickled DataFrames, and unpickling a
+    file runs its code. Here a restricted unpickler reads it once: it allows only the names that
+    such a DataFrame needs, in a process with limited memory and time. The result is kept as a
+    Parquet file, which later calls load within seconds.
 
     Parameters
     ----------
@@ -129,13 +130,13 @@ def load_wm811k(
         Keep the labeled wafers only (172,950). False keeps all 811,457; the label of the others
         is "".
     drop : sequence of str, default=("Random", "Near-full", "none")
-        Classes to leave out; the default leaves the six patterns with a cause. Wafers without a
-        label are no class.
+        Classes to leave out; the default keeps the six patterns with a cause. Wafers without a
+        label are not a class.
     cache : path-like, default=None
-        Existing folder for the Parquet file. None: beside the pickle. It is made anew when the
-        pickle has changed (size, time, first and last megabyte).
+        Existing folder for the Parquet file. None: the folder of the pickle. The file is made
+        again if the pickle has changed (size, time, first and last megabyte).
     progress : bool, default=True
-        Show a progress bar while converting, where the output is a terminal.
+        Show a progress bar while converting, if the output is a terminal.
 
     Returns
     -------
@@ -157,7 +158,7 @@ def load_wm811k(
     Raises
     ------
     FileNotFoundError
-        Where there is no such file, or no folder `cache`.
+        If there is no such file, or no folder `cache`.
     PermissionError
         Where the Parquet file cannot be written; pass `cache`.
     ValueError

@@ -1,8 +1,8 @@
-"""What every denoiser is: a transformer that decides, die by die, which fails to keep.
+"""The base class of denoisers: transformers that decide die by die which fails to keep.
 
-A denoiser only ever deletes fails. A removed fail is still a failing die; it is "not part of the
-pattern", and the map that `transform` returns shows it as pass only because that is what the next
-classifier should see. Who needs the distinction asks `explain`.
+A denoiser only removes fails. A removed fail is still a failing die, but "not part of the pattern".
+The map that `transform` returns shows it as pass, because the next classifier should not see it.
+`explain` keeps the difference.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
         return self._explain_readable(X, self._explain_maps)
 
     def _explain_readable(self, X, explain_maps, *rowwise) -> list[Explanation]:
-        """Apply `explain_maps`, setting unreadable maps aside when `on_error` says so."""
+        """Apply `explain_maps` to the maps; with ``on_error="keep"`` skip unreadable ones."""
         if self.on_error not in ("raise", "keep"):
             raise ValueError(f"on_error must be 'raise' or 'keep', got {self.on_error!r}.")
         X = as_collection(X)
@@ -101,15 +101,15 @@ class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
         return [next(explained) if error is None else _explain_error(error) for error in errors]
 
     def set_output(self, *, transform=None):
-        """Change nothing: wafer maps are not a table, so they come back as the kind that came in.
+        """Change nothing: wafer maps are not a table, so that `transform` keeps their kind.
 
-        It exists because a pipeline calls it on all of its steps, also where only a later one, such
-        as `camdenoise.features.WaferFeatures`, gives a table.
+        A pipeline calls it on all of its steps, even if only a later one, such as
+        `camdenoise.features.WaferFeatures`, returns a table.
 
         Parameters
         ----------
         transform : {"default", "pandas", "polars"}, default=None
-            What a table would come out as.
+            Kind of table.
 
         Returns
         -------

@@ -58,9 +58,9 @@ EVIDENCE = "evidence"
 class CamDenoiser(BaseDenoiser):
     """Remove the fails of a wafer map that do not explain its class.
 
-    A classifier names the pattern, a class activation map says which dies made it decide, and the
-    fails among them are kept. Which fails are removed thus depends on the whole wafer, not only on
-    how crowded a die's neighborhood is.
+    A classifier predicts the pattern, and a class activation map scores the dies by their effect on
+    this prediction. Fails with a high score are kept. So the decision depends on the whole wafer,
+    not only on the number of fails near a die.
 
     Parameters
     ----------
@@ -88,9 +88,9 @@ class CamDenoiser(BaseDenoiser):
         one. "auto" takes None for "evidence", which tells neighboring dies apart, else
         "component".
     no_pattern : {"abstain", "remove"}, default="abstain"
-        What to do with a wafer that has no pattern in one place (the classifier's `none_labels`
-        and `everywhere_labels`): abstain, which keeps every fail and says so; or, on a wafer that
-        is likelier without a pattern than of all other classes together, remove all fails.
+        What to do with a wafer without a pattern in one place (the classifier's `none_labels` and
+        `everywhere_labels`). "abstain" keeps every fail. "remove" removes all fails of a wafer
+        whose probability of `none_labels` is at least 0.5.
     false_alarm_rate : float between 0 and 1 or None, default=0.05
         With ``method="evidence"``: share of the wafers without a pattern on which one may be
         detected. Measured on those that `fit` calibrates on; where it calibrates on none, on those
@@ -228,8 +228,8 @@ class CamDenoiser(BaseDenoiser):
         Parameters
         ----------
         name : {"wm811k"}, default="wm811k"
-            What it was trained on. The model card beside the weights tells how, and what it
-            reaches: ``camdenoise/pretrained/README.md``.
+            Name of the model, after its training data. Its model card is
+            ``camdenoise/pretrained/README.md``.
         device : str, default="cpu"
             A torch device.
         **params
@@ -384,7 +384,7 @@ class CamDenoiser(BaseDenoiser):
         WaferMapError
             For a map that cannot be read, with ``on_error="raise"``.
         ValueError
-            For a target that is no class of the classifier, or targets of another length.
+            For a target that is not a class of the classifier, or targets of another length.
         """
         check_is_fitted(self)
         if targets is None:
@@ -538,7 +538,7 @@ class CamDenoiser(BaseDenoiser):
     def _background(self, maps, labels: np.ndarray) -> list[np.ndarray]:
         """Choose wafers without a pattern, if the classifier knows their class."""
         known = self.estimator_.class_roles()
-        none = [label for label, yes in zip(known.classes, known.is_none, strict=True) if yes]
+        none = [label for label in known.classes if known.means_none(label)]
         rows = np.flatnonzero([label in none for label in labels.tolist()])
         return [maps[row] for row in thin(rows)] if len(rows) else []
 

@@ -23,15 +23,15 @@ _CONFIDENT = 0.5
 
 
 def die_evidence(grid: np.ndarray, saliency: np.ndarray) -> np.ndarray:
-    """Take each die by its own saliency."""
+    """Score each die by its own saliency."""
     return saliency
 
 
 def component_evidence(grid: np.ndarray, saliency: np.ndarray) -> np.ndarray:
-    """Take the fails of a connected component together, by their summed saliency.
+    """Score the fails of a connected component by their summed saliency.
 
-    The sum counts as a share of the largest on the wafer. A coarse CAM tells which clump of fails
-    mattered; the clump itself tells where it ends.
+    The sum is a share of the largest sum on the wafer. A coarse CAM finds the right component, but
+    not its border.
     """
     labels, n_components = fail_components(grid)
     sums = component_sums(labels, saliency, n_components)

@@ -1,4 +1,4 @@
-"""Pattern detection: tell wafers with a pattern at a stated rate of false alarms."""
+"""Pattern detection: find wafers with a pattern at a given rate of false alarms."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from scipy.special import logit
 
 from camdenoise.wafers._maps import FAIL
 
-#: Smallest probability and smallest number of fails, so that both have a logarithm.
+#: Smallest probability and smallest number of fails, so that their logarithms are finite.
 SMALLEST = 1e-9
-# Least probability of a pattern where no wafers without a pattern were measured.
-_LIKELIER_THAN_NOT = 0.5
+# Least probability of a pattern if no background scores were measured.
+_LEAST_PROBABILITY = 0.5
 
 
 def detection_score(grid: np.ndarray, saliency: np.ndarray, probability: float) -> float:
     """Return the evidence that a wafer has a pattern.
 
-    Class scores see the wafer as a whole and miss faint patterns; evidence on dies finds those,
-    and too many of them. The two together separate wafers with and without a pattern better than
-    either alone.
+    Class scores describe the whole wafer and miss faint patterns. Evidence on dies finds faint
+    patterns, but also false ones. Together they separate wafers with and without a pattern better.
 
     Parameters
     ----------
@@ -32,8 +31,8 @@ def detection_score(grid: np.ndarray, saliency: np.ndarray, probability: float) 
     Returns
     -------
     float
-        Logarithm of the odds of a pattern times the expected number of its fails; large and
-        negative where nothing fails.
+        Logarithm of the odds of a pattern times the expected number of its fails; very low for a
+        wafer without fails.
 
     Examples
     --------
@@ -48,7 +47,7 @@ def detection_score(grid: np.ndarray, saliency: np.ndarray, probability: float) 
 
 
 class PatternDetector:
-    """Detect patterns at a stated rate of false alarms.
+    """Detect patterns at a given rate of false alarms.
 
     Parameters
     ----------
@@ -59,7 +58,7 @@ class PatternDetector:
     Attributes
     ----------
     threshold_ : float or None
-        Scores from this on are detections; None where there were no background scores.
+        Least score of a detection; None without background scores.
 
     Examples
     --------
@@ -82,7 +81,7 @@ class PatternDetector:
         self.threshold_: float | None = None
         if self.false_alarm_rate is not None and len(background_scores):
             highest = np.quantile(background_scores, 1 - self.false_alarm_rate, method="higher")
-            # Just above it: ties, as of wafers that are all alike, must not exceed the rate.
+            # Just above it, so that ties of equal wafers do not exceed the rate.
             self.threshold_ = float(np.nextafter(highest, np.inf))
         return self
 
@@ -105,6 +104,6 @@ class PatternDetector:
         if self.false_alarm_rate is None:
             return np.ones(len(scores), bool)
         if self.threshold_ is None:
-            return p_pattern >= _LIKELIER_THAN_NOT
-        # Many fails score high, also where they are everywhere.
+            return p_pattern >= _LEAST_PROBABILITY
+        # Many fails score high, even if they are everywhere.
         return (scores >= self.threshold_) & (p_pattern >= p_everywhere)

@@ -1,19 +1,18 @@
 """Out-of-distribution detection: find wafers unlike all wafers with known patterns.
 
 A net predicts one of its classes for any wafer, often with a high probability. The distance of a
-wafer's features to those of the known wafers tells more.
+wafer's features to those of the known wafers is a better score.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# Neighbor that the distance is measured to. The nearest alone would be close wherever one odd wafer
-# is known.
+# Rank of the neighbor for the distance; the first would be too near to a single odd known wafer.
 _NEIGHBORS = 10
-#: With fewer known wafers no wafer is called novel.
+#: Fewest known wafers; with fewer, no wafer is novel.
 FEWEST_KNOWN = 50
-# Known wafers: about 1000, of each class its share, but up to 100 of a rare class.
+# Number of known wafers; each class has its share, but up to 100 of a rare class.
 _REFERENCES, _OF_A_RARE_CLASS = 1000, 100
 # Wafers at a time, so that a table of distances stays below a few megabytes.
 _ROWS = 256
@@ -112,7 +111,7 @@ def choose_known(labels: np.ndarray, patterns: tuple) -> np.ndarray:
     n_wafers = sum(map(len, of_classes))
     chosen = [np.array([], int)]
     for rows in of_classes:
-        wanted = max(_OF_A_RARE_CLASS, round(_REFERENCES * len(rows) / max(1, n_wafers)))
-        places = np.linspace(0, len(rows) - 1, min(wanted, len(rows)))
-        chosen.append(rows[np.round(places).astype(int)])
+        n_chosen = max(_OF_A_RARE_CLASS, round(_REFERENCES * len(rows) / max(1, n_wafers)))
+        positions = np.linspace(0, len(rows) - 1, min(n_chosen, len(rows)))
+        chosen.append(rows[np.round(positions).astype(int)])
     return np.sort(np.concatenate(chosen))

@@ -1,4 +1,4 @@
-"""A denoiser around a net that has learned nothing, to set beside the trained one."""
+"""A denoiser around an untrained net, to compare the trained one with."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from camdenoise.nets._backbones import Backbone, make_backbone
 
 def untrained_net(clf: WaferClassifier, random_state: Any) -> Backbone:
     """Build a net of the classifier's architecture with new random weights."""
-    # The classifier took the first number for its own initial weights, which training stays near.
-    # With the same random_state the net would hardly forget.
+    # The first number gave the classifier's own initial weights. With these the net would stay
+    # similar to the trained one.
     seed = check_random_state(random_state).randint(2**31 - 1, size=2)[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed))

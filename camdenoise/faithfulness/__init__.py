@@ -18,9 +18,8 @@ from camdenoise.faithfulness._curves import (
     insertion_curves,
     road_curves,
 )
-from camdenoise.faithfulness._perturbation import CURVES
+from camdenoise.faithfulness._perturbation import CURVES, RANDOM, random_saliency
 from camdenoise.faithfulness._pointing import energy_pointing_game
-from camdenoise.faithfulness._random import RANDOM, random_saliency
 from camdenoise.faithfulness._report import BETTER, faithfulness_report
 from camdenoise.faithfulness._weights import randomized_weights
 

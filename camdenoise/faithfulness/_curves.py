@@ -1,4 +1,4 @@
-"""Ask the classifier again while dies are changed in the order of a saliency."""
+"""Predict again while dies are changed in the order of a saliency."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from camdenoise.faithfulness._perturbation import CURVES, n_points, variants
-from camdenoise.faithfulness._random import RANDOM, random_saliency
+from camdenoise.faithfulness._perturbation import (
+    CURVES,
+    RANDOM,
+    n_points,
+    random_saliency,
+    variants,
+)
 from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps, check_die_arrays, check_wafer_maps
 
 # Maps predicted at a time.
@@ -30,9 +35,9 @@ def deletion_curves(
     random_state: Any = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """Turn fails into passes, most salient first, and read the class's probability.
+    """Turn fails into passes, most salient first, and measure the class's probability.
 
-    The better the saliency tells what the decision rests on, the sooner the probability falls.
+    The better the saliency shows the reasons of a prediction, the sooner the probability falls.
 
     Parameters
     ----------
@@ -45,7 +50,7 @@ def deletion_curves(
     n_steps : int, default=10
         Number of equal steps from no fail deleted to all of them, rounded to whole dies.
     targets : array-like of shape (n_wafers,), default=None
-        Class whose probability is read; the one predicted for the whole wafer where None.
+        Class whose probability is measured; None: the class predicted for the whole wafer.
     random_state : int, RandomState instance or None, default=None
         For the order of equally salient dies. The same integer breaks the ties of different
         saliencies alike.
@@ -64,7 +69,7 @@ def deletion_curves(
         For a map that cannot be read.
     ValueError
         For lengths or shapes that do not match, a saliency that is not finite on a die, a target
-        that is no class, or fewer than two steps; the message names the wafer.
+        that is not a class, or fewer than two steps; the message names the wafer.
 
     See Also
     --------
@@ -109,7 +114,7 @@ def insertion_curves(
 ) -> np.ndarray:
     """Start from the wafer without fails, put them back most salient first.
 
-    The better the saliency tells what the decision rests on, the sooner the probability rises.
+    The better the saliency shows the reasons of a prediction, the sooner the probability rises.
 
     Parameters
     ----------
@@ -128,8 +133,8 @@ def insertion_curves(
 
     Notes
     -----
-    What a net says of a wafer without fails is arbitrary unless it was trained on such wafers. All
-    saliencies share that first point, so their differences do not depend on it.
+    The output of a net for a wafer without fails is arbitrary, unless it was trained on such
+    wafers. All saliencies share this first point, so that their differences do not depend on it.
 
     References
     ----------
@@ -186,13 +191,12 @@ def road_curves(
 
     Notes
     -----
-    The paper gives a removed pixel the weighted mean of its neighbors, 1/6 beside and 1/12 at the
-    corners, all removed ones solved for together, and adds a little noise. Here the mean is the
-    probability that the die fails, neighbors off the wafer have no vote, and pass or fail is
-    drawn with it, because a wafer map knows nothing in between. The draw is the noise. A
-    threshold instead would make a passing die of nearly every guess, which is deletion again; the
-    draw keeps the rate of fails around, so that the removed area does not stand out by itself.
-    A die keeps its random number from step to step.
+    In the paper a removed pixel gets the weighted mean of its neighbors, 1/6 at its sides and 1/12
+    at its corners, and a little noise. All removed pixels are solved for together. Here the mean is
+    the probability that the die fails, and pass or fail is drawn with it. Neighbors off the wafer
+    have no weight. The draw keeps the local fail rate, so that the removed area does not stand out;
+    a threshold would turn nearly every die into a pass, which is deletion. A die keeps its random
+    number from step to step.
 
     References
     ----------
@@ -368,7 +372,7 @@ def _target_codes(clf: Any, grids: Sequence[np.ndarray], targets: Any) -> np.nda
         )
     for row in np.flatnonzero(~np.isin(targets, clf.classes_))[:1]:
         raise ValueError(
-            f"target {targets.tolist()[row]!r} of wafer {row} is no class of the classifier; "
+            f"target {targets.tolist()[row]!r} of wafer {row} is not a class of the classifier; "
             f"its classes are {', '.join(map(str, clf.classes_))}."
         )
     return np.searchsorted(clf.classes_, targets)

@@ -1,4 +1,4 @@
-"""Guess removed dies from the dies around them, so that what is removed leaves no trace."""
+"""Impute removed dies from the dies around them, so that a removal leaves no trace."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from scipy.linalg import solveh_banded
 
 from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
-# Votes of the neighbors beside a die and at its corners (Rong et al. 2022).
-_BESIDE, _CORNER = 1 / 6, 1 / 12
+# Weights of the neighbors at a die's sides and at its corners (Rong et al. 2022).
+_SIDE, _CORNER = 1 / 6, 1 / 12
 # A pull towards the wafer's fail rate, felt only where no known die is within reach.
 _PULL = 1e-6
 
@@ -45,7 +45,7 @@ def fail_probability(grid: np.ndarray, removed: np.ndarray) -> np.ndarray:
     bands = np.zeros((width + 2, die.size))
     bands[0] = np.where(unknown, _PULL, 1)
     sums = np.where(unknown, _PULL * fail.sum() / max(1, die.sum()), fail)
-    votes = ((1, _BESIDE), (width - 1, _CORNER), (width, _BESIDE), (width + 1, _CORNER))
+    votes = ((1, _SIDE), (width - 1, _CORNER), (width, _SIDE), (width + 1, _CORNER))
     for step, vote in votes:
         first, second = slice(None, -step), slice(step, None)
         vote = vote * (die[first] & die[second])

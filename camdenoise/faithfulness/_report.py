@@ -10,9 +10,8 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from camdenoise.faithfulness._curves import add_random_saliency, area_under_curve, draw_curves
-from camdenoise.faithfulness._perturbation import CURVES
+from camdenoise.faithfulness._perturbation import CURVES, RANDOM
 from camdenoise.faithfulness._pointing import energy_pointing_game
-from camdenoise.faithfulness._random import RANDOM
 from camdenoise.metrics import bootstrap_interval
 from camdenoise.wafers._maps import WaferMaps, check_wafer_maps
 
@@ -39,7 +38,7 @@ def faithfulness_report(
     random_state: Any = None,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Measure several saliencies by every metric, beside a random one.
+    """Measure several saliencies and a random one by every metric.
 
     Parameters
     ----------
@@ -56,7 +55,7 @@ def faithfulness_report(
     n_steps : int, default=10
         Steps of each curve, see `deletion_curves`.
     targets : array-like of shape (n_wafers,), default=None
-        Class whose probability is read; the one predicted for the whole wafer where None.
+        Class whose probability is measured; None: the class predicted for the whole wafer.
     random_state : int, RandomState instance or None, default=None
         For the random saliency, ties, guesses and resamples.
     progress : bool, default=False
@@ -74,7 +73,7 @@ def faithfulness_report(
     ------
     WaferMapError, ValueError
         As `deletion_curves` and `energy_pointing_game`, for a method called "random", and for a
-        reference that is no method.
+        reference that is not a method.
 
     See Also
     --------

@@ -1,4 +1,4 @@
-"""Whether a saliency depends on what the net has learned."""
+"""Test whether a saliency depends on the trained weights."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from camdenoise.wafers._maps import NO_DIE, WaferMaps, check_wafer_maps
 def randomized_weights(
     denoiser: CamDenoiser, maps: WaferMaps, *, random_state: Any = None, progress: bool = False
 ) -> pd.DataFrame:
-    """Compare the saliency with that of nets that forget, from the head down.
+    """Compare the saliency with that of nets whose weights are randomized, from the head down.
 
     The head gets new random weights, then the last stage as well, and so on to the first. A
-    saliency that stays as it was does not show what the net has learned, however good it looks.
+    saliency that does not change does not depend on the trained weights.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def randomized_weights(
     Notes
     -----
     Random weights and batch statistics are those that a new net starts with. A CAM is made of
-    activations, which show the wafer even where weights are random, so similarity does not drop
-    to 0; set it beside that of ``CamDenoiser(method="randomcam")``.
+    activations, which depend on the wafer even with random weights, so that similarity does not
+    drop to 0. Compare it with that of ``CamDenoiser(method="randomcam")``.
 
     References
     ----------
@@ -83,10 +83,10 @@ def randomized_weights(
     stages = ("head", *reversed(net.layer_names))
     for name in tqdm(stages, unit="stage", leave=None, disable=not progress):
         _stage(net, name).load_state_dict(_stage(fresh, name).state_dict())
-        forgetful = replace_net(denoiser, net).explain(grids, classes)
+        randomized = replace_net(denoiser, net).explain(grids, classes)
         similarity[name] = [
             _rank_correlation(a.saliency[grid != NO_DIE], b.saliency[grid != NO_DIE])
-            for a, b, grid in zip(trained, forgetful, grids, strict=True)
+            for a, b, grid in zip(trained, randomized, grids, strict=True)
         ]
     return pd.DataFrame(similarity)
 
@@ -95,9 +95,9 @@ def _stage(net: Backbone, name: str) -> torch.nn.Module:
     return net.head if name == "head" else net.stages[name]
 
 
-def _rank_correlation(trained: np.ndarray, forgetful: np.ndarray) -> float:
+def _rank_correlation(trained: np.ndarray, randomized: np.ndarray) -> float:
     if np.ptp(trained) == 0:
         return np.nan
-    if np.ptp(forgetful) == 0:
+    if np.ptp(randomized) == 0:
         return 0.0
-    return float(np.corrcoef(rankdata(trained), rankdata(forgetful))[0, 1])
+    return float(np.corrcoef(rankdata(trained), rankdata(randomized))[0, 1])

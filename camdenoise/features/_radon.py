@@ -30,8 +30,8 @@ def sinogram(fails: np.ndarray) -> np.ndarray:
     -------
     ndarray of float, shape (60, min(height, width))
         Length of each line that lies on fails, in wafer radii. The lines of a direction are one
-        die apart and reach from rim to rim; a fail between two lines is shared by them, one beyond
-        the outermost counts for it.
+        die apart and cover the wafer from rim to rim. A fail between two lines counts for both in
+        part; a fail beyond the outermost line counts for this line.
     """
     height, width = fails.shape
     n_lines = min(height, width)

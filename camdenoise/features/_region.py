@@ -56,7 +56,7 @@ def region_features(region: np.ndarray) -> np.ndarray:
 
 def _axes(y: np.ndarray, x: np.ndarray, die_y: float, die_x: float) -> tuple[float, float]:
     """Return the axes of the ellipse of uniform density with the same second moments."""
-    # A die is no point: a uniform length has a variance of one twelfth of its square.
+    # A die is not a point: a uniform length has a variance of one twelfth of its square.
     yy = y.var() + die_y**2 / 12
     xx = x.var() + die_x**2 / 12
     xy = (y * x).mean() - y.mean() * x.mean()

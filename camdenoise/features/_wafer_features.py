@@ -60,15 +60,15 @@ def _component_features(grid: np.ndarray, dies: np.ndarray) -> np.ndarray:
         return np.zeros(2 + len(REGION_FEATURES))
     size = np.bincount(labels.ravel())[1:]
     largest = size.argmax()
-    about = [n_components / np.count_nonzero(dies), size[largest] / size.sum()]
-    return np.concatenate([about, region_features(labels == largest + 1)])
+    shares = [n_components / np.count_nonzero(dies), size[largest] / size.sum()]
+    return np.concatenate([shares, region_features(labels == largest + 1)])
 
 
 class WaferFeatures(StatelessInput, TransformerMixin, BaseEstimator):
     """Describe each wafer map by 72 hand-made features, after Wu et al. [1]_.
 
-    The rival of a convolutional net: densities of fails, the shape of the largest group of
-    touching fails and a summary of the Radon transform, for any classifier that takes a table.
+    Densities of fails, the shape of the largest group of touching fails and a summary of the Radon
+    transform: a table for any classifier, as an alternative to a convolutional net.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class WaferFeatures(StatelessInput, TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    camdenoise.filters.MedianFilter : What [1]_ puts before it.
+    camdenoise.filters.MedianFilter : The filter that [1]_ applies first.
 
     Notes
     -----
@@ -101,11 +101,8 @@ class WaferFeatures(StatelessInput, TransformerMixin, BaseEstimator):
     ======================== =====================================================================
 
     The 13 zones, the Radon features and those of the region up to the solidity follow [1]_; the
-    rings and the others are additions. What has nothing to measure is 0: a zone without dies, the
-    region of a wafer without fails. Of largest groups of the same size the first in reading order
-    is described.
-
-    There is nothing to fit.
+    rings and the others are additions. A feature without anything to measure is 0, such as a zone
+    without dies. Of several largest groups the first in reading order is described.
 
     References
     ----------

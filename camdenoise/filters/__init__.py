@@ -6,11 +6,10 @@ nothing to learn, so they need no `fit`. docs/filters.md compares them.
 
 from camdenoise.filters._adjacency_clustering import AdjacencyClusteringFilter
 from camdenoise.filters._component_permutation import ComponentPermutationFilter
-from camdenoise.filters._component_size import ComponentSizeFilter
+from camdenoise.filters._component_size import ComponentSizeFilter, LargestComponentFilter
 from camdenoise.filters._connected_path import ConnectedPathFilter
 from camdenoise.filters._dbscan import DBSCANFilter
 from camdenoise.filters._hdbscan import HDBSCANFilter
-from camdenoise.filters._largest_component import LargestComponentFilter
 from camdenoise.filters._median import MedianFilter
 from camdenoise.filters._morphology import MorphologyFilter
 from camdenoise.filters._neighbor_count import NeighborCountFilter

@@ -12,7 +12,7 @@ from camdenoise._sklearn_compat import Interval
 from camdenoise.filters._stateless import StatelessFilter
 from camdenoise.wafers._maps import FAIL, NO_DIE
 
-# A maximum flow needs whole numbers: so many make up the fidelity of a die with eight neighbors.
+# Fidelity of a die with eight neighbors, as a whole number, which a maximum flow needs.
 _UNIT = 10_000
 
 #: One step to each neighbor such that every pair is met once, and the weight of the pair.
@@ -138,30 +138,30 @@ class AdjacencyClusteringFilter(StatelessFilter):
     Parameters
     ----------
     smoothness : float, default=0.22
-        Price of a failing beside a passing die, where changing a die with eight neighbors costs 1.
-        From 0.146 on single fails are removed, from 0.172 on pairs, from 0.207 on straight lines
-        one die wide of any length.
+        Cost of a failing die next to a passing one; changing a die with eight neighbors costs 1.
+        From 0.146 single fails are removed, from 0.172 pairs, from 0.207 straight lines one die
+        wide.
     on_error : {"raise", "keep"}, default="raise"
         What `transform` and `explain` do with a map that cannot be read: raise, or give it back
         as it came.
 
     See Also
     --------
-    MedianFilter : Asks each neighborhood alone.
+    MedianFilter : Decides by each neighborhood alone.
 
     Notes
     -----
-    A die at the edge of the wafer or beside a hole has fewer neighbors to agree with. With the
-    same fidelity ``w_i`` for all dies its own observation would count for more, and noise stay at
-    the edge. So ``w_i`` is the die's share of the neighbors' weight that it could have: 1 with all
-    eight neighbors, 0 with none.
+    A die at the edge of the wafer or at a hole has fewer neighbors. With the same fidelity ``w_i``
+    for all dies its own observation would have more weight, and noise would stay at the edge. So
+    ``w_i`` is the weight of the die's neighbors as a share of that of eight: 1 with all eight
+    neighbors, 0 with none.
 
     The saliency is the share of votes for "fail" that a die gets on the wafer ``x``: its own
     observation votes with ``w_i``, each neighbor with ``smoothness * c_ij``. In the minimum a die
-    fails just where that share is at least one half.
+    fails exactly if that share is at least one half.
 
-    Where it costs the same to keep fails or to remove them, they are kept. Capacities are whole
-    numbers: weights are rounded to 1 / 10000.
+    If it costs the same to keep or to remove fails, they are kept. Weights are rounded to
+    1 / 10000.
 
     At the default a scratch one die wide is lost; below 0.207 a straight one is kept if it is long
     enough (at 0.2 from 12 dies on), a diagonal one below 0.185.

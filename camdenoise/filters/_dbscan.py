@@ -45,7 +45,7 @@ class DBSCANFilter(StatelessFilter):
     ----------
     eps : float, default=1.5
         Distance up to which dies are neighbors, in dies, from center to center. 1 reaches the four
-        dies beside a die, 1.5 all eight around it, 2.3 a square of 5 x 5 without its corners.
+        dies at a die's sides, 1.5 all eight around it, 2.3 a square of 5 x 5 without its corners.
     min_samples : int, default=4
         Fewest fails within `eps` of a core, the fail itself included.
     on_error : {"raise", "keep"}, default="raise"
@@ -60,8 +60,8 @@ class DBSCANFilter(StatelessFilter):
 
     Notes
     -----
-    Which cluster a fail is in does not matter here, so none is labeled: on a grid, whether a fail
-    is noise follows from two neighborhood operations, exactly as scikit-learn decides.
+    The filter does not label clusters. On a grid, two neighborhood operations tell whether a fail
+    is noise, exactly as scikit-learn decides.
 
     The saliency is the largest number of fails within `eps` that the fail itself or any fail
     within `eps` of it has; a fail is kept just where it is at least `min_samples`.

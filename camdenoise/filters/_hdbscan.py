@@ -89,7 +89,7 @@ class HDBSCANFilter(StatelessFilter):
     def _decide(self, grid):
         dies = np.argwhere(grid == FAIL)
         strength = np.zeros(grid.shape)
-        # Fewer fails are no cluster, and an error to scikit-learn.
+        # Fewer fails are not a cluster, and scikit-learn refuses them.
         if len(dies) >= max(self.min_cluster_size, self.min_samples or 0):
             strength[tuple(dies.T)] = self._cluster(dies)
         return strength > 0, strength

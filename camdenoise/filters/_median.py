@@ -15,7 +15,7 @@ def fail_share(grid: np.ndarray, size: int) -> np.ndarray:
     """Return the share of the dies in each `size` x `size` window that fail.
 
     Only cells with a die count, so a die on the wafer's edge is judged by the dies it has around
-    it. 0 where the window holds no die.
+    it. 0 if the window does not hold a die.
     """
     dies = window_counts(grid != NO_DIE, size)
     fails = window_counts(grid == FAIL, size)

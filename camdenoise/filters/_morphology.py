@@ -40,7 +40,7 @@ def close_gaps(grid: np.ndarray, size: int) -> np.ndarray:
 
 
 def _origin(size: int) -> int:
-    """Turn a square around its reference cell, which an even side has not in the middle."""
+    """Return scipy's origin for a reflected square; an even side has no middle cell."""
     return size % 2 - 1
 
 
@@ -67,7 +67,7 @@ class MorphologyFilter(StatelessFilter):
 
     See Also
     --------
-    ComponentSizeFilter : Keeps components for their size, whatever their form.
+    ComponentSizeFilter : Keeps components of any form by their size.
 
     Notes
     -----

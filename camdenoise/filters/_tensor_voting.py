@@ -12,9 +12,9 @@ from camdenoise._sklearn_compat import Interval
 from camdenoise.filters._stateless import StatelessFilter
 from camdenoise.wafers._maps import FAIL
 
-# A vote weighs 1e-4 of the nearest ones at three times the scale.
+# Distance at which votes end, in scales; a vote there weighs 1e-4 of the nearest ones.
 _REACH = 3
-# Fourier transforms leave some 1e-15 where no vote was cast.
+# Decimal digits of votes; Fourier transforms leave errors of some 1e-15 where no vote was cast.
 _DIGITS = 9
 
 
@@ -83,7 +83,7 @@ class TensorVotingFilter(StatelessFilter):
 
     See Also
     --------
-    DBSCANFilter : Counts fails nearby, whatever their direction.
+    DBSCANFilter : Counts fails nearby in all directions.
 
     Notes
     -----

@@ -1,9 +1,9 @@
-"""Whether a gain in accuracy after denoising is denoising, or a label that leaks through the mask.
+"""Test whether a gain in accuracy comes from denoising, or from a label that leaks in the mask.
 
-A mask made for a class tells which class it was made for, whether or not there is a pattern. A
-classifier that is trained and tested on masked wafers can read that (Jethani et al., AISTATS 2023,
-arXiv:2302.12893; Rong et al., ICML 2022, arXiv:2202.00449). So no gain counts before it is seen
-beside those of masks that know less.
+A mask that is made for a class reveals this class, with or without a pattern. A classifier that is
+trained and tested on masked wafers can use that (Jethani et al., AISTATS 2023, arXiv:2302.12893;
+Rong et al., ICML 2022, arXiv:2202.00449). So a gain is compared with the gains of masks that are
+made with less information.
 """
 
 from camdenoise.leakage._controls import BLIND, CONTROLS, Control

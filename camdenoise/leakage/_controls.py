@@ -1,8 +1,7 @@
-"""Masks that know less than the denoiser's, or more: what its gain is set beside.
+"""Control masks, made with less or more information than the denoiser's.
 
-A control changes which dies the next classifier sees as failing and nothing else. Where it makes
-its own choice it keeps as many fails of a wafer as the denoiser does, since their number alone
-tells something of the class.
+A control only changes which dies the next classifier sees as failing. If it chooses fails itself,
+it keeps as many fails of a wafer as the denoiser does, because their number depends on the class.
 """
 
 from __future__ import annotations
@@ -64,9 +63,9 @@ def random_weights(fit: CrossFit, rng: Generator) -> Masks:
     A gain means that nothing has to be learned for it.
     """
     seed = int(rng.integers(2**31 - 1))
-    # One for all wafers: two random nets have nothing in common that a classifier could learn.
-    knows_nothing = make_untrained(fit.models[0][0], check_random_state(seed))
-    return _take_decisions(fit, knows_nothing.explain(fit.maps), rng)
+    # One net for all wafers: masks of two random nets have nothing in common.
+    random = make_untrained(fit.models[0][0], check_random_state(seed))
+    return _take_decisions(fit, random.explain(fit.maps), rng)
 
 
 def equal_area(fit: CrossFit, rng: Generator) -> Masks:
@@ -103,7 +102,7 @@ def independent_architecture(fit: CrossFit, rng: Generator) -> Masks:
 
 @dataclass(frozen=True)
 class Control:
-    """A way to make masks that a gain is set beside.
+    """A way to make masks that the denoiser is compared with.
 
     Attributes
     ----------
@@ -174,10 +173,9 @@ def _keep_as_many(fit: CrossFit, scores: list[np.ndarray], rng: Generator) -> Ma
 
 
 def _take_decisions(fit: CrossFit, explained: list[Explanation], rng: Generator) -> Masks:
-    """Take the decision of each explanation; where it is none, the most salient fails.
+    """Take the decision of each explanation; if it removes nothing, keep the most salient fails.
 
-    A denoiser without evidence abstains or finds all fails alike, and a mask that removes nothing
-    is no control. Where the denoiser itself abstains, so do these.
+    A mask that removes nothing is not a control. If the denoiser abstains, so does the control.
     """
     as_many = _keep_as_many(fit, [explanation.saliency for explanation in explained], rng)
     return [

@@ -52,7 +52,7 @@ class LeakageReport:
         return fold_scores(self.predictions)
 
     def summary(self, *, random_state: Any = 0) -> pd.DataFrame:
-        """Set the gain of denoising beside those of the controls, see `leakage_summary`.
+        """Compare the gain of denoising with the gains of the controls, see `leakage_summary`.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ def leakage_report(
     random_state: Any = None,
     progress: bool = False,
 ) -> LeakageReport:
-    """Measure what a classifier gains by denoising, beside what it gains by masks that know less.
+    """Compare a classifier's gain by denoising with its gains by control masks.
 
     Under each condition a clone of the classifier is trained and tested on maps masked in one way.
     Masks are cross-fitted as `CamDenoiser.fit_transform` does: those of training wafers come from
@@ -204,9 +204,9 @@ class _Fold:
     ) -> CrossFit:
         """Train the denoisers; the training wafers come before the test wafers."""
         rows = np.concatenate([self.train, self.test])
-        there, labels, lots = [maps[row] for row in rows], target[rows], _take(groups, rows)
-        models = [cross_fit(d, there, labels, lots, self.inner, trained) for d in denoisers]
-        return CrossFit(there, labels, np.arange(len(self.train)), *models)
+        used, labels, lots = [maps[row] for row in rows], target[rows], _take(groups, rows)
+        models = [cross_fit(d, used, labels, lots, self.inner, trained) for d in denoisers]
+        return CrossFit(used, labels, np.arange(len(self.train)), *models)
 
 
 def _take(values: np.ndarray | None, rows: np.ndarray) -> Any:
@@ -215,16 +215,16 @@ def _take(values: np.ndarray | None, rows: np.ndarray) -> Any:
 
 def _choose_controls(controls: str | Sequence[str], denoiser: Any) -> list[str]:
     """Return the names of the controls; refuse those that the denoiser does not allow for."""
-    there = {"nothing"}
+    features = {"nothing"}
     if "targets" in signature(denoiser.explain).parameters:
-        there.add("classes")
+        features.add("classes")
     if isinstance(denoiser, CamDenoiser):
-        there.add("net")
-    possible = [name for name, control in CONTROLS.items() if control.needs in there]
+        features.add("net")
+    possible = [name for name, control in CONTROLS.items() if control.needs in features]
     if isinstance(controls, str) and controls == "all":
         return possible
-    asked = [controls] if isinstance(controls, str) else list(controls)
-    for name in asked:
+    names = [controls] if isinstance(controls, str) else list(controls)
+    for name in names:
         if name not in CONTROLS:
             raise ValueError(f"Unknown control {name!r}; choose from {', '.join(CONTROLS)}.")
         if name not in possible:
@@ -232,7 +232,7 @@ def _choose_controls(controls: str | Sequence[str], denoiser: Any) -> list[str]:
                 f"The control {name!r} is not possible for {type(denoiser).__name__}; "
                 f"choose from {', '.join(possible)}, or pass controls='all'."
             )
-    return asked
+    return names
 
 
 def _check_classes(names: list[str], target: np.ndarray, folds: list[_Fold]) -> None:

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from camdenoise.leakage._controls import BLIND, CONTROLS, STAMPS
 from camdenoise.metrics import bootstrap_interval, holm, sign_flip_test
 
-#: Names of the conditions that are no controls.
+#: Names of the conditions that are not controls.
 RAW, DENOISED = "raw", "denoised"
 
 _COLUMNS = ["condition", "accuracy", "macro_f1", "gain", "gain_low", "gain_high", "p"]
@@ -37,7 +37,7 @@ def fold_scores(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def leakage_summary(predictions: pd.DataFrame, *, random_state: Any = 0) -> pd.DataFrame:
-    """Set the gain of denoising beside those of the controls, wafer by wafer.
+    """Compare the gain of denoising with the gains of the controls, wafer by wafer.
 
     Parameters
     ----------
@@ -134,10 +134,10 @@ def _verdict(condition: str, row: pd.Series, rows: pd.DataFrame) -> str:
         return _verdict_on_gain(rows) if gain == "a gain" else gain
     if row["short_low"] > 0:
         return f"{gain}; less than denoised"
-    said = "more than denoised" if row["short_high"] < 0 else "not told apart from denoised"
+    text = "more than denoised" if row["short_high"] < 0 else "not told apart from denoised"
     if gain == "a gain" and condition in CONTROLS:
-        said += f": {CONTROLS[condition].gain_means}"
-    return f"{gain}; {said}"
+        text += f": {CONTROLS[condition].gain_means}"
+    return f"{gain}; {text}"
 
 
 def _gain(row: pd.Series) -> str:
@@ -147,16 +147,16 @@ def _gain(row: pd.Series) -> str:
 
 
 def _verdict_on_gain(rows: pd.DataFrame) -> str:
-    """Say of a gain whether a control explains it."""
+    """Write whether a control explains a gain."""
     blind = rows.loc[rows.index.isin(BLIND)]
     if blind.empty:
-        return "a gain, but beside no control that could explain it"
+        return "a gain, but compared with no control that could explain it"
     reached = blind.index[~(blind["short_low"] > 0)]
     if len(reached):
         leaks = reached.isin(STAMPS).any()
         doubt = "It may be leakage" if leaks else "It may not need the evidence for the class"
         return f"a gain, but not shown to be larger than that of: {', '.join(reached)}. {doubt}"
-    said = "a gain larger than that of every mask made without evidence for the class"
+    text = "a gain larger than that of every mask made without evidence for the class"
     if "mask alone" in rows.index and not rows.loc["mask alone", "short_low"] > 0:
-        said += "; the mask alone, without the fails, does as well"
-    return said
+        text += "; the mask alone, without the fails, does as well"
+    return text

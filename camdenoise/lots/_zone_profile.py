@@ -1,7 +1,7 @@
 """How kept and removed fails spread over the rings and sectors of a wafer.
 
-A pattern has its place. What a good denoiser removes has none: the dies that are not of the
-pattern fail as often in one zone as in another.
+A pattern has a place. The fails that a good denoiser removes do not: dies outside of the pattern
+fail equally often in all zones.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def count_by_zone(
 
 
 def share_with_interval(counts: np.ndarray, of: np.ndarray) -> pd.DataFrame:
-    """Give shares with their 95 % Wilson intervals; NaN where there are no dies.
+    """Compute shares with their 95 % Wilson intervals; NaN without dies.
 
     Examples
     --------
@@ -75,12 +75,12 @@ def share_with_interval(counts: np.ndarray, of: np.ndarray) -> pd.DataFrame:
 
 
 def expected_removed(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Give how many removed fails a zone would have, were each wafer's spread evenly.
+    """Compute the number of removed fails per zone if each wafer's are spread evenly.
 
     Parameters
     ----------
     removed, free : ndarray of int, shape (n_wafers, n_zones)
-        Removed fails; dies that are no kept fails, among them the removed ones.
+        Removed fails; dies that are not kept fails, with the removed fails among them.
 
     Returns
     -------
@@ -98,10 +98,10 @@ def expected_removed(removed: np.ndarray, free: np.ndarray) -> np.ndarray:
 def evenness_test(removed: np.ndarray, free: np.ndarray, *, random_state: Any = None) -> float:
     """Test whether removed fails are spread evenly over zones.
 
-    Were they, each wafer's removed fails could as well be any other of the dies that may have them.
-    So they are put there at random, within each wafer, and the p-value tells how often the sums
-    over wafers come out as far from those expected (by Pearson's chi-squared) as they are. Wafers
-    may differ in their number of removed fails and in where they have room for them.
+    If they are, each wafer's removed fails could as well be any other of the free dies. So they are
+    moved to random free dies of the wafer. The p-value is the share of random placements whose sums
+    over wafers are as far from the expected ones (by Pearson's chi-squared). Wafers may differ in
+    their number of removed fails and in their free dies.
 
     Parameters
     ----------
@@ -135,6 +135,6 @@ def evenness_test(removed: np.ndarray, free: np.ndarray, *, random_state: Any = 
     def distance(counts: np.ndarray) -> np.ndarray:
         return ((counts - expected) ** 2)[..., there] @ (1 / expected[there])
 
-    # A little less, so that a tie does not go with the last bit.
+    # A little less, so that rounding errors do not decide about ties.
     at_least = distance(drawn) >= distance(removed.sum(axis=0)) * (1 - 1e-9)
     return float((1 + at_least.sum()) / (1 + _N_RESAMPLES))

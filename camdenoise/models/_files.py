@@ -1,4 +1,4 @@
-"""Save and load trained models: which estimator a file is of, its format says."""
+"""Save and load trained models; a file's format names its estimator."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def save_model(model: WaferClassifier | CamDenoiser, path: str | os.PathLike) ->
     model : WaferClassifier or CamDenoiser
         A fitted one. A denoiser is saved with its classifier and its calibration.
     path : path-like
-        The file to write, by custom ``*.safetensors``; an existing one is replaced once the new
-        one is complete.
+        The file to write, usually ``*.safetensors``. An existing file is replaced when the new one
+        is complete.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def load_model(
     path : path-like
         The file.
     device : str, default="cpu"
-        Where to put it, whatever device it was trained on.
+        Device of the loaded model, independent of the device of training.
     **params
         Parameters to use instead of those in the file: of the denoiser, and `precision` of the
         classifier in it.
@@ -89,7 +89,7 @@ def load_model(
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     ValueError
         For a file that is damaged, of another kind or of a later version of camdenoise, or
         `params` that do not fit.
@@ -104,7 +104,7 @@ def load_model(
     wanted = DENOISER if is_denoiser else CLASSIFIER
     if checkpoint.kind != wanted:
         raise ValueError(
-            f"{path} is no model that camdenoise saved: its format is {checkpoint.kind!r}, "
+            f"{path} is not a model that camdenoise saved: its format is {checkpoint.kind!r}, "
             f"not '{wanted}/{SCHEMA}'. Give a file that save_model wrote."
         )
     try:
@@ -114,7 +114,7 @@ def load_model(
         else:
             model = restore_classifier(WaferClassifier, checkpoint, device)
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path} is no model that camdenoise saved: {error}") from error
+        raise ValueError(f"{path} is not a model that camdenoise saved: {error}") from error
     if not params:
         return model
     if not is_denoiser:

@@ -19,9 +19,10 @@ from torch.nn.functional import interpolate
 #: Names of our own networks.
 WAFER_RESNET = "wafer_resnet"
 WAFER_UNET = "wafer_unet"
+_OURS = (WAFER_RESNET, WAFER_UNET)
 #: Input planes: one each for no die, pass and fail.
 N_PLANES = 3
-#: With the planes of `add_component_planes` beside them.
+#: Input planes with those of `add_component_planes`.
 N_PLANES_WITH_COMPONENTS = 5
 
 Stages: TypeAlias = dict[str, nn.Module]
@@ -39,8 +40,7 @@ class Backbone(nn.Module):
     head : Module
         Turns the last stage's output into logits.
     skips : dict of str to str, default={}
-        Names a stage, or "head", and the earlier stage whose output it takes beside that of the
-        one before it.
+        Name of a stage, or "head", and of an earlier stage whose output is its second input.
     n_planes : int, default=3
         Channels of the input.
     """
@@ -81,38 +81,39 @@ class Backbone(nn.Module):
         Parameters
         ----------
         x : Tensor
-            What the first of them takes: the output of the stage before it, or the images.
+            Input of the first of them: the output of the stage before it, or the images.
         outputs : dict of str to Tensor
-            Outputs of earlier stages that later ones take, too. Those of `names` are added.
+            Outputs of earlier stages that are second inputs of later ones. Those of `names` are
+            added.
         names : sequence of str
-            Which stages to apply, in their order.
+            Stages to apply, in their order.
         """
         for name in names:
-            x = self.stages[name](x, *self._beside(name, outputs))
+            x = self.stages[name](x, *self._skip_inputs(name, outputs))
             if name in self.skips.values():
                 outputs[name] = x
         return x
 
     def forward_head(self, x: torch.Tensor, outputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the logits for the last stage's output, in float32; `outputs` as in `advance`."""
-        return self.head(x.float(), *(y.float() for y in self._beside("head", outputs)))
+        """Return the logits in float32; `outputs` as in `forward_stages`."""
+        return self.head(x.float(), *(y.float() for y in self._skip_inputs("head", outputs)))
 
     def forward_evidence(
         self, x: torch.Tensor, outputs: dict[str, torch.Tensor], *, detach: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return logits, evidence maps and the features behind the logits, if `has_evidence`.
 
-        With `detach` no gradient of the logits reaches the maps: they learn from known patterns
-        only, not from what makes a class likely.
+        With `detach` no gradient of the logits reaches the maps, so that only known patterns train
+        them.
         """
         x = x.float()
         evidence = self.head.evidence(x)
-        (coarse,) = self._beside("head", outputs)
+        (coarse,) = self._skip_inputs("head", outputs)
         areas = evidence.detach() if detach else evidence
         features = self.head.features(areas, x, coarse.float())
         return self.head.classifier(features), evidence, features
 
-    def _beside(self, name: str, outputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    def _skip_inputs(self, name: str, outputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         return (outputs[self.skips[name]],) if name in self.skips else ()
 
     def feature_shapes(self, input_size: int) -> dict[str, tuple[int, ...]]:
@@ -194,7 +195,7 @@ def wafer_resnet(n_classes: int, width: int = 16) -> Backbone:
 
 
 class Context(nn.Module):
-    """Tell every cell what the whole wafer looks like: add a linear map of the channels' means."""
+    """Add a linear function of the channels' means, which encode the whole wafer, to every cell."""
 
     def __init__(self, n_channels: int):
         super().__init__()
@@ -226,10 +227,10 @@ class UpBlock(nn.Module):
 class EvidenceHead(nn.Module):
     """Class scores from one evidence map per class, and from the wafer as a whole.
 
-    A map is a linear function of a cell's channels, as in CAM (Zhou et al. 2016, 1512.04150), and
-    its sigmoid reads as the probability that a fail there is of a pattern of that class. The class
-    scores weigh the logarithms of the areas that the maps claim, and the means of the channels of
-    the last and of the coarsest stage.
+    A map is a linear function of a cell's channels, as in CAM (Zhou et al. 2016, 1512.04150). Its
+    sigmoid is the probability that a fail there belongs to a pattern of that class. The class
+    scores are a linear function of the logarithms of the maps' areas, and of the means of the
+    channels of the last and of the coarsest stage.
 
     Parameters
     ----------
@@ -237,11 +238,11 @@ class EvidenceHead(nn.Module):
         Channels of the last and of the coarsest stage.
     n_classes : int
     n_maps : int or None, default=None
-        Evidence maps: one per class, then one for each pattern that has no class of its own. None:
-        as many as classes.
+        Number of evidence maps: one per class, then one for each pattern without a class of its
+        own. None: the number of classes.
     """
 
-    # Smallest share of the wafer's area, about one die: the logarithm of an empty map is finite.
+    # Added to an area, about one die's share of the wafer, so that its logarithm is finite.
     _NOTHING = 1e-3
 
     def __init__(self, n_features: int, n_coarse: int, n_classes: int, n_maps: int | None = None):
@@ -259,7 +260,7 @@ class EvidenceHead(nn.Module):
     def features(
         self, evidence: torch.Tensor, x: torch.Tensor, coarse: torch.Tensor
     ) -> torch.Tensor:
-        """Return what the class scores weigh, shape (batch, n_maps + n_features + n_coarse)."""
+        """Return the inputs of the classifier, shape (batch, n_maps + n_features + n_coarse)."""
         area = torch.log(torch.sigmoid(evidence).mean(dim=(2, 3)) + self._NOTHING)
         return torch.cat([area, x.mean(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1)
 
@@ -269,11 +270,11 @@ class EvidenceHead(nn.Module):
 
 
 def wafer_unet(n_classes: int, width: int = 16, n_maps: int | None = None) -> Backbone:
-    """Build `wafer_resnet` with a way back to the full grid, and evidence for each class there.
+    """Build `wafer_resnet` with a decoder to the full grid, and an evidence map per class there.
 
-    The last stage has a cell for each pixel of the input, so its class activation maps tell
-    neighboring dies apart. It is told of each fail how large a group of touching fails it is in.
-    Width 16 has 0.5 million parameters.
+    The last stage has a cell for each pixel of the input, so that its class activation maps resolve
+    single dies. Two input planes encode the size of each fail's component. Width 16 has 0.5 million
+    parameters.
     """
     n_planes = N_PLANES_WITH_COMPONENTS
     stages = residual_stages(width, n_planes)
@@ -351,9 +352,6 @@ _CUTS: dict[str, Callable[[TimmModel], Backbone]] = {
     "EfficientNet": _cut_efficientnet,
     "MobileNetV3": _cut_mobilenetv3,
 }
-
-
-_OURS = (WAFER_RESNET, WAFER_UNET)
 
 
 def make_backbone(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,12 +22,14 @@ import torch
 from camdenoise._version import __version__
 from camdenoise.io._atomic import write_whole
 from camdenoise.io._file_kinds import kind_of
+from camdenoise.nets._backbones import Backbone, make_backbone
+from camdenoise.nets._training import memory_order, resolve_device
 
 #: Version of the format. What earlier ones were is in `camdenoise.models._upgrade`.
 SCHEMA = 4
 #: Names of the models that come with the package.
 PRETRAINED = ("wm811k",)
-# What the numbers that a model gives may depend on.
+# Packages whose versions may change a model's outputs.
 _PACKAGES = ("torch", "timm", "scikit-learn", "numpy")
 
 
@@ -60,7 +62,7 @@ def pretrained_file(name: str) -> Iterator[Path]:
     Raises
     ------
     ValueError
-        For a name that no such model has.
+        For an unknown name.
     """
     if name not in PRETRAINED:
         raise ValueError(
@@ -93,7 +95,7 @@ def read_checkpoint(path: str | os.PathLike, kinds: tuple[str, ...]) -> Checkpoi
     path : path-like
         The file.
     kinds : tuple of str
-        Kinds of model that are wanted, the first for the message.
+        Accepted kinds of model; the message names the first.
 
     Returns
     -------
@@ -102,7 +104,7 @@ def read_checkpoint(path: str | os.PathLike, kinds: tuple[str, ...]) -> Checkpoi
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     ValueError
         For a file that is damaged, of another kind or of a later version of camdenoise.
     """
@@ -116,7 +118,7 @@ def read_checkpoint(path: str | os.PathLike, kinds: tuple[str, ...]) -> Checkpoi
     kind, _, number = texts.get("format", "").partition("/")
     if kind not in kinds or not number.isdecimal() or int(number) < 1:
         raise ValueError(
-            f"{path} is no model that camdenoise saved: its format is {texts.get('format')!r}, "
+            f"{path} is not a model that camdenoise saved: its format is {texts.get('format')!r}, "
             f"not '{kinds[0]}/{SCHEMA}'. Give a file that save_model wrote."
         )
     if int(number) > SCHEMA:
@@ -142,10 +144,10 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
         kind = kind_of(path)
         if kind is not None and kind.what != "a safetensors file":
             raise ValueError(
-                f"{path} is no model that camdenoise saved: it is {kind.what}. {kind.remedy}"
+                f"{path} is not a model that camdenoise saved: it is {kind.what}. {kind.remedy}"
             ) from error
         raise ValueError(
-            f"{path} is no model that camdenoise saved: {error}. Give a file that save_model "
+            f"{path} is not a model that camdenoise saved: {error}. Give a file that save_model "
             "wrote; if this is one, copy it anew from where it came."
         ) from error
 
@@ -155,7 +157,7 @@ def _versions() -> dict[str, str]:
 
 
 def checksum(texts: dict[str, str], tensors: dict[str, torch.Tensor]) -> str:
-    """Hash what a file holds by SHA-256, but for the checksum itself.
+    """Compute the SHA-256 of a file's content without the checksum itself.
 
     Parameters
     ----------
@@ -176,3 +178,55 @@ def checksum(texts: dict[str, str], tensors: dict[str, torch.Tensor]) -> str:
         found.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
         found.update(values.cpu().flatten().view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
+
+
+def restore_net(
+    weights: Mapping[str, torch.Tensor],
+    backbone: str,
+    n_classes: int,
+    width: int,
+    device: str,
+    n_maps: int | None = None,
+) -> Backbone:
+    """Build a net around weights that were trained before.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        All of them, as ``module.state_dict()`` gives them.
+    backbone, width, device
+        As in `WaferClassifier`.
+    n_classes : int
+        Classes that it tells apart.
+    n_maps : int or None, default=None
+        Evidence maps of ``"wafer_unet"``; None: one per class.
+
+    Returns
+    -------
+    Backbone
+        On the device, in eval mode. Numbers drawn by others do not change by this.
+
+    Raises
+    ------
+    ValueError
+        For weights of another net.
+    """
+    with torch.device("meta"):
+        wanted = _shapes(
+            make_backbone(backbone, n_classes, width=width, n_maps=n_maps).state_dict()
+        )
+    found = _shapes(weights)
+    wrong = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    if wrong:
+        raise ValueError(
+            f"weight {wrong[0]!r} has shape {found.get(wrong[0])}, the net needs "
+            f"{wanted.get(wrong[0])} (and {len(wrong) - 1} more)."
+        )
+    with torch.random.fork_rng(devices=[]):
+        net = make_backbone(backbone, n_classes, width=width, n_maps=n_maps)
+    net.load_state_dict(weights)
+    return net.to(resolve_device(device)).to(memory_format=memory_order(net)).eval()
+
+
+def _shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(values.shape) for name, values in weights.items()}

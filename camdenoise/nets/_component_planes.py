@@ -1,7 +1,7 @@
-"""Input planes that say of each die how large a group of touching fails it is in.
+"""Input planes that encode the size of each fail's component.
 
-Which clump of fails is larger than chance would make it, and which is the largest, are questions
-about single dies all over the wafer. Nets that pool their grid cannot count them, so they are told.
+The size of a component tells patterns from chance, but depends on single dies all over the wafer.
+Nets that pool their grid cannot count dies, so that two input planes encode the sizes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from scipy import ndimage
 from camdenoise.nets._encoding import one_hot
 from camdenoise.wafers._maps import FAIL
 
-# Fails touch at a corner, too, but never from wafer to wafer.
+# Neighbors of a pixel in a batch: eight on its own wafer, none on other wafers.
 _TOUCHING = np.zeros((3, 3, 3), int)
 _TOUCHING[1] = 1
 # Steps of the size plane in one doubling of the size.
@@ -21,7 +21,7 @@ STEPS = 20
 
 
 def add_component_planes(codes: torch.Tensor, dies: torch.Tensor) -> torch.Tensor:
-    """Put beside each die code how large a group of touching fails the die is in.
+    """Add the size of each fail's component to the die codes.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ def _share_of_die(dies: np.ndarray) -> np.ndarray:
 
 
 def input_planes(codes: torch.Tensor) -> torch.Tensor:
-    """Turn encoded wafers into what a net takes: float32, channels last.
+    """Convert encoded wafers to the input of a net: float32, channels last.
 
     Parameters
     ----------
     codes : Tensor of uint8, shape (n, size, size) or (n, 3, size, size)
-        Die codes, or these with the planes of `add_component_planes`.
+        Die codes, alone or with the planes of `add_component_planes`.
 
     Returns
     -------

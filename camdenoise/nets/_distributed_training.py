@@ -1,7 +1,7 @@
-"""Training that several processes share, on as many GPUs or machines, by Hugging Face accelerate.
+"""Training in several processes, on several GPUs or machines, by Hugging Face accelerate.
 
-Every process reads all wafers and trains on its own share of the batches; gradients are averaged
-after each (Li et al. 2020, 2006.15704), so all end with the same net.
+Every process reads all wafers and trains on its own share of the batches. Gradients are averaged
+after each batch (Li et al. 2020, 2006.15704), so that all processes end with the same net.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from accelerate.utils import broadcast
 from skorch.hf import AccelerateMixin
 from torch.utils.data import Dataset
 
-from camdenoise.nets._training import WaferBatches, WaferNet
+from camdenoise.nets._training import WaferBatches, WaferNet, print_nothing
 
 
 class SharedBatches(WaferBatches):
@@ -25,7 +25,8 @@ class SharedBatches(WaferBatches):
     dataset, batch_size, shuffle, seed
         As in `WaferBatches`; the same for all processes.
     process, n_processes : int
-        Which of how many. All get equally many batches; the last ones may be given twice.
+        Number of this process, and of all. All get equally many batches; the last batches may be
+        given twice.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class SharedBatches(WaferBatches):
     ):
         super().__init__(dataset, batch_size, shuffle, seed)
         self.process, self.n_processes = process, n_processes
-        # Which wafers make a batch must be the same for all, how they are turned need not.
+        # All processes draw the same batches; symmetries may differ.
         self.order = torch.Generator().manual_seed(seed)
         self.generator.manual_seed(seed + process)
 
@@ -45,22 +46,22 @@ class SharedBatches(WaferBatches):
         return torch.randperm(n, generator=self.order) if self.shuffle else torch.arange(n)
 
     def _batch_order(self, n_batches: int) -> Sequence[int]:
-        turns = list(super()._batch_order(n_batches))
-        mine = range(self.process, len(self) * self.n_processes, self.n_processes)
-        return [turns[turn % n_batches] for turn in mine]
+        order = list(super()._batch_order(n_batches))
+        positions = range(self.process, len(self) * self.n_processes, self.n_processes)
+        return [order[position % n_batches] for position in positions]
 
 
 class SharedWaferNet(AccelerateMixin, WaferNet):
     """A skorch classifier that is trained by all processes that accelerate knows of."""
 
     @property
-    def place(self) -> torch.device:
-        """Where accelerate has put this process's copy of the net."""
+    def module_device(self) -> torch.device:
+        """Device of this process's copy of the net."""
         return self.accelerator.device
 
 
 class NoCriterion:
-    """What skorch asks for, as the loss is in `WaferNet.get_loss`; modules need parameters here."""
+    """Placeholder for skorch; the loss is in `WaferNet.get_loss`, and a module needs parameters."""
 
 
 def fit_in_processes(net: WaferNet, train: Dataset) -> WaferNet:
@@ -79,25 +80,21 @@ def fit_in_processes(net: WaferNet, train: Dataset) -> WaferNet:
         `net` around its trained module; without what accelerate put around it, which cannot be
         pickled.
     """
-    accelerator = Accelerator(cpu=net.place.type == "cpu")
+    accelerator = Accelerator(cpu=net.module_device.type == "cpu")
     params = net.get_params(deep=False)
-    # The mixin counts on this callback; it places the net itself.
+    # The mixin needs this callback, and moves the net to its device itself.
     del params["callbacks__print_log"], params["device"]
-    params |= {"accelerator": accelerator, "callbacks__print_log__sink": _nowhere}
-    params |= {"criterion": NoCriterion}
+    params |= {"accelerator": accelerator, "callbacks__print_log__sink": print_nothing}
     params |= {
+        "criterion": NoCriterion,
         "iterator_train": SharedBatches,
         "iterator_train__process": accelerator.process_index,
+        "iterator_train__n_processes": accelerator.num_processes,
     }
-    params |= {"iterator_train__n_processes": accelerator.num_processes}
     together = SharedWaferNet(**params).fit(train, None)
     net.initialize()
     # Each batch norm has seen its own process's batches last.
-    for gathered in net.module_.buffers():
-        gathered.copy_(broadcast(gathered))
+    for statistic in net.module_.buffers():
+        statistic.copy_(broadcast(statistic))
     net.history_ = together.history_
     return net
-
-
-def _nowhere(message: str) -> None:
-    """Swallow skorch's table of losses."""

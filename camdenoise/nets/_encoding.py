@@ -1,8 +1,8 @@
-"""From ragged wafer maps to a square model input, and from a square saliency back to dies.
+"""From wafer maps of any size to a square model input, and from a square saliency back to dies.
 
-Every pixel of the input shows one die (nearest resize), so the two directions share one piece of
-geometry: which die a pixel shows, and where in the square a die has its center. Wafers of one grid
-are handled together, as array indexing and two small matrix products.
+Every pixel of the input shows one die (nearest resize). Both directions use this geometry: which
+die a pixel shows, and where in the square a die has its center. Wafers of one grid are handled
+together, as array indexing and two small matrix products.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def encode_maps(maps: Sequence[np.ndarray], size: int) -> torch.Tensor:
 
 
 def encode_dies(shapes: Sequence[tuple[int, int]], size: int) -> torch.Tensor:
-    """Tell which die each pixel row and column of the encoded maps shows.
+    """Return which die each pixel row and column of the encoded maps shows.
 
     Parameters
     ----------
@@ -135,8 +135,8 @@ def averaging_matrix(n_dies: int, size: int) -> np.ndarray:
 def mean_on_dies(values: np.ndarray, shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
     """Average the pixels of each die.
 
-    Unlike `to_die_grid`, which interpolates a coarse map, this reads a map of the input's own
-    resolution, in which a pixel belongs to one die, without mixing neighbors.
+    For maps of the input's resolution, in which a pixel belongs to one die. `to_die_grid`
+    interpolates coarse maps.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Training of nets that keep an evidence map per class.
 
-Labels teach the class scores. A class score alone is satisfied with any part of a pattern; wafers
-whose pattern is known die by die teach the maps to cover all of it and nothing else.
+Labels train the class scores. A class score can be high after any part of a pattern. So wafers
+with patterns that are known die by die train the maps to cover a whole pattern and nothing else.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ _CODE = 2**_CODE_BITS - 1
 _PIXELS = ((6, torch.uint8), (13, torch.int16), (29, torch.int32), (61, torch.int64))
 #: Largest number of patterns that can be trained die by die.
 MOST_PATTERNS = _PIXELS[-1][0]
-# Fails added to the denominator, so that the few fails of a clean wafer do not outweigh the many
-# of another.
+# Fails added to the denominator of a wafer's loss, so that wafers with few fails do not dominate.
 _FEW_FAILS = 10
 # Share of a label that is spread over all classes.
 _LABEL_SMOOTHING = 0.02
-# Batches that the statistics of batch norms are averaged over; more change them by less than 1 %.
+# Batches for the statistics of batch norms; more change them by less than 1 %.
 _BATCHES_FOR_STATISTICS = 200
 
 
@@ -84,7 +83,7 @@ class EvidenceWafers(EncodedWafers):
 
 
 class EvidenceNet(WaferNet):
-    """A skorch classifier that also learns, from wafers with known patterns, where they are.
+    """A skorch classifier that also trains evidence maps on wafers with known patterns.
 
     Parameters
     ----------
@@ -135,15 +134,15 @@ class EvidenceNet(WaferNet):
         losses = cross_entropy(
             scores, y_true.to(device), reduction="none", label_smoothing=_LABEL_SMOOTHING
         )
-        of_labels = (losses * X["weight"].to(device)).mean()
+        label_loss = (losses * X["weight"].to(device)).mean()
         known = X["known"]
         if not known.any():
-            return of_labels
+            return label_loss
         bits = torch.arange(len(self.map_of_bit))[:, None, None]
         truth = (X["pattern"][known][:, None] >> bits & 1).to(device, torch.float32)
         fails = X["x"][known][:, FAIL].to(device)
-        of_patterns = pattern_loss(evidence[known][:, list(self.map_of_bit)], truth, fails)
-        return of_labels + of_patterns * known.float().mean().to(device)
+        die_loss = pattern_loss(evidence[known][:, list(self.map_of_bit)], truth, fails)
+        return label_loss + die_loss * known.float().mean().to(device)
 
 
 def recompute_bn_stats(net: EvidenceNet, batches: Iterable) -> None:
@@ -176,10 +175,10 @@ def recompute_bn_stats(net: EvidenceNet, batches: Iterable) -> None:
 
 
 def freeze_bn(module: nn.Module) -> None:
-    """Let batch norms use their gathered statistics, as in prediction.
+    """Let batch norms use their running statistics, as in prediction.
 
-    Means differ between batches of different sizes or mixtures of wafers. The net ends its training
-    with the statistics that it will predict with.
+    Statistics differ between batches of different sizes or mixtures of wafers. So the last epochs
+    train with the statistics of prediction.
     """
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):

@@ -1,7 +1,7 @@
-"""The net as it predicts: batch norm folded into convolutions, bfloat16 where the CPU has it.
+"""Prediction of a net: batch norm folded into convolutions, bfloat16 if the CPU has it.
 
-In eval mode a batch norm is one factor and one offset per channel, which the convolution before it
-can carry (Jacob et al. 2018, 1712.05877). That changes the logits by rounding only, and saves a
+In eval mode a batch norm is one factor and one offset per channel. The convolution before it can
+include them (Jacob et al. 2018, 1712.05877). This changes the logits by rounding only, and saves a
 pass over every feature map.
 """
 
@@ -22,8 +22,9 @@ from camdenoise.nets._backbones import Backbone, has_grouped_convolutions
 
 #: Arithmetic of the stages.
 PRECISIONS = ("auto", "float32", "bfloat16")
-#: A class is close where the best two logits differ by less than this share of the range of all.
-#: In nets without depthwise convolutions bfloat16 moves that share by less (docs/performance.md).
+#: A class is ambiguous if the best two logits differ by less than this share of the range of all
+#: logits. bfloat16 changes that share by less in nets without depthwise convolutions
+#: (docs/performance.md).
 CLOSE = 0.02
 
 # Kept outside the nets, so that no copy is pickled and each is freed with its net.
@@ -31,7 +32,7 @@ _COPIES: WeakKeyDictionary[Backbone, tuple[tuple, Backbone]] = WeakKeyDictionary
 
 
 def inference_net(net: Backbone, input_size: int) -> Backbone:
-    """Return a copy of the net for inference, made anew only where its weights have changed.
+    """Return a copy of the net for inference; a new one is made only if the weights changed.
 
     Parameters
     ----------
@@ -66,19 +67,19 @@ def inference_net(net: Backbone, input_size: int) -> Backbone:
 
 
 def takes_bfloat16(net: nn.Module, precision: str, device: str | None = None) -> bool:
-    """Tell whether the stages of a net run in bfloat16: where asked for, or where it pays.
+    """Tell whether the stages of a net run in bfloat16.
 
     Parameters
     ----------
     net : Module
     precision : {"auto", "float32", "bfloat16"}
-        "auto" takes it on CPUs with bfloat16 instructions (measured 1.5 to 1.9 times as fast); one
-        that imitates them is slower than in float32. Nets with grouped or depthwise convolutions
-        stay in float32: differentiating those is slower in bfloat16 (measured .55 times), and
-        bfloat16 rounds their logits more.
+        "auto" takes bfloat16 on CPUs with instructions for it (measured 1.5 to 1.9 times as fast);
+        on other CPUs it is slower than float32. Nets with grouped or depthwise convolutions stay in
+        float32: their gradients are slower in bfloat16 (measured .55 times), and bfloat16 rounds
+        their logits more.
     device : str or None, default=None
-        Where the net is to be trained; on a GPU with bfloat16 "auto" takes it. None: for
-        prediction, where the net is; on a GPU that stays in float32.
+        Device of training; on a GPU with bfloat16 "auto" takes it. None: for prediction on the
+        net's own device; on a GPU this stays in float32.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def stage_arithmetic(net: Backbone, bfloat16: bool) -> torch.autocast:
 
 
 def is_ambiguous(logits: torch.Tensor) -> torch.Tensor:
-    """Tell in which images rounding to bfloat16 could have chosen another class."""
+    """Tell in which images rounding to bfloat16 could change the predicted class."""
     best = logits.topk(min(2, logits.shape[1]), dim=1).values
     return best[:, 0] - best[:, -1] < CLOSE * (best[:, 0] - logits.amin(dim=1))
 
@@ -125,7 +126,7 @@ def bucket_size(n_images: int) -> int:
 
 
 def pad_to_bucket(images: torch.Tensor) -> torch.Tensor:
-    """Repeat the first image until there is a usual number of them."""
+    """Repeat the first image until the number of images is a `bucket_size`."""
     n_more = bucket_size(len(images)) - len(images)
     if not n_more:
         return images
@@ -235,10 +236,10 @@ def _fold(net: Backbone, input_size: int) -> Backbone:
 
 
 def _norms_behind_convolutions(net: Backbone, input_size: int) -> dict[nn.BatchNorm2d, nn.Conv2d]:
-    """Find the batch norms that read a convolution which nothing else reads.
+    """Find the batch norms after a convolution whose output nothing else uses.
 
-    The autograd graph of one pass shows that for any code. torch.fx would, too, but while it looks
-    it replaces methods of `Module` for all threads.
+    The autograd graph of one pass shows them for any net. torch.fx does too, but replaces methods
+    of `Module` for all threads while it runs.
     """
     x = torch.zeros(1, net.n_planes, input_size, input_size, device=next(net.parameters()).device)
     graph = _autograd_graph(net(x))

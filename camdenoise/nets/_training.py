@@ -1,7 +1,7 @@
 """The skorch net: how a backbone is trained on encoded wafers.
 
-Wafers stay uint8 codes until their batch comes up. Each step of training is one small method, the
-way skorch means it; the estimator's contract with scikit-learn lives in ``_classifier``.
+Wafers stay uint8 codes until their batch is made. Each step of training is one small method, as
+skorch intends; the estimator's contract with scikit-learn is in ``_classifier``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class EncodedWafers(BatchedWafers):
         return len(self.codes)
 
     def __getitem__(self, index):
-        """Return one wafer the way a batch of one would look, without its batch axis."""
+        """Return one wafer as in a batch of one, without the batch axis."""
         (inputs, labels) = self.batch(torch.as_tensor([index]), torch.default_generator)
         return {name: value[0] for name, value in inputs.items()}, labels[0]
 
@@ -145,7 +145,7 @@ class WaferMapNet(NeuralNet):
         return self
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train on; unlike skorch, let Ctrl-C through, lest a half-trained net pass for a whole."""
+        """Continue training. Unlike skorch, pass Ctrl-C on: the net is not trained completely."""
         if not self.initialized_:
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
@@ -157,15 +157,16 @@ class WaferMapNet(NeuralNet):
         return self
 
     @property
-    def place(self) -> torch.device:
-        """Where the module is."""
+    def module_device(self) -> torch.device:
+        """Device of the module."""
         return torch.device(self.device)
 
     def infer(self, x, **fit_params):
         """Return the module's output for a batch, in float32."""
-        planes = (x["x"] if isinstance(x, dict) else x).to(self.place)
+        device = self.module_device
+        planes = (x["x"] if isinstance(x, dict) else x).to(device)
         planes = planes.contiguous(memory_format=memory_order(self.module_))
-        with torch.autocast(self.place.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16):
             return self.module_(planes).float()
 
 
@@ -181,7 +182,7 @@ class WaferNet(WaferMapNet, NeuralNetClassifier):
 class OneCycle(LRScheduler):
     """Warm up to the learning rate and decay over all batches of a fit (Smith & Topin 2019).
 
-    Of a training that processes share, those are the batches of this process.
+    If several processes share the training, only the batches of this process count.
     """
 
     def __init__(self, max_lr: float):
@@ -198,7 +199,7 @@ class TrainingStopped(Exception):
 
 
 class StopEarly(EarlyStopping):
-    """skorch's early stopping, told apart from Ctrl-C, by whose exception it ends training."""
+    """skorch's early stopping with an exception of its own; skorch's is that of Ctrl-C."""
 
     def on_epoch_end(self, net, **kwargs):
         """Count the epochs without a lower loss; stop after too many."""
@@ -240,7 +241,7 @@ def resolve_device(device: str) -> str:
     Raises
     ------
     ValueError
-        For a device that is not there, or that torch has no name for.
+        For a missing device, or a name that torch does not know.
     """
     if device in ("auto", "accelerate"):
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -273,12 +274,12 @@ def _is_unsafe(layer: nn.Conv2d) -> bool:
 
 def epoch_summaries(history) -> list[dict]:
     """Return the losses and seconds of each epoch of a skorch history."""
-    names = {
-        "epoch": "epoch",
-        "train_loss": "train_loss",
-        "valid_loss": "valid_loss",
-        "dur": "seconds",
-    }
+    names = ("epoch", "train_loss", "valid_loss", "dur")
     return [
-        {ours: row[theirs] for theirs, ours in names.items() if theirs in row} for row in history
+        {"seconds" if name == "dur" else name: row[name] for name in names if name in row}
+        for row in history
     ]
+
+
+def print_nothing(message: str) -> None:
+    """Drop a message of skorch; `history_` has the epochs."""

@@ -33,10 +33,10 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
     1, 2) and, for the size that such wafers are shown at, ``rows`` and ``columns``, which
     `graph_inputs` computes. It gives ``probabilities`` (float32, n x n_classes, calibrated) and
     ``saliency`` (float32, n x height x width): for evidence maps the probability that the die,
-    were it to fail, belongs to a pattern; for CAMs of the last layer a share of the wafer's
-    largest. With evidence maps it gives ``detection_score`` as well (float32, n): the wafer has a
-    pattern where this reaches ``detection_threshold`` of the metadata, and the patterns together
-    are likelier than the classes of fails everywhere.
+    if it fails, belongs to a pattern; for CAMs of the last layer a share of the wafer's largest.
+    With evidence maps it gives ``detection_score`` as well (float32, n). The wafer has a pattern if
+    this reaches ``detection_threshold`` of the metadata, and the patterns together are likelier
+    than the classes of fails everywhere.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""A net and all that is around it, in tensors: from wafer maps to saliency on their dies.
+"""A net with its input and output steps as tensors: from wafer maps to saliency on their dies.
 
-What the classifier and the denoiser do with numpy before and behind the net is written here with
-operations that a graph can hold, so that whoever runs the graph has only wafer maps to give.
+The classifier and the denoiser do these steps with numpy. Here they are operations that a graph can
+hold, so that the graph takes wafer maps.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def interpolation(shown: torch.Tensor, n_dies: int, n_cells: int) -> torch.Tenso
 def component_planes(
     fails: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the two planes that `add_component_planes` puts beside the codes.
+    """Return the two planes that `add_component_planes` adds to the codes.
 
     Parameters
     ----------

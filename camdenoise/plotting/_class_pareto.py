@@ -9,9 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from camdenoise.plotting._colors import die_colors
 from camdenoise.plotting._explained import FromExplanations, select_readable
-from camdenoise.plotting._panels import one_axes
+from camdenoise.plotting._look import die_colors, one_axes
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import WaferMaps
 
@@ -62,9 +61,9 @@ class ClassParetoDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. Those with an `error` are left out.
+            Result of a denoiser's `explain`. Those with an `error` are left out.
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         **options
             As in `plot`.
 
@@ -92,7 +91,7 @@ class ClassParetoDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         palette : {"colorblind", "fab"} or mapping of str to color, default="colorblind"
             As in `WaferMapDisplay.plot`; bars have the color of fails.
 

@@ -1,4 +1,4 @@
-"""Wafer maps beside what a denoiser said of them, which most pictures start from."""
+"""Wafer maps with their explanations, the input of most pictures."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class ExplainedWafer(NamedTuple):
 
 
 def pair_explanations(maps: WaferMaps, explanations: Sequence[Explanation]) -> list[ExplainedWafer]:
-    """Put each map beside its explanation, those that cannot be read as well."""
+    """Pair each map with its explanation, also maps that cannot be read."""
     items = map_items(maps)
     check_lengths(explanations, len(items), "explanations")
     return [_pair(*both) for both in zip(range(len(items)), items, explanations, strict=True)]
 
 
 def select_readable(maps: WaferMaps, explanations: Sequence[Explanation]) -> list[ExplainedWafer]:
-    """Leave out the wafers that cannot be read; refuse a collection that has no others."""
+    """Leave out the wafers that cannot be read; refuse a collection without readable wafers."""
     wafers = pair_explanations(maps, explanations)
     readable = [wafer for wafer in wafers if wafer.explanation.error is None]
     if not readable:
@@ -57,7 +57,7 @@ def select_readable(maps: WaferMaps, explanations: Sequence[Explanation]) -> lis
 def select_masks(
     truth: Sequence[np.ndarray], wafers: Sequence[ExplainedWafer], n_wafers: int
 ) -> list[np.ndarray]:
-    """Take those masks, of the ones for all wafers, that belong to the readable wafers."""
+    """Take the masks of the readable wafers."""
     check_lengths(truth, n_wafers, "truth")
     chosen = [truth[wafer.row] for wafer in wafers]
     return check_die_masks(chosen, [wafer.grid for wafer in wafers], "truth")
@@ -84,7 +84,7 @@ class FromExplanations:
 
     @classmethod
     def from_estimator(cls, denoiser: BaseDenoiser, X: WaferMaps, **options: Any) -> Self:
-        """Denoise wafers and draw what came of it.
+        """Denoise wafers and draw the result.
 
         Parameters
         ----------

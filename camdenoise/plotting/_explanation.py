@@ -9,21 +9,19 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from camdenoise.plotting._colors import SCALE
 from camdenoise.plotting._explained import (
     ExplainedWafer,
     FromExplanations,
     pair_explanations,
     select_readable,
 )
-from camdenoise.plotting._look import Look
-from camdenoise.plotting._panels import panel_grid
+from camdenoise.plotting._look import SCALE, Look, panel_grid
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps, remove_fails
 
 
 class ExplanationDisplay(FromExplanations):
-    """Wafers, one a row: raw, saliency, kept fails, removed fails; class and probability beside.
+    """Rows of wafers: class and probability, raw map, saliency, kept fails, removed fails.
 
     The darkest color of a saliency is the greatest on its own wafer, which its title gives.
 
@@ -70,7 +68,7 @@ class ExplanationDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. One with an `error` gets a row that says so.
+            Result of a denoiser's `explain`. One with an `error` gets a row with this error.
         ax : Axes or sequence of Axes, default=None
             As in `plot`.
         **look
@@ -93,7 +91,7 @@ class ExplanationDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes or sequence of Axes, default=None
-            One, whose place is cut into panels, or four for each wafer; a new figure where None.
+            One, whose place is cut into panels, or four for each wafer; None: a new figure.
         **look
             `palette`, `aspect`, `die_size` and `notch`, as in `WaferMapDisplay.plot`.
 
@@ -160,9 +158,9 @@ def plot_explanation(
     wafer_map : array-like of shape (height, width)
         The map before denoising.
     explanation : Explanation
-        What a denoiser's `explain` said of it.
+        Result of a denoiser's `explain`.
     axes : sequence of four Axes, default=None
-        Where to draw; a new figure where None.
+        Where to draw; None: a new figure.
     **look
         `palette`, `aspect`, `die_size` and `notch`, as in `WaferMapDisplay.plot`.
 

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from camdenoise.plotting._colors import BASELINE, LINES
+from camdenoise.plotting._look import BASELINE, LINES
 
 
 def plot_faithfulness_curves(
@@ -31,7 +31,7 @@ def plot_faithfulness_curves(
     baseline : str, default="random"
         Method to draw as a broad gray line.
     ax : Axes, default=None
-        Where to draw; a new figure where None.
+        Where to draw; None: a new figure.
 
     Returns
     -------

@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from camdenoise.plotting._colors import SCALE
 from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, select_readable
-from camdenoise.plotting._look import Look
-from camdenoise.plotting._panels import one_axes, panel_grid
+from camdenoise.plotting._look import SCALE, Look, one_axes, panel_grid
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._geometry import unit_wafer_mean
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_lengths
@@ -74,7 +72,7 @@ class FrequencyDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising; their sizes may differ.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. Those with an `error` are left out.
+            Result of a denoiser's `explain`. Those with an `error` are left out.
         target : array-like of shape (n_wafers,), default=None
             The class of each wafer; the one that was found where None, and one stack of all
             wafers for a denoiser that finds none.
@@ -111,7 +109,7 @@ class FrequencyDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes or sequence of Axes, default=None
-            One, whose place is cut into panels, or three for each class; a new figure where None.
+            One, whose place is cut into panels, or three for each class; None: a new figure.
         notch : {"down", "left", "up", "right"}, default=None
             As in `WaferMapDisplay.plot`, for all wafers.
 
@@ -127,8 +125,8 @@ class FrequencyDisplay(FromExplanations):
             top = np.nan_to_num(means[0]).max() or 1
             for panel, mean in zip(axes, means, strict=True):
                 look.draw(panel, np.ma.masked_invalid(mean), cmap=SCALE, vmin=0, vmax=top)
-            said = f"{name}\nwafers: {self.n_wafers[name]}\ndarkest: {top:.0%}"
-            axes[0].text(-0.08, 0.5, said, ha="right", va="center", transform=axes[0].transAxes)
+            text = f"{name}\nwafers: {self.n_wafers[name]}\ndarkest: {top:.0%}"
+            axes[0].text(-0.08, 0.5, text, ha="right", va="center", transform=axes[0].transAxes)
         for panel, title in zip(self.axes_[0], _COLUMNS, strict=True):
             panel.set_title(title, fontsize="medium")
         return self
@@ -158,7 +156,7 @@ def plot_frequency(
     mean : ndarray of float, shape (size, size)
         NaN is left transparent.
     ax : Axes, default=None
-        Where to draw; a new figure where None.
+        Where to draw; None: a new figure.
     vmax : float, default=None
         Value of the darkest color; give pictures to be compared the same one.
     scale : str, default="magma_r"

@@ -1,4 +1,4 @@
-"""What is gained by denoising, beside what is gained under each control."""
+"""The gain in accuracy by denoising, compared with the gain under each control."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from camdenoise.leakage import BLIND, DENOISED, RAW
-from camdenoise.plotting._colors import PALETTES
+from camdenoise.plotting._look import PALETTES
 
 # Bars: what is judged, masks made without evidence for the class, other controls.
 _DENOISED_BAR: dict[str, Any] = {"color": PALETTES["colorblind"]["fail"], "label": "denoised"}
@@ -29,7 +29,7 @@ def plot_leakage(summary: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     summary : DataFrame
         As `camdenoise.leakage.LeakageReport.summary` gives it.
     ax : Axes, default=None
-        Where to draw; a new figure where None.
+        Where to draw; None: a new figure.
 
     Returns
     -------

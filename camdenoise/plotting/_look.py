@@ -1,24 +1,59 @@
-"""How a wafer is drawn: the colors of its dies, their shape, and which way it lies."""
+"""How and where wafers are drawn: colors, shape of dies, orientation, Axes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
-from camdenoise.plotting._colors import die_colors
 from camdenoise.wafers._maps import FAIL, NO_DIE
+
+#: Colors of a passing die, a failing one, and a fail that is not part of the pattern.
+PALETTES = {
+    "colorblind": {"pass": "#dfe3e8", "fail": "#b3364b", "removed": "#5fa2d4"},
+    "fab": {"pass": "#00cc00", "fail": "#cc0000", "removed": "#ff9900"},
+}
+#: Color scale of saliency and fail frequency.
+SCALE = "magma_r"
+
+# Told apart by their color (Okabe & Ito 2008) and, in gray print, by their dashes.
+LINES = [
+    ("#0072b2", "-"),
+    ("#d55e00", "--"),
+    ("#009e73", "-."),
+    ("#cc79a7", ":"),
+    ("#e69f00", (0, (5, 1, 1, 1, 1, 1))),
+    ("#56b4e9", (0, (8, 2))),
+]
+BASELINE = ("#b5bac0", "-")
 
 _REMOVED = FAIL + 1
 # Quarter turns counterclockwise that bring a notch to the bottom.
 _TURNS = {None: 0, "down": 0, "left": 1, "up": 2, "right": 3}
 _ASPECTS = ("round", "equal", "die")
+
+
+def die_colors(palette: str | Mapping[str, str]) -> dict[str, str]:
+    """Give the colors of dies that pass, fail, and fail without being part of the pattern."""
+    kinds = list(PALETTES["colorblind"])
+    if isinstance(palette, Mapping):
+        if set(palette) != set(kinds):
+            raise ValueError(
+                f"A palette of your own needs a color for each of {', '.join(kinds)}, "
+                f"and no others; got {', '.join(map(str, palette)) or 'none'}."
+            )
+        return {kind: palette[kind] for kind in kinds}
+    if palette not in PALETTES:
+        raise ValueError(f"Unknown palette {palette!r}; choose one of {', '.join(PALETTES)}.")
+    return PALETTES[palette]
 
 
 @dataclass(frozen=True)
@@ -78,3 +113,47 @@ class Look:
             return 1.0
         width, height = self.die_size
         return width / height if _TURNS[self.notch] % 2 else height / width
+
+
+def one_axes(ax: Axes | None, **figure: Any) -> Axes:
+    """Return `ax`, or the Axes of a new figure."""
+    return plt.subplots(layout="constrained", **figure)[1] if ax is None else ax
+
+
+def panel_grid(
+    ax: Axes | Sequence[Axes] | None, shape: tuple[int, int], *, figsize: tuple[float, float]
+) -> np.ndarray:
+    """Return a grid of Axes: the given ones, or some in the place of `ax` or in a new figure.
+
+    Raises
+    ------
+    ValueError
+        For another number of Axes than there are panels, or one that is in no grid of subplots.
+    """
+    if ax is not None and not isinstance(ax, Axes):
+        given = np.asarray(ax, dtype=object)
+        if given.size != np.prod(shape):
+            raise ValueError(
+                f"This picture has {shape[0]} x {shape[1]} panels, got {given.size} Axes. "
+                "Pass one Axes, whose place is cut up, or one for each panel."
+            )
+        return given.reshape(shape)
+    cells = take_place(one_axes(ax, figsize=figsize)).subgridspec(*shape)
+    return cells.subplots(squeeze=False)
+
+
+def take_place(ax: Axes) -> SubplotSpec:
+    """Empty `ax` and return its place, to be cut up.
+
+    Raises
+    ------
+    ValueError
+        For Axes that are in no grid of subplots.
+    """
+    place = ax.get_subplotspec()
+    if place is None:
+        raise ValueError(
+            "The Axes to cut into panels are in no grid of subplots; make them by plt.subplots."
+        )
+    ax.set_axis_off()
+    return place

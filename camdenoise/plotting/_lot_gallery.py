@@ -11,8 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpecBase, SubplotSpec
 
 from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, pair_explanations
-from camdenoise.plotting._look import Look
-from camdenoise.plotting._panels import one_axes, take_place
+from camdenoise.plotting._look import Look, one_axes, take_place
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_lengths
 
@@ -70,7 +69,7 @@ class LotGalleryDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. One with an `error` gets an empty place.
+            Result of a denoiser's `explain`. One with an `error` gets an empty place.
         names : sequence of str, one per wafer, default=None
             What to call each wafer, its slot for instance; its row, from 0, where None.
         ax : Axes, default=None
@@ -98,7 +97,7 @@ class LotGalleryDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes, default=None
-            Its place is cut into panels; a new figure where None.
+            Its place is cut into panels; None: a new figure.
         **look
             `palette`, `aspect`, `die_size` and `notch`, as in `WaferMapDisplay.plot`.
 

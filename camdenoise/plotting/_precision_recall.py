@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 
 from camdenoise.metrics import die_precision_recall, die_scores
 from camdenoise.metrics._dies import COUNTS, add_rates
-from camdenoise.plotting._colors import LINES
 from camdenoise.plotting._explained import FromExplanations, select_masks, select_readable
-from camdenoise.plotting._panels import one_axes
+from camdenoise.plotting._look import LINES, one_axes
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import WaferMaps
 
@@ -78,11 +77,11 @@ class DiePrecisionRecallDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. Those with an `error` are left out.
+            Result of a denoiser's `explain`. Those with an `error` are left out.
         truth : sequence of bool arrays, one per wafer, each of its map's shape
             Where the pattern is.
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         name : str, default=None
             As in `plot`.
         **line
@@ -115,7 +114,7 @@ class DiePrecisionRecallDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; a new figure where None. Draw several denoisers into one to compare.
+            Where to draw; None: a new figure. Draw several denoisers into one to compare.
         name : str, default=None
             For the legend.
         **line

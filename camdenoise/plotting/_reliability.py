@@ -1,4 +1,4 @@
-"""How far a die's probability of belonging to the pattern can be taken at its word."""
+"""How well a die's probability of belonging to the pattern is calibrated."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from camdenoise.metrics import calibration_error, die_reliability
-from camdenoise.plotting._colors import BASELINE, LINES
 from camdenoise.plotting._explained import FromExplanations, select_masks, select_readable
-from camdenoise.plotting._panels import one_axes
+from camdenoise.plotting._look import BASELINE, LINES, one_axes
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import WaferMaps
 
@@ -72,13 +71,13 @@ class DieReliabilityDisplay(FromExplanations):
             The maps before denoising.
         explanations : sequence of Explanation, one per wafer
             What a denoiser's `explain` said of them; their saliency has to be a probability, as
-            that of a `CamDenoiser` that reads evidence. Those with an `error` are left out.
+            that of a `CamDenoiser` with ``method="evidence"``. Those with an `error` are left out.
         truth : sequence of bool arrays, one per wafer, each of its map's shape
             Where the pattern is.
         n_bins : int, default=10
             Number of equal parts of the range from 0 to 1.
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         name : str, default=None
             As in `plot`.
         **line
@@ -110,7 +109,7 @@ class DieReliabilityDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         name : str, default=None
             For the legend, before the expected calibration error.
         ref_line : bool, default=True
@@ -147,7 +146,7 @@ def plot_reliability(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = No
     tables : dict of str to DataFrame
         By name, as `camdenoise.metrics.die_reliability` gives them.
     ax : Axes, default=None
-        Where to draw; a new figure where None.
+        Where to draw; None: a new figure.
 
     Returns
     -------

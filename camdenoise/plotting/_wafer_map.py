@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 
 from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.plotting._explained import select_readable
-from camdenoise.plotting._look import Look
-from camdenoise.plotting._panels import one_axes
+from camdenoise.plotting._look import Look, one_axes
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import check_wafer_map
 
@@ -33,7 +32,7 @@ class WaferMapDisplay:
 
     See Also
     --------
-    ExplanationDisplay : The saliency beside it.
+    ExplanationDisplay : The map and its saliency.
     LotGalleryDisplay : Many of them.
 
     Examples
@@ -63,7 +62,7 @@ class WaferMapDisplay:
         wafer_map : array-like of shape (height, width)
             One map, not a collection.
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         **look
             As in `plot`.
 
@@ -90,9 +89,9 @@ class WaferMapDisplay:
         wafer_map : array-like of shape (height, width)
             The map before denoising.
         explanation : Explanation
-            What a denoiser's `explain` said of it.
+            Result of a denoiser's `explain`.
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         **look
             As in `plot`.
 
@@ -122,7 +121,7 @@ class WaferMapDisplay:
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw; a new figure where None.
+            Where to draw; None: a new figure.
         palette : {"colorblind", "fab"} or mapping of str to color, default="colorblind"
             Gray, red and blue; a tester's green, red and orange; or a color for each of "pass",
             "fail" and "removed".
@@ -177,7 +176,7 @@ def plot_wafer_map(
     removed : ndarray of bool, shape (height, width), default=None
         Fails to show as "not part of the pattern".
     ax : Axes, default=None
-        Where to draw; a new figure where None.
+        Where to draw; None: a new figure.
     **look
         `palette`, `aspect`, `die_size` and `notch`, as in `WaferMapDisplay.plot`.
 

@@ -17,9 +17,8 @@ from camdenoise.lots._zone_profile import (
     expected_removed,
     share_with_interval,
 )
-from camdenoise.plotting._colors import die_colors
 from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, select_readable
-from camdenoise.plotting._panels import panel_grid
+from camdenoise.plotting._look import die_colors, panel_grid
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import NO_DIE, WaferMaps
 
@@ -36,7 +35,7 @@ _AXIS_LABELS = {
 class ZoneProfileDisplay(FromExplanations):
     """Share of the dies of each ring and sector whose fail is kept, and whose fail is removed.
 
-    What is removed has no place if the denoiser is right: that line should be flat.
+    Removed fails have no place if the denoiser is right: their line should be flat.
 
     Parameters
     ----------
@@ -59,11 +58,11 @@ class ZoneProfileDisplay(FromExplanations):
     Rings are eight of equal width on a grid that is stretched to a round wafer, sectors eight of
     45 degrees; sector 0 has row 0 of the map in its middle.
 
-    A die that is a kept fail can be no removed one. So removed fails are a share of the dies that
-    are not kept fails: as many of these fail everywhere, however dense the pattern is, if the
-    background is even and every die was rightly decided. Wafers with few random fails may have
-    most of the room in one zone and those with many in another, so each zone's share is that of
-    all zones, times its removed fails over those it would have, were each wafer's spread evenly.
+    Removed fails are a share of the dies that are not kept fails. This share is the same in all
+    zones if the background is even and every decision is right, however dense the pattern is. The
+    free dies of wafers with few and with many random fails may lie in different zones. So the share
+    of all zones is multiplied by the ratio of a zone's removed fails to those expected if each
+    wafer's are spread evenly.
 
     The test puts each wafer's removed fails at random on those of its dies. It takes dies as
     independent, as the Wilson intervals do. With dies enough it finds that real backgrounds clump
@@ -102,7 +101,7 @@ class ZoneProfileDisplay(FromExplanations):
         maps : collection of wafer maps
             The maps before denoising; their sizes may differ.
         explanations : sequence of Explanation, one per wafer
-            What a denoiser's `explain` said of them. Those with an `error` are left out, and those
+            Result of a denoiser's `explain`. Those with an `error` are left out, and those
             that abstained: what they keep is not said to be of a pattern.
         random_state : int, RandomState instance or None, default=None
             For the test.
@@ -141,7 +140,7 @@ class ZoneProfileDisplay(FromExplanations):
         Parameters
         ----------
         ax : Axes or sequence of Axes, default=None
-            One, whose place is cut in two, or two; a new figure where None.
+            One, whose place is cut in two, or two; None: a new figure.
         palette : {"colorblind", "fab"} or mapping of str to color, default="colorblind"
             As in `WaferMapDisplay.plot`.
 

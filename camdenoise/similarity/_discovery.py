@@ -1,4 +1,4 @@
-"""Groups of wafers that look alike and have no name yet."""
+"""Groups of similar wafers without a name."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from camdenoise.wafers._maps import WaferMaps, check_wafer_maps
 
 # Share of the wafers in each resample.
 _SHARE = 0.8
-# A wafer whose vector is within this of that of an evenly covered one has no place of its own.
+# Least distance of a wafer's vector from that of an evenly covered one; nearer ones have no place.
 _NOTHING = 1e-3
 
 
 @dataclass(frozen=True)
 class ProposedPattern:
-    """Wafers that look alike, and how.
+    """A group of similar wafers.
 
     Attributes
     ----------
@@ -65,16 +65,16 @@ def discover_patterns(
 ) -> list[ProposedPattern]:
     """Find groups among wafers that no class fits, and propose each as a pattern.
 
-    Wafers are clustered with HDBSCAN [1]_ by how their vectors differ from that of a wafer whose
-    fails are everywhere. It leaves those aside that have no company. Each cluster is sought again
-    in resamples of the wafers.
+    Wafers are clustered with HDBSCAN [1]_ by how their vectors differ from the vector of a wafer
+    that fails everywhere. Wafers without similar ones are in no group. The stability of a group is
+    measured on resamples of the wafers.
 
     Parameters
     ----------
     maps : list, object array or Series of 2-D maps, or 3-D array
         The wafers, such as those on which a denoiser abstained.
     embedding : WaferEmbedding or None, default=None
-        What "alike" means; the usual one if not given.
+        Defines which wafers are similar; ``WaferEmbedding()`` if not given.
     masks : sequence of ndarray of bool or None, default=None
         Dies that count, one array per wafer, such as `Explanation.kept`. If not given, the dies
         that the embedding counts.
@@ -83,7 +83,7 @@ def discover_patterns(
     min_stability : float, default=0.6
         Groups below are not proposed.
     n_resamples : int, default=20
-        How often the groups are sought again, each time among four fifths of the wafers.
+        Number of resamples, each of four fifths of the wafers.
     random_state : int, RandomState instance or None, default=None
         Draws the resamples.
 
@@ -124,7 +124,7 @@ def discover_patterns(
     vectors = _remove_even_part(embedding, counted)
     rows = np.flatnonzero(vectors.any(axis=1))
     if len(rows) < 2 * min_wafers:
-        # HDBSCAN finds no group that is all.
+        # HDBSCAN does not find a group of all wafers.
         return []
     groups = _groups(vectors[rows], min_wafers)
     stabilities = _stabilities(vectors[rows], groups, min_wafers, n_resamples, random_state)
@@ -141,9 +141,9 @@ def discover_patterns(
 
 
 def _remove_even_part(embedding: WaferEmbedding, counted) -> np.ndarray:
-    """Return vectors of length 1 from which the direction of an evenly covered wafer is taken.
+    """Return vectors of length 1 without the direction of an evenly covered wafer.
 
-    All wafers with scattered fails look alike by that direction; by what is left, they do not.
+    All wafers with scattered fails are similar in that direction.
     """
     y, x = np.mgrid[-1:1:101j, -1:1:101j]
     (everywhere,) = embedding.transform_masks([y**2 + x**2 < 1])
@@ -163,7 +163,7 @@ def _choose_masks(grids, embedding: WaferEmbedding, masks) -> list[np.ndarray]:
 
 
 def _groups(vectors: np.ndarray, min_wafers: int) -> list[np.ndarray]:
-    """Cluster vectors of length 1, for which the distance says what the cosine does."""
+    """Cluster vectors of length 1, for which the distance is a function of the cosine."""
     labels = HDBSCAN(min_cluster_size=min_wafers, copy=True).fit_predict(vectors)
     return [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
 

@@ -1,4 +1,4 @@
-"""Wafers as vectors: where on the wafer its fails are, whatever its grid and their number."""
+"""Wafers as vectors: where the fails are, independent of the grid and of their number."""
 
 from __future__ import annotations
 
@@ -19,26 +19,25 @@ from camdenoise.wafers._maps import FAIL, WaferMapInput, WaferMaps
 class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
     """Describe where the fails of a wafer are, by a vector of length 1.
 
-    The fails are counted in cells of equal area, rings cut by sectors, and every cell shares its
-    count with those around it. So the product of two vectors is the cosine between the kernel mean
-    embeddings of two sets of dies [1]_: 1 for wafers whose fails lie alike, 0 for fails that are
-    far apart. It depends neither on the grid of dies nor on the number of fails.
+    The fails are counted in cells of equal area, rings cut by sectors, and the counts are blurred.
+    So the product of two vectors is the cosine between the kernel mean embeddings of two sets of
+    dies [1]_: 1 for fails in the same places, 0 for fails that are far apart. It does not depend on
+    the grid of dies, nor on the number of fails.
 
     Parameters
     ----------
     denoiser : fitted denoiser or None, default=None
-        Counts the fails that it keeps; without one, all fails. In a ``FrozenEstimator`` it stays
-        fitted where this is cloned.
+        Only the fails that it keeps count; None: all fails. In a ``FrozenEstimator`` it stays
+        fitted when the embedding is cloned.
     n_rings : int, default=8
         Rings of equal area.
     n_sectors : int, default=32
         Sectors of equal angle.
     blur : float, default=0.15
-        How far a fail reaches, as a share of the wafer's radius: the standard deviation of the
-        Gaussian kernel.
+        Standard deviation of the Gaussian kernel, in wafer radii.
     any_orientation : bool, default=False
-        Take a wafer and the same wafer turned for alike: by the magnitudes of the Fourier
-        transform along each ring.
+        Make the vector independent of rotations, by the magnitudes of the Fourier transform along
+        each ring.
 
     Attributes
     ----------
@@ -153,7 +152,7 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         masks : list of ndarray of bool, shape (height, width)
-            For instance ``explanation.kept`` of each explanation that a denoiser gave.
+            For instance `Explanation.kept` of each wafer.
 
         Returns
         -------
@@ -192,9 +191,9 @@ class WaferEmbedding(WaferMapInput, TransformerMixin, BaseEstimator):
 
 @lru_cache(maxsize=8)
 def _blur_kernel(n_rings: int, n_sectors: int, blur: float) -> np.ndarray:
-    """Return how much of each cell's count each cell gets, shape (n_cells, n_cells).
+    """Return the share of each cell's count that each cell gets, shape (n_cells, n_cells).
 
-    Its square is the Gaussian kernel, but for a factor: so the product of two vectors is the sum of
+    Its square is the Gaussian kernel up to a factor. So the product of two vectors is the sum of
     the kernel over all pairs of fails.
     """
     if blur == 0:

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils import gen_even_slices
 from sklearn.utils.validation import check_array, check_consistent_length
 
-# Similarities held in memory at a time.
+# Similarities in memory at a time: 128 MB.
 _AT_ONCE = 2**24
 
 
@@ -20,7 +20,7 @@ def similar_wafers(
     n_neighbors: int = 10,
     groups: Any = None,
 ) -> pd.DataFrame:
-    """Find for each wafer those that look most like it.
+    """Find the most similar wafers of each wafer.
 
     Parameters
     ----------
@@ -29,22 +29,21 @@ def similar_wafers(
     queries : array-like of int, default=None
         Rows to find neighbors of; all if not given.
     n_neighbors : int, default=10
-        How many for each; fewer where there are no more.
+        Neighbors of each wafer; fewer if there are no more.
     groups : array-like of shape (n_wafers,), default=None
-        A wafer's neighbors are sought in other groups than its own: with lots, which wafers of
-        other lots look like it.
+        A wafer's neighbors are from other groups than its own, such as other lots.
 
     Returns
     -------
     DataFrame
         ``query`` and ``wafer`` (rows of `embedded`), ``rank`` from 1, ``similarity`` (cosine).
-        No wafer is its own neighbor; one without a fail has none and is none.
+        No wafer is its own neighbor. A wafer without fails has no neighbors, and is not a neighbor.
 
     Raises
     ------
     ValueError
-        For an array with other values than finite numbers, rows that it has not, or groups of
-        another length.
+        For values that are not finite numbers, queries that are not rows, or groups of another
+        length.
 
     Examples
     --------
@@ -58,8 +57,8 @@ def similar_wafers(
     vectors = check_array(embedded, dtype=[np.float32, np.float64])
     if n_neighbors < 1:
         raise ValueError(f"n_neighbors must be at least 1, got {n_neighbors}.")
-    asked = np.arange(len(vectors)) if queries is None else np.asarray(queries, int).ravel()
-    beyond = asked[(asked < 0) | (asked >= len(vectors))]
+    rows = np.arange(len(vectors)) if queries is None else np.asarray(queries, int).ravel()
+    beyond = rows[(rows < 0) | (rows >= len(vectors))]
     if len(beyond):
         raise ValueError(f"queries: there is no row {beyond[0]} among {len(vectors)} wafers.")
     groups = np.arange(len(vectors)) if groups is None else np.asarray(groups)
@@ -67,15 +66,15 @@ def similar_wafers(
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = vectors / np.where(length > 0, length, 1)
     found = []
-    n_batches = min(len(asked), -(-len(asked) * len(unit) // _AT_ONCE))
-    for some in gen_even_slices(len(asked), max(1, n_batches)):
-        rows = asked[some]
-        similarity = unit[rows] @ unit.T
-        similarity[groups[rows][:, None] == groups] = -np.inf
-        similarity[rows[:, None] == np.arange(len(unit))] = -np.inf
+    n_batches = min(len(rows), -(-len(rows) * len(unit) // _AT_ONCE))
+    for batch in gen_even_slices(len(rows), max(1, n_batches)):
+        query = rows[batch]
+        similarity = unit[query] @ unit.T
+        similarity[groups[query][:, None] == groups] = -np.inf
+        similarity[query[:, None] == np.arange(len(unit))] = -np.inf
         similarity[:, length[:, 0] == 0] = -np.inf
-        similarity[length[rows, 0] == 0] = -np.inf
-        found.append(_best(rows, similarity, min(n_neighbors, len(unit))))
+        similarity[length[query, 0] == 0] = -np.inf
+        found.append(_best(query, similarity, min(n_neighbors, len(unit))))
     return pd.concat(found, ignore_index=True)
 
 
@@ -95,7 +94,7 @@ def _best(rows: np.ndarray, similarity: np.ndarray, n_neighbors: int) -> pd.Data
 
 
 def mean_average_precision(neighbors: pd.DataFrame, labels: Any) -> pd.Series:
-    """Tell how well neighbors agree with labels: mAP at as many as were asked for.
+    """Compute the mean average precision (mAP) of neighbors that have the query's label.
 
     Parameters
     ----------
@@ -107,9 +106,9 @@ def mean_average_precision(neighbors: pd.DataFrame, labels: Any) -> pd.Series:
     Returns
     -------
     Series of float, by class
-        Mean over the wafers of the class of their average precision: the mean, over the ranks at
-        which a neighbor has the wafer's class, of the share of such neighbors up to that rank.
-        0 for a wafer without any; wafers without neighbors do not count.
+        Mean of the average precision of the wafers of the class. The average precision of a wafer
+        is the mean of the precision at the ranks of neighbors of its class; 0 without such
+        neighbors. Wafers without neighbors do not count.
 
     References
     ----------
@@ -128,5 +127,5 @@ def mean_average_precision(neighbors: pd.DataFrame, labels: Any) -> pd.Series:
     table = neighbors.sort_values(["query", "rank"])
     same = pd.Series(labels[table["wafer"]] == labels[table["query"]], index=table.index)
     precision = same.groupby(table["query"]).cumsum() / table["rank"]
-    of_query = precision.where(same).groupby(table["query"]).mean().fillna(0.0)
-    return of_query.groupby(labels[of_query.index]).mean()
+    by_query = precision.where(same).groupby(table["query"]).mean().fillna(0.0)
+    return by_query.groupby(labels[by_query.index]).mean()

@@ -24,7 +24,7 @@ def as_labels(labels: Any) -> tuple[Hashable, ...]:
     Parameters
     ----------
     labels : label, iterable of labels, or None
-        Text is one label. None is no label.
+        Text is one label. None gives an empty tuple.
 
     Examples
     --------
