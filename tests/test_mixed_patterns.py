@@ -23,7 +23,7 @@ def ring_and_scratch():
     return wafer, scratch
 
 
-def test_a_fail_goes_to_the_pattern_with_most_evidence():
+def test_fail_goes_to_the_pattern_with_most_evidence():
     kept = np.ones((5, 10), bool)
     left = np.tile(np.arange(10) < 6, (5, 1))
     evidence = {"Loc": np.where(left, 2.0, -2.0), "Scratch": np.where(left, -1.0, 1.0)}
@@ -33,7 +33,7 @@ def test_a_fail_goes_to_the_pattern_with_most_evidence():
     np.testing.assert_array_equal(masks["Scratch"], ~left)
 
 
-def test_a_few_fails_are_no_second_pattern():
+def test_few_fails_are_not_a_second_pattern():
     kept = np.ones((5, 10), bool)
     kept[0, 0] = False
     loc = np.zeros((5, 10))
@@ -43,7 +43,7 @@ def test_a_few_fails_are_no_second_pattern():
     assert list(masks) == ["Loc"] and (masks["Loc"] == kept).all()
 
 
-def test_a_ring_and_a_scratch_are_told_apart(denoiser):
+def test_ring_and_scratch_are_separated(denoiser):
     wafer, scratch = ring_and_scratch()
     (masks,) = mixed_patterns(denoiser, [wafer])
     assert list(masks) == ["Edge-Ring", "Scratch"]
@@ -65,7 +65,7 @@ def test_masks_divide_the_kept_fails(denoiser):
     assert sum(map(len, divided)) >= 5
 
 
-def test_what_cannot_be_divided_is_refused(denoiser):
+def test_indivisible_explanations_are_refused(denoiser):
     with pytest.raises(ValueError, match="got 0 explanations for 1"):
         mixed_patterns(denoiser, [np.ones((2, 2))], explanations=[])
     other = CamDenoiser.from_pretrained(method="layercam")

@@ -62,7 +62,7 @@ def package_maps(net, images, layer, method, codes):
 
 @pytest.mark.parametrize("method", GRADIENT_METHODS)
 @pytest.mark.parametrize("name", NETS)
-def test_equals_pytorch_grad_cam(name, method):
+def test_activation_maps_equal_pytorch_grad_cam(name, method):
     # This seed leaves some evidence in every map, so that zero does not equal zero.
     net, images = net_and_images(name, seed=1)
     codes = torch.tensor([0, 3, 1])
@@ -74,7 +74,7 @@ def test_equals_pytorch_grad_cam(name, method):
         np.testing.assert_allclose(ours[layer].numpy() / scale, theirs / scale, atol=1e-5)
 
 
-def test_logits_and_default_targets_are_the_net_s_own():
+def test_activation_maps_return_the_nets_logits():
     net, images = net_and_images("wafer_resnet")
     result = activation_maps(net, images, ["stage3"])
     with torch.no_grad():
@@ -82,14 +82,14 @@ def test_logits_and_default_targets_are_the_net_s_own():
     assert torch.equal(result.targets, result.logits.argmax(1))
 
 
-def test_batch_equals_one_by_one():
+def test_activation_maps_of_batch_equal_one_by_one():
     net, images = net_and_images("wafer_resnet", n=4)
     together = activation_maps(net, images, ["stage2"]).layers["stage2"]
     alone = [activation_maps(net, image[None], ["stage2"]).layers["stage2"] for image in images]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-6, rtol=1e-4)
 
 
-def test_last_layer_of_a_pooled_linear_head_is_the_original_cam():
+def test_last_layer_of_linear_head_equals_original_cam():
     net, images = net_and_images("wafer_resnet")
     result = activation_maps(net, images, ["stage4"], method="hirescam")
     with torch.no_grad():
@@ -118,7 +118,7 @@ def max_pooled_linear(head):
 
 @pytest.mark.parametrize("change", [lambda head: head, max_pooled_linear], ids=["mean", "max"])
 @pytest.mark.parametrize("method", GRADIENT_METHODS)
-def test_last_layer_needs_no_differentiation(method, change):
+def test_last_layer_needs_no_gradient(method, change):
     net, images = net_and_images("wafer_resnet")
     net.head = change(net.head)
     known = activation_maps(net, images, ["stage4"], method=method)
@@ -128,7 +128,7 @@ def test_last_layer_needs_no_differentiation(method, change):
     torch.testing.assert_close(known.layers["stage4"], found.layers["stage4"])
 
 
-def test_leaves_the_net_unchanged():
+def test_activation_maps_leave_net_unchanged():
     net, images = net_and_images("resnet18")
     net.train()
     net.stages["layer1"].eval()
@@ -152,7 +152,7 @@ def test_training_mode_does_not_change_the_maps():
     )
 
 
-def test_a_stage_that_works_in_place_does_not_spoil_the_map():
+def test_in_place_stage_leaves_map_unchanged():
     net, images = net_and_images("wafer_resnet")
     expected = activation_maps(net, images, ["stage2", "stage3"]).layers
     for name in ("stage3", "stage4"):
@@ -162,7 +162,7 @@ def test_a_stage_that_works_in_place_does_not_spoil_the_map():
         torch.testing.assert_close(again[name], values)
 
 
-def test_threads_share_a_net():
+def test_threads_share_one_net():
     net, images = net_and_images("wafer_resnet", n=8)
     expected = [activation_maps(net, image[None], ["stage2"]).layers["stage2"] for image in images]
     found = [None] * len(images)
@@ -180,14 +180,14 @@ def test_threads_share_a_net():
         torch.testing.assert_close(ours, theirs)
 
 
-def test_no_evidence_stays_zero():
+def test_map_without_evidence_is_zero():
     activation = torch.rand(1, 2, 4, 4)
     for method in GRADIENT_METHODS.values():
         assert method(activation, torch.zeros_like(activation)).abs().max() == 0
 
 
 @pytest.mark.parametrize("method", sorted(set(PACKAGE_METHODS) - {"ablationcam", "scorecam"}))
-def test_methods_of_the_package(method):
+def test_package_methods_return_maps(method):
     torch.manual_seed(0)
     net = make_backbone("wafer_resnet", 3, width=4).eval()
     values = activation_maps(net, torch.rand(2, 3, 32, 32), ["stage4"], method=method)
@@ -198,14 +198,14 @@ def test_methods_of_the_package(method):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["ablationcam", "scorecam"])
-def test_slow_methods_of_the_package(method):
+def test_slow_package_methods_return_maps(method):
     torch.manual_seed(0)
     net = make_backbone("wafer_resnet", 3, width=4).eval()
     values = activation_maps(net, torch.rand(2, 3, 32, 32), ["stage4"], method=method)
     assert values.layers["stage4"].shape == (2, 32, 32)
 
 
-def test_randomcam_weighs_each_image_s_channels_at_random():
+def test_randomcam_draws_weights_per_image():
     activation = torch.zeros(500, 2, 2, 2)
     activation[:, 0, 0, 0] = activation[:, 1, 1, 1] = 1  # so the map shows the positive weights
     values = randomcam(activation, torch.zeros_like(activation), random_state=0)
@@ -224,12 +224,12 @@ def test_randomcam_is_repeatable():
     assert torch.equal(maps(0), maps(0)) and not torch.equal(maps(0), maps(1))
 
 
-def test_auto_layers():
+def test_auto_layers_names_the_last_layers():
     assert auto_layers(make_backbone("wafer_resnet", 3), 64) == ("stage2", "stage3")
     assert auto_layers(make_backbone("efficientnet_b0", 3), 64) == ("blocks0", "blocks1")
 
 
-def test_errors_name_the_remedy():
+def test_activation_map_errors_name_the_remedy():
     net, images = net_and_images("wafer_resnet")
     with pytest.raises(ValueError, match="no layer 'layer4'; its layers are stem, stage1"):
         activation_maps(net, images, ["layer4"])
@@ -249,7 +249,7 @@ def some_maps(shapes=MAP_SHAPES, seed=0):
     return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
 
 
-def test_evidence_has_a_cell_for_each_pixel_and_the_logits_are_the_net_s():
+def test_evidence_maps_have_a_cell_per_pixel():
     net = make_backbone("wafer_unet", 3, width=4).eval()
     x = torch.rand(2, 5, 48, 48)
     result = evidence_maps(inference_net(net, 48), x)
@@ -258,7 +258,7 @@ def test_evidence_has_a_cell_for_each_pixel_and_the_logits_are_the_net_s():
         torch.testing.assert_close(result.logits, net(x), atol=1e-4, rtol=1e-4)
 
 
-def test_no_batch_has_more_pixels_than_one_of_the_smallest_size():
+def test_batches_hold_the_pixels_of_the_smallest_size():
     clf = copy(fitted_classifier("wafer_resnet")).set_params(input_size=(16, 32, 80))
     maps = some_maps([(10, 10)] * 9 + [(30, 20)] * 9 + [(60, 60)] * 3)
     batches = [(codes.shape[-1], rows.tolist()) for rows, codes in clf.batches(maps, 8)]
@@ -268,7 +268,7 @@ def test_no_batch_has_more_pixels_than_one_of_the_smallest_size():
     assert sum((rows for _, rows in batches), []) == list(range(21))
 
 
-def test_symmetric_evidence_turns_with_the_wafer_and_goes_with_the_probabilities():
+def test_symmetric_evidence_turns_with_the_wafer():
     clf = copy(fitted_classifier("wafer_unet")).set_params(
         symmetric_prediction=True, precision="float32"
     )

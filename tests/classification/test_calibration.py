@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from brief_classifiers import brief_classifier, labelled_wafers
+from brief_classifiers import brief_classifier, labeled_wafers
 from scipy.special import expit, logit, softmax
 from sklearn.metrics import log_loss
 
@@ -16,7 +16,7 @@ from camdenoise.classification._calibration import (
 )
 
 
-def test_no_other_temperature_makes_the_true_classes_likelier():
+def test_fit_temperature_maximizes_the_likelihood():
     rng = np.random.default_rng(0)
     logits = rng.normal(scale=4, size=(400, 5))
     shares = softmax(logits / 2.5, axis=-1).cumsum(1)
@@ -31,7 +31,7 @@ def test_no_other_temperature_makes_the_true_classes_likelier():
     assert found == pytest.approx(best, rel=0.03) and loss(found) < loss(1.0)
 
 
-def test_few_wafers_that_are_all_right_do_not_make_it_certain():
+def test_temperature_of_few_correct_wafers_is_bounded():
     logits = np.zeros((30, 3))
     logits[:, 1] = 5
     probability = tempered_softmax(logits, fit_temperature(logits, np.ones(30, int)))[0]
@@ -40,9 +40,9 @@ def test_few_wafers_that_are_all_right_do_not_make_it_certain():
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_calibration_lowers_the_loss_and_takes_logits_apart(symmetric):
+def test_calibrate_lowers_loss_and_accepts_logits(symmetric):
     clf = copy.copy(brief_classifier("wafer_resnet")).set_params(symmetric_prediction=symmetric)
-    wafers = labelled_wafers()
+    wafers = labeled_wafers()
     maps, target = wafers.maps[150:], wafers.target[150:]
     assert clf.temperature_ == 1
     before = clf.predict_proba(maps)
@@ -58,8 +58,8 @@ def test_calibration_lowers_the_loss_and_takes_logits_apart(symmetric):
     np.testing.assert_allclose(after.sum(1), 1)
 
 
-def test_calibrating_twice_is_calibrating_once_and_fit_starts_anew():
-    clf, wafers = copy.copy(brief_classifier("wafer_resnet")), labelled_wafers()
+def test_calibrate_is_idempotent_and_fit_resets_it():
+    clf, wafers = copy.copy(brief_classifier("wafer_resnet")), labeled_wafers()
     clf.calibrate(wafers.maps[150:], wafers.target[150:])
     first = clf.temperature_
     assert clf.calibrate(wafers.maps[150:], wafers.target[150:]).temperature_ == first
@@ -67,8 +67,8 @@ def test_calibrating_twice_is_calibrating_once_and_fit_starts_anew():
     assert clf.temperature_ == 1
 
 
-def test_labels_to_calibrate_on_have_to_be_the_classifier_s():
-    clf, maps = copy.copy(brief_classifier("wafer_resnet")), labelled_wafers().maps
+def test_calibrate_refuses_labels_of_other_classes():
+    clf, maps = copy.copy(brief_classifier("wafer_resnet")), labeled_wafers().maps
     with pytest.raises(ValueError, match="label 'Donut' of wafer 2 is no class.*Leave such wafers"):
         clf.calibrate(maps[:3], ["none", "Center", "Donut"])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
@@ -78,7 +78,7 @@ def test_labels_to_calibrate_on_have_to_be_the_classifier_s():
     assert clf.temperature_ == 1
 
 
-def test_platt_scaling_finds_the_curve_that_made_the_data():
+def test_platt_scaling_recovers_the_true_curve():
     rng = np.random.default_rng(0)
     x = rng.normal(size=40_000)
     truth = rng.random(len(x)) < expit(0.7 * x - 0.4)
@@ -90,14 +90,14 @@ def test_platt_scaling_finds_the_curve_that_made_the_data():
     assert (off * x).mean() == pytest.approx(0, abs=1e-4)
 
 
-def test_platt_scaling_is_a_line_in_log_odds_and_keeps_the_order():
+def test_platt_scaling_is_linear_in_log_odds():
     probability = np.array([0, 1e-9, 0.1, 0.5, 0.9, 1], np.float32)
     scaled = PlattScaling(2.0, 1.0)(probability)
     np.testing.assert_allclose(logit(scaled[2:5]), 2 * logit([0.1, 0.5, 0.9]) + 1, rtol=1e-5)
     assert (np.diff(scaled) >= 0).all() and scaled[0] > 0 and np.isfinite(scaled).all()
 
 
-def test_platt_scaling_of_worthless_evidence_is_none():
+def test_platt_scaling_of_useless_evidence_is_none():
     probability = np.linspace(0.01, 0.99, 50)
     assert fit_platt(probability, np.ones(50, bool)) is None
     assert fit_platt(probability, np.zeros(50, bool)) is None

@@ -33,19 +33,19 @@ BACKBONES = [
 ]
 
 
-def test_learns(wafers, classifier):
+def test_classifier_learns_three_classes(wafers, classifier):
     assert classifier.score(wafers.maps, wafers.target) > 0.9
     assert classifier.classes_.tolist() == ["Center", "Edge-Ring", "Scratch"]
 
 
-def test_probabilities(wafers, classifier):
+def test_predict_proba_rows_sum_to_one(wafers, classifier):
     proba = classifier.predict_proba(wafers.maps)
     assert proba.shape == (120, 3) and (proba >= 0).all()
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert (classifier.classes_[proba.argmax(1)] == classifier.predict(wafers.maps)).all()
 
 
-def test_default_net_is_small_and_keeps_its_grids():
+def test_default_net_is_small_with_fine_grids():
     clf = WaferClassifier(max_epochs=1, random_state=0)
     clf.fit(three_class_wafers().maps[:8], three_class_wafers().target[:8])
     assert 1e5 < sum(p.numel() for p in clf.module_.parameters()) < 5e5
@@ -55,7 +55,7 @@ def test_default_net_is_small_and_keeps_its_grids():
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_backbones_of_timm(backbone, wafers):
+def test_timm_backbones_are_trained(backbone, wafers):
     clf = WaferClassifier(backbone, input_size=32, batch_size=4, max_epochs=1, random_state=0)
     proba = clf.fit(wafers.maps[:8], wafers.target[:8]).predict_proba(wafers.maps[:3])
     assert proba.shape == (3, len(set(wafers.target[:8]))) and np.isfinite(proba).all()
@@ -70,7 +70,7 @@ def test_integer_labels_come_back_as_integers(wafers):
     assert clf.predict(wafers.maps[:4]).dtype == y.dtype
 
 
-def test_every_kind_of_collection_gives_the_same(ragged_maps):
+def test_every_collection_kind_gives_equal_predictions(ragged_maps):
     maps, y = ragged_maps
     column = pd.Series(maps, index=range(20, 32))
     results = [
@@ -81,13 +81,13 @@ def test_every_kind_of_collection_gives_the_same(ragged_maps):
         np.testing.assert_array_equal(results[0], other)
 
 
-def test_three_dimensional_array(wafers):
+def test_three_dimensional_array_is_accepted(wafers):
     stack = np.stack([np.resize(grid, (12, 14)) for grid in wafers.maps[:20]]).astype(np.int64)
     clf = WaferClassifier(**TINY).fit(stack, wafers.target[:20])
     np.testing.assert_array_equal(clf.predict(stack), clf.predict(list(stack)))
 
 
-def test_same_seed_same_net_and_global_state_untouched(wafers):
+def test_same_seed_gives_same_net(wafers):
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
     first, second = (WaferClassifier(**TINY).fit(wafers.maps, wafers.target) for _ in range(2))
@@ -98,7 +98,7 @@ def test_same_seed_same_net_and_global_state_untouched(wafers):
     assert not torch.equal(next(first.module_.parameters()), next(other.module_.parameters()))
 
 
-def test_pickle_and_clone(wafers, classifier):
+def test_pickle_and_clone_keep_predictions(wafers, classifier):
     again = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_array_equal(
         again.predict_proba(wafers.maps), classifier.predict_proba(wafers.maps)
@@ -109,7 +109,7 @@ def test_pickle_and_clone(wafers, classifier):
         fresh.predict(wafers.maps)
 
 
-def test_pickle_does_not_carry_the_optimizer(classifier):
+def test_pickle_leaves_the_optimizer_out(classifier):
     weights = sum(p.numel() for p in classifier.module_.parameters()) * 4
     assert len(pickle.dumps(classifier)) < 3 * weights + 60_000
     assert not classifier.net_.optimizer_.state
@@ -124,7 +124,7 @@ def test_input_is_not_changed(wafers):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_sample_weight_decides_between_contradicting_labels(wafers):
+def test_sample_weight_decides_contradicting_labels(wafers):
     maps = list(wafers.maps[:40]) * 2
     y = np.repeat(["a", "b"], 40)
     weight = np.repeat([1.0, 0.01], 40)
@@ -134,7 +134,7 @@ def test_sample_weight_decides_between_contradicting_labels(wafers):
     assert (clf.predict(maps) == "b").all()
 
 
-def test_class_weight_is_as_good_as_sample_weight(wafers):
+def test_class_weight_equals_sample_weight(wafers):
     weight = {"Center": 3.0, "Edge-Ring": 1.0, "Scratch": 1.0}
     by_class = WaferClassifier(**TINY, class_weight=weight).fit(wafers.maps, wafers.target)
     by_sample = WaferClassifier(**TINY).fit(
@@ -163,19 +163,19 @@ def test_noise_augmentation_changes_the_training(wafers, classifier, kind):
     assert noisy.score(wafers.maps, wafers.target) > 0.6
 
 
-def test_symmetric_prediction_is_the_same_for_a_turned_wafer(wafers):
+def test_symmetric_prediction_ignores_orientation(wafers):
     clf = WaferClassifier(**TINY, symmetric_prediction=True).fit(wafers.maps, wafers.target)
     square = [np.resize(grid, (16, 16)) for grid in wafers.maps[:5]]
     turned = [np.rot90(grid) for grid in square]
     np.testing.assert_allclose(clf.predict_proba(square), clf.predict_proba(turned), atol=1e-5)
 
 
-def test_progress_bar(wafers, capsys):
+def test_progress_bar_is_shown_on_request(wafers, capsys):
     WaferClassifier(**TINY, progress=True).fit(wafers.maps, wafers.target)
     assert "48/48" in capsys.readouterr().err  # 6 epochs of 8 batches
 
 
-def test_bfloat16_learns_as_well(wafers):
+def test_bfloat16_training_learns_the_classes(wafers):
     clf = WaferClassifier(**TINY, precision="bfloat16").fit(wafers.maps, wafers.target)
     assert clf.score(wafers.maps, wafers.target) > 0.9
 
@@ -195,7 +195,7 @@ GOOD = [np.ones((4, 5), np.uint8), np.ones((5, 5), np.uint8), np.ones((6, 5), np
         (np.array([["a"]]), "wafer map 1: die codes must be numbers"),
     ],
 )
-def test_a_bad_map_is_named(bad, message, classifier):
+def test_bad_map_is_named(bad, message, classifier):
     maps = [GOOD[0], bad, GOOD[2]]
     with pytest.raises(WaferMapError, match=message):
         WaferClassifier(**TINY).fit(maps, [0, 1, 0])
@@ -203,7 +203,7 @@ def test_a_bad_map_is_named(bad, message, classifier):
         classifier.predict(maps)
 
 
-def test_bad_collections(classifier):
+def test_bad_collections_are_refused(classifier):
     with pytest.raises(ValueError, match=r"Found 0 wafer map"):
         classifier.predict([])
     with pytest.raises(ValueError, match=r"Wrap a single wafer map in a list"):
@@ -212,7 +212,7 @@ def test_bad_collections(classifier):
         classifier.predict("wafers.npz")
 
 
-def test_bad_labels():
+def test_bad_labels_are_refused():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         WaferClassifier(**TINY).fit(GOOD, [0, 1])
     with pytest.raises(ValueError, match="target y is None"):
@@ -221,7 +221,7 @@ def test_bad_labels():
         WaferClassifier(**TINY).fit(GOOD, [0.0, np.nan, 1.0])
 
 
-def test_unknown_backbone_suggests_the_nearest():
+def test_unknown_backbone_suggests_nearest_name():
     with pytest.raises(ValueError, match="Unknown backbone 'resnet_18'.*Did you mean.*resnet18"):
         WaferClassifier("resnet_18").fit(GOOD, [0, 1, 0])
 
@@ -229,7 +229,7 @@ def test_unknown_backbone_suggests_the_nearest():
 @pytest.mark.parametrize(
     "wrong", [{"max_epochs": 0}, {"augmentation": "crop"}, {"n_iter_no_change": 0}, {"width": 0.5}]
 )
-def test_bad_parameters(wrong):
+def test_bad_parameters_are_refused(wrong):
     with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter"):
         WaferClassifier(**wrong).fit(GOOD, [0, 1, 0])
 
@@ -240,7 +240,7 @@ def test_tiny_and_extreme_maps_are_classified():
     assert np.isfinite(clf.predict_proba(extremes)).all()
 
 
-def test_ctrl_c_in_training_is_not_taken_for_its_end(wafers, monkeypatch):
+def test_ctrl_c_in_training_raises_keyboard_interrupt(wafers, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
@@ -260,7 +260,7 @@ def some_maps(shapes=MAP_SHAPES, seed=0):
     return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
 
 
-def test_several_sizes_predict_like_the_one_that_fits():
+def test_several_input_sizes_predict_like_fitting_size():
     clf = fitted_classifier()
     maps = some_maps([(20, 20), (60, 60), (10, 12)])
     single = clf.predict_proba(maps)
@@ -271,7 +271,7 @@ def test_several_sizes_predict_like_the_one_that_fits():
 
 
 @pytest.mark.parametrize("backbone", ["wafer_resnet", "wafer_unet"])
-def test_trains_on_several_sizes_and_comes_back_from_disk(backbone, wafers, tmp_path):
+def test_several_input_sizes_survive_save_and_load(backbone, wafers, tmp_path):
     clf = WaferClassifier(backbone, **TINY | {"input_size": (32, 48), "max_epochs": 1})
     clf.fit(wafers.maps, wafers.target)
     save_model(clf, tmp_path / "model.safetensors")
@@ -280,12 +280,12 @@ def test_trains_on_several_sizes_and_comes_back_from_disk(backbone, wafers, tmp_
 
 
 @pytest.mark.parametrize("sizes", [(), (4,), (32, 2000), ("a",), (32.5,)])
-def test_unusable_sizes_are_refused(sizes, wafers):
+def test_unusable_input_sizes_are_refused(sizes, wafers):
     with pytest.raises(ValueError, match="input_size"):
         WaferClassifier(**TINY | {"input_size": sizes}).fit(wafers.maps, wafers.target)
 
 
-def test_synthetic_wafers_teach_where_patterns_are():
+def test_synthetic_wafers_teach_pattern_locations():
     kind = {"classes": ["none", "Center", "Scratch"], "shapes": [(24, 24)]}
     train = make_wafer_maps(240, random_state=1, **kind)
     test = make_wafer_maps(90, random_state=2, noise_rate=(0.05, 0.1), **kind)

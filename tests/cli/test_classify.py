@@ -42,7 +42,7 @@ def assert_same_maps(found, wafers):
         np.testing.assert_array_equal(grid, again)
 
 
-def test_classes_are_the_classifier_s(file, wafers, tmp_path):
+def test_classify_writes_the_classifiers_classes(file, wafers, tmp_path):
     result = run("classify", file, tmp_path / "out", "--part-rows", 20)
     assert result.exit_code == 0, result.stderr
     summary = json.loads(result.stdout)
@@ -60,7 +60,7 @@ def test_classes_are_the_classifier_s(file, wafers, tmp_path):
     assert json.loads(again.stdout)["parts_before"] == 2
 
 
-def test_a_classifier_may_be_given_and_its_results_are_not_mixed_with_others(file, tmp_path):
+def test_classify_never_mixes_results_of_classifiers(file, tmp_path):
     some = make_wafer_maps(40, classes=["Center", "Edge-Ring"], random_state=0)
     clf = WaferClassifier(width=4, input_size=32, batch_size=16, max_epochs=1, random_state=0)
     save_model(clf.fit(some.maps, some.target), tmp_path / "mine.safetensors")

@@ -43,7 +43,7 @@ def assert_same_maps(found, wafers):
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.npz"])
-def test_wafers_keys_and_labels_are_converted(file, wafers, tmp_path, name):
+def test_convert_keeps_wafers_keys_and_labels(file, wafers, tmp_path, name):
     result = run("convert", file, tmp_path / name)
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout) == {"wafers": 30, "out": str(tmp_path / name)}
@@ -53,7 +53,7 @@ def test_wafers_keys_and_labels_are_converted(file, wafers, tmp_path, name):
     assert keys["slot"].tolist() == list(range(30)) and set(keys["lot"]) == {"A"}
 
 
-def test_a_pickle_is_converted_without_being_run(tmp_path):
+def test_convert_reads_a_pickle_without_running_code(tmp_path):
     made = lswmd_pickles.some_wafers()
     with open(tmp_path / "LSWMD.pkl", "wb") as stream:
         lswmd_pickles.write_kaggle(stream, made)
@@ -63,7 +63,7 @@ def test_a_pickle_is_converted_without_being_run(tmp_path):
     assert_same_maps(load_wm811k(tmp_path / "out.parquet", labeled=False, drop=()).maps, made.maps)
 
 
-def test_nothing_is_replaced_and_nothing_half_written(file, tmp_path, monkeypatch):
+def test_convert_leaves_no_replaced_or_partial_file(file, tmp_path, monkeypatch):
     there = tmp_path / "there.parquet"
     there.write_bytes(b"mine")
     result = run("convert", file, there)
@@ -79,7 +79,7 @@ def test_nothing_is_replaced_and_nothing_half_written(file, tmp_path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["there.parquet"]
 
 
-def test_an_unreadable_wafer_has_no_place_in_npz(tmp_path):
+def test_convert_to_npz_refuses_unreadable_wafers(tmp_path):
     columns = {"cells": [b"\x01\x02", b"\x01"], "rows": [1, 2], "cols": [2, 2]}
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     result = run("convert", tmp_path / "a.parquet", tmp_path / "a.npz")
@@ -99,7 +99,7 @@ def test_an_unreadable_wafer_has_no_place_in_npz(tmp_path):
         (["classify", "{there}/text", "{there}/out"], "none of STDF"),
     ],
 )
-def test_a_mistake_is_told_in_a_line(tmp_path, arguments, said):
+def test_convert_and_info_report_errors_in_one_line(tmp_path, arguments, said):
     (tmp_path / "text").write_text("hello")
     (tmp_path / "empty").mkdir()
     (tmp_path / "pickle").write_bytes(b"\x80\x04cos\nsystem\n(S'true'\ntR.")
@@ -109,7 +109,7 @@ def test_a_mistake_is_told_in_a_line(tmp_path, arguments, said):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_npz_keeps_what_can_be_kept(wafers, tmp_path):
+def test_convert_to_npz_keeps_storable_columns(wafers, tmp_path):
     save_wafer_maps(tmp_path / "a.npz", wafers.maps, wafers.target, lot=["B"] * 30)
     assert run("convert", tmp_path / "a.npz", tmp_path / "b.parquet").exit_code == 0
     assert run("convert", tmp_path / "b.parquet", tmp_path / "c.npz").exit_code == 0

@@ -33,13 +33,13 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def test_help_has_examples():
+def test_help_of_every_command_has_examples():
     assert "denoise" in run("--help").stdout
     said = run("denoise", "--help").stdout
     assert "Examples:" in said and "camdenoise denoise lot.stdf.gz decided" in said
 
 
-def test_denoise_writes_what_the_denoiser_says(file, tmp_path):
+def test_denoise_writes_the_denoisers_results(file, tmp_path):
     out = tmp_path / "out"
     result = run("denoise", file, out, "--part-rows", 20)
     assert result.exit_code == 0, result.stderr
@@ -58,7 +58,7 @@ def test_denoise_writes_what_the_denoiser_says(file, tmp_path):
     assert again.exit_code == 0 and json.loads(again.stdout)["parts_before"] == 2
 
 
-def test_a_model_from_a_file(file, tmp_path):
+def test_denoise_takes_a_model_file(file, tmp_path):
     wafers = make_wafer_maps(60, classes=["Center", "Edge-Ring"], random_state=0)
     clf = WaferClassifier(width=4, input_size=32, batch_size=16, max_epochs=1, random_state=0)
     denoiser = CamDenoiser(clf, random_state=0).fit(wafers.maps, wafers.target)
@@ -83,14 +83,14 @@ def test_a_model_from_a_file(file, tmp_path):
         (["{there}/lot.parquet", "{out}", "--part-rows", "0"], "part-rows"),
     ],
 )
-def test_a_mistake_is_told_in_a_line(file, tmp_path, arguments, said):
+def test_denoise_reports_user_errors_in_one_line(file, tmp_path, arguments, said):
     names = {"there": file.parent, "out": tmp_path / "out"}
     result = run("denoise", *(text.format(**names) for text in arguments))
     assert result.exit_code == 2 and said in result.stderr
     assert result.stdout == "" and "Traceback" not in result.stderr
 
 
-def test_a_folder_with_results_is_left_as_it_is(file, tmp_path):
+def test_denoise_keeps_a_folder_with_results(file, tmp_path):
     (tmp_path / "part-00000.parquet").write_bytes(b"mine")
     result = run("denoise", file, tmp_path)
     assert result.exit_code == 2 and "holds results already" in result.stderr
@@ -98,7 +98,7 @@ def test_a_folder_with_results_is_left_as_it_is(file, tmp_path):
 
 
 @pytest.mark.parametrize(("rate", "n_novel"), [("0", 0), ("1", 3)])
-def test_the_novelty_rate_is_that_of_the_command(rate, n_novel, tmp_path):
+def test_novelty_rate_option_reaches_the_denoiser(rate, n_novel, tmp_path):
     maps = make_wafer_maps(3, classes=["Edge-Ring"], random_state=0).maps
     source = tmp_path / "rings.parquet"
     pq.write_table(pa.Table.from_batches([wafer_batch(maps)]), source)
@@ -107,7 +107,7 @@ def test_the_novelty_rate_is_that_of_the_command(rate, n_novel, tmp_path):
     assert decided["novel"].sum() == decided["abstained"].sum() == n_novel
 
 
-def test_ctrl_c_says_how_to_go_on(file, tmp_path, monkeypatch):
+def test_ctrl_c_names_the_command_to_resume(file, tmp_path, monkeypatch):
     def stopped(*arguments, **options):
         raise KeyboardInterrupt
 
@@ -116,7 +116,7 @@ def test_ctrl_c_says_how_to_go_on(file, tmp_path, monkeypatch):
     assert result.exit_code == 130 and "with --resume goes on" in result.stderr
 
 
-def test_a_full_disk_is_told_and_what_is_written_stays(file, tmp_path, monkeypatch):
+def test_full_disk_is_reported_and_parts_stay(file, tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
@@ -127,7 +127,7 @@ def test_a_full_disk_is_told_and_what_is_written_stays(file, tmp_path, monkeypat
     assert not list((tmp_path / "out").glob("*part-0*"))
 
 
-def test_processes_give_the_same(file, tmp_path):
+def test_several_processes_give_equal_results(file, tmp_path):
     result = run("denoise", file, tmp_path / "two", "--workers", 2, "--part-rows", 10)
     assert result.exit_code == 0, result.stderr
     assert run("denoise", file, tmp_path / "one", "--part-rows", 10).exit_code == 0
@@ -136,7 +136,7 @@ def test_processes_give_the_same(file, tmp_path):
         assert two.drop(["probability"]).equals(one.drop(["probability"]))
 
 
-def test_a_scheduler_that_is_not_there(file, tmp_path, monkeypatch):
+def test_unreachable_scheduler_is_reported(file, tmp_path, monkeypatch):
     both = run("denoise", file, tmp_path, "--workers", 2, "--scheduler", "tcp://127.0.0.1:1")
     assert both.exit_code == 2 and "give one" in both.stderr
     monkeypatch.setattr("camdenoise.stream._dask._PATIENCE", "1s")
@@ -144,7 +144,7 @@ def test_a_scheduler_that_is_not_there(file, tmp_path, monkeypatch):
     assert result.exit_code == 2 and "127.0.0.1:1" in result.stderr
 
 
-def test_bins_of_good_dies(tmp_path):
+def test_pass_bins_option_names_passing_bins(tmp_path):
     y, x = np.divmod(np.arange(100), 10)
     dies = pd.DataFrame({"lot": "A", "wafer": "1", "x": x, "y": y, "bin": np.where(x < 5, 7, 3)})
     dies.to_csv(tmp_path / "dies.csv", index=False)
@@ -152,7 +152,7 @@ def test_bins_of_good_dies(tmp_path):
     assert json.loads(result.stdout)["fails"] == 50
 
 
-def test_killed_in_the_middle_it_goes_on_to_the_same_result(file, tmp_path):
+def test_killed_denoise_resumes_to_the_same_result(file, tmp_path):
     command = [sys.executable, "-m", "camdenoise", "denoise", str(file)]
     options = ["--part-rows", "1", "-q"]
     killed = subprocess.Popen([*command, str(tmp_path / "killed"), *options])

@@ -30,7 +30,7 @@ def file(wafers, tmp_path_factory):
     return path
 
 
-def test_a_file_of_wafers_is_described(file, wafers):
+def test_info_describes_a_file_of_wafers(file, wafers):
     facts = json.loads(run("info", file, "--json").stdout)
     assert facts["wafers"] == 30 and facts["unreadable"] == 0
     assert facts["dies that fail"] == sum(int((grid == 2).sum()) for grid in wafers.maps)
@@ -41,7 +41,7 @@ def test_a_file_of_wafers_is_described(file, wafers):
     assert "wafers          30" in run("info", file).stdout
 
 
-def test_codes_and_rows_that_are_no_wafers_are_counted(tmp_path):
+def test_info_counts_wrong_codes_and_unreadable_rows(tmp_path):
     columns = {"cells": [b"\x01\x07", b"\x01"], "rows": [1, 2], "cols": [2, 2]}
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     facts = json.loads(run("info", tmp_path / "a.parquet", "--json").stdout)
@@ -49,7 +49,7 @@ def test_codes_and_rows_that_are_no_wafers_are_counted(tmp_path):
     assert facts["cells with another code"] == 1
 
 
-def test_models_and_results_are_described(file, tmp_path):
+def test_info_describes_models_and_results(file, tmp_path):
     facts = json.loads(run("info", "wm811k", "--json").stdout)
     assert "Scratch" in facts["classes"] and facts["false_alarm_rate"] == 0.04
     assert run("classify", file, tmp_path / "out", "-q").exit_code == 0

@@ -65,7 +65,7 @@ def test_output_of_a_command_is_input_of_all(first, second, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in one_wafer.KINDS if kind != "pickle"])
-def test_same_wafer_gives_the_same_map(kind, tmp_path):
+def test_every_format_gives_the_same_map(kind, tmp_path):
     wafers = read_maps(one_wafer.write(kind, tmp_path / "file"))
     np.testing.assert_array_equal(wafers.maps[0], one_wafer.GRID)
 
@@ -89,7 +89,7 @@ def test_coordinates_of_the_file_are_kept(kind, tmp_path):
     assert len(first) == 1 and one_wafer.GRID[0, 10] > 0
 
 
-def test_maps_turn_and_mirror_as_the_user_says(tmp_path):
+def test_maps_turn_and_mirror_by_user_options(tmp_path):
     file = one_wafer.write("stdf", tmp_path / "file")
     grid = one_wafer.GRID
     for options, expected in [
@@ -166,7 +166,7 @@ def test_same_name_without_a_lot_is_refused(tmp_path):
     assert len(read_maps([tmp_path / "a", tmp_path / "b"], retest="last").maps) == 1
 
 
-def test_half_tested_wafer_has_its_products_frame(tmp_path):
+def test_half_tested_wafer_gets_its_products_frame(tmp_path):
     n = len(one_wafer._X)
     (tmp_path / "half").write_bytes(one_wafer.stdf(wafer="W2", part=slice(n // 2, n)))
     (tmp_path / "whole").write_bytes(one_wafer.stdf(wafer="W1"))
@@ -177,7 +177,7 @@ def test_half_tested_wafer_has_its_products_frame(tmp_path):
     assert read_results(out)["partial"].tolist() == [False, True]
 
 
-def test_results_open_the_obvious_way(tmp_path):
+def test_results_open_with_pandas_read_parquet(tmp_path):
     source = one_wafer.write("stdf", tmp_path / "file")
     assert run("denoise", source, tmp_path / "out").exit_code == 0
     plain = pd.read_parquet(tmp_path / "out")
@@ -195,7 +195,7 @@ def test_failed_first_try_does_not_lock_the_folder(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet of dies"])
-def test_bin_that_should_pass_must_occur(kind, tmp_path):
+def test_pass_bin_absent_from_file_is_an_error(kind, tmp_path):
     file = tmp_path / "file"
     dies = one_wafer.die_frame().assign(bin=lambda table: table["bin"] - 1)
     dies.to_csv(file, index=False) if kind == "csv" else dies.to_parquet(file)
@@ -208,7 +208,7 @@ def test_bin_that_should_pass_must_occur(kind, tmp_path):
     assert none["dies that pass"] == 0
 
 
-def test_assumed_bin_is_said_in_the_summary(tmp_path):
+def test_summary_names_the_assumed_pass_bin(tmp_path):
     source = one_wafer.write("csv", tmp_path / "file")
     summary = json.loads(run("denoise", source, tmp_path / "out", "-q").stdout)
     assert any("bin 1 passes" in note and "assumed" in note for note in summary["notes"])
@@ -228,7 +228,7 @@ def test_named_columns_make_a_table_of_any_text(tmp_path):
     assert run("info", file, "--columns", "x=a,y=b,bin=c").exit_code == 0
 
 
-def test_results_keep_what_was_assumed(tmp_path):
+def test_results_store_the_assumptions(tmp_path):
     source = one_wafer.write("csv", tmp_path / "file")
     assert run("denoise", source, tmp_path / "out").exit_code == 0
     assert "bin 1 passes" in run("info", tmp_path / "out").stdout
@@ -242,7 +242,7 @@ def four_wafers():
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_wafers_that_nothing_tells_apart_are_refused(kind, tmp_path):
+def test_wafers_without_distinct_names_are_refused(kind, tmp_path):
     file = tmp_path / "file"
     table = four_wafers()
     table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
@@ -287,7 +287,7 @@ def test_wafer_split_over_files_adds_up(tmp_path):
     assert frame["n_unplaced"].tolist() == [4] and frame["n_retests"].tolist() == [0]
 
 
-def test_attributes_of_a_stranger_are_not_trusted(tmp_path):
+def test_foreign_table_attributes_are_ignored(tmp_path):
     for number, wafers in enumerate((["a"], [{"lot": "A", "wafer": "W1", "notch": "side"}], 7)):
         table = one_wafer.die_frame()
         table.attrs = {"wafers": wafers, "format": "STDF"}
@@ -298,7 +298,7 @@ def test_attributes_of_a_stranger_are_not_trusted(tmp_path):
             assert len(from_die_table(table).maps) == 1
 
 
-def test_lines_above_a_table_do_not_make_it_a_map(tmp_path):
+def test_table_with_lines_above_header_stays_a_table(tmp_path):
     file = tmp_path / "file"
     file.write_bytes(b"LOT: A7\nDevice: ABC\n" + one_wafer.csv())
     np.testing.assert_array_equal(read_maps(file).maps[0], one_wafer.GRID)
@@ -312,14 +312,14 @@ def test_assumptions_travel_with_the_wafers(tmp_path):
         assert any("bin 1 passes" in note for note in read_maps(out).notes)
 
 
-def test_wafers_without_labels_stay_without(tmp_path):
+def test_wafers_without_labels_stay_unlabeled(tmp_path):
     source = one_wafer.write("csv", tmp_path / "file")
     assert run("convert", source, tmp_path / "wafers.npz").exit_code == 0
     wafers = read_maps(tmp_path / "wafers.npz")
     assert wafers.target is None and "label" not in wafers.frame
 
 
-def test_fails_without_coordinates_are_those_that_the_user_names(tmp_path):
+def test_pass_bins_decide_fails_without_coordinates(tmp_path):
     for name in "ab":
         dies = one_wafer.die_frame().assign(wafer=name)
         lost = dies.head(3).assign(x=np.nan, bin=[1, 7, 7])

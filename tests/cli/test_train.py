@@ -25,7 +25,7 @@ def file(tmp_path_factory):
     wafers = make_wafer_maps(90, classes=["Center", "Edge-Ring", "Scratch"], random_state=0)
     keys = pd.DataFrame({"lot": np.arange(90) % 9, "label": wafers.target})
     keys.loc[3, "label"] = None
-    path = tmp_path_factory.mktemp("wafers") / "labelled.parquet"
+    path = tmp_path_factory.mktemp("wafers") / "labeled.parquet"
     pq.write_table(pa.Table.from_batches([wafer_batch(wafers.maps, keys)]), path)
     return path
 
@@ -40,7 +40,7 @@ def model(file):
     return path
 
 
-def test_a_model_is_trained_and_can_be_used(file, model, tmp_path):
+def test_train_writes_a_usable_model(file, model, tmp_path):
     denoiser = load_model(model)
     assert isinstance(denoiser, CamDenoiser)
     assert denoiser.classes_.tolist() == ["Center", "Edge-Ring", "Scratch"]
@@ -49,7 +49,7 @@ def test_a_model_is_trained_and_can_be_used(file, model, tmp_path):
     assert again.exit_code == 2 and "is there already" in again.stderr
 
 
-def test_a_fab_s_own_labels_are_trained_and_what_is_missing_is_noted(tmp_path):
+def test_train_learns_fab_labels_and_notes_gaps(tmp_path):
     wafers = make_wafer_maps(
         150,
         classes=["Center", "none"],
@@ -71,7 +71,7 @@ def test_a_fab_s_own_labels_are_trained_and_what_is_missing_is_noted(tmp_path):
     assert load_model(out).estimator_.none_labels == ("good",)
 
 
-def test_a_model_is_evaluated(file, model):
+def test_evaluate_scores_a_model(file, model):
     result = run("evaluate", file, "--model", model, "--json")
     assert result.exit_code == 0, result.stderr
     facts = json.loads(result.stdout)
@@ -86,7 +86,7 @@ def test_a_model_is_evaluated(file, model):
     assert f"{right:.3f}" in shown and "lots: 9" in shown
 
 
-def test_false_alarms_and_unknown_classes_are_told(file, model, tmp_path):
+def test_evaluate_reports_false_alarms_and_new_classes(file, model, tmp_path):
     wafers = make_wafer_maps(20, classes=["none"], random_state=0)
     keys = pd.DataFrame({"label": ["none"] * 19 + ["Donut"]})
     path = tmp_path / "none.parquet"
@@ -98,7 +98,7 @@ def test_false_alarms_and_unknown_classes_are_told(file, model, tmp_path):
     assert facts["classes that the model does not know"] == "Donut, none"
 
 
-def test_ctrl_c_leaves_no_model(file, tmp_path, monkeypatch):
+def test_ctrl_c_in_train_leaves_no_model(file, tmp_path, monkeypatch):
     def stopped(*arguments, **options):
         raise KeyboardInterrupt
 
@@ -119,7 +119,7 @@ def test_ctrl_c_leaves_no_model(file, tmp_path, monkeypatch):
         (["evaluate", "{file}", "--model", "mine"], "no model 'mine'"),
     ],
 )
-def test_a_mistake_is_told_in_a_line(file, tmp_path, arguments, said):
+def test_train_and_evaluate_report_errors_in_one_line(file, tmp_path, arguments, said):
     maps = [np.ones((3, 3), np.uint8)] * 2
     pq.write_table(pa.Table.from_batches([wafer_batch(maps)]), tmp_path / "bare")
     keys = pd.DataFrame({"label": ["", ""]})

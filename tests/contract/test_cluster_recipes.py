@@ -88,11 +88,11 @@ def assert_equal_to(expected, folder):
     pd.testing.assert_frame_equal(made, expected, check_dtype=False, rtol=1e-5)
 
 
-def test_the_schema_is_that_of_the_results(wafers, expected):
+def test_result_schema_matches_the_results(wafers, expected):
     assert result_schema(wafers.schema).names == expected.columns.tolist()
 
 
-def test_dask_makes_the_same_though_a_worker_dies(wafers, expected, tmp_path):
+def test_dask_result_survives_a_killed_worker(wafers, expected, tmp_path):
     distributed = pytest.importorskip("distributed")
     defined, note = recipe("Dask"), str(tmp_path / "died")
 
@@ -113,7 +113,7 @@ def test_dask_makes_the_same_though_a_worker_dies(wafers, expected, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java")
-def test_spark_makes_the_same_though_a_worker_dies(parquet, expected, tmp_path):
+def test_spark_result_survives_a_killed_worker(parquet, expected, tmp_path):
     sql = pytest.importorskip("pyspark.sql")
     defined, note = recipe("Spark"), str(tmp_path / "died")
     decide = defined["decide"]
@@ -142,7 +142,7 @@ def test_spark_makes_the_same_though_a_worker_dies(parquet, expected, tmp_path):
     assert_equal_to(expected, tmp_path / "out")
 
 
-def test_ray_makes_the_same_though_a_worker_dies(parquet, expected, tmp_path):
+def test_ray_result_survives_a_killed_worker(parquet, expected, tmp_path):
     ray = pytest.importorskip("ray")
     defined, note = recipe("Ray"), str(tmp_path / "died")
 
@@ -171,7 +171,7 @@ def test_ray_makes_the_same_though_a_worker_dies(parquet, expected, tmp_path):
     assert_equal_to(expected, tmp_path / "out")
 
 
-def test_a_block_of_no_wafers_on_ray_gives_none(wafers):
+def test_ray_returns_no_rows_for_an_empty_block(wafers):
     pytest.importorskip("ray")
     decide = recipe("Ray")["Decide"]()
     made = decide(pa.Table.from_batches([], wafers.schema))

@@ -102,7 +102,7 @@ def assert_keeps_its_promises(grid, clean, why):
 
 @on_every_denoiser
 @given(maps=collections)
-def test_only_fails_are_removed_and_nothing_else_changes(denoiser, maps):
+def test_denoising_changes_nothing_but_removed_fails(denoiser, maps):
     denoiser = denoiser_of(denoiser)
     before = [grid.copy() for grid in maps]
     cleaned, explained = denoiser.transform(maps), denoiser.explain(maps)
@@ -114,7 +114,7 @@ def test_only_fails_are_removed_and_nothing_else_changes(denoiser, maps):
 
 @on_every_denoiser
 @given(maps=collections)
-def test_a_batch_of_mixed_shapes_equals_one_by_one(denoiser, maps):
+def test_batch_of_mixed_shapes_equals_one_by_one(denoiser, maps):
     denoiser = denoiser_of(denoiser)
     for grid, together in zip(maps, denoiser.explain(maps), strict=True):
         (alone,) = denoiser.explain([grid])
@@ -153,7 +153,7 @@ DEGENERATE = {
 
 @pytest.mark.parametrize("denoiser", DENOISERS)
 @pytest.mark.parametrize("wafer", DEGENERATE)
-def test_degenerate_wafers_are_defined(denoiser, wafer):
+def test_degenerate_wafers_have_defined_results(denoiser, wafer):
     denoiser, grid = denoiser_of(denoiser), DEGENERATE[wafer].astype(np.uint8)
     (clean,), (why,) = denoiser.transform([grid]), denoiser.explain([grid])
     assert_keeps_its_promises(grid, clean, why)
@@ -173,7 +173,7 @@ def with_a_wrong_code(maps, data):
 
 @on_every_denoiser
 @given(maps=collections, data=st.data())
-def test_an_unknown_code_is_an_error_that_names_the_wafer(denoiser, maps, data):
+def test_unknown_code_error_names_the_wafer(denoiser, maps, data):
     maps, row = with_a_wrong_code(maps, data)
     with pytest.raises(WaferMapError, match=f"wafer map {row}: value .* allowed are 0"):
         denoiser_of(denoiser).transform(maps)
@@ -181,7 +181,7 @@ def test_an_unknown_code_is_an_error_that_names_the_wafer(denoiser, maps, data):
 
 @on_every_denoiser
 @given(maps=collections, data=st.data())
-def test_a_bad_map_never_spoils_a_batch_that_keeps_on(denoiser, maps, data):
+def test_bad_map_leaves_rest_of_batch_unchanged(denoiser, maps, data):
     denoiser = lenient(denoiser_of(denoiser))
     maps, row = with_a_wrong_code(maps, data)
     cleaned, explained = denoiser.transform(maps), denoiser.explain(maps)
@@ -193,7 +193,7 @@ def test_a_bad_map_never_spoils_a_batch_that_keeps_on(denoiser, maps, data):
 
 @on_every_filter_except(DEPENDS_ON_HOW_THE_WAFER_LIES)
 @given(grid=wafer_maps, turns=st.integers(0, 3), flip=st.booleans())
-def test_filters_do_not_care_how_the_wafer_lies(denoiser, grid, turns, flip):
+def test_filters_commute_with_turns_and_flips(denoiser, grid, turns, flip):
     def turned(array):
         array = np.rot90(array, turns)
         return array[:, ::-1] if flip else array
@@ -204,7 +204,7 @@ def test_filters_do_not_care_how_the_wafer_lies(denoiser, grid, turns, flip):
 
 @on_every_filter_except(NOT_IDEMPOTENT)
 @given(grid=wafer_maps)
-def test_what_is_kept_once_is_kept_again(denoiser, grid):
+def test_idempotent_filters_keep_kept_fails(denoiser, grid):
     once = denoiser_of(denoiser).transform([grid])
     np.testing.assert_array_equal(denoiser_of(denoiser).transform(once)[0], once[0])
 
@@ -214,7 +214,7 @@ def kept_by(denoiser, grid):
 
 
 @given(grid=wafer_maps, low=st.integers(1, 7), more=st.integers(1, 4))
-def test_a_stricter_filter_keeps_less(grid, low, more):
+def test_stricter_filter_keeps_less(grid, low, more):
     for loose, strict in [
         (ComponentSizeFilter(low), ComponentSizeFilter(low + more)),
         (NeighborCountFilter(low), NeighborCountFilter(min(8, low + more))),
@@ -237,7 +237,7 @@ def test_a_stricter_filter_keeps_less(grid, low, more):
 @settings(max_examples=30)
 @pytest.mark.parametrize("refine", ["component", None])
 @given(grid=wafer_maps, thresholds=st.tuples(st.floats(0, 1), st.floats(0, 1)))
-def test_a_higher_threshold_keeps_less(refine, grid, thresholds):
+def test_higher_threshold_keeps_less(refine, grid, thresholds):
     frozen = FrozenEstimator(fitted_classifier())
     strict, loose = (
         CamDenoiser(frozen, aggregation=refine, threshold=t).fit([grid])

@@ -82,7 +82,7 @@ def test_imports_go_downwards(name):
         assert other == own or below or (own, other) in ALLOWED, f"{name} imports {module}"
 
 
-def test_no_circle_of_files():
+def test_files_import_without_a_circle():
     inner = {name: arrows - {name, "camdenoise"} for name, arrows in ARROWS.items()}
     try:
         TopologicalSorter(inner).prepare()
@@ -90,5 +90,5 @@ def test_no_circle_of_files():
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_root_has_few_files():
+def test_package_root_has_few_files():
     assert len(list(PACKAGE.glob("*.py"))) <= 10

@@ -64,11 +64,11 @@ def run(text):
     )
 
 
-def test_everything_works_where_sockets_are_refused():
+def test_package_works_with_sockets_refused():
     done = run(REFUSE + WORK)
     assert done.returncode == 0 and done.stdout.strip() == "done", done.stderr[-2000:]
 
 
-def test_the_refusal_is_one():
+def test_socket_refusal_ends_the_process():
     done = run(REFUSE + "import urllib.request as r; r.urlopen('http://127.0.0.1:9')")
     assert done.returncode == 99 and "somebody asked for the network" in done.stderr

@@ -105,7 +105,7 @@ EXPECTED_FAILURES = {
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),
 )
-def test_scikit_learn_s_checks(estimator, check):
+def test_estimators_pass_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
@@ -118,7 +118,7 @@ def two_step_pipeline(**options):
     )
 
 
-def test_pipeline_of_denoiser_and_classifier(wafers):
+def test_pipeline_of_denoiser_and_classifier_learns(wafers):
     pipeline = two_step_pipeline().fit(wafers.maps, wafers.target)
     assert pipeline.score(wafers.maps, wafers.target) > 0.8
     assert pipeline.predict_proba(wafers.maps[:3]).shape == (3, 3)
@@ -127,12 +127,12 @@ def test_pipeline_of_denoiser_and_classifier(wafers):
 @pytest.mark.parametrize(
     "step", [MedianFilter(), ComponentSizeFilter(4), NeighborCountFilter()], ids=str
 )
-def test_pipeline_of_filter_and_classifier(step, wafers):
+def test_pipeline_of_filter_and_classifier_learns(step, wafers):
     pipeline = Pipeline([("denoise", step), ("classify", WaferClassifier(**TINY))])
     assert pipeline.fit(wafers.maps, wafers.target).score(wafers.maps, wafers.target) > 0.7
 
 
-def test_cross_validate_with_groups(wafers):
+def test_cross_validate_accepts_groups(wafers):
     groups = np.arange(len(wafers.maps)) % 5
     # Some 18 batches, TINY's, are too few for 48 wafers; with 60 every seed tried was above 0.8.
     epochs = {"denoise__estimator__max_epochs": 20, "classify__max_epochs": 20}
@@ -149,7 +149,7 @@ def test_cross_validate_with_groups(wafers):
     assert (result["test_score"] > 0.7).all()
 
 
-def test_cross_validate_in_two_processes(wafers):
+def test_cross_validate_runs_in_two_processes(wafers):
     clf = WaferClassifier(**FAST)
     together, apart = (
         cross_validate(clf, wafers.maps, wafers.target, cv=2, n_jobs=n)["test_score"]
@@ -158,7 +158,7 @@ def test_cross_validate_in_two_processes(wafers):
     np.testing.assert_allclose(together, apart, atol=0.02)
 
 
-def test_grid_search_over_the_threshold(wafers):
+def test_grid_search_tunes_the_threshold(wafers):
     search = GridSearchCV(two_step_pipeline(), {"denoise__threshold": [0.2, 0.8]}, cv=2)
     search.fit(wafers.maps, wafers.target)
     assert search.best_params_["denoise__threshold"] in (0.2, 0.8)
@@ -171,7 +171,7 @@ def test_nested_parameters_are_reached():
 
 
 @pytest.mark.parametrize("kind", ["list", "series", "object array"])
-def test_splitting_and_predicting_out_of_fold(kind, wafers):
+def test_splits_and_out_of_fold_predictions_work(kind, wafers):
     maps = {
         "list": list(wafers.maps),
         "series": pd.Series(wafers.maps),
@@ -185,7 +185,7 @@ def test_splitting_and_predicting_out_of_fold(kind, wafers):
     assert cross_val_predict(WaferClassifier(**FAST), maps, wafers.target, cv=2).shape == (120,)
 
 
-def test_learning_curve(wafers):
+def test_learning_curve_accepts_wafer_maps(wafers):
     sizes, _, scores = learning_curve(
         WaferClassifier(**FAST), wafers.maps, wafers.target, cv=2, train_sizes=[0.5, 1.0]
     )
@@ -202,17 +202,17 @@ def test_learning_curve(wafers):
     ],
     ids=["calibrated", "voting", "stacking", "one against rest"],
 )
-def test_meta_estimators(wrap, wafers):
+def test_meta_estimators_accept_wafer_maps(wrap, wafers):
     model = wrap(WaferClassifier(**FAST)).fit(wafers.maps, wafers.target)
     assert model.predict(wafers.maps[:4]).shape == (4,)
 
 
-def test_calibration_of_a_frozen_classifier(wafers, classifier):
+def test_frozen_classifier_is_calibrated(wafers, classifier):
     model = CalibratedClassifierCV(FrozenEstimator(classifier)).fit(wafers.maps, wafers.target)
     np.testing.assert_allclose(model.predict_proba(wafers.maps[:4]).sum(axis=1), 1)
 
 
-def test_metadata_routing_of_weights_and_groups(wafers):
+def test_metadata_routing_passes_weights_and_groups(wafers):
     groups = np.arange(len(wafers.maps)) % 4
     weight = np.where(wafers.target == "Center", 1.0, 1e-6)
     with sklearn.config_context(enable_metadata_routing=True):
@@ -228,7 +228,7 @@ def test_metadata_routing_of_weights_and_groups(wafers):
     assert (inner.predict(wafers.maps) == "Center").all()
 
 
-def test_groups_by_step_parameter_without_routing(wafers):
+def test_groups_reach_a_step_without_routing(wafers):
     groups = np.arange(len(wafers.maps)) % 4
     pipeline = two_step_pipeline().set_params(denoise__cv=GroupKFold(2))
     pipeline.fit(wafers.maps, wafers.target, denoise__groups=groups)
@@ -237,7 +237,7 @@ def test_groups_by_step_parameter_without_routing(wafers):
 
 
 @pytest.mark.parametrize("kind", [np.asarray, np.ndarray.tolist, pd.DataFrame, OnlyAnArray])
-def test_a_table_of_one_row_maps_gives_a_table(kind):
+def test_table_of_one_row_maps_gives_a_table(kind):
     rng = np.random.default_rng(0)
     table, y = rng.integers(0, 3, (30, 6)), np.arange(30) % 2
     denoiser = CamDenoiser(WaferClassifier(**FAST), cv=StratifiedKFold(2), aggregation=None)

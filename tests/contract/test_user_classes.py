@@ -95,14 +95,14 @@ def test_labels_of_any_kind_are_learned_die_by_die(names, labels, simulated, tmp
         np.testing.assert_array_equal(a.kept, b.kept)
 
 
-def test_a_fab_that_names_no_wafer_without_a_pattern_is_told(simulated):
+def test_missing_class_without_pattern_warns(simulated):
     target = np.where(simulated.target == "none", "good", simulated.target)
     denoiser = CamDenoiser(WaferClassifier("wafer_unet", max_epochs=1, **TINY), random_state=0)
     with pytest.warns(UserWarning, match=r"no wafer is labeled 'none'.*none_labels"):
         denoiser.fit(simulated.maps, target)
 
 
-def test_a_pattern_that_cannot_be_read_off_is_told():
+def test_pattern_that_cannot_be_extracted_warns():
     wafers = make_wafer_maps(120, classes=["Center", "none"], shapes=[(24, 24)], random_state=0)
     target = np.where(wafers.target == "none", "none", "blob")
     target[np.flatnonzero(wafers.target == "none")[:5]] = "odd"
@@ -124,7 +124,7 @@ def mixed(simulated):
     return maps, np.concatenate([simulated.target, two.target])
 
 
-def test_combined_names_are_classes_whose_patterns_share_their_maps(mixed):
+def test_combined_classes_share_their_patterns_maps(mixed):
     maps, target = mixed
     denoiser = CamDenoiser(
         WaferClassifier("wafer_unet", max_epochs=8, **TINY), validation_fraction=0.3, random_state=0
@@ -138,7 +138,7 @@ def test_combined_names_are_classes_whose_patterns_share_their_maps(mixed):
     assert np.mean([len(masks) == 2 for masks in divided]) > 0.5
 
 
-def test_a_multi_hot_table_is_the_combined_names(mixed):
+def test_multi_hot_table_equals_combined_names(mixed):
     maps, target = mixed
     names = ["Center", "Edge-Ring"]
     table = np.array([[name in label for name in names] for label in target]).astype(int)
@@ -161,7 +161,7 @@ def test_a_multi_hot_table_is_the_combined_names(mixed):
     assert plain.fit(maps, table).classes_.tolist() == ["0", "0+1", "1", "none"]
 
 
-def test_a_pattern_that_is_only_in_combinations_has_a_map_but_no_truth(mixed):
+def test_pattern_only_in_combinations_has_a_map(mixed):
     maps, target = mixed
     rows = np.flatnonzero(target != "Center")
     clf = WaferClassifier("wafer_unet", max_epochs=1, **TINY)

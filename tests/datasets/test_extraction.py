@@ -38,7 +38,7 @@ def radius(side=40):
     return np.hypot(x, y)
 
 
-def test_simulated_patterns_are_read_off_as_they_are():
+def test_extract_pattern_recovers_simulated_patterns():
     made = make_wafer_maps(240, shapes=SHAPES, noise_rate=(0, 0.01), random_state=2)
     overlap = {label: [] for label in PATTERN_CLASSES}
     for grid, truth, label in zip(made.maps, made.truth, made.target, strict=True):
@@ -65,7 +65,7 @@ def test_simulated_patterns_are_read_off_as_they_are():
         ("Loc", np.indices((40, 40))[0] == 17),
     ],
 )
-def test_a_figure_that_does_not_look_like_its_class_is_refused(label, figure):
+def test_extract_pattern_refuses_shapes_unlike_class(label, figure):
     assert extract_pattern(np.where(figure & (disc() > 0), 2, disc()), label) is None
 
 
@@ -80,31 +80,31 @@ def test_a_figure_that_does_not_look_like_its_class_is_refused(label, figure):
         ("Loc", np.roll(radius() < 4, 10, axis=1)),
     ],
 )
-def test_a_figure_that_looks_like_its_class_is_taken_whole(label, figure):
+def test_extract_pattern_keeps_shapes_of_class_whole(label, figure):
     grid = np.where(figure & (disc() > 0), 2, disc())
     np.testing.assert_array_equal(extract_pattern(grid, label), grid == 2)
 
 
-def test_single_fails_are_no_part_of_the_pattern():
+def test_extract_pattern_leaves_single_fails_out():
     grid = np.where(radius() < 5, 2, disc())
     grid[8, 14] = grid[30, 22] = 2
     np.testing.assert_array_equal(extract_pattern(grid, "Center"), radius() < 5)
 
 
-def test_a_wafer_with_many_other_fails_is_refused():
+def test_extract_pattern_refuses_many_other_fails():
     grid = np.where(radius() < 5, 2, disc())
     grid[::3, ::3] = np.where(disc()[::3, ::3] > 0, 2, 0)
     assert extract_pattern(grid, "Center") is None
 
 
-def test_a_wafer_with_a_heap_of_fails_is_no_background(simulated):
+def test_is_patternless_refuses_a_cluster_of_fails(simulated):
     heap = np.where((radius() < 6) & ((np.indices((40, 40)).sum(axis=0)) % 2 == 0), 2, disc())
     assert is_patternless(disc()) and not is_patternless(heap)
     plain = [g for g, t in zip(simulated["maps"], simulated["target"], strict=True) if t == "none"]
     assert np.mean([is_patternless(grid) for grid in plain]) > 0.98
 
 
-def test_a_part_of_a_wafer_is_no_parent():
+def test_extract_pattern_refuses_partial_wafers():
     half = np.where(np.indices((40, 40))[0] < 20, disc(), 0)
     assert not is_patternless(half)
     assert extract_pattern(np.where((radius() < 5) & (half > 0), 2, half), "Center") is None

@@ -40,7 +40,7 @@ def test_maps_and_labels_are_loaded(tmp_path, dtype, save):
     assert len(check_wafer_maps(wafers.maps)) == 4
 
 
-def test_the_stray_value_is_a_fail(tmp_path):
+def test_stray_value_3_is_a_fail(tmp_path):
     maps = some_maps()
     maps[2, 5, :9] = 3
     loaded = load_mixed_wm38(write(tmp_path, maps, LABELS)).maps
@@ -48,7 +48,7 @@ def test_the_stray_value_is_a_fail(tmp_path):
     np.testing.assert_array_equal(loaded, np.minimum(maps, 2))
 
 
-def test_there_are_38_combinations():
+def test_mixed_classes_are_38_combinations():
     assert len(set(MIXED_CLASSES)) == len(MIXED_CLASSES) == 38
     n_patterns = [0 if name == "none" else name.count("+") + 1 for name in MIXED_CLASSES]
     # As published: one normal, 8 single, 13 of two, 12 of three, 4 of four patterns.
@@ -64,12 +64,12 @@ def test_every_combination_is_named(tmp_path):
     assert wafers.label_names == MIXED_PATTERNS
 
 
-def test_a_folder_stands_for_the_file_in_it(tmp_path):
+def test_folder_loads_the_file_in_it(tmp_path):
     write(tmp_path, some_maps(), LABELS)
     assert len(load_mixed_wm38(tmp_path).maps) == 4
 
 
-def test_an_absent_file_says_what_was_looked_for(tmp_path):
+def test_missing_file_error_names_the_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"Wafer_Map_Datasets\.npz"):
         load_mixed_wm38(tmp_path)
 
@@ -93,7 +93,7 @@ def test_an_absent_file_says_what_was_looked_for(tmp_path):
         (np.ones((4, 5, 5), object), LABELS, "arr_0 is object"),
     ],
 )  # fmt: skip
-def test_what_does_not_belong_is_named(tmp_path, maps, labels, message):
+def test_foreign_values_are_named(tmp_path, maps, labels, message):
     with pytest.raises(ValueError, match=message) as caught:
         load_mixed_wm38(write(tmp_path, maps, labels))
     assert "is not a MixedWM38 file" in str(caught.value)
@@ -115,33 +115,33 @@ def npz_that_claims(folder, header, content=b""):
 @pytest.mark.parametrize(
     "shape", ["(4, 2147483647, 52)", "(100000000000, 52, 52)", f"({2**62}, 512, 512)", "(-4, 5, 5)"]
 )
-def test_a_huge_claim_is_refused_before_any_room_is_made(tmp_path, shape):
+def test_oversized_header_is_refused_before_allocation(tmp_path, shape):
     header = f"{{'descr': '<i4', 'fortran_order': False, 'shape': {shape}, }}"
     with pytest.raises(ValueError, match="is not a MixedWM38 file"):
         load_mixed_wm38(npz_that_claims(tmp_path, header))
 
 
 @pytest.mark.parametrize("header", ["", "[1]", "{'shape': ()}", "__import__('os')", "{" * 9000])
-def test_a_header_of_nonsense_is_refused(tmp_path, header):
+def test_malformed_header_is_refused(tmp_path, header):
     with pytest.raises(ValueError, match="is not a MixedWM38 file"):
         load_mixed_wm38(npz_that_claims(tmp_path, header))
 
 
-def test_a_missing_array_is_named(tmp_path):
+def test_missing_array_is_named(tmp_path):
     np.savez(tmp_path / "w.npz", arr_0=some_maps(), label=LABELS)
     with pytest.raises(ValueError, match=r"\['arr_1.npy'\] missing; found"):
         load_mixed_wm38(tmp_path / "w.npz")
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.99])
-def test_a_cut_off_file_is_refused(tmp_path, share):
+def test_cut_off_file_is_refused(tmp_path, share):
     file = write(tmp_path, some_maps(), LABELS)
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
     with pytest.raises(ValueError, match="is not a MixedWM38 file"):
         load_mixed_wm38(file)
 
 
-def test_no_wafers_at_all(tmp_path):
+def test_file_without_wafers_loads_empty(tmp_path):
     wafers = load_mixed_wm38(write(tmp_path, np.ones((0, 5, 5)), np.ones((0, 8))))
     assert len(wafers.maps) == len(wafers.target) == 0
 
@@ -150,7 +150,7 @@ def test_no_wafers_at_all(tmp_path):
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.data())
-def test_a_mutated_file_is_read_or_refused(tmp_path, data):
+def test_mutated_file_is_read_or_refused(tmp_path, data):
     file = write(tmp_path, some_maps()[:, :5, :5], LABELS)
     content = bytearray(file.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):

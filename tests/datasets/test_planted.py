@@ -74,13 +74,13 @@ def test_truth_is_the_union_of_the_patterns(planted):
         np.testing.assert_array_equal(masks.any(axis=0), truth)
 
 
-def test_dies_are_those_of_the_background(planted):
+def test_planted_wafers_have_the_backgrounds_dies(planted):
     _, parents, made = planted
     for grid, row in zip(made.maps, made.parents[:, 0], strict=True):
         np.testing.assert_array_equal(grid > 0, parents["maps"][row] > 0)
 
 
-def test_background_is_unchanged_where_there_is_no_pattern(planted):
+def test_background_is_unchanged_outside_the_pattern(planted):
     kind, parents, made = planted
     unchanged = [
         np.array_equal(grid[~truth], parents["maps"][row][~truth])
@@ -97,7 +97,7 @@ def test_rates_are_within_the_range(planted):
         assert rate == (parents["maps"][row] == 2).sum() / (parents["maps"][row] > 0).sum()
 
 
-def test_groups_and_rows_are_those_of_the_parents(planted):
+def test_groups_and_rows_match_the_source_wafers(planted):
     kind, parents, made = planted
     roles = {"planted": ["background", "pattern"], "two": ["background", "pattern", "second"]}
     roles = roles.get(kind, ["background"])
@@ -106,14 +106,14 @@ def test_groups_and_rows_are_those_of_the_parents(planted):
     np.testing.assert_array_equal(made.groups, np.asarray(parents["groups"])[made.parents])
 
 
-def test_parents_are_of_the_classes_that_the_target_names(planted):
+def test_source_wafers_have_the_named_classes(planted):
     _, parents, made = planted
     for rows, target in zip(made.parents, made.target, strict=True):
         named = ["none", *target.split("+")]
         assert list(parents["target"][rows]) == named[: len(rows)]
 
 
-def test_frame_tells_of_each_wafer(planted):
+def test_frame_describes_each_wafer(planted):
     kind, _, made = planted
     frame = made.frame
     assert (frame["label"] == made.target).all()
@@ -125,7 +125,7 @@ def test_frame_tells_of_each_wafer(planted):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_same_random_state_same_wafers(simulated, kind):
+def test_same_random_state_gives_same_planted_wafers(simulated, kind):
     first, second = (
         make_planted_wafers(simulated, 12, kind=kind, random_state=5) for _ in range(2)
     )
@@ -137,7 +137,7 @@ def test_same_random_state_same_wafers(simulated, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_parents_are_not_changed(simulated, kind):
+def test_source_wafers_are_not_changed(simulated, kind):
     before = [grid.copy() for grid in simulated["maps"]]
     made = make_planted_wafers(simulated, 12, kind=kind, random_state=0)
     for grid in made.maps:
@@ -165,7 +165,7 @@ def test_rates_are_spread_over_the_range(simulated):
     assert (abs(counts - 20) <= 6).all()
 
 
-def test_the_least_used_parents_come_first(simulated):
+def test_least_used_source_wafers_come_first(simulated):
     made = make_planted_wafers(simulated, 100, classes=["Donut"], random_state=0)
     uses = made.frame["pattern_row"].value_counts()
     assert len(uses) == made.available["Donut"] and uses.max() <= 100 / len(uses) + 3
@@ -180,18 +180,18 @@ def test_density_thins_the_patterns(simulated):
     assert thin == pytest.approx(0.5 * full, rel=0.1)
 
 
-def test_diffuse_patterns_hang_together_less(simulated):
-    def recall(kind):
+def test_diffuse_patterns_have_smaller_components(simulated):
+    def retention(kind):
         made = make_planted_wafers(
             simulated, 80, kind=kind, classes=["Donut", "Edge-Loc"], random_state=0
         )
         kept = [e.kept for e in ComponentSizeFilter(20).explain(made.maps)]
         return die_scores(made.maps, made.truth, kept)["recall"].mean()
 
-    assert recall("diffuse") < recall("planted") - 0.05
+    assert retention("diffuse") < retention("planted") - 0.05
 
 
-def test_simulated_background_is_at_the_rate_it_tells(simulated):
+def test_simulated_background_has_the_stated_fail_rate(simulated):
     made = make_planted_wafers(simulated, 150, kind="simulated", random_state=0)
     outside = [
         (grid[(grid > 0) & ~truth] == 2).mean()
@@ -204,15 +204,15 @@ def test_clumping_reaches_the_simulated_background(simulated):
     options = {"kind": "simulated", "classes": ["Scratch"], "random_state": 0}
     options |= {"background_rate": (0.1, 0.2), "edge_gradient": 1}
 
-    def neighbours(clumping):
+    def neighbors(clumping):
         made = make_planted_wafers(simulated, 40, clumping=clumping, **options)
         noise = [(grid == 2) & ~truth for grid, truth in zip(made.maps, made.truth, strict=True)]
         return sum((n[1:] & n[:-1]).sum() for n in noise) / sum(n.sum() for n in noise)
 
-    assert neighbours(2.0) > 1.3 * neighbours(0.0)
+    assert neighbors(2.0) > 1.3 * neighbors(0.0)
 
 
-def test_what_is_made_can_be_saved_and_loaded(simulated, tmp_path):
+def test_planted_wafers_survive_save_and_load(simulated, tmp_path):
     made = make_planted_wafers(simulated, 12, random_state=0)
     columns = made.frame.drop(columns=["label", "height", "width"])
     save_wafer_maps(tmp_path / "p.npz", made.maps, made.target, truth=made.truth, **columns)
@@ -230,7 +230,7 @@ def split(parents):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_keep_both_parents_out_of_the_training_groups(parents, kind):
+def test_rows_keep_sources_out_of_training_groups(parents, kind):
     train, test = split(parents)
     options = {"kind": kind, "classes": plantable(parents, kind), "random_state": 0}
     made = make_planted_wafers(parents, 20, rows=test, **options)
@@ -238,7 +238,7 @@ def test_rows_keep_both_parents_out_of_the_training_groups(parents, kind):
     assert not np.isin(made.groups, parents["groups"][train]).any()
 
 
-def test_a_mask_of_rows_is_the_same_as_their_positions(simulated):
+def test_row_mask_equals_row_positions(simulated):
     _, test = split(simulated)
     mask = np.isin(np.arange(len(simulated["maps"])), test)
     by_position, by_mask = (
@@ -247,7 +247,7 @@ def test_a_mask_of_rows_is_the_same_as_their_positions(simulated):
     pd.testing.assert_frame_equal(by_position.frame, by_mask.frame)
 
 
-def test_groups_tell_what_was_seen_in_training(simulated):
+def test_groups_show_what_was_seen_in_training(simulated):
     train, test = split(simulated)
     made = make_planted_wafers(simulated, 60, random_state=0)
     unseen = ~np.isin(made.groups, simulated["groups"][train]).any(axis=1)
@@ -279,12 +279,12 @@ def test_groups_tell_what_was_seen_in_training(simulated):
         ({"rows": range(355, 610)}, "class 'Center' has .*3 are needed.*leave the class out"),
     ],
 )
-def test_an_unusable_option_is_named(simulated, options, message):
+def test_unusable_option_is_named(simulated, options, message):
     with pytest.raises(ValueError, match=message):
         make_planted_wafers(simulated, **options)
 
 
-def test_wafers_without_groups_are_answered_with_what_to_pass(simulated):
+def test_missing_groups_error_names_the_argument(simulated):
     without = {name: simulated[name] for name in ("maps", "target")}
     with pytest.raises(ValueError, match=r"wafers has no \['groups'\].*lot of each wafer"):
         make_planted_wafers(without)
@@ -292,12 +292,12 @@ def test_wafers_without_groups_are_answered_with_what_to_pass(simulated):
         make_planted_wafers(simulated["maps"])
 
 
-def test_lengths_that_do_not_match_are_told(simulated):
+def test_mismatched_lengths_are_refused(simulated):
     with pytest.raises(ValueError, match="610 maps, targets of shape .600"):
         make_planted_wafers(simulated | {"target": simulated["target"][:600]})
 
 
-def test_grids_too_different_are_told(simulated):
+def test_grids_too_different_are_refused(simulated):
     small = make_wafer_maps(
         40, classes=["none"], shapes=(20, 20), noise_rate=(0.05, 0.15), random_state=0
     )
@@ -324,7 +324,7 @@ def of_two_grids(small, large):
     return {"maps": maps, "target": target, "groups": np.arange(len(maps))}
 
 
-def test_pairs_that_share_no_grid_are_left_out_with_a_warning():
+def test_pairs_without_common_grid_are_skipped():
     wafers = of_two_grids(["Center", "Loc"], ["Edge-Ring"])
     options = {"kind": "two", "classes": ["Center", "Loc", "Edge-Ring"], "random_state": 0}
     with pytest.warns(UserWarning, match=r"Center\+Edge-Ring, Edge-Ring\+Loc; wafers are made of"):
@@ -332,13 +332,13 @@ def test_pairs_that_share_no_grid_are_left_out_with_a_warning():
     assert set(made.target) == {"Center+Loc"}
 
 
-def test_no_pair_at_all_is_an_error():
+def test_no_pair_of_source_wafers_is_an_error():
     wafers = of_two_grids(["Center"], ["Edge-Ring"])
     with pytest.raises(ValueError, match="takes any two patterns .Center.Edge-Ring"):
         make_planted_wafers(wafers, 10, kind="two", classes=["Center", "Edge-Ring"])
 
 
-def test_a_map_that_cannot_be_read_is_named(simulated):
+def test_unreadable_map_is_named(simulated):
     maps = list(simulated["maps"])
     maps[5] = np.full((4, 4), 7)
     with pytest.raises(ValueError, match="wafer map 5: value 7"):

@@ -41,12 +41,12 @@ def test_real_shapes_are_recognized(dev, label, n_wafers):
 
 
 @pytest.mark.parametrize("label", ["none", "Random", "Near-full"])
-def test_wafers_without_a_place_have_no_shape(dev, label):
+def test_classes_without_a_place_have_no_shape(dev, label):
     rows = np.flatnonzero(dev.target == label)[:200]
     assert recognize_shape([dev.maps[row] for row in rows]) is None
 
 
 @pytest.mark.parametrize("n_wafers", [0, 1, 2])
-def test_few_wafers_have_no_shape(simulated, n_wafers):
+def test_classes_of_few_wafers_have_no_shape(simulated, n_wafers):
     rows = np.flatnonzero(simulated.target == "Edge-Ring")[:n_wafers]
     assert recognize_shape([simulated.maps[row] for row in rows]) is None

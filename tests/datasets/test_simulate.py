@@ -54,7 +54,7 @@ def test_rows_agree_with_each_other(simulated):
     assert [mask.sum() for mask in simulated.truth] == frame["n_pattern"].tolist()
 
 
-def test_every_class_has_its_share(simulated):
+def test_every_class_gets_its_share(simulated):
     labels, counts = np.unique(simulated.target, return_counts=True)
     assert set(labels) == set(CLASSES) and set(counts) == {100}
 
@@ -63,13 +63,13 @@ def test_default_classes_are_the_six_patterns():
     assert set(make_wafer_maps(30, random_state=0).target) == set(PATTERN_CLASSES)
 
 
-def test_truth_is_made_of_fails(simulated):
+def test_truth_is_a_subset_of_fails(simulated):
     for grid, mask in zip(simulated.maps, simulated.truth, strict=True):
         assert grid.dtype == np.uint8 and mask.dtype == bool and mask.shape == grid.shape
         assert (grid[mask] == 2).all()
 
 
-def test_classes_without_a_pattern_have_no_truth_and_the_others_do(simulated):
+def test_truth_is_empty_only_without_a_pattern(simulated):
     for label, mask in zip(simulated.target, simulated.truth, strict=True):
         assert mask.any() == (label not in ("none", "Random")), label
 
@@ -80,7 +80,7 @@ def test_near_full_truth_is_nearly_every_fail(simulated):
     assert (simulated.frame["n_pattern"][rows] > 0.8 * fails[rows]).all()
 
 
-def test_a_wafer_is_a_disc_that_touches_all_sides_of_its_grid(simulated):
+def test_wafer_is_a_disc_touching_all_grid_sides(simulated):
     for grid in simulated.maps:
         dies = ndimage.binary_fill_holes(grid > 0)
         assert not dies[[0, 0, -1, -1], [0, -1, 0, -1]].any()
@@ -88,7 +88,7 @@ def test_a_wafer_is_a_disc_that_touches_all_sides_of_its_grid(simulated):
         assert 0.7 < dies.mean() < 0.86
 
 
-def test_a_tenth_of_the_wafers_has_holes():
+def test_one_tenth_of_the_wafers_has_holes():
     maps = make_wafer_maps(1500, classes=["none"], random_state=0).maps
     holed = [(ndimage.binary_fill_holes(grid > 0) & (grid == 0)).any() for grid in maps]
     assert 0.07 < np.mean(holed) < 0.13
@@ -101,19 +101,19 @@ def test_lots_are_25_wafers_on_one_grid(simulated):
     assert lots["wafer"].agg(list).map(lambda wafers: wafers == list(range(1, 26))).all()
 
 
-def test_grids_vary(simulated):
+def test_grid_shapes_vary_between_lots(simulated):
     grids = {grid.shape for grid in simulated.maps}
     assert len(grids) >= 6 and any(height != width for height, width in grids)
 
 
-def test_same_random_state_same_wafers():
+def test_same_random_state_gives_same_wafers():
     first, second = (make_wafer_maps(40, random_state=7) for _ in range(2))
     assert all(map(np.array_equal, first.maps, second.maps))
     assert all(map(np.array_equal, first.truth, second.truth))
     pd.testing.assert_frame_equal(first.frame, second.frame)
 
 
-def test_wafers_can_be_changed_without_changing_later_ones():
+def test_changing_wafers_leaves_later_calls_unchanged():
     first = make_wafer_maps(2, shapes=[(20, 20)], random_state=0)
     before = [grid.copy() for grid in first.maps]
     for grid in first.maps:
@@ -122,7 +122,7 @@ def test_wafers_can_be_changed_without_changing_later_ones():
     assert all(map(np.array_equal, again.maps, before))
 
 
-def test_shapes_are_obeyed():
+def test_shapes_option_sets_the_grids():
     maps = make_wafer_maps(100, shapes=[(12, 17), (30, 9)], random_state=0).maps
     assert {grid.shape for grid in maps} == {(12, 17), (30, 9)}
 
@@ -179,7 +179,7 @@ def test_weights_set_the_mix():
         ({"weights": {"Locc": 1}}, r"weights names \['Locc'\]"),
     ],
 )
-def test_an_unusable_option_is_named(options, message):
+def test_unusable_option_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         make_wafer_maps(**options)
 
@@ -197,7 +197,7 @@ def backgrounds():
 @pytest.mark.parametrize(
     ("quantile", "real", "tolerance"), [(0.05, 0.035, 0.02), (0.5, 0.15, 0.03), (0.95, 0.23, 0.04)]
 )
-def test_background_rates_are_those_of_real_wafers(backgrounds, quantile, real, tolerance):
+def test_background_rates_match_real_wafers(backgrounds, quantile, real, tolerance):
     share = np.quantile(failing_shares(backgrounds.maps), quantile)
     assert share == pytest.approx(real, abs=tolerance)
 
@@ -211,7 +211,7 @@ def test_rim_fails_about_2_35_times_as_often(backgrounds):
     assert np.mean(rim) / np.mean(inside) == pytest.approx(2.35, abs=0.25)
 
 
-def test_neighbours_of_fails_fail_a_little_more_often(backgrounds):
+def test_neighbors_of_fails_fail_slightly_more_often(backgrounds):
     together = expected = 0.0
     for grid in backgrounds.maps:
         # Away from the rim, whose excess of fails would pass for clumping.
@@ -223,7 +223,7 @@ def test_neighbours_of_fails_fail_a_little_more_often(backgrounds):
     assert together / expected == pytest.approx(1.05, abs=0.03)
 
 
-def test_wafers_of_a_lot_scatter_1_8_times_as_much_as_a_binomial(backgrounds):
+def test_wafers_of_a_lot_scatter_1_8_times_a_binomial(backgrounds):
     frame = backgrounds.frame.assign(
         share=failing_shares(backgrounds.maps), dies=[(g > 0).sum() for g in backgrounds.maps]
     )
@@ -241,7 +241,7 @@ CLASS_MEANS += [("Edge-Ring", 0.151, FINE_GRIDS), ("Scratch", 0.101, FINE_GRIDS)
 
 
 @pytest.mark.parametrize(("label", "real", "shapes"), CLASS_MEANS)
-def test_mean_failing_share_of_a_class_is_like_that_of_real_ones(label, real, shapes):
+def test_mean_failing_share_matches_real_classes(label, real, shapes):
     maps = make_wafer_maps(400, classes=[label], shapes=shapes, random_state=0).maps
     assert failing_shares(maps).mean() == pytest.approx(real, rel=0.4)
 
@@ -250,7 +250,7 @@ def test_mean_failing_share_of_a_class_is_like_that_of_real_ones(label, real, sh
     ("label", "low", "high"),
     [("Center", 0.0, 0.62), ("Donut", 0.3, 0.75), ("Edge-Ring", 0.9, 1.0), ("Edge-Loc", 0.7, 1.0)],
 )
-def test_patterns_are_where_their_names_say(label, low, high):
+def test_patterns_lie_where_their_names_say(label, low, high):
     wafers = make_wafer_maps(100, classes=[label], shapes=[(40, 40)], random_state=0)
     medians = [np.median(radii((40, 40))[mask]) for mask in wafers.truth]
     assert np.mean([low <= median <= high for median in medians]) > 0.9
@@ -267,7 +267,7 @@ def test_scratches_are_thin_and_long():
 
 @needs_data
 @pytest.mark.parametrize("label", CLASSES)
-def test_failing_share_matches_real_wafers_of_the_same_grids(label):
+def test_failing_share_matches_real_wafers_by_grid(label):
     real = load_wafer_maps(DATA / "wm811k_mini.npz", classes=[label]).maps
     rng = np.random.RandomState(0)
     like = [

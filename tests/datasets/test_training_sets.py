@@ -93,7 +93,7 @@ def assert_same(made, other):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_other_names_get_the_same_wafers(simulated, maker):
+def test_renamed_labels_get_the_same_wafers(simulated, maker):
     named = make(maker, simulated.maps, simulated.target)
     other = make(maker, simulated.maps, rename(simulated.target, OTHER_NAMES), **OTHER_ROLES)
     assert_same(named, other)
@@ -103,14 +103,14 @@ def test_other_names_get_the_same_wafers(simulated, maker):
 
 @pytest.mark.parametrize("maker", MAKERS)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_other_names_get_the_same_real_wafers(dev, maker, seed):
+def test_renamed_labels_get_the_same_real_wafers(dev, maker, seed):
     rows = np.sort(np.random.RandomState(seed).permutation(len(dev.maps))[:1500])
     maps, target = [dev.maps[row] for row in rows], dev.target[rows]
     named = make(maker, maps, target)
     assert_same(named, make(maker, maps, rename(target, OTHER_NAMES), **OTHER_ROLES))
 
 
-def test_wafers_of_wm811k_names_stay_as_they_were(data_folder):
+def test_wm811k_names_give_the_recorded_wafers(data_folder):
     wafers = load_wafer_maps(data_folder / "wm811k_mini.npz")
     digests = []
     for maker, n_samples in ((make_training_wafers, 600), (make_calibration_wafers, 60)):
@@ -130,7 +130,7 @@ def test_labels_keep_their_type(simulated, maker):
     assert_same(made, make(maker, simulated.maps, simulated.target))
 
 
-def test_labels_of_synthetic_wafers_name_their_patterns(simulated):
+def test_synthetic_wafer_labels_name_their_patterns(simulated):
     target = rename(simulated.target, OTHER_NAMES)
     made = make(make_training_wafers, simulated.maps, target, **OTHER_ROLES)
     for labels, truth in zip(made.labels, made.truth, strict=True):
@@ -140,7 +140,7 @@ def test_labels_of_synthetic_wafers_name_their_patterns(simulated):
     assert not {frozenset(("a0 x", "b 도넛")), frozenset(("c", "d edge ring"))} & pairs
 
 
-def test_two_labels_of_one_place_are_not_put_together(simulated):
+def test_labels_of_one_place_are_not_combined(simulated):
     left = [label if row % 2 else f"{label} 2" for row, label in enumerate(simulated.target)]
     rows = np.flatnonzero(np.isin(simulated.target, ["Center", "Scratch"]))
     bare = np.flatnonzero(simulated.target == "none")
@@ -163,7 +163,7 @@ def test_combined_names_count_as_their_patterns(simulated):
 # Shapes
 
 
-def test_the_general_rule_reads_off_what_no_rule_knows():
+def test_general_rule_extracts_unknown_shapes():
     maps, _ = barred_wafers("x")
     assert recognize_shape(maps[:30]) is None
     clean = np.where(bar(maps[0]), 2, np.minimum(maps[0], 1)).astype(np.uint8)
@@ -172,7 +172,7 @@ def test_the_general_rule_reads_off_what_no_rule_knows():
 
 @pytest.mark.parametrize("maker", MAKERS)
 @pytest.mark.parametrize("label", ["스크래치", 17])
-def test_a_shape_that_no_rule_knows_is_planted_and_blurred(maker, label):
+def test_unknown_shape_is_planted_and_blurred(maker, label):
     maps, target = barred_wafers(label)
     made = maker(maps, target, ClassRoles((label, "none")), 60, np.random.RandomState(0))
     assert made.patterns == (label,)
@@ -182,7 +182,7 @@ def test_a_shape_that_no_rule_knows_is_planted_and_blurred(maker, label):
         assert (grid[truth.reshape(-1, *grid.shape).any(axis=0)] == 2).all()
 
 
-def test_a_blurred_pattern_is_near_the_real_one():
+def test_blurred_pattern_is_near_the_real_one():
     maps, target = barred_wafers("x")
     wafers = {"maps": maps, "target": target, "groups": np.arange(len(maps))}
     made = make_planted_wafers(wafers, 40, kind="diffuse", classes="x", random_state=0)
@@ -204,7 +204,7 @@ def fails_with(maker, maps, target, match, **roles):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_wafers_without_none_are_told(maker):
+def test_missing_none_class_warns(maker):
     maps, target = barred_wafers("x")
     target[target == "none"] = "Random"
     made = fails_with(maker, maps, target, "'x': no wafers are labeled 'ok'", none="ok")
@@ -212,7 +212,7 @@ def test_wafers_without_none_are_told(maker):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_too_few_clean_wafers_are_told(maker):
+def test_too_few_clean_wafers_warn(maker):
     maps, target = barred_wafers("x", n_wafers=2)
     match = (
         "'x': class 'x' has 2 wafers clean enough to read the pattern off, among 2; 3 are needed"
@@ -221,7 +221,7 @@ def test_too_few_clean_wafers_are_told(maker):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_patterns_only_in_combination_are_told(maker, simulated):
+def test_patterns_only_in_combination_warn(maker, simulated):
     target = simulated.target.astype(object)
     target[target == "Donut"] = "Donut+Loc"
     match = "'Donut': only in combination with others, on 70 wafers. So no die-by-die evidence"
@@ -229,7 +229,7 @@ def test_patterns_only_in_combination_are_told(maker, simulated):
     assert made.patterns == tuple(label for label in PATTERN_CLASSES if label != "Donut")
 
 
-def test_classes_without_wafers_are_told(simulated):
+def test_classes_without_wafers_warn(simulated):
     rows = np.flatnonzero(simulated.target != "Loc")
     maps, target = [simulated.maps[row] for row in rows], simulated.target[rows]
     roles = ClassRoles((*PATTERN_CLASSES, "none"))
@@ -238,7 +238,7 @@ def test_classes_without_wafers_are_told(simulated):
     assert "Loc" not in made.patterns
 
 
-def test_without_backgrounds_known_shapes_are_simulated(simulated):
+def test_missing_backgrounds_simulate_known_shapes(simulated):
     rows = np.flatnonzero(np.isin(simulated.target, ["Edge-Ring", "Scratch"]))
     maps, target = [simulated.maps[row] for row in rows], simulated.target[rows].astype(object)
     target[target == "Edge-Ring"] = "edge ring"
@@ -249,7 +249,7 @@ def test_without_backgrounds_known_shapes_are_simulated(simulated):
     assert {grid.shape for grid in made.maps} <= {grid.shape for grid in maps}
 
 
-def test_labels_of_one_shape_take_turns_where_they_are_simulated(simulated):
+def test_simulated_labels_of_one_shape_take_turns(simulated):
     rows = np.flatnonzero(simulated.target == "Edge-Ring")
     maps = [simulated.maps[row] for row in rows]
     target = np.array(["p", "q"] * len(rows))[: len(rows)]
@@ -258,11 +258,11 @@ def test_labels_of_one_shape_take_turns_where_they_are_simulated(simulated):
     assert counts == {"p": 75, "q": 75}
 
 
-def test_no_wafers_asked_for_is_no_reason_to_warn(simulated):
+def test_zero_requested_wafers_do_not_warn(simulated):
     assert make(make_training_wafers, simulated.maps, simulated.target, 0) == NOTHING
 
 
-def test_a_label_that_fits_no_background_leaves_others_alone(simulated):
+def test_label_without_background_leaves_others_alone(simulated):
     maps, target = barred_wafers("x")
     large = [np.kron(grid, np.ones((3, 3), np.uint8)) for grid in maps[:30]]
     made = fails_with(
@@ -301,7 +301,7 @@ def test_numbers_as_labels_are_written_as_text():
     assert made.target.tolist() == ["17"] * 5 and made.available[17] == 30
 
 
-def test_diffuse_wafers_of_known_and_other_shapes_have_parents_of_one_length(simulated):
+def test_diffuse_wafers_of_all_shapes_have_two_sources(simulated):
     maps, target = barred_wafers("x")
     wafers = {"maps": simulated.maps + maps, "target": np.r_[simulated.target, target]}
     wafers["groups"] = np.arange(len(wafers["maps"]))
@@ -319,7 +319,7 @@ def some_maps(shapes=MAP_SHAPES, seed=0):
     return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
 
 
-def test_synthetic_wafers_of_real_ones(data_folder):
+def test_real_wafers_give_synthetic_training_wafers(data_folder):
     wafers = load_wafer_maps(data_folder / "wm811k_mini.npz")
     before = [grid.copy() for grid in wafers.maps]
     roles = ClassRoles(tuple(np.unique(wafers.target).tolist()))
@@ -333,7 +333,7 @@ def test_synthetic_wafers_of_real_ones(data_folder):
         np.testing.assert_array_equal(grid, same)
 
 
-def test_without_backgrounds_patterns_are_simulated_on_the_same_grids():
+def test_missing_backgrounds_simulate_on_same_grids():
     maps, target = some_maps([(12, 14), (20, 20), (2, 2)]), np.array(["Loc", "Center", "x"])
     roles = ClassRoles(("Center", "Loc", "x"))
     with pytest.warns(UserWarning, match="'x'"):

@@ -46,7 +46,7 @@ def write(folder, arrays):
     return folder / "wafers.npz"
 
 
-def test_what_is_saved_is_loaded(wafers, tmp_path):
+def test_saved_wafers_are_loaded_unchanged(wafers, tmp_path):
     file = tmp_path / "wafers.npz"
     save_wafer_maps(
         file, wafers.maps, wafers.target, truth=wafers.truth, lot=wafers.groups, source="simulated"
@@ -61,7 +61,7 @@ def test_what_is_saved_is_loaded(wafers, tmp_path):
     assert again.about == {"source": "simulated"}
 
 
-def test_frame_has_sides_and_every_column_of_the_file(arrays, tmp_path):
+def test_frame_holds_sides_and_all_file_columns(arrays, tmp_path):
     arrays |= {"fold": np.array([3, 1], np.int8), "tool": np.array(["a", "b"])}
     frame = load_wafer_maps(write(tmp_path, arrays)).frame
     assert frame.columns.tolist() == ["label", "height", "width", "fold", "tool"]
@@ -73,12 +73,12 @@ def test_maps_are_views_of_one_array(arrays, tmp_path):
     assert first.base is not None and first.base is second.base
 
 
-def test_a_folder_stands_for_the_file_in_it(arrays, tmp_path):
+def test_folder_loads_the_file_in_it(arrays, tmp_path):
     write(tmp_path, arrays).rename(tmp_path / "wm811k_dev.npz")
     assert len(load_wafer_maps(tmp_path).maps) == 2
 
 
-def test_classes_select_wafers_with_all_that_belongs_to_them(arrays, tmp_path):
+def test_classes_option_selects_complete_rows(arrays, tmp_path):
     arrays["chunk"] = np.array([4, 9])
     picked = load_wafer_maps(write(tmp_path, arrays), classes=["none"])
     assert picked.target.tolist() == ["none"]
@@ -87,7 +87,7 @@ def test_classes_select_wafers_with_all_that_belongs_to_them(arrays, tmp_path):
     assert picked.frame.index.tolist() == [0] and picked.truth is None
 
 
-def test_a_class_that_the_file_lacks_is_an_error(arrays, tmp_path):
+def test_class_missing_from_the_file_is_an_error(arrays, tmp_path):
     with pytest.raises(ValueError, match=r"no wafer of class \['Loch'\]; the file has \['Loc'"):
         load_wafer_maps(write(tmp_path, arrays), classes=["Loch"])
 
@@ -101,7 +101,7 @@ def test_a_class_that_the_file_lacks_is_an_error(arrays, tmp_path):
         ({}, [0, 1]),
     ],
 )
-def test_groups_come_from_the_best_column_there_is(arrays, tmp_path, columns, groups):
+def test_groups_come_from_the_best_column(arrays, tmp_path, columns, groups):
     arrays |= {name: np.array(values) for name, values in columns.items()}
     assert load_wafer_maps(write(tmp_path, arrays)).groups.tolist() == groups
 
@@ -126,7 +126,7 @@ def test_groups_come_from_the_best_column_there_is(arrays, tmp_path, columns, gr
         ("truth", np.ones(5, bool), "one value per cell"),
     ],
 )
-def test_a_file_that_contradicts_itself_says_where(arrays, tmp_path, name, value, message):
+def test_contradictory_file_error_names_the_place(arrays, tmp_path, name, value, message):
     arrays[name] = np.asarray(value)
     with pytest.raises(ValueError, match=message) as caught:
         load_wafer_maps(write(tmp_path, arrays))
@@ -141,7 +141,7 @@ def test_sides_are_multiplied_without_overflow(arrays, tmp_path):
         load_wafer_maps(write(tmp_path, arrays))
 
 
-def test_a_missing_array_is_named(arrays, tmp_path):
+def test_missing_array_is_named(arrays, tmp_path):
     del arrays["width"]
     with pytest.raises(ValueError, match=r"arrays \['width'\] are missing"):
         load_wafer_maps(write(tmp_path, arrays))
@@ -154,7 +154,7 @@ def test_pickled_objects_are_refused(arrays, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.9])
-def test_a_cut_off_file_is_refused(arrays, tmp_path, share):
+def test_cut_off_file_is_refused(arrays, tmp_path, share):
     file = write(tmp_path, arrays)
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
@@ -163,7 +163,7 @@ def test_a_cut_off_file_is_refused(arrays, tmp_path, share):
 
 
 @pytest.mark.parametrize("header", [b"{" * 100, b" 1\n  2\n 3", b"\x00"])
-def test_a_header_of_nonsense_is_refused(tmp_path, header):
+def test_malformed_header_is_refused(tmp_path, header):
     npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
     with zipfile.ZipFile(tmp_path / "wafers.npz", "w") as archive:
         archive.writestr("cells.npy", npy)
@@ -171,7 +171,7 @@ def test_a_header_of_nonsense_is_refused(tmp_path, header):
         load_wafer_maps(tmp_path / "wafers.npz")
 
 
-def test_a_damaged_array_is_refused(wafers, tmp_path):
+def test_damaged_array_is_refused(wafers, tmp_path):
     file = tmp_path / "wafers.npz"
     save_wafer_maps(file, wafers.maps, wafers.target)
     content = bytearray(file.read_bytes())
@@ -181,18 +181,18 @@ def test_a_damaged_array_is_refused(wafers, tmp_path):
         load_wafer_maps(file)
 
 
-def test_a_bare_array_is_refused(tmp_path):
+def test_bare_array_is_refused(tmp_path):
     np.save(tmp_path / "wafers.npy", np.zeros(3))
     with pytest.raises(ValueError, match="one bare array"):
         load_wafer_maps(tmp_path / "wafers.npy")
 
 
-def test_an_absent_file_says_what_was_looked_for(tmp_path):
+def test_missing_file_error_names_the_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"wm811k_dev\.npz"):
         load_wafer_maps(tmp_path)
 
 
-def test_a_failed_save_leaves_the_old_file_and_no_other(wafers, tmp_path, monkeypatch):
+def test_failed_save_leaves_only_the_old_file(wafers, tmp_path, monkeypatch):
     file = tmp_path / "wafers.npz"
     save_wafer_maps(file, wafers.maps, wafers.target)
     before = file.read_bytes()
@@ -221,14 +221,14 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(wafers, tmp_path, monkey
         ({"truth": [np.zeros((2, 2), bool), np.ones((2, 2), bool)]}, "truth of wafer 1 marks"),
     ],
 )
-def test_what_cannot_be_saved_is_refused_before_writing(tmp_path, change, message):
+def test_unsavable_values_are_refused_before_writing(tmp_path, change, message):
     target = change.pop("target", ["Loc", "none"])
     with pytest.raises(ValueError, match=message):
         save_wafer_maps(tmp_path / "w.npz", np.ones((2, 2, 2), np.uint8), target, **change)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_map_with_a_wrong_code_is_not_saved(tmp_path):
+def test_map_with_a_wrong_code_is_not_saved(tmp_path):
     with pytest.raises(WaferMapError, match="wafer map 1: value 7"):
         save_wafer_maps(tmp_path / "w.npz", [[[1]], [[7]]], ["Loc", "Loc"])
 

@@ -47,7 +47,7 @@ def load_bytes(folder, data, **options):
 # What is loaded
 
 
-def test_everything_of_both_eras_is_loaded(era, wafers, tmp_path):
+def test_both_eras_are_loaded_completely(era, wafers, tmp_path):
     loaded = load_bytes(tmp_path, pickled(era, wafers), labeled=False, drop=())
     assert isinstance(loaded.maps, RaggedWaferMaps)
     assert_same_maps(loaded.maps, wafers.maps)
@@ -69,7 +69,7 @@ def test_everything_of_both_eras_is_loaded(era, wafers, tmp_path):
     assert loaded.truth is None and loaded.about["name"] == "file.pkl"
 
 
-def test_by_default_the_six_patterns_are_loaded(era, wafers, tmp_path):
+def test_default_classes_are_the_six_patterns(era, wafers, tmp_path):
     loaded = load_bytes(tmp_path, pickled(era, wafers))
     rows = [0, 1, 2, 3, 4, 5, 11]
     assert loaded.target.tolist() == [wafers.label[row] for row in rows]
@@ -93,16 +93,16 @@ def test_classes_are_dropped(file, options, labels):
     assert len(loaded.maps) == len(loaded.frame) == len(loaded.groups) == len(loaded.target)
 
 
-def test_an_unknown_class_is_an_error_before_anything_is_read(tmp_path):
+def test_unknown_class_is_refused_before_reading(tmp_path):
     with pytest.raises(ValueError, match=r"drop names \['Loch'\]; the classes are"):
         load_wm811k(tmp_path / "absent.pkl", drop=["Loch"])
 
 
-def test_labels_here_are_those_of_the_simulator():
+def test_labels_equal_the_simulators_classes():
     assert set(LABELS) == set(CLASSES)
 
 
-def test_what_pandas_writes_today_is_loaded(wafers, tmp_path):
+def test_pickle_of_current_pandas_is_loaded(wafers, tmp_path):
     frame = pd.DataFrame(
         {
             "waferMap": pd.Series(wafers.maps, dtype=object),
@@ -129,7 +129,7 @@ def test_what_pandas_writes_today_is_loaded(wafers, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int64", "<u2", ">i4", "float32", "bool"])
-def test_maps_of_other_number_types_and_orders_are_recoded(tmp_path, dtype, wafers):
+def test_maps_of_other_dtypes_and_orders_are_recoded(tmp_path, dtype, wafers):
     wafers.maps = [np.asfortranarray(grid % 2).astype(dtype, order="F") for grid in wafers.maps]
     columns = {
         "waferMap": pd.Series(wafers.maps, dtype=object), "dieSize": wafers.die_size,
@@ -166,7 +166,7 @@ def saved_again(wafers, **changes):
     [("waferIndex", "wafer"), ("dieSize", "die_size"), ("trianTestLabel", "split"),
      ("lotName", "lot")],
 )  # fmt: skip
-def test_a_column_left_out_is_missing_in_the_result(tmp_path, wafers, name, ours):
+def test_column_left_out_is_missing_in_the_result(tmp_path, wafers, name, ours):
     data = pickle.dumps(saved_again(wafers, **{name: None}))
     whole = load_bytes(tmp_path, pickle.dumps(saved_again(wafers)), drop=())
     loaded = load_bytes(tmp_path, data, drop=())
@@ -184,7 +184,7 @@ def test_maps_alone_are_loaded_without_labels(tmp_path, wafers):
     assert loaded.target.tolist() == [""] * 12
 
 
-def test_without_lots_runs_of_one_grid_are_the_groups(tmp_path, wafers):
+def test_missing_lots_group_by_runs_of_one_grid(tmp_path, wafers):
     wafers.maps = [wafers.maps[row // 4] for row in range(12)]
     loaded = load_bytes(
         tmp_path, pickle.dumps(saved_again(wafers, lotName=None)), labeled=False, drop=()
@@ -193,13 +193,13 @@ def test_without_lots_runs_of_one_grid_are_the_groups(tmp_path, wafers):
 
 
 @pytest.mark.parametrize("change", [{"failureType": None}, {"failureType": [[]] * 12}])
-def test_a_file_without_any_label_says_how_to_load_it(tmp_path, wafers, change):
+def test_file_without_labels_error_names_the_option(tmp_path, wafers, change):
     message = r"file\.pkl has a label for none of its 12 wafers .*Pass labeled=False"
     with pytest.raises(ValueError, match=message):
         load_bytes(tmp_path, pickle.dumps(saved_again(wafers, **change)))
 
 
-def test_a_table_without_maps_names_its_columns(tmp_path, wafers):
+def test_table_without_maps_error_names_columns(tmp_path, wafers):
     data = pickle.dumps(saved_again(wafers, waferMap=None, dieSize=None))
     message = "it has no column waferMap, which holds the maps; found lotName, waferIndex, trian"
     with pytest.raises(ValueError, match=message):
@@ -209,7 +209,7 @@ def test_a_table_without_maps_names_its_columns(tmp_path, wafers):
 # Bad content
 
 
-def test_the_error_names_the_file_too_and_nothing_is_left_behind(tmp_path):
+def test_failed_load_names_file_and_leaves_nothing(tmp_path):
     wafers = some_wafers(2)
     wafers.lot[1] = ""
     with pytest.raises(ValueError, match=r"file\.pkl cannot be used: row 1: lotName") as caught:
@@ -232,13 +232,13 @@ def test_the_error_names_the_file_too_and_nothing_is_left_behind(tmp_path):
         (b"PAR1rest", "is no table of wafers: it cannot be read"),
     ],
 )
-def test_a_file_of_another_kind_is_told_by_its_start(tmp_path, start, message):
+def test_other_file_kind_is_recognized_by_its_start(tmp_path, start, message):
     with pytest.raises(ValueError, match=message):
         load_bytes(tmp_path, start)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_a_cut_off_file_is_refused(era, tmp_path, share):
+def test_cut_off_file_is_refused(era, tmp_path, share):
     data = pickled(era)
     with pytest.raises(ValueError, match="ends too early|damaged") as caught:
         load_bytes(tmp_path, data[: int(share * len(data))])
@@ -246,6 +246,6 @@ def test_a_cut_off_file_is_refused(era, tmp_path, share):
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.pkl"]
 
 
-def test_an_absent_file_says_what_was_looked_for(tmp_path):
+def test_missing_file_error_names_the_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"LSWMD\.pkl or WM811K\.pkl"):
         load_wm811k(tmp_path)

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
-from brief_classifiers import CLASSES, brief_classifier, frozen, labelled_wafers
+from brief_classifiers import CLASSES, brief_classifier, frozen, labeled_wafers
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold
 from small_models import TINY
@@ -33,8 +33,8 @@ def calibrated():
 
 
 @pytest.mark.parametrize("backbone", ["wafer_resnet", "wafer_unet"])
-def test_the_denoiser_gives_the_classifier_s_probabilities(backbone):
-    clf, wafers = copy.copy(brief_classifier(backbone)), labelled_wafers()
+def test_explain_gives_the_classifiers_probabilities(backbone):
+    clf, wafers = copy.copy(brief_classifier(backbone)), labeled_wafers()
     clf.temperature_ = 3.0
     clf.set_params(precision="float32")
     denoiser = CamDenoiser(FrozenEstimator(clf)).fit(wafers.maps[:2])
@@ -48,14 +48,14 @@ def test_the_denoiser_gives_the_classifier_s_probabilities(backbone):
 
 
 def planted_for(denoiser):
-    wafers = labelled_wafers()
+    wafers = labeled_wafers()
     rng, roles = np.random.RandomState(0), ClassRoles(("Center", "Edge-Ring", "none"))
     n_planted = calibration_module._N_PLANTED
     return make_calibration_wafers(wafers.maps, wafers.target, roles, n_planted, rng)
 
 
 @pytest.mark.parametrize("refine", [None, "component"])
-def test_the_table_is_what_explain_does_on_the_planted_wafers(refine):
+def test_threshold_curve_matches_explain(refine):
     denoiser = frozen(aggregation=refine)
     planted = planted_for(denoiser)
     assert {kind for kind, _ in planted.strata} == {"planted", "diffuse", "two"}
@@ -75,7 +75,7 @@ def test_the_table_is_what_explain_does_on_the_planted_wafers(refine):
             assert row[name] == pytest.approx(means[column].mean())
 
 
-def test_targets_are_reached_on_the_table(calibrated):
+def test_target_rates_are_reached_on_planted_wafers(calibrated):
     curve = calibrated.calibration_.threshold_curve
     table = curve.set_index("threshold")
     for kind in (TargetRecall, TargetSpecificity):
@@ -87,7 +87,7 @@ def test_targets_are_reached_on_the_table(calibrated):
             assert table[other][chosen.threshold_] == table[other][table[name] >= target].max()
 
 
-def test_saliency_is_right_on_average_on_the_planted_wafers_and_ranks_as_before(calibrated):
+def test_calibrated_saliency_has_true_mean_and_order(calibrated):
     planted = planted_for(calibrated)
     why = calibrated.explain(planted.maps)
     fails = [grid == 2 for grid in planted.maps]
@@ -104,7 +104,7 @@ def test_saliency_is_right_on_average_on_the_planted_wafers_and_ranks_as_before(
     assert (np.diff(saliency[np.argsort(before, kind="stable")]) >= -1e-6).all()
 
 
-def test_each_wafer_has_the_threshold_of_its_greatest_expected_f1(calibrated):
+def test_threshold_of_each_wafer_maximizes_expected_f1(calibrated):
     assert calibrated.threshold_ is None
     planted = planted_for(calibrated)
     fixed = frozen(threshold=0.5).explain(planted.maps)
@@ -117,7 +117,7 @@ def test_each_wafer_has_the_threshold_of_its_greatest_expected_f1(calibrated):
     assert n_other > 50
 
 
-def test_calibration_repeats_and_leaves_a_frozen_classifier_alone(calibrated):
+def test_calibration_repeats_and_keeps_classifier(calibrated):
     again = frozen()
     assert again.calibration_.platt == calibrated.calibration_.platt
     assert again.detection_threshold_ == calibrated.detection_threshold_
@@ -127,7 +127,7 @@ def test_calibration_repeats_and_leaves_a_frozen_classifier_alone(calibrated):
     assert brief_classifier().temperature_ == 1
 
 
-def test_a_cam_takes_one_half_unless_it_is_given_a_target():
+def test_threshold_of_a_cam_is_one_half_by_default():
     plain = frozen("wafer_resnet")
     assert plain.threshold_ == 0.5
     assert plain.calibration_.platt is plain.calibration_.threshold_curve is None
@@ -138,7 +138,7 @@ def test_a_cam_takes_one_half_unless_it_is_given_a_target():
 
 
 @pytest.mark.parametrize("threshold", ["best", -0.1, 2, True, TargetRecall(1.5), None])
-def test_a_threshold_is_a_share_or_a_target(threshold):
+def test_threshold_must_be_a_number_or_target(threshold):
     with pytest.raises(ValueError, match="threshold must be 'auto', a number from 0 to 1, Target"):
         frozen(threshold=threshold)
 
@@ -170,8 +170,8 @@ def rows_of(ids, wafers):
     return np.array([place[i] for i in ids])
 
 
-def test_the_classifier_is_calibrated_on_a_share_of_each_class_that_it_has_not_seen():
-    wafers = labelled_wafers()
+def test_classifier_is_calibrated_on_unseen_wafers():
+    wafers = labeled_wafers()
     weight = np.arange(1.0, 211)
     clf = fit_recorder(wafers, sample_weight=weight).estimator_
     trained, aside = rows_of(clf.trained_, wafers), rows_of(clf.calibrated_, wafers)
@@ -180,8 +180,8 @@ def test_the_classifier_is_calibrated_on_a_share_of_each_class_that_it_has_not_s
     np.testing.assert_array_equal(clf.weight_, weight[trained])
 
 
-def test_the_false_alarm_rate_is_that_of_held_out_wafers():
-    wafers = labelled_wafers()
+def test_false_alarm_rate_comes_from_held_out_wafers():
+    wafers = labeled_wafers()
     denoiser = fit_recorder(wafers)
     clf = denoiser.estimator_
     aside = rows_of(clf.calibrated_, wafers)
@@ -195,7 +195,7 @@ def test_the_false_alarm_rate_is_that_of_held_out_wafers():
 
 
 def test_groups_are_held_out_whole():
-    wafers = labelled_wafers()
+    wafers = labeled_wafers()
     groups = np.arange(210) % 10
     clf = fit_recorder(wafers, groups=groups).estimator_
     trained, aside = rows_of(clf.trained_, wafers), rows_of(clf.calibrated_, wafers)
@@ -207,7 +207,7 @@ def test_groups_are_held_out_whole():
 
 
 def test_groups_reach_every_fold_of_fit_transform():
-    wafers, seen = labelled_wafers(), []
+    wafers, seen = labeled_wafers(), []
 
     class Watching(Recorder):
         def calibrate(self, X, y):
@@ -227,8 +227,8 @@ def test_groups_reach_every_fold_of_fit_transform():
 @pytest.mark.parametrize(
     "case", ["few wafers", "no none", "no pattern", "no evidence", "fraction 0"]
 )
-def test_with_too_little_to_calibrate_on_all_wafers_train(case):
-    wafers = copy.copy(labelled_wafers())
+def test_too_few_calibration_wafers_train_instead(case):
+    wafers = copy.copy(labeled_wafers())
     rows, options = np.arange(210), {}
     if case == "few wafers":
         rows = rows[:60]
@@ -250,17 +250,17 @@ def test_with_too_little_to_calibrate_on_all_wafers_train(case):
     assert len(denoiser.transform(wafers.maps[:5])) == 5
 
 
-def test_a_target_without_wafers_to_calibrate_on_is_refused():
+def test_target_without_calibration_wafers_is_refused():
     denoiser = CamDenoiser(FrozenEstimator(brief_classifier()), threshold=TargetRecall(0.9))
-    wafers = labelled_wafers()
+    wafers = labeled_wafers()
     with pytest.raises(ValueError, match=r"TargetRecall\(value=0.9\) needs .* 20 without"):
         denoiser.fit(wafers.maps[:30], wafers.target[:30])
     with pytest.raises(ValueError, match=r"TargetRecall\(value=0.9\) needs"):
         denoiser.fit(wafers.maps)
 
 
-def test_wafers_of_classes_that_the_classifier_does_not_know_are_not_planted(monkeypatch):
-    wafers, seen = labelled_wafers(), []
+def test_calibration_plants_no_unknown_classes(monkeypatch):
+    wafers, seen = labeled_wafers(), []
     known = np.where(wafers.target == "Center", "Donut", wafers.target)
 
     def spy(maps, target, *options):
@@ -275,8 +275,8 @@ def test_wafers_of_classes_that_the_classifier_does_not_know_are_not_planted(mon
 # Claims
 
 
-def test_a_calibration_goes_through_a_dict_to_another_denoiser(calibrated):
-    maps = labelled_wafers().maps
+def test_calibration_dict_restores_another_denoiser(calibrated):
+    maps = labeled_wafers().maps
     values = calibrated.calibration_.to_dict()
     again = CamDenoiser.from_calibration(
         calibrated.estimator_, DenoiserCalibration.from_dict(values), random_state=0
@@ -297,6 +297,6 @@ def test_a_calibration_goes_through_a_dict_to_another_denoiser(calibrated):
         {"threshold_curve": {"threshold": [2.0], "recall": [1], "specificity": [1], "f1": [1]}},
     ],
 )
-def test_a_calibration_with_wrong_values_is_refused(change, calibrated):
+def test_calibration_with_wrong_values_is_refused(change, calibrated):
     with pytest.raises(ValueError, match="^its "):
         DenoiserCalibration.from_dict(calibrated.calibration_.to_dict() | change)

@@ -34,14 +34,14 @@ def f1(truth, kept):
     return np.mean(hits)
 
 
-def test_removes_more_noise_than_pattern(denoiser):
+def test_denoiser_removes_more_noise_than_pattern(denoiser):
     test = make_wafer_maps(60, classes=["Center", "Edge-Ring", "Scratch"], random_state=1)
     kept = [e.kept for e in denoiser.explain(test.maps)]
     raw = [grid == 2 for grid in test.maps]
     assert f1(test.truth, kept) > f1(test.truth, raw) + 0.1
 
 
-def test_transform_marks_exactly_the_removed_fails_as_pass(denoiser, wafers):
+def test_transform_makes_removed_fails_passes(denoiser, wafers):
     for grid, clean, why in zip(
         wafers.maps, denoiser.transform(wafers.maps), denoiser.explain(wafers.maps), strict=True
     ):
@@ -51,7 +51,7 @@ def test_transform_marks_exactly_the_removed_fails_as_pass(denoiser, wafers):
         assert not (why.kept & why.removed).any()
 
 
-def test_explains_the_predicted_class(denoiser, classifier, wafers):
+def test_explain_uses_the_predicted_class(denoiser, classifier, wafers):
     explained = denoiser.explain(wafers.maps)
     assert [e.label for e in explained] == classifier.predict(wafers.maps).tolist()
     np.testing.assert_allclose(
@@ -76,21 +76,21 @@ def test_targets_are_one_per_wafer(classifier, wafers, on_error, n_targets):
         denoiser.explain(wafers.maps[:2], ["Scratch"] * n_targets)
 
 
-def test_targets_stay_with_their_wafers_from_batch_to_batch(classifier, wafers, monkeypatch):
+def test_targets_stay_with_their_wafers_across_batches(classifier, wafers, monkeypatch):
     monkeypatch.setattr(WaferClassifier.batches, "__defaults__", (2,))
     denoiser = CamDenoiser(FrozenEstimator(classifier)).fit(wafers.maps)
     targets = ["Scratch", "Center", "Center", "Edge-Ring", "Scratch"]
     assert [e.label for e in denoiser.explain(wafers.maps[:5], targets)] == targets
 
 
-def test_batch_size_does_not_matter(denoiser, wafers, monkeypatch):
+def test_batch_size_leaves_results_unchanged(denoiser, wafers, monkeypatch):
     many = denoiser.transform(wafers.maps)
     monkeypatch.setattr(WaferClassifier.batches, "__defaults__", (1,))
     for a, b in zip(denoiser.transform(wafers.maps), many, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_kind_dtype_and_index_come_back(denoiser, wafers):
+def test_transform_keeps_kind_dtype_and_index(denoiser, wafers):
     column = pd.Series(wafers.maps[:4], index=list("abcd"), name="map")
     clean = denoiser.transform(column)
     assert clean.index.tolist() == list("abcd") and clean.name == "map"
@@ -102,14 +102,14 @@ def test_kind_dtype_and_index_come_back(denoiser, wafers):
     np.testing.assert_array_equal(tensor, denoiser.transform(stack))
 
 
-def test_components_are_kept_whole():
+def test_component_aggregation_keeps_components_whole():
     grid = np.array([[2, 2, 1, 2], [1, 1, 1, 1], [1, 2, 2, 1]], np.uint8)
     saliency = np.array([[0.9, 0.1, 0.0, 0.3], [0, 0, 0, 0], [0, 0.2, 0.3, 0]])
     kept = (grid == 2) & (component_evidence(grid, saliency) >= 0.5)
     np.testing.assert_array_equal(kept, [[1, 1, 0, 0], [0, 0, 0, 0], [0, 1, 1, 0]])
 
 
-def test_threshold_zero_keeps_all_evidence_and_one_the_strongest_component(classifier, wafers):
+def test_threshold_0_keeps_all_1_strongest_component(classifier, wafers):
     loose, strict = (
         CamDenoiser(FrozenEstimator(classifier), threshold=t).fit(wafers.maps) for t in (0.0, 1.0)
     )
@@ -118,7 +118,7 @@ def test_threshold_zero_keeps_all_evidence_and_one_the_strongest_component(class
 
 
 @pytest.mark.parametrize("backbone", ["wafer_resnet", "wafer_unet"])
-def test_a_wafer_without_a_pattern_is_left_alone_or_cleared(backbone):
+def test_wafer_without_pattern_is_unchanged_or_cleared(backbone):
     wafers = make_wafer_maps(80, classes=["none", "Edge-Ring"], random_state=0)
     clf = WaferClassifier(backbone, **TINY).fit(wafers.maps, wafers.target)
     careful = CamDenoiser(FrozenEstimator(clf)).fit(wafers.maps, wafers.target)
@@ -134,7 +134,7 @@ def test_a_wafer_without_a_pattern_is_left_alone_or_cleared(backbone):
     assert all(b.abstained for _, b in none if b.probability < 0.5)
 
 
-def test_claims_patterns_on_no_more_wafers_than_the_false_alarm_rate():
+def test_detections_stay_within_the_false_alarm_rate():
     wafers = make_wafer_maps(120, classes=["none", "Edge-Loc"], random_state=1)
     clf = WaferClassifier("wafer_unet", **TINY | {"max_epochs": 2})
     clf.fit(wafers.maps, wafers.target)
@@ -148,7 +148,7 @@ def test_claims_patterns_on_no_more_wafers_than_the_false_alarm_rate():
     assert claims == sorted(claims) and claims[0] == 0 and claims[2] > 0.3
 
 
-def test_abstains_where_no_class_has_a_pattern(classifier, wafers):
+def test_explain_abstains_without_pattern_classes(classifier, wafers):
     nothing = copy(classifier).set_params(none_labels=classifier.classes_.tolist())
     unsure = CamDenoiser(FrozenEstimator(nothing)).fit(wafers.maps)
     for grid, e in zip(wafers.maps, unsure.explain(wafers.maps), strict=True):
@@ -157,7 +157,7 @@ def test_abstains_where_no_class_has_a_pattern(classifier, wafers):
 
 
 @pytest.mark.parametrize("method", ["gradcam", "hirescam", "gradcam++", "xgradcam", "eigencam"])
-def test_methods(method, classifier, wafers):
+def test_every_cam_method_explains(method, classifier, wafers):
     denoiser = CamDenoiser(FrozenEstimator(classifier), method=method).fit(wafers.maps)
     assert all(np.isfinite(e.saliency).all() for e in denoiser.explain(wafers.maps[:5]))
 
@@ -196,7 +196,7 @@ class RecordingClassifier(WaferClassifier):
         return super().batches(maps, batch_size)
 
 
-def test_fit_transform_denoises_each_wafer_by_a_net_that_has_not_seen_it(wafers):
+def test_fit_transform_uses_nets_without_the_wafer(wafers):
     RecordingClassifier.trained, RecordingClassifier.asked = [], []
     clf = RecordingClassifier(**TINY | {"max_epochs": 1})
     CamDenoiser(clf, cv=3).fit_transform(wafers.maps, wafers.target)
@@ -207,7 +207,7 @@ def test_fit_transform_denoises_each_wafer_by_a_net_that_has_not_seen_it(wafers)
         assert not seen & explained
 
 
-def test_fit_transform_equals_folds_done_by_hand(wafers):
+def test_fit_transform_equals_manual_folds(wafers):
     clf = WaferClassifier(**TINY | {"max_epochs": 2})
     cv = StratifiedKFold(2)
     together = CamDenoiser(clf, cv=cv).fit_transform(wafers.maps, wafers.target)
@@ -235,13 +235,13 @@ def test_sample_weight_reaches_the_classifier(wafers):
     assert (denoiser.estimator_.predict(wafers.maps) == "Center").all()
 
 
-def test_a_splitter_that_misses_wafers_is_refused(wafers):
+def test_splitter_that_misses_wafers_is_refused(wafers):
     denoiser = CamDenoiser(WaferClassifier(**TINY), cv=ShuffleSplit(1, random_state=0))
     with pytest.raises(ValueError, match="in no test fold"):
         denoiser.fit_transform(wafers.maps, wafers.target)
 
 
-def test_pickle_and_clone(denoiser, wafers):
+def test_pickle_and_clone_keep_results(denoiser, wafers):
     again = pickle.loads(pickle.dumps(denoiser))
     for a, b in zip(again.transform(wafers.maps), denoiser.transform(wafers.maps), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -250,7 +250,7 @@ def test_pickle_and_clone(denoiser, wafers):
         unfitted.transform(wafers.maps)
 
 
-def test_bad_maps_raise_or_are_set_aside(classifier, wafers):
+def test_bad_maps_raise_or_give_an_error_row(classifier, wafers):
     maps = [wafers.maps[0], np.full((3, 3), 9), wafers.maps[1]]
     strict = CamDenoiser(FrozenEstimator(classifier)).fit(wafers.maps)
     with pytest.raises(ValueError, match="wafer map 1: value 9"):
@@ -265,7 +265,7 @@ def test_bad_maps_raise_or_are_set_aside(classifier, wafers):
     assert [e.label for e in targeted] == ["Center", None, "Scratch"]
 
 
-def test_bad_input(wafers):
+def test_bad_input_is_refused(wafers):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         CamDenoiser(WaferClassifier(**TINY)).fit(wafers.maps[:5], wafers.target[:4])
     with pytest.raises(ValueError, match="Unknown backbone"):
@@ -284,20 +284,20 @@ def test_bad_input(wafers):
         CamDenoiser(WaferClassifier(**TINY), layers=["layer4"]).fit(wafers.maps, wafers.target)
 
 
-def test_evidence_is_the_default_of_a_net_that_has_it(wafers):
+def test_evidence_is_the_default_of_evidence_nets(wafers):
     denoiser = CamDenoiser(FrozenEstimator(fitted_classifier("wafer_unet"))).fit(wafers.maps)
     assert (denoiser.method_, denoiser.aggregation_) == ("evidence", None)
     other = CamDenoiser(FrozenEstimator(fitted_classifier())).fit(wafers.maps)
     assert (other.method_, other.aggregation_) == ("layercam", "component")
 
 
-def test_evidence_of_a_net_without_it_is_refused(wafers):
+def test_evidence_of_other_nets_is_refused(wafers):
     denoiser = CamDenoiser(FrozenEstimator(fitted_classifier()), method="evidence")
     with pytest.raises(ValueError, match="wafer_resnet.* does not.*wafer_unet"):
         denoiser.fit(wafers.maps)
 
 
-def test_saliency_is_the_probability_that_some_pattern_claims_the_die(wafers):
+def test_saliency_is_the_probability_of_any_pattern(wafers):
     clf = copy(fitted_classifier("wafer_unet")).set_params(precision="float32")
     denoiser = CamDenoiser(FrozenEstimator(clf), threshold=0.5)
     why = denoiser.fit(wafers.maps).explain(wafers.maps[:3])
@@ -313,7 +313,7 @@ def test_saliency_is_the_probability_that_some_pattern_claims_the_die(wafers):
             assert why[row].abstained or (why[row].kept == kept).mean() > 0.999
 
 
-def test_asked_for_a_class_it_explains_that_class(wafers):
+def test_targets_select_the_explained_class(wafers):
     denoiser = CamDenoiser(FrozenEstimator(fitted_classifier("wafer_unet"))).fit(wafers.maps)
     everything = denoiser.explain(wafers.maps[:8])
     for label in denoiser.classes_:

@@ -14,7 +14,7 @@ from camdenoise.metrics import die_scores
 CLASSES = sorted([*PATTERN_CLASSES, "none", "Random", "Near-full"])
 
 
-def test_it_is_small_and_has_a_card():
+def test_pretrained_model_is_small_and_has_a_card():
     folder = files("camdenoise") / "pretrained"
     sizes = [len((folder / name).read_bytes()) for name in ("wm811k.safetensors", "wm811k.json")]
     assert sum(sizes) < 3e6
@@ -22,7 +22,7 @@ def test_it_is_small_and_has_a_card():
     assert all(word in card for word in ("WM-811K", "disposition", "held out"))
 
 
-def test_a_newcomer_denoises_wafers_of_any_sizes_in_three_lines():
+def test_from_pretrained_denoises_wafers_of_any_size():
     maps = make_wafer_maps(12, classes=["Center", "Edge-Ring"], random_state=0).maps
     maps += [np.array([[2]]), np.zeros((3, 5), int), np.ones((4, 4), int), np.full((200, 3), 2)]
     clean = CamDenoiser.from_pretrained("wm811k").transform(maps)
@@ -32,7 +32,7 @@ def test_a_newcomer_denoises_wafers_of_any_sizes_in_three_lines():
     assert sum((raw != kept).any() for raw, kept in zip(maps, clean, strict=True)) >= 8
 
 
-def test_the_classifier_names_patterns_and_wafers_without_one():
+def test_pretrained_classifier_knows_nine_classes():
     clf = WaferClassifier.from_pretrained()
     assert clf.classes_.tolist() == CLASSES
     wafers = make_wafer_maps(30, classes=["Edge-Ring", "none"], random_state=0)
@@ -43,7 +43,7 @@ def test_the_classifier_names_patterns_and_wafers_without_one():
     np.testing.assert_allclose(probability.sum(1), 1)
 
 
-def test_parameters_take_the_place_of_the_model_s():
+def test_from_pretrained_options_override_the_models():
     usual = CamDenoiser.from_pretrained()
     careful = CamDenoiser.from_pretrained(false_alarm_rate=0.001, no_pattern="remove")
     assert (
@@ -56,7 +56,7 @@ def test_parameters_take_the_place_of_the_model_s():
         CamDenoiser.from_pretrained(false_alarm_rate=2)
 
 
-def test_it_can_be_fitted_anew_to_other_wafers_for_its_calibration():
+def test_pretrained_denoiser_is_recalibrated_by_fit():
     wafers = make_wafer_maps(200, classes=["none", "Center", "Edge-Ring"], random_state=0)
     usual = CamDenoiser.from_pretrained()
     again = clone(usual).fit(wafers.maps, wafers.target)
@@ -64,7 +64,7 @@ def test_it_can_be_fitted_anew_to_other_wafers_for_its_calibration():
     assert again.detection_threshold_ != usual.detection_threshold_
 
 
-def test_on_real_wafers_it_beats_doing_nothing(data_folder):
+def test_pretrained_denoiser_beats_no_denoising(data_folder):
     from camdenoise.datasets import make_planted_wafers
 
     wafers = load_wafer_maps(data_folder / "wm811k_mini.npz")

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from brief_classifiers import brief_classifier, frozen, labelled_wafers
+from brief_classifiers import brief_classifier, frozen, labeled_wafers
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser
@@ -20,8 +20,8 @@ def renamed(backbone, temperature=1.0):
 
 @pytest.mark.parametrize("backbone", ["wafer_resnet", "wafer_unet"])
 @pytest.mark.parametrize("no_pattern", ["abstain", "remove"])
-def test_wafers_without_a_pattern_come_back_unchanged_or_are_cleared_as_none(backbone, no_pattern):
-    maps = labelled_wafers().maps
+def test_wafer_without_pattern_is_unchanged_or_cleared(backbone, no_pattern):
+    maps = labeled_wafers().maps
     method = "evidence" if backbone == "wafer_unet" else "auto"
     denoiser = CamDenoiser(renamed(backbone), method=method, no_pattern=no_pattern).fit(maps[:2])
     why, clean = denoiser.explain(maps), denoiser.transform(maps)
@@ -33,8 +33,8 @@ def test_wafers_without_a_pattern_come_back_unchanged_or_are_cleared_as_none(bac
         assert not (e.kept & (grid != 2)).any()
 
 
-def test_a_none_is_cleared_only_where_it_is_sure():
-    maps = labelled_wafers().maps
+def test_none_is_cleared_only_when_probable_enough():
+    maps = labeled_wafers().maps
     options = {"no_pattern": "remove", "method": "evidence"}
     unsure = CamDenoiser(renamed("wafer_unet", 20.0), **options).fit(maps[:2]).explain(maps)
     assert {e.label for e in unsure} > {"none"}
@@ -43,12 +43,12 @@ def test_a_none_is_cleared_only_where_it_is_sure():
 
 
 @pytest.mark.parametrize("threshold", ["auto", 1.0])
-def test_where_no_fail_has_evidence_the_wafer_comes_back_flagged(threshold):
+def test_wafer_without_evidence_abstains(threshold):
     denoiser = frozen(threshold=threshold)
     nothing = [np.ones((9, 9), int), np.zeros((3, 3), int), np.array([[1]])]
     for e in denoiser.explain(nothing, ["Center"] * 3):
         assert e.abstained and not e.kept.any() and not e.removed.any()
     if threshold == 1.0:
-        maps = labelled_wafers().maps
+        maps = labeled_wafers().maps
         for grid, e in zip(maps, denoiser.explain(maps), strict=True):
             assert e.abstained and (e.kept == (grid == 2)).all()

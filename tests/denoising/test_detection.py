@@ -4,15 +4,15 @@ import copy
 
 import numpy as np
 import pytest
-from brief_classifiers import brief_classifier, frozen, labelled_wafers
+from brief_classifiers import brief_classifier, frozen, labeled_wafers
 from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser
 from camdenoise.denoising import DenoiserCalibration
 
 
-def test_a_claim_is_the_odds_of_a_pattern_times_the_fails_it_would_have():
-    wafers = labelled_wafers()
+def test_detection_score_is_odds_times_expected_fails():
+    wafers = labeled_wafers()
     clf = copy.copy(brief_classifier()).set_params(precision="float32")
     denoiser = CamDenoiser(FrozenEstimator(clf), validation_fraction=0, false_alarm_rate=None)
     denoiser.fit(wafers.maps, wafers.target)
@@ -26,8 +26,8 @@ def test_a_claim_is_the_odds_of_a_pattern_times_the_fails_it_would_have():
     np.testing.assert_allclose(denoiser.calibration_.background_scores, np.sort(claims), atol=1e-3)
 
 
-def test_without_background_scores_a_pattern_is_likelier_than_not():
-    wafers, clf = labelled_wafers(), brief_classifier()
+def test_detection_without_scores_needs_half():
+    wafers, clf = labeled_wafers(), brief_classifier()
     probability = 1 - clf.predict_proba(wafers.maps)[:, clf.classes_.tolist().index("none")]
     denoiser = CamDenoiser.from_calibration(clf, DenoiserCalibration.empty())
     assert denoiser.detection_threshold_ is None
@@ -36,8 +36,8 @@ def test_without_background_scores_a_pattern_is_likelier_than_not():
 
 
 @pytest.mark.parametrize("backbone", ["wafer_unet", "wafer_resnet"])
-def test_without_a_false_alarm_rate_every_wafer_is_decided(backbone):
-    maps = labelled_wafers().maps
+def test_no_false_alarm_rate_decides_every_wafer(backbone):
+    maps = labeled_wafers().maps
     why = frozen(backbone, false_alarm_rate=None, threshold=0.0).explain(maps)
     assert {e.label for e in why} == {"Center", "Edge-Ring"}
     assert not any(e.abstained for e, grid in zip(why, maps, strict=True) if (grid == 2).any())

@@ -18,7 +18,7 @@ def features(n, seed=0):
     return np.random.default_rng(seed).normal(size=(n, 5)) * [1, 2, 3, 0.1, 0] + 4
 
 
-def test_distances_are_those_to_the_tenth_nearest_in_standard_deviations():
+def test_novelty_distance_is_to_tenth_nearest_wafer():
     known, new = features(300), features(20, seed=1)
     novelty = NoveltyDetector(0.1).fit(known)
     rounded = known.astype(np.float16).astype(float)
@@ -30,14 +30,14 @@ def test_distances_are_those_to_the_tenth_nearest_in_standard_deviations():
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.1, 0.5])
-def test_as_many_new_wafers_are_novel_as_were_asked_for(rate):
+def test_novelty_rate_holds_on_new_wafers(rate):
     novelty = NoveltyDetector(rate).fit(features(1500))
     assert novelty.predict(features(4000, seed=1)).mean() == pytest.approx(rate, abs=0.02)
     again = NoveltyDetector.from_references(0.0, novelty.references_, novelty.distances_)
     assert again.predict(features(50) + 30).all()
 
 
-def test_rare_classes_are_known_too():
+def test_choose_known_includes_rare_classes():
     labels = np.repeat([*PATTERN_CLASSES, "none", "Random"], [9000, 300, 2000, 9000, 90, 0, 50, 50])
     rows = choose_known(labels, PATTERN_CLASSES)
     names, counts = np.unique(labels[rows], return_counts=True)
@@ -63,7 +63,7 @@ def denoiser():
     return CamDenoiser.from_pretrained("wm811k")
 
 
-def test_nothing_is_decided_about_a_novel_wafer(denoiser):
+def test_novel_wafer_is_not_decided(denoiser):
     maps = barred()
     for grid, why in zip(maps, denoiser.explain(maps), strict=True):
         assert why.abstained and not why.removed.any()
@@ -72,12 +72,12 @@ def test_nothing_is_decided_about_a_novel_wafer(denoiser):
 
 
 @pytest.mark.parametrize("how", [{"novelty_rate": None}, {"false_alarm_rate": None}])
-def test_nothing_is_novel_to_who_does_not_ask(how):
+def test_novelty_is_off_by_default(how):
     told = CamDenoiser.from_pretrained("wm811k", **how).explain(barred())
     assert not any(why.novel for why in told) and any(why.removed.any() for why in told)
 
 
-def test_what_is_asked_for_is_explained(denoiser):
+def test_given_targets_are_explained_despite_novelty(denoiser):
     maps = barred()
     assert not any(why.novel for why in denoiser.explain(maps, ["Scratch"] * len(maps)))
 
@@ -87,7 +87,7 @@ def test_known_patterns_are_not_novel(denoiser):
     assert np.mean([why.novel for why in denoiser.explain(wafers.maps)]) <= 0.1
 
 
-def test_a_higher_rate_finds_more(denoiser):
+def test_higher_novelty_rate_finds_more(denoiser):
     maps = make_wafer_maps(80, random_state=1).maps
     shares = [
         np.mean([why.novel for why in CamDenoiser.from_pretrained(novelty_rate=r).explain(maps)])
@@ -96,7 +96,7 @@ def test_a_higher_rate_finds_more(denoiser):
     assert shares == sorted(shares) and shares[0] < shares[-1]
 
 
-def test_it_is_told_everywhere(denoiser):
+def test_novelty_reaches_stream_lots_and_report(denoiser):
     maps = barred()
     novel = [why.novel for why in denoiser.explain(maps)]
     assert any(novel)
@@ -106,7 +106,7 @@ def test_it_is_told_everywhere(denoiser):
     assert "unlike all known" in lot_report(denoiser, maps)
 
 
-def test_fit_learns_what_is_known(tmp_path):
+def test_fit_stores_reference_wafers_of_known_classes(tmp_path):
     wafers = make_wafer_maps(
         300, classes=["none", "Center", "Edge-Ring"], shapes=[(24, 24)], random_state=0
     )

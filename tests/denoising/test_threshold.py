@@ -21,7 +21,7 @@ def score(kept: np.ndarray, probability: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_other_set_scores_higher(seed):
+def test_best_expected_f1_beats_every_other_set(seed):
     rng = np.random.default_rng(seed)
     probability = rng.beta(0.5, 0.8, size=rng.integers(1, 9))
     threshold, f1 = best_expected_f1(probability)
@@ -30,14 +30,14 @@ def test_no_other_set_scores_higher(seed):
     assert f1 == pytest.approx(score(probability >= threshold, probability))
 
 
-def test_the_threshold_is_half_of_the_f1():
-    # With many fails neighbouring thresholds are as good as the best.
+def test_best_threshold_is_half_of_the_f1():
+    # With many fails neighboring thresholds are as good as the best.
     probability = np.random.default_rng(0).uniform(size=20_000)
     threshold, f1 = best_expected_f1(probability)
     assert threshold == pytest.approx(f1 / 2, abs=1e-3)
 
 
-def test_ties_stay_together_and_nothing_gives_nothing():
+def test_best_expected_f1_keeps_ties_together():
     assert best_expected_f1(np.full(5, 0.4)) == (0.4, pytest.approx(2 * 2 / 7))
     assert best_expected_f1(np.array([])) == (float("inf"), 0.0)
 
@@ -46,7 +46,7 @@ def test_ties_stay_together_and_nothing_gives_nothing():
 RATES = {"f1": "f1", "recall": "recall", "specificity": "specificity"}
 
 
-def test_threshold_curve_is_what_keeping_by_each_threshold_scores():
+def test_threshold_curve_equals_die_scores():
     rng = np.random.default_rng(0)
     grids = [rng.choice([1, 2], (6, 7)).astype(np.uint8) for _ in range(12)]
     fails = [grid == 2 for grid in grids]
@@ -88,10 +88,10 @@ TABLE = pd.DataFrame(
         (TargetSpecificity(0.0), 0.0),
     ],
 )
-def test_threshold_of_a_target_by_hand(target, wanted):
+def test_threshold_for_target_matches_hand_calculation(target, wanted):
     assert threshold_for(target, TABLE) == wanted
 
 
-def test_a_target_out_of_reach_is_told():
+def test_threshold_for_unreachable_target_warns():
     with pytest.warns(UserWarning, match=r"TargetSpecificity\(value=0.99\) is not reached.*0\.950"):
         assert threshold_for(TargetSpecificity(0.99), TABLE) == 0.8

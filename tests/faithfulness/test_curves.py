@@ -24,7 +24,7 @@ from camdenoise.faithfulness import (
 )
 
 
-def test_deletion_and_insertion_by_hand(clf):
+def test_deletion_and_insertion_match_hand_calculation(clf):
     grid = wafer()  # four fails that count, four that do not; two of them a step
     perfect = first_column(grid)
     deleted = deletion_curves(clf, [grid, grid], [perfect, -perfect], n_steps=4)
@@ -37,7 +37,7 @@ def test_deletion_and_insertion_by_hand(clf):
     np.testing.assert_allclose(area_under_curve(inserted), [0.75, 0.25])
 
 
-def test_road_by_hand(clf):
+def test_road_matches_hand_calculation(clf):
     grid = wafer(others=0)
     # A third of the dies a step; without the column nothing fails, and so no guess does.
     first = road_curves(clf, [grid], [first_column(grid)], n_steps=3)
@@ -58,14 +58,14 @@ def test_perfect_order_beats_random_and_reverse_loses(kind, clf, ragged):
     assert order == ["perfect", RANDOM, "reverse"]
 
 
-def test_wafers_do_not_depend_on_each_other(clf, ragged):
+def test_curves_of_wafers_are_independent(clf, ragged):
     saliency = random_saliency(ragged, random_state=0)
     together = deletion_curves(clf, ragged, saliency)
     alone = [deletion_curves(clf, [g], [s])[0] for g, s in zip(ragged, saliency, strict=True)]
     np.testing.assert_array_equal(together, alone)
 
 
-def test_blocks_do_not_matter(clf, ragged, monkeypatch):
+def test_block_size_leaves_curves_unchanged(clf, ragged, monkeypatch):
     saliencies = {"column": [first_column(grid) for grid in ragged]}
     expected = faithfulness_curves(clf, ragged, saliencies, n_steps=4, random_state=0)
     monkeypatch.setattr(_curves, "_BATCH_MAPS", 1)
@@ -75,14 +75,14 @@ def test_blocks_do_not_matter(clf, ragged, monkeypatch):
             np.testing.assert_array_equal(found[kind][name], expected[kind][name])
 
 
-def test_many_wafers_go_to_the_net_at_once_and_each_map_once(clf):
+def test_curves_predict_each_map_once_in_large_batches(clf):
     maps = [wafer()] * 10
     saliency = [np.arange(12).reshape(4, 3)] * 10  # no ties
     deletion_curves(clf, maps, saliency, n_steps=4)
     assert clf.asked == [10, 5]  # the whole wafers for their class, then five steps for all
 
 
-def test_only_the_order_of_fails_matters_to_deletion(clf, ragged):
+def test_deletion_depends_only_on_the_order_of_fails(clf, ragged):
     saliency = random_saliency(ragged, random_state=0)
     expected = deletion_curves(clf, ragged, saliency)
     other = [
@@ -107,14 +107,14 @@ def test_ties_are_broken_at_random_and_repeatably(clf, ragged):
     assert np.std(areas) > 0.02
 
 
-def test_ties_and_guesses_are_the_same_for_all_methods(clf, ragged):
+def test_ties_and_imputation_are_equal_for_all_methods(clf, ragged):
     saliency = [first_column(grid) for grid in ragged]
     found = faithfulness_curves(clf, ragged, {"a": saliency, "b": saliency}, random_state=0)
     for kind in CURVES:
         np.testing.assert_array_equal(found[kind]["a"], found[kind]["b"])
 
 
-def test_input_is_left_as_it_is_and_any_kind_of_collection_will_do(clf):
+def test_curves_take_any_collection_and_keep_input(clf):
     maps = np.stack([wafer(others=n) for n in range(1, 5)])
     saliency = np.stack([first_column(grid) for grid in maps]).astype(np.float32)
     copies = maps.copy(), saliency.copy()
@@ -128,14 +128,14 @@ def test_input_is_left_as_it_is_and_any_kind_of_collection_will_do(clf):
 
 
 @pytest.mark.parametrize("kind", CURVES)
-def test_wafers_with_nothing_to_delete(kind, clf):
+def test_curves_of_wafers_without_fails_are_nan(kind, clf):
     maps = [wafer(), np.ones((3, 3), int), np.zeros((2, 2), int), [[2]], [[1]]]
     saliency = [np.ones(np.shape(grid)) for grid in maps]
     values = faithfulness_curves(clf, maps, {"a": saliency}, curves=[kind], n_steps=3)[kind]["a"]
     assert np.isnan(values[[1, 2, 4]]).all() and np.isfinite(values[[0, 3]]).all()
 
 
-def test_explains_the_predicted_class_unless_told_otherwise(clf):
+def test_curves_use_the_predicted_class_by_default(clf):
     grid = wafer()
     grid[:3, 0] = 1  # now a quarter of the column: "else"
     zeros = [np.zeros(grid.shape)]
@@ -163,13 +163,13 @@ def denoiser(classifier):
         ({"n_steps": 2.5}, "n_steps must be an integer"),
     ],
 )
-def test_bad_input(clf, options, message):
+def test_curves_refuse_bad_input(clf, options, message):
     given = {"maps": [wafer()] * 2, "saliency": [np.ones((4, 3))] * 2} | options
     with pytest.raises(ValueError, match=message):
         deletion_curves(clf, **given)
 
 
-def test_other_bad_input(clf, denoiser):
+def test_reports_refuse_bad_input(clf, denoiser):
     grid, flat = wafer(), np.ones((4, 3))
     with pytest.raises(ValueError, match="order must be 'morf' or 'lerf', got 'up'"):
         road_curves(clf, [grid], [flat], order="up")

@@ -23,10 +23,10 @@ def dense_estimate(grid, removed):
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("shape", [(9, 7), (4, 12), (6, 2)])
-def test_imputation_solves_the_paper_s_equations(seed, shape):
+def test_imputation_solves_the_equations_of_the_paper(seed, shape):
     rng = np.random.default_rng(seed)
     grid = rng.choice([0, 1, 2], p=[0.1, 0.5, 0.4], size=shape).astype(np.uint8)
-    grid[0], grid[:, 0] = 1, 2  # so that every die has a neighbour
+    grid[0], grid[:, 0] = 1, 2  # so that every die has a neighbor
     grid[1:-1, 1:-1] = np.maximum(grid[1:-1, 1:-1], 1)
     removed = (rng.random(shape) < 0.6) & (grid > 0)
     removed[0, 0] = False
@@ -35,7 +35,7 @@ def test_imputation_solves_the_paper_s_equations(seed, shape):
     )
 
 
-def test_imputation_at_the_edges():
+def test_imputation_works_at_the_edges():
     line = np.array([[2], [1], [1], [1]], np.uint8)  # one die wide
     middle = np.array([[False], [True], [True], [False]])
     np.testing.assert_allclose(
@@ -48,7 +48,7 @@ def test_imputation_at_the_edges():
     assert (guess[grid == 0] == 0).all()
 
 
-def test_guesses_have_the_fail_rate_of_their_surroundings():
+def test_imputed_fail_rate_is_that_of_surroundings():
     rng = np.random.default_rng(0)
     grid = np.where(rng.random((60, 60)) < 0.3, 2, 1).astype(np.uint8)
     removed = rng.random(grid.shape) < 0.5

@@ -9,7 +9,7 @@ from camdenoise.faithfulness import (
 from camdenoise.faithfulness._perturbation import die_order, variants
 
 
-def test_order_of_dies():
+def test_die_order_sorts_by_saliency():
     saliency = np.array([[3.0, 1, 2], [2, 2, 9]])
     ties = np.array([[0.0, 0, 0.5], [0.1, 0.9, 0]])
     chosen = np.array([[True, True, True], [True, True, False]])
@@ -17,7 +17,7 @@ def test_order_of_dies():
 
 
 @pytest.mark.parametrize("kind", CURVES)
-def test_variants_are_legal_and_change_nothing_else(kind, ragged):
+def test_variants_are_valid_maps_changed_only_at_dies(kind, ragged):
     grid = ragged[5]
     before = grid.copy()
     steps = variants(kind, grid, np.random.default_rng(0).random(grid.shape), 5, seed=3)

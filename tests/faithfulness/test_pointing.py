@@ -9,7 +9,7 @@ from camdenoise.faithfulness import (
 )
 
 
-def test_energy_pointing_game_by_hand():
+def test_energy_pointing_game_matches_hand_calculation():
     grid = np.array([[2, 2, 1, 0], [2, 1, 1, 1]])
     truth = np.array([[True, False, True, True], [False, False, False, False]])
     saliency = np.array([[3.0, 1, 1, 50], [1, 0, 2, 0]])
@@ -19,7 +19,7 @@ def test_energy_pointing_game_by_hand():
     )
 
 
-def test_random_saliency_points_as_the_area_does(wafers):
+def test_random_saliency_scores_the_share_of_area(wafers):
     game = energy_pointing_game(
         wafers.maps, wafers.truth, random_saliency(wafers.maps, random_state=0)
     )
@@ -27,7 +27,7 @@ def test_random_saliency_points_as_the_area_does(wafers):
     assert game["fail_energy"].mean() == pytest.approx(game["fail_area"].mean(), abs=0.02)
 
 
-def test_nothing_to_point_with_or_at():
+def test_pointing_without_saliency_or_truth_is_nan():
     grid, truth = np.array([[2, 1]]), np.array([[True, False]])
     saliencies = [np.zeros((1, 2)), np.ones((1, 2)), np.array([[0.0, 1]])]
     truths = [truth, ~truth & False, truth]

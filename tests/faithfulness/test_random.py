@@ -8,7 +8,7 @@ from camdenoise.faithfulness import (
 )
 
 
-def test_random_saliency():
+def test_random_saliency_repeats_and_stays_on_dies():
     maps = [wafer(), np.array([[0, 1], [2, 0]])]
     drawn = random_saliency(maps, random_state=0)
     for grid, values in zip(maps, drawn, strict=True):

@@ -17,7 +17,7 @@ from camdenoise.faithfulness import (
 )
 
 
-def test_report(clf, ragged):
+def test_report_has_a_row_per_method(clf, ragged):
     truth = [(first_column(grid) > 0) & (grid == 2) for grid in ragged]
     maps, truth = [*ragged, np.ones((3, 3), int)], [*truth, np.zeros((3, 3), bool)]
     saliencies = {"perfect": [first_column(grid) for grid in maps]}
@@ -47,7 +47,7 @@ def test_report(clf, ragged):
     assert set(without["metric"]) == set(CURVES) and without["low"].isna().all()
 
 
-def test_on_a_net(classifier, wafers):
+def test_report_accepts_a_trained_net(classifier, wafers):
     test = wafers.maps[:24]
     explained = CamDenoiser(FrozenEstimator(classifier)).fit(test).explain(test)
     saliencies = {"layercam": [why.saliency for why in explained]}
@@ -61,7 +61,7 @@ def test_on_a_net(classifier, wafers):
     np.testing.assert_allclose(ends, [probability] * 2, atol=1e-5)
 
 
-def test_progress(clf, capsys):
+def test_report_reports_progress(clf, capsys):
     deletion_curves(clf, [wafer()], [np.ones((4, 3))], progress=True)
     assert "wafer" in capsys.readouterr().err
     deletion_curves(clf, [wafer()], [np.ones((4, 3))])

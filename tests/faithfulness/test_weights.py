@@ -24,7 +24,7 @@ def denoiser(classifier):
     return CamDenoiser(FrozenEstimator(classifier), **options).fit([np.ones((3, 3))])
 
 
-def test_randomised_weights_equal_those_of_a_net_made_anew(denoiser, classifier, wafers):
+def test_randomized_weights_equal_a_new_nets(denoiser, classifier, wafers):
     maps = wafers.maps[:12]
     before = deepcopy(classifier.module_.state_dict())
     trained = denoiser.explain(maps)
@@ -52,7 +52,7 @@ def test_randomised_weights_equal_those_of_a_net_made_anew(denoiser, classifier,
         np.testing.assert_array_equal(a.saliency, b.saliency)
 
 
-def test_random_weights_are_not_those_that_training_began_with(classifier):
+def test_random_weights_differ_from_initial_weights(classifier):
     assert classifier.random_state == 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(np.random.RandomState(0).randint(2**31 - 1))
@@ -66,14 +66,14 @@ def test_random_weights_are_not_those_that_training_began_with(classifier):
     assert abs(torch.corrcoef(torch.stack([drawn, trained]))[0, 1]) < 0.1
 
 
-def test_a_saliency_forgets_with_its_net(denoiser, wafers):
+def test_saliency_changes_with_random_weights(denoiser, wafers):
     found = randomized_weights(denoiser, wafers.maps[:40], random_state=0)
     assert found.drop(columns="head").mean().max() < 0.9
     again = randomized_weights(denoiser, wafers.maps[:40], random_state=0)
     pd.testing.assert_frame_equal(found, again)
 
 
-def test_rank_correlation_without_an_order():
+def test_rank_correlation_without_an_order_is_nan():
     some, none = np.array([1.0, 3, 2]), np.zeros(3)
     assert _rank_correlation(some, 10 * some**3) == pytest.approx(1)
     assert _rank_correlation(some, -some) == pytest.approx(-1)

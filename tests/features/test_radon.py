@@ -30,12 +30,12 @@ def slow_sinogram(fails):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 6), (7, 7), (9, 5)])
-def test_the_sinogram(shape):
+def test_sinogram_equals_slow_sums(shape):
     fails = np.random.default_rng(0).random(shape) < 0.5
     np.testing.assert_allclose(sinogram(fails), slow_sinogram(fails), atol=1e-12)
 
 
-def test_lines_across_a_full_disc_are_its_chords():
+def test_sinogram_of_a_disc_is_its_chords():
     lengths = sinogram(disc(101, 1))
     at = (np.arange(101) + 0.5) * 2 / 101 - 1
     np.testing.assert_allclose(lengths.mean(axis=0), 2 * np.sqrt(1 - at**2), atol=0.05)
@@ -44,7 +44,7 @@ def test_lines_across_a_full_disc_are_its_chords():
 
 
 @pytest.mark.parametrize("n_lines", [2, 3, 4, 26, 60])
-def test_resampling_is_exact_for_cubics_and_ends_at_the_ends(n_lines):
+def test_resampling_is_exact_for_cubic_functions(n_lines):
     degree = min(n_lines - 1, 3)
     at = np.arange(n_lines) / (n_lines - 1)
     curve = np.polynomial.Polynomial([0.3, -1, 2, 0.7][: degree + 1])
@@ -53,7 +53,7 @@ def test_resampling_is_exact_for_cubics_and_ends_at_the_ends(n_lines):
     )
 
 
-def test_radon_features_are_mean_and_deviation_of_the_sinogram_over_its_directions():
+def test_radon_features_are_sinogram_mean_and_std():
     fails = np.random.default_rng(0).random((20, 23)) < 0.3
     lengths = slow_sinogram(fails)
     # Of 20 lines the 20 values are the lines themselves.
@@ -61,7 +61,7 @@ def test_radon_features_are_mean_and_deviation_of_the_sinogram_over_its_directio
     np.testing.assert_allclose(radon_features(fails)[20:], lengths.std(axis=0), atol=1e-12)
 
 
-def test_a_line_differs_between_directions_and_a_disc_does_not():
+def test_radon_features_depend_on_direction_of_a_line():
     line = np.zeros((41, 41), bool)
     line[20, 5:36] = True
     of_line, of_disc = (radon_features(fails).reshape(2, 20) for fails in (line, disc(41, 0.5)))
@@ -69,7 +69,7 @@ def test_a_line_differs_between_directions_and_a_disc_does_not():
     assert spread_of_line > 0.7 and spread_of_disc < 0.05
 
 
-def test_a_turned_line_has_the_same_radon_features():
+def test_radon_features_ignore_orientation():
     lying = np.zeros((41, 41), bool)
     lying[20, 5:36] = True
     np.testing.assert_allclose(radon_features(lying), radon_features(lying.T), atol=0.02)

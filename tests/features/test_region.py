@@ -70,7 +70,7 @@ def slow_region_features(region, fine=40):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_region_features(seed):
+def test_region_features_equal_slow_computation(seed):
     rng = np.random.default_rng(seed)
     region = rng.random(rng.integers(2, 9, 2)) < 0.6
     region[0, 0] = True
@@ -82,7 +82,7 @@ def test_region_features(seed):
         assert found[exact] == pytest.approx(expected[exact])
 
 
-def test_the_region_is_the_largest_group_of_touching_fails():
+def test_region_is_the_largest_component_of_fails():
     grid = np.ones((9, 9), int)
     grid[0, 0:3], grid[4, 4], grid[5, 5], grid[6, 4:6] = 2, 2, 2, 2
     found, alone = features(grid), features(np.where(np.arange(9)[:, np.newaxis] < 3, 1, grid))
@@ -92,7 +92,7 @@ def test_the_region_is_the_largest_group_of_touching_fails():
         assert found[f"region_{name}"] == alone[f"region_{name}"]
 
 
-def test_shapes_tell_a_scratch_from_a_disc():
+def test_region_features_separate_scratch_from_disc():
     scratch, blob = features(wafer(np.eye(30, dtype=bool))), features(wafer(disc(30, 0.4)))
     assert scratch["region_eccentricity"] > 0.99 and blob["region_eccentricity"] < 0.1
     assert scratch["region_solidity"] < 0.7 and blob["region_solidity"] > 0.9

@@ -43,17 +43,17 @@ def share(grid, cells):
 
 
 def where(grid, chosen):
-    """Cells whose centre, in wafer radii (x right, y down), is chosen."""
+    """Cells whose center, in wafer radii (x right, y down), is chosen."""
     height, width = grid.shape
-    centre = {
+    center = {
         (row, column): ((2 * column + 1) / width - 1, (2 * row + 1) / height - 1)
         for row, column in product(range(height), range(width))
     }
-    return [cell for cell, (x, y) in centre.items() if chosen(x, y)]
+    return [cell for cell, (x, y) in center.items() if chosen(x, y)]
 
 
 @pytest.mark.parametrize("grid", random_maps(20, seed=1), ids=lambda grid: str(grid.shape))
-def test_densities_are_shares_of_dies(grid):
+def test_densities_are_failing_shares_of_dies(grid):
     found = features(grid)
     assert found["fail_rate"] == pytest.approx(share(grid, where(grid, lambda x, y: True)))
     for number, (row, column) in enumerate(product(range(3), range(3))):
@@ -73,7 +73,7 @@ def in_ring(x, y, *, number):
     return number / 8 <= radius and (radius < (number + 1) / 8 or number == 7)
 
 
-def test_the_frame_s_zones_lie_above_right_below_and_left():
+def test_outer_zones_lie_above_right_below_and_left():
     for number, cell in zip(range(9, 13), [(0, 5), (5, 10), (10, 5), (5, 0)], strict=True):
         grid = np.ones((11, 11), int)
         grid[cell] = 2
@@ -92,7 +92,7 @@ def test_each_die_is_in_one_zone_and_one_ring():
 
 
 @pytest.mark.parametrize("side", [7, 10, 24])
-def test_a_quarter_turn_moves_zones_and_leaves_rings(side):
+def test_quarter_turn_moves_zones_and_leaves_rings(side):
     grid = np.random.default_rng(side).integers(0, 3, (side, side))
     before, after = features(grid), features(np.rot90(grid))
     to = [2, 5, 8, 1, 4, 7, 0, 3, 6, 10, 11, 12, 9]
@@ -102,7 +102,7 @@ def test_a_quarter_turn_moves_zones_and_leaves_rings(side):
         assert after[name] == pytest.approx(before[name])
 
 
-def test_the_same_wafer_with_smaller_dies_has_the_same_features():
+def test_smaller_dies_leave_features_unchanged():
     fails = disc(24, 0.5) & (np.random.default_rng(0).random((24, 24)) < 0.8)
     coarse, fine = features(wafer(fails)), features(np.kron(wafer(fails), np.ones((2, 1), int)))
     for name in ["fail_rate", *(f"region_{name}" for name in REGION_FEATURES[:6])]:
@@ -128,11 +128,11 @@ def test_the_same_wafer_with_smaller_dies_has_the_same_features():
     ],
     ids=["no die", "one pass", "all pass", "no dies", "one fail"],
 )
-def test_wafers_with_little_on_them(grid, expected):
+def test_wafers_with_few_fails_have_defined_features(grid, expected):
     assert features(np.array(grid)) == pytest.approx(dict.fromkeys(NAMES, 0) | expected)
 
 
-def test_a_full_wafer():
+def test_full_wafer_has_density_one_everywhere():
     found = features(2 * disc(60, 1).astype(int))
     assert all(found[name] == 1 for name in ["fail_rate", "largest_share", *ZONES, *RINGS])
     assert found["region_area"] == pytest.approx(np.pi, rel=0.01)
@@ -140,7 +140,7 @@ def test_a_full_wafer():
 
 
 @pytest.mark.parametrize("kind", ["list", "tuple", "Series", "object array", "ragged", "iterator"])
-def test_kinds_of_collections(kind):
+def test_every_collection_kind_gives_equal_features(kind):
     maps = random_maps()
     made = {
         "list": lambda: maps,
@@ -156,7 +156,7 @@ def test_kinds_of_collections(kind):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_stack_of_any_number_type():
+def test_stack_of_any_dtype_is_accepted():
     stack = np.random.default_rng(0).integers(0, 3, (5, 6, 7))
     before = stack.copy()
     found = [WaferFeatures().transform(stack.astype(t)) for t in (np.uint8, np.int64, np.float32)]
@@ -165,7 +165,7 @@ def test_a_stack_of_any_number_type():
     np.testing.assert_array_equal(stack, before)
 
 
-def test_names_and_table_output():
+def test_feature_names_and_table_output_match():
     assert len(set(NAMES)) == len(NAMES) == 72
     maps = pd.Series(random_maps(), index=range(100, 112))
     table = WaferFeatures().set_output(transform="pandas").fit_transform(maps)
@@ -176,7 +176,7 @@ def test_names_and_table_output():
     np.testing.assert_array_equal(table, WaferFeatures().transform(maps))
 
 
-def test_a_bad_map_raises_or_gets_a_row_of_nan():
+def test_bad_map_raises_or_gets_a_row_of_nan():
     good = random_maps(2)
     bad = [np.full((2, 2), 7), np.array([[1.0, np.nan]]), [[1, 2], [1]], "wafer", None]
     for item in bad:
@@ -190,7 +190,7 @@ def test_a_bad_map_raises_or_gets_a_row_of_nan():
 
 
 @pytest.mark.parametrize("on_error", ["raise", "keep"])
-def test_bad_collections_and_parameters(on_error):
+def test_bad_collections_and_parameters_are_refused(on_error):
     lenient = WaferFeatures(on_error=on_error)
     for wrong, message in [([], "Found 0 wafer map"), (np.ones((3, 3)), "Wrap a single wafer map")]:
         for method in (lenient.fit, lenient.transform):
@@ -210,7 +210,7 @@ def test_bad_collections_and_parameters(on_error):
     ],
     ids=lambda classifier: type(classifier).__name__,
 )
-def test_classifiers_learn_from_them(classifier):
+def test_features_train_a_classifier(classifier):
     wafers = make_wafer_maps(120, classes=["Center", "Edge-Ring", "Scratch"], random_state=0)
     pipeline = make_pipeline(WaferFeatures(), classifier)
     scores = cross_validate(pipeline, wafers.maps, wafers.target, cv=2)["test_score"]

@@ -42,7 +42,7 @@ def test_adjacency_clustering_is_optimal(smoothness):
         assert energy(grid, found, smoothness) == pytest.approx(least, abs=2e-3)
 
 
-def test_adjacency_clustering_says_at_which_price_what_goes():
+def test_adjacency_clustering_prices_each_removal():
     single, pair, line = (np.ones((9, 30), int) for _ in range(3))
     single[4, 15], pair[4, 14:16], line[4, 2:28] = 2, 2, 2
     for grid, price in [(single, 0.1464), (pair, 0.1716), (line, 0.204)]:
@@ -51,8 +51,8 @@ def test_adjacency_clustering_says_at_which_price_what_goes():
             assert e.kept.sum() == left
 
 
-def test_adjacency_clustering_treats_the_edge_as_the_middle():
-    """A single fail goes at the same price wherever it is; without neighbours it stays."""
+def test_adjacency_clustering_treats_edge_like_middle():
+    """A single fail goes at the same price wherever it is; without neighbors it stays."""
     grid = np.ones((7, 7), int)
     for cell in [(0, 0), (0, 3), (3, 3)]:
         with_fail = grid.copy()

@@ -26,7 +26,7 @@ def exact_p_values(grid, connectivity):
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
-def test_permutation_p_values_are_those_of_all_placements(connectivity):
+def test_permutation_p_values_match_all_placements(connectivity):
     grid = np.array([[2, 2, 1, 0], [1, 2, 1, 2], [1, 1, 1, 1]])
     denoiser = ComponentPermutationFilter(0.5, 2000, connectivity=connectivity)
     (e,) = denoiser.explain([grid])
@@ -35,14 +35,14 @@ def test_permutation_p_values_are_those_of_all_placements(connectivity):
         assert e.kept[cell] == (1 - e.saliency[cell] <= 0.5)
 
 
-def test_of_random_wafers_alpha_keep_something():
+def test_permutation_filter_keeps_fails_at_rate_alpha():
     rng = np.random.default_rng(0)
     maps = 1 + (rng.random((300, 12, 12)) < 0.15).astype(int)
     kept = [e.kept.any() for e in ComponentPermutationFilter(0.2, 99).explain(maps)]
     assert 0.05 < np.mean(kept) < 0.27  # three standard errors above alpha; sizes tie, so less
 
 
-def test_wafers_alike_share_the_shuffles(monkeypatch):
+def test_wafers_of_equal_dies_and_fails_share_shuffles(monkeypatch):
     asked = []
 
     def counting(dies, n_fails, *rest):
@@ -55,7 +55,7 @@ def test_wafers_alike_share_the_shuffles(monkeypatch):
     assert asked == [1, 2]
 
 
-def test_the_random_state_decides_the_shuffles():
+def test_random_state_decides_the_shuffles():
     grid = 1 + (np.random.default_rng(0).random((10, 10)) < 0.2)
     p = [
         1 - ComponentPermutationFilter(0.5, 99, random_state=s).explain([grid])[0].saliency

@@ -16,7 +16,7 @@ def slow_component_size(grid, min_size, connectivity):
 
 @pytest.mark.parametrize("connectivity", [4, 8])
 @pytest.mark.parametrize("min_size", [1, 2, 4, 9])
-def test_component_size_filter(min_size, connectivity):
+def test_component_size_filter_equals_slow_computation(min_size, connectivity):
     maps = random_maps()
     found = ComponentSizeFilter(min_size, connectivity=connectivity).explain(maps)
     for grid, e in zip(maps, found, strict=True):

@@ -20,14 +20,14 @@ def slow_connected_path(grid, min_length, connectivity):
 
 @pytest.mark.parametrize("connectivity", [4, 8])
 @pytest.mark.parametrize("min_length", [1, 2, 3, 5])
-def test_connected_path_filter(min_length, connectivity):
+def test_connected_path_filter_equals_slow_computation(min_length, connectivity):
     maps = random_maps()
     found = ConnectedPathFilter(min_length, connectivity=connectivity).explain(maps)
     for grid, e in zip(maps, found, strict=True):
         np.testing.assert_array_equal(e.kept, slow_connected_path(grid, min_length, connectivity))
 
 
-def test_the_longest_shortest_path_of_known_shapes():
+def test_longest_shortest_path_matches_known_shapes():
     spiral = np.full((9, 9), 1)
     spiral[0, :], spiral[:, 8], spiral[8, 1:], spiral[2:, 1], spiral[2, 1:7] = 2, 2, 2, 2, 2
     shapes = {17: np.full((1, 17), 2), 10: np.full((10, 10), 2), 31: spiral}

@@ -20,7 +20,7 @@ def clustered(grid, model, fewest):
 
 @pytest.mark.parametrize("single", [True, False])
 @pytest.mark.parametrize(("size", "samples"), [(2, None), (3, 2), (5, 1), (4, 9)])
-def test_hdbscan_filter_equals_scikit_learn_s(size, samples, single):
+def test_hdbscan_filter_equals_scikit_learn(size, samples, single):
     maps = random_maps(40)
     found = HDBSCANFilter(size, samples, allow_single_cluster=single).explain(maps)
     model = HDBSCAN(size, samples, allow_single_cluster=single, copy=True)

@@ -16,7 +16,7 @@ def slow_largest_component(grid, connectivity):
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
-def test_largest_component_filter(connectivity):
+def test_largest_component_filter_equals_slow_one(connectivity):
     maps = random_maps()
     found = LargestComponentFilter(connectivity=connectivity).explain(maps)
     for grid, e in zip(maps, found, strict=True):

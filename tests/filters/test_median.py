@@ -19,7 +19,7 @@ def slow_median(grid, size):
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 25])
-def test_median_filter(size):
+def test_median_filter_equals_slow_computation(size):
     maps = random_maps()
     for grid, e in zip(maps, MedianFilter(size).explain(maps), strict=True):
         np.testing.assert_array_equal(e.kept, slow_median(grid, size))

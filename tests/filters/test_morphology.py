@@ -50,7 +50,7 @@ SLOW_MORPHOLOGY = {
 
 @pytest.mark.parametrize("operation", SLOW_MORPHOLOGY)
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
-def test_morphology_filter(operation, size):
+def test_morphology_filter_equals_slow_computation(operation, size):
     maps = random_maps(30)
     for grid, e in zip(maps, MorphologyFilter(operation, size).explain(maps), strict=True):
         np.testing.assert_array_equal(e.kept, SLOW_MORPHOLOGY[operation](grid, size))

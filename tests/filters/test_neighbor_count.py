@@ -23,7 +23,7 @@ def slow_neighbor_count(grid, min_neighbors, rounds):
 
 @pytest.mark.parametrize("rounds", [1, 2, 50])
 @pytest.mark.parametrize("min_neighbors", range(9))
-def test_neighbor_count_filter(min_neighbors, rounds):
+def test_neighbor_count_filter_equals_slow_computation(min_neighbors, rounds):
     maps = random_maps()
     found = NeighborCountFilter(min_neighbors, rounds).explain(maps)
     for grid, e in zip(maps, found, strict=True):

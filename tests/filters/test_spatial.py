@@ -28,7 +28,7 @@ def slow_spatial(grid, size, threshold):
 
 @pytest.mark.parametrize("threshold", [0, 0.375, 0.5, 1])
 @pytest.mark.parametrize("size", [1, 3, 5, 7])
-def test_spatial_filter(size, threshold):
+def test_spatial_filter_equals_slow_computation(size, threshold):
     maps = random_maps()
     for grid, e in zip(maps, SpatialFilter(size, threshold).explain(maps), strict=True):
         np.testing.assert_array_equal(e.kept, slow_spatial(grid, size, threshold))

@@ -1,4 +1,4 @@
-"""The interface that the classical filters share; what each decides is in test_filter_rules.py."""
+"""The interface that the classical filters share; and what none of their own files tests."""
 
 import numpy as np
 import pandas as pd
@@ -34,13 +34,13 @@ def test_every_filter_is_exported():
 
 
 @on_every_filter
-def test_a_filter_knows_no_classes_and_never_abstains(denoiser):
+def test_filters_have_no_classes_and_never_abstain(denoiser):
     for e in denoiser.explain(random_maps()):
         assert e.label is None and np.isnan(e.probability) and not e.abstained and e.error is None
 
 
 @on_every_filter
-def test_needs_no_fit_and_fit_changes_nothing(denoiser):
+def test_filters_need_no_fit_and_fit_changes_nothing(denoiser):
     maps = random_maps()
     fresh = clone(denoiser)
     before = fresh.transform(maps)
@@ -52,7 +52,7 @@ def test_needs_no_fit_and_fit_changes_nothing(denoiser):
 
 
 @on_every_filter
-def test_kind_comes_back_row_for_row(denoiser):
+def test_transform_keeps_collection_kind_and_order(denoiser):
     maps = random_maps()
     expected = denoiser.transform(maps)
     column = pd.Series(maps, index=range(100, 112), name="map")
@@ -67,7 +67,7 @@ def test_kind_comes_back_row_for_row(denoiser):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
-def test_a_stack_keeps_its_shape_and_number_type(dtype):
+def test_transform_of_a_stack_keeps_shape_and_dtype(dtype):
     stack = np.random.default_rng(0).integers(0, 3, (5, 6, 7)).astype(dtype)
     clean = NeighborCountFilter(4).transform(stack)
     assert clean.shape == stack.shape and clean.dtype == dtype and (clean != stack).any()
@@ -76,7 +76,7 @@ def test_a_stack_keeps_its_shape_and_number_type(dtype):
 
 
 @on_every_filter
-def test_a_bad_map_raises_or_is_given_back_as_it_came(denoiser):
+def test_bad_map_raises_or_comes_back_unchanged(denoiser):
     good = np.ones((20, 20), int)
     good[2:6, 2:6], good[19, 19] = 2, 2
     bad = [np.full((2, 2), 7), np.array([[1.0, np.nan]]), [[1, 2], [1]], "wafer", None]
@@ -95,13 +95,13 @@ def test_a_bad_map_raises_or_is_given_back_as_it_came(denoiser):
     assert explained[1].abstained and explained[1].kept.size == explained[1].removed.size == 0
 
 
-def test_a_batch_of_bad_maps_only_comes_back():
+def test_batch_of_bad_maps_comes_back_unchanged():
     bad = [np.full((2, 2), 7)]
     assert MedianFilter(on_error="keep").transform(bad)[0] is bad[0]
 
 
 @on_every_filter
-def test_fit_is_strict_whatever_on_error_says(denoiser):
+def test_fit_raises_for_every_on_error(denoiser):
     with pytest.raises(WaferMapError, match="wafer map 0: value 7"):
         clone(denoiser).set_params(on_error="keep").fit([np.full((2, 2), 7)])
 
@@ -139,21 +139,21 @@ def test_fit_is_strict_whatever_on_error_says(denoiser):
     ],
     ids=str,
 )
-def test_bad_parameters_are_refused_with_and_without_fit(wrong, message):
+def test_bad_parameters_are_refused_even_without_fit(wrong, message):
     maps = [np.ones((3, 3))]
     for method in (wrong.fit, wrong.transform, wrong.explain):
         with pytest.raises(ValueError, match=message):
             method(maps)
 
 
-def test_bad_collections():
+def test_bad_collections_are_refused():
     with pytest.raises(ValueError, match="Found 0 wafer map"):
         MedianFilter().transform([])
     with pytest.raises(ValueError, match="Wrap a single wafer map in a list"):
         MedianFilter().transform(np.ones((3, 3)))
 
 
-def test_a_die_at_the_edge_or_a_hole_is_judged_by_the_dies_it_has():
+def test_die_at_edge_is_judged_by_existing_neighbors():
     corner = np.array([[2, 2, 1], [1, 1, 1]])  # 2 of the corner's 4 dies fail: not more than half
     beside_holes = np.array([[2, 0, 1], [2, 0, 1]])
     removed, kept = MedianFilter().transform([corner, beside_holes])
@@ -163,14 +163,14 @@ def test_a_die_at_the_edge_or_a_hole_is_judged_by_the_dies_it_has():
     np.testing.assert_array_equal(MorphologyFilter().transform([beside_holes])[0], beside_holes)
 
 
-def test_a_hole_does_not_connect():
+def test_hole_does_not_connect():
     across = np.array([[2, 0, 2]])
     assert (ComponentSizeFilter(2).transform([across])[0] != 2).all()
     assert (ConnectedPathFilter(2).transform([across])[0] != 2).all()
     assert (NeighborCountFilter(1).transform([across])[0] != 2).all()
 
 
-def test_rounds_eat_a_scratch_from_its_ends():
+def test_neighbor_count_rounds_shorten_a_scratch():
     scratch = np.full((1, 9), 2)
     left = [(NeighborCountFilter(2, n).transform([scratch])[0] == 2).sum() for n in (1, 2, 3, 9)]
     assert left == [7, 5, 3, 0]
@@ -203,7 +203,7 @@ def scratches(length=16):
     ],
     ids=str,
 )
-def test_what_happens_to_scratches_is_as_documented(denoiser, straight, diagonal):
+def test_filters_keep_scratches_as_documented(denoiser, straight, diagonal):
     kept = [int(e.kept.sum()) for e in denoiser.explain(scratches())]
     assert kept == [straight, diagonal]
 
@@ -227,14 +227,14 @@ def test_what_happens_to_scratches_is_as_documented(denoiser, straight, diagonal
     ],
     ids=lambda value: "" if callable(value) else str(value),
 )
-def test_the_saliency_is_what_was_compared(denoiser, decides):
+def test_saliency_is_the_value_compared_with_threshold(denoiser, decides):
     maps = random_maps(30, seed=1)
     for grid, e in zip(maps, denoiser.explain(maps), strict=True):
         np.testing.assert_array_equal(e.kept, (grid == 2) & decides(e.saliency))
         assert e.saliency.dtype == np.float32 and (e.saliency[grid == 0] == 0).all()
 
 
-def test_saliencies_have_the_units_they_claim():
+def test_saliency_has_the_documented_unit():
     grid = np.array([[2, 2, 1], [2, 1, 0]])
     filters = [MedianFilter(), ComponentSizeFilter(3), LargestComponentFilter()]
     filters += [NeighborCountFilter(), ConnectedPathFilter(), DBSCANFilter()]

@@ -21,7 +21,7 @@ def slow_tensors(grid, y, x, scale):
 
 
 @pytest.mark.parametrize("scale", [0.7, 1.5, 5.0])
-def test_tensor_voting_filter(scale):
+def test_tensor_voting_filter_equals_slow_sums(scale):
     maps = random_maps(10)
     for grid, e in zip(maps, TensorVotingFilter(scale, 0.4).explain(maps), strict=True):
         fails = np.argwhere(grid == 2)
@@ -34,7 +34,7 @@ def test_tensor_voting_filter(scale):
         np.testing.assert_array_equal(e.kept[grid == 2][clear], (share > 0.4)[clear])
 
 
-def test_votes_tell_a_curve_from_a_region():
+def test_tensor_votes_separate_curve_from_region():
     line, block = np.ones((11, 11), int), np.ones((11, 11), int)
     line[5], block[3:8, 3:8] = 2, 2
     (low, high), (ball, _) = (slow_tensors(grid, 5, 5, 2.0) for grid in (line, block))

@@ -1,4 +1,4 @@
-"""Classifiers that have learnt little, so that something is left to calibrate."""
+"""Classifiers that have learned little, so that something is left to calibrate."""
 
 from functools import cache
 
@@ -9,22 +9,22 @@ from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.datasets import make_wafer_maps
 
 CLASSES = ["none", "Center", "Edge-Ring"]
-#: A net that has learnt little of where patterns are, so that something is left to calibrate.
+#: A net that has learned little of where patterns are, so that something is left to calibrate.
 BRIEF = TINY | {"synthetic_ratio": 0.2}
 
 
 @cache
-def labelled_wafers():
+def labeled_wafers():
     return make_wafer_maps(210, classes=CLASSES, noise_rate=(0.02, 0.1), random_state=0)
 
 
 @cache
 def brief_classifier(backbone="wafer_unet"):
-    wafers = labelled_wafers()
+    wafers = labeled_wafers()
     return WaferClassifier(backbone, **BRIEF).fit(wafers.maps[:150], wafers.target[:150])
 
 
 def frozen(backbone="wafer_unet", **options):
-    """A denoiser around the brief classifier, and calibrated on all labelled wafers."""
+    """A denoiser around the brief classifier, and calibrated on all labeled wafers."""
     denoiser = CamDenoiser(FrozenEstimator(brief_classifier(backbone)), random_state=0, **options)
-    return denoiser.fit(labelled_wafers().maps, labelled_wafers().target)
+    return denoiser.fit(labeled_wafers().maps, labeled_wafers().target)

@@ -105,7 +105,7 @@ def test_unicode_is_read(read, encoding):
     assert read(content)["lot"].tolist() == ["가"] and not read(content).attrs["notes"]
 
 
-def test_other_encodings_are_read_by_wish(read):
+def test_encoding_option_is_obeyed(read):
     # In Shift_JIS the second byte of this letter is the delimiter.
     content = atdf("PRR:1|1|1|9|P|1||0|0", lot="\u30dd").encode("shift_jis")
     assert b"|" in "\u30dd".encode("shift_jis")
@@ -124,7 +124,7 @@ def test_header_in_the_order_of_stdf_is_understood(read):
 
 
 # Semi-ATE/STDF issue 46: PRR was written without its pass/fail flag.
-def test_part_without_flag_passes_by_its_bin(read):
+def test_part_without_flag_passes_by_bin(read):
     table = read(atdf("PRR:1|1|1|9||1||0|0", "PRR:1|1|2|9||5||1|0", "HBR:||1|1|P", "HBR:||5|1|F"))
     assert table["passed"].tolist() == [True, False]
 
@@ -135,7 +135,7 @@ def test_part_without_flag_and_bin_is_left_out(read):
     assert "1 part is left out" in notes(table)
 
 
-def test_numbers_that_are_none_are_not_given(read):
+def test_invalid_numbers_are_left_open(read):
     table = read(atdf("PRR:1|1|1|9|P|1||0|0", "PRR:1|1|2|9|F|7||1x|0", "PRR:1|1|3|9|F|70000||1|0"))
     assert dies(table) == [["W1", 0, 0, 1, True], ["W1", 1, 0, 65535, False]]
     assert table.attrs["about"]["n_without_coordinates"] == 1
@@ -144,7 +144,7 @@ def test_numbers_that_are_none_are_not_given(read):
 
 
 @pytest.mark.parametrize("time", ["", "8:23", "8:23:02 23-XXX-1992", "8:23:02 40-JUL-1992"])
-def test_time_that_is_not_understood_is_none(read, time):
+def test_invalid_time_is_none(read, time):
     content = atdf("PRR:1|1|1|9|P|1||0|0").replace("WIR:1||", f"WIR:1|{time}|")
     assert read(content).attrs["wafers"][0]["time"] is None
 
@@ -155,7 +155,7 @@ def test_joined_files_have_their_own_delimiters(read):
     assert table["lot"].tolist() == ["L1", "L2"]
 
 
-def test_cut_line_is_left_out_by_wish(read):
+def test_cut_line_is_skipped_on_request(read):
     # The cut turns x = 12 into 1, which a complete line could be.
     content = atdf("PRR:1|1|1|9|P|1||0|0", "PRR:1|1|2|9|P|1||3|1", end="")[:-1]
     with pytest.raises(WaferFileError, match="without a master results record .*incomplete=True"):
@@ -187,7 +187,7 @@ def test_totals_above_the_parts_are_refused(read):
         ),
     ],
 )
-def test_what_is_wrong_is_named(read, content, message):
+def test_errors_name_the_record(read, content, message):
     with pytest.raises(WaferFileError, match=message):
         read(content)
 

@@ -3,7 +3,7 @@ import pytest
 from camdenoise.io._atomic import atomic_write
 
 
-def test_a_file_appears_once_it_is_complete(tmp_path):
+def test_file_appears_once_complete(tmp_path):
     file = tmp_path / "a.txt"
     with atomic_write(file) as stream:
         stream.write(b"half")
@@ -13,7 +13,7 @@ def test_a_file_appears_once_it_is_complete(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_failed_write_leaves_only_the_old_file(tmp_path):
     file = tmp_path / "a.txt"
     file.write_bytes(b"old")
     with pytest.raises(KeyboardInterrupt), atomic_write(file) as stream:
@@ -23,6 +23,6 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_folder_that_is_missing_is_an_error(tmp_path):
+def test_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "no" / "a.txt"):
         pass

@@ -21,7 +21,7 @@ def read(wafer_file, text, **options):
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
-def test_delimiter_is_told_from_the_header(wafer_file, delimiter):
+def test_delimiter_is_inferred_from_the_header(wafer_file, delimiter):
     assert rows(read(wafer_file, DIES.replace(",", delimiter))) == ROWS
 
 
@@ -31,7 +31,7 @@ def test_first_line_of_excel_names_the_delimiter(wafer_file):
     assert rows(read(wafer_file, "sep=~\n" + DIES.replace(",", "~"))) == ROWS
 
 
-def test_decimal_comma_is_read_where_it_delimits_nothing(wafer_file):
+def test_decimal_comma_is_read_with_other_delimiters(wafer_file):
     # https://github.com/SheetJS/sheetjs/issues/2239: the comma within numbers won.
     text = "lot;wafer;x;y;bin\nA;1;0,0;0;1,00\nA;1;1,0;0;5\n"
     assert rows(read(wafer_file, text)) == ROWS
@@ -73,7 +73,7 @@ def test_rows_may_end_with_a_delimiter(wafer_file):
     assert rows(read(wafer_file, DIES.replace(",1\n", ",1,\n").replace(",5\n", ",5,\n"))) == ROWS
 
 
-def test_rows_may_lack_fields_that_are_not_read(wafer_file):
+def test_rows_may_lack_unused_fields(wafer_file):
     text = "lot,wafer,x,y,bin,note\nA,1,0,0,1,ok\nA,1,1,0,5\n"
     assert rows(read(wafer_file, text)) == ROWS
 
@@ -97,7 +97,7 @@ def test_errors_name_the_line(wafer_file, old, new, message):
     assert message in message_of(wafer_file(DIES.replace(old, new)), read_die_csv)
 
 
-def test_text_that_is_not_utf_8_asks_for_its_encoding(wafer_file):
+def test_non_utf_8_text_asks_for_its_encoding(wafer_file):
     path = wafer_file(DIES.replace("A", "로트").encode("cp949"))
     message = message_of(path, read_die_csv)
     assert "it is not UTF-8 text. Give its encoding with --encoding (encoding=)" in message
@@ -114,7 +114,7 @@ def test_wrong_encoding_is_an_error(wafer_file):
     )
 
 
-def test_large_table_is_read_across_its_blocks(wafer_file):
+def test_large_table_is_read_across_blocks(wafer_file):
     body = "".join(f"#L{n % 7},w,{n % 1000},{n // 1000},{n % 3}\n# {n}\n" for n in range(200_000))
     table = read(wafer_file, "lot,wafer,x,y,bin\n" + body)
     assert len(table) == 200_000
@@ -154,12 +154,12 @@ def test_soft_bins_are_read_on_request(wafer_file):
     assert "bin is SBIN (soft bins)" in table.attrs["notes"][0]
 
 
-def test_soft_bins_that_are_not_there_are_an_error(wafer_file):
+def test_missing_soft_bins_are_an_error(wafer_file):
     path = wafer_file("lot,wafer,x,y,HBIN\nA,1,0,0,1\n")
     assert "no column of soft bins" in message_of(path, read_die_csv, bins="soft")
 
 
-def test_exact_names_win(wafer_file):
+def test_exact_column_names_win(wafer_file):
     text = "wafer,DIE_X,x,y,HBIN,bin\nW,70,0,0,9,1\n"
     assert rows(read(wafer_file, text)) == [("", "W", 0, 0, 1, None)]
 
@@ -176,7 +176,7 @@ def test_missing_column_names_needed_and_found_ones(wafer_file):
 
 
 @pytest.mark.parametrize("columns", [{"z": "x"}, {"x": "colour"}])
-def test_columns_that_cannot_be_name_both_lists(wafer_file, columns):
+def test_wrong_column_error_names_both_lists(wafer_file, columns):
     message = message_of(wafer_file(DIES), read_die_csv, columns=columns)
     assert "one of x, y, bin, lot, wafer, passed" in message
     assert "lot, wafer, x, y, bin." in message
@@ -187,13 +187,13 @@ def test_named_columns_override_the_names(wafer_file):
     assert read(wafer_file, text, columns={"x": "COL"})["x"].tolist() == [3]
 
 
-def test_columns_that_may_be_the_same_are_an_error(wafer_file):
+def test_ambiguous_columns_are_an_error(wafer_file):
     path = wafer_file("X_COORD,XCOORD,y,bin\n0,1,0,1\n")
     assert "the columns X_COORD and XCOORD may each be x" in message_of(path, read_die_csv)
     assert read_die_csv(path, columns={"x": "XCOORD"})["x"].tolist() == [1]
 
 
-def test_file_names_the_wafer_where_no_column_does(wafer_file):
+def test_file_name_names_the_wafer_without_column(wafer_file):
     table = read_die_csv(wafer_file("x,y,bin\n0,0,1\n", "W7.csv"))
     assert rows(table) == [("", "W7", 0, 0, 1, None)]
     assert table.attrs["notes"] == ["no column names the lot or the wafer"]
@@ -216,7 +216,7 @@ def test_file_names_the_wafer_where_no_column_does(wafer_file):
         ("x", False),
     ],
 )
-def test_table_is_told_by_its_first_lines(head, looks):
+def test_table_is_recognized_by_its_first_lines(head, looks):
     assert looks_like_die_csv(head) is looks
 
 
@@ -224,7 +224,7 @@ def test_table_is_told_by_its_first_lines(head, looks):
 
 
 @pytest.mark.parametrize("name", ["NA", "null", "nan", "001", "1e5", "", "None", "1.0"])
-def test_names_stay_as_written(wafer_file, name):
+def test_wafer_names_stay_as_written(wafer_file, name):
     # https://github.com/pandas-dev/pandas/issues/10647: a lot named NA.
     table = read(wafer_file, f"lot,wafer,x,y,bin\n{name},{name},0,0,1\n")
     assert table[["lot", "wafer"]].to_numpy().tolist() == [[name, name]]
@@ -237,7 +237,7 @@ NAMES = st.text(
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
 @given(names=st.lists(st.tuples(NAMES, NAMES), min_size=1, max_size=4))
-def test_names_that_we_write_come_back(tmp_path_factory, ending, names):
+def test_written_column_names_are_read_back(tmp_path_factory, ending, names):
     path = tmp_path_factory.mktemp("names") / f"dies{ending}"
     lots, wafers = zip(*names, strict=True)
     n = len(names)
@@ -257,7 +257,7 @@ def test_names_that_we_write_come_back(tmp_path_factory, ending, names):
         (["NA", "P"], ["NA", "P"]),
     ],
 )
-def test_bins_are_numbers_where_all_are(wafer_file, written, bins):
+def test_bins_are_numbers_when_all_are_numeric(wafer_file, written, bins):
     body = "".join(f"{x},0,{bin_}\n" for x, bin_ in enumerate(written))
     assert read(wafer_file, "x,y,bin\n" + body)["bin"].tolist() == bins
 
@@ -280,7 +280,7 @@ def test_dies_without_coordinates_are_counted(wafer_file, x, y):
     assert table.attrs["notes"] == ["3 dies have no coordinates and are on no map (2 fail)."]
 
 
-def test_dies_without_coordinates_fail_as_is_said(wafer_file):
+def test_dies_without_coordinates_keep_pass_or_fail(wafer_file):
     table = read(wafer_file, DIES + "A,1,,,4\nA,1,,,1\n", pass_bins=[4, 5])
     assert table.attrs["wafers"][0]["n_unplaced_fails"] == 1
     text = "wafer,x,y,bin,pf\nW,0,0,1,P\nW,,,1,F\n"
@@ -297,13 +297,13 @@ def test_dies_without_coordinates_fail_as_is_said(wafer_file):
         ("TRUE <NA>", [True, None]),
     ],
 )
-def test_truths_are_read(wafer_file, words, passed):
+def test_truth_values_are_read(wafer_file, words, passed):
     good, bad = words.split()
     table = read(wafer_file, f"x,y,bin,Pass_Fail\n0,0,1,{good}\n1,0,2,{bad}\n")
     assert [row[5] for row in rows(table)] == passed
 
 
-def test_truth_that_is_not_understood_is_an_error(wafer_file):
+def test_unknown_truth_value_is_an_error(wafer_file):
     path = wafer_file("x,y,bin,passed\n0,0,1,P\n1,0,2,maybe\n")
     message = message_of(path, read_die_csv)
     assert message.startswith("line 3: column 'passed' says 'maybe'")
@@ -312,7 +312,7 @@ def test_truth_that_is_not_understood_is_an_error(wafer_file):
     assert table["passed"].tolist() == [True, False]
 
 
-def test_column_of_results_that_are_numbers_is_no_pass_column(wafer_file):
+def test_numeric_result_column_is_not_a_pass_column(wafer_file):
     table = read(wafer_file, "wafer,x,y,bin,result\nW,0,0,1,3.14\n")
     assert rows(table) == [("", "W", 0, 0, 1, None)]
     assert table.attrs["notes"] == [
@@ -322,7 +322,7 @@ def test_column_of_results_that_are_numbers_is_no_pass_column(wafer_file):
     ]
 
 
-def test_pass_bins_decide_what_passed(wafer_file):
+def test_pass_bins_override_the_pass_column(wafer_file):
     assert read(wafer_file, DIES, pass_bins=[5])["passed"].tolist() == [False, True]
     letters = DIES.replace(",1\n", ",P\n").replace(",5\n", ",2\n")
     assert read(wafer_file, letters, pass_bins=[2])["passed"].tolist() == [False, True]

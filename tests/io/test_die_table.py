@@ -25,7 +25,7 @@ def test_dies_lie_at_their_coordinates():
     assert wafers.frame.loc[0, ["x0", "y0", "rows", "cols"]].tolist() == [-5, 10, 2, 3]
 
 
-def test_a_wafer_has_its_counts():
+def test_wafer_frame_counts_dies_and_fails():
     table = die_table(x=[0, 1, 1], bin=[1, 7, 8])
     frame = from_die_table(table).frame
     assert frame.columns.tolist() == [
@@ -43,7 +43,7 @@ def test_wafers_come_in_the_order_of_their_first_row():
     assert [grid.tolist() for grid in wafers.maps] == [[[1]], [[2]], [[1]]]
 
 
-def test_the_same_wafer_name_in_another_lot_is_another_wafer():
+def test_wafer_name_in_another_lot_is_another_wafer():
     assert len(from_die_table(die_table(lot=["A", "B", "C"])).maps) == 3
 
 
@@ -58,7 +58,7 @@ def test_without_names_all_rows_are_one_wafer():
     assert len(from_die_table(die_table(wafer=[1, 2, 3]), by=()).maps) == 1
 
 
-def test_the_table_is_not_changed():
+def test_table_is_not_changed():
     table = die_table()
     before = table.copy()
     wafers = from_die_table(table)
@@ -80,14 +80,14 @@ def test_the_table_is_not_changed():
         ("worst", [1, None, None], 1, 0),
     ],
 )
-def test_the_retest_policy_decides_which_row_counts(retest, bins, code, used):
+def test_retest_policy_decides_which_row_counts(retest, bins, code, used):
     table = die_table(x=0, bin=bins)
     wafers = from_die_table(table, retest=retest, pass_bins=[1] if 1 in bins else [])
     assert wafers.maps[0].tolist() == [[code]]
     assert np.flatnonzero(to_die_table(wafers, table=table)["used"]).tolist() == [used]
 
 
-def test_a_die_without_any_bin_is_no_die():
+def test_die_without_a_bin_is_not_a_die():
     table = die_table(bin=[1, None, None])
     wafers = from_die_table(table)
     assert wafers.maps[0].tolist() == [[1, 0, 0]]
@@ -95,7 +95,7 @@ def test_a_die_without_any_bin_is_no_die():
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint64", "float32", "Int32", "Float64"])
-def test_any_number_type_is_a_coordinate(dtype):
+def test_coordinates_may_have_any_number_type(dtype):
     assert from_die_table(die_table().astype({"x": dtype})).maps[0].tolist() == [[1, 2, 1]]
 
 
@@ -117,18 +117,18 @@ def test_any_number_type_is_a_coordinate(dtype):
         ("wafer", [np.nan, 1, 2], "row 0: wafer is missing"),
     ],
 )
-def test_a_row_that_cannot_be_is_named(column, values, message):
+def test_invalid_row_is_named(column, values, message):
     with pytest.raises(DieTableError, match=message):
         from_die_table(die_table(**{column: values}))
 
 
-def test_a_missing_nullable_coordinate_is_named():
+def test_missing_nullable_coordinate_is_named():
     x = pd.array([0, None, 2], dtype="Int64")
     with pytest.raises(DieTableError, match="row 1: x is nan"):
         from_die_table(die_table(x=x))
 
 
-def test_a_row_is_named_by_its_index_label_too():
+def test_row_error_names_the_index_label():
     table = die_table(x=[0, 1, 0.5]).set_index(pd.Index(["a", "b", "c"]))
     with pytest.raises(DieTableError, match=r"die table row 2 \(index 'c'\): x is 0.5") as caught:
         from_die_table(table)
@@ -152,22 +152,22 @@ def test_a_row_is_named_by_its_index_label_too():
         (pd.concat([die_table(), die_table()[["x"]]], axis=1), {}, "several columns named"),
     ],
 )
-def test_an_unusable_table_or_option_is_named(table, options, message):
+def test_unusable_table_or_option_is_named(table, options, message):
     with pytest.raises(ValueError, match=message):
         from_die_table(table, **options)
 
 
-def test_something_other_than_a_table_is_refused():
+def test_from_die_table_refuses_other_objects():
     with pytest.raises(TypeError, match="expected a DataFrame with one row per die, got dict"):
         from_die_table({"x": [1]})
 
 
-def test_a_frame_too_small_names_the_die_outside():
+def test_frame_too_small_names_the_die_outside():
     with pytest.raises(DieTableError, match=r"row 2: the die at x = 2, y = 0 lies outside"):
         from_die_table(die_table(), frame=(0, 0, 1, 2))
 
 
-def test_an_explicit_frame_is_obeyed():
+def test_explicit_frame_sets_the_map_size():
     wafers = from_die_table(die_table(), frame=(-1, -1, 2, 5))
     assert wafers.maps[0].tolist() == [[0, 0, 0, 0, 0], [0, 1, 2, 1, 0]]
 
@@ -178,13 +178,13 @@ def test_maps_of_a_lot_can_be_stacked():
     assert shapes == [(1, 4), (1, 4), (1, 1)]
 
 
-def test_the_largest_map_is_made_and_one_die_more_is_not():
+def test_map_size_is_limited_to_the_largest_side():
     assert from_die_table(die_table(x=[0, 1, MAX_SIDE - 1])).maps[0].shape == (1, MAX_SIDE)
     with pytest.raises(DieTableError, match=f"would be {MAX_SIDE + 1} dies long"):
         from_die_table(die_table(x=[0, 1, MAX_SIDE]))
 
 
-def test_maps_that_would_fill_the_memory_are_refused():
+def test_maps_too_large_for_memory_are_refused():
     wafer = np.repeat(np.arange(200), 2)
     corners = np.tile([0, MAX_SIDE - 1], 200)
     table = pd.DataFrame({"wafer": wafer, "x": corners, "y": corners, "bin": 1})
@@ -195,43 +195,43 @@ def test_maps_that_would_fill_the_memory_are_refused():
 # --- which dies pass ------------------------------------------------------------------------------
 
 
-def test_pass_bins_are_named_as_they_stand_in_the_table():
+def test_pass_bins_match_values_of_the_table():
     table = die_table(bin=["A", "B", "C"])
     assert from_die_table(table, pass_bins=["B", "C"]).maps[0].tolist() == [[2, 1, 1]]
     assert from_die_table(table, pass_bins="C").maps[0].tolist() == [[2, 2, 1]]
     assert from_die_table(die_table(), pass_bins=7).maps[0].tolist() == [[2, 1, 2]]
 
 
-def test_bins_that_became_floats_because_one_is_missing_still_pass():
+def test_float_bins_match_integer_pass_bins():
     assert from_die_table(die_table(bin=[1.0, 2.0, np.nan])).maps[0].tolist() == [[1, 2, 0]]
 
 
-def test_a_column_passed_decides_unless_bins_are_named():
+def test_passed_column_decides_without_pass_bins():
     table = die_table(passed=[False, True, True])
     assert from_die_table(table).maps[0].tolist() == [[2, 1, 1]]
     assert from_die_table(table, pass_bins=1).maps[0].tolist() == [[1, 2, 1]]
 
 
-def test_a_die_that_is_not_said_to_pass_or_fail_is_named():
+def test_die_without_pass_or_fail_is_named():
     table = die_table(passed=pd.array([True, None, True], dtype="boolean"))
     with pytest.raises(DieTableError, match="row 1: whether bin 7 passes is not said.*pass_bins="):
         from_die_table(table)
     assert from_die_table(table, pass_bins=1).maps[0].tolist() == [[1, 2, 1]]
 
 
-def test_an_untested_die_need_not_pass_or_fail():
+def test_untested_die_need_not_pass_or_fail():
     passed = pd.array([True, None, True], dtype="boolean")
     assert from_die_table(die_table(bin=[1, None, 1], passed=passed)).maps[0].tolist() == [
         [1, 0, 1]
     ]
 
 
-def test_a_column_passed_of_something_else_is_refused():
+def test_non_boolean_passed_column_is_refused():
     with pytest.raises(ValueError, match="column 'passed' holds .*, expected truth values"):
         from_die_table(die_table(passed=["P", "F", "P"]))
 
 
-def test_categories_are_lots_and_bins_too():
+def test_categorical_lots_and_bins_are_read():
     table = die_table().astype({"lot": "category", "wafer": "category", "bin": "category"})
     assert from_die_table(table).maps[0].tolist() == [[1, 2, 1]]
 
@@ -239,7 +239,7 @@ def test_categories_are_lots_and_bins_too():
 # --- and back -------------------------------------------------------------------------------------
 
 
-def test_every_row_comes_back_in_its_place():
+def test_to_die_table_keeps_rows_in_place():
     table = die_table(bin=[7, 7, 1], note=["a", "b", "c"]).set_index(pd.Index([30, 10, 20]))
     wafers = from_die_table(table)
     grid = wafers.maps[0]
@@ -254,7 +254,7 @@ def test_every_row_comes_back_in_its_place():
     ]
 
 
-def test_a_retested_die_is_counted_once():
+def test_retested_die_is_counted_once():
     table = die_table(x=[0, 0, 0], bin=[7, 8, 9])
     wafers = from_die_table(table, retest="first", pass_bins=[])
     back = to_die_table(wafers, [abstain(grid) for grid in wafers.maps], table)
@@ -262,14 +262,14 @@ def test_a_retested_die_is_counted_once():
     assert back["used"].tolist() == [True, False, False]
 
 
-def test_a_removed_fail_keeps_its_bin():
+def test_removed_fail_keeps_its_bin():
     table = die_table()
     wafers = from_die_table(table)
     back = to_die_table(wafers, ComponentSizeFilter(min_size=5).explain(wafers.maps), table)
     assert back.loc[back["removed"], "bin"].tolist() == [7]
 
 
-def test_a_wafer_that_could_not_be_read_has_no_decision():
+def test_unreadable_wafer_has_no_decision():
     wafers = from_die_table(die_table())
     nothing = np.zeros((0, 0), bool)
     why = Explanation(nothing, nothing, nothing, error="unreadable")
@@ -277,7 +277,7 @@ def test_a_wafer_that_could_not_be_read_has_no_decision():
     assert not back["kept"].any() and not back["removed"].any() and back["saliency"].isna().all()
 
 
-def test_without_a_table_every_die_has_a_row():
+def test_to_die_table_without_table_has_a_row_per_die():
     table = die_table(x=[4, 4, 9], y=[-1, -2, -1], wafer=[1, 1, 2])
     new = to_die_table(from_die_table(table))
     assert new.columns.tolist() == ["lot", "wafer", "x", "y", "bin", "passed"]
@@ -298,13 +298,13 @@ def test_without_a_table_every_die_has_a_row():
         (lambda t: t.drop(columns="wafer"), r"no column \['wafer'\]"),
     ],
 )
-def test_another_table_is_refused(change, message):
+def test_to_die_table_refuses_another_table(change, message):
     table = die_table()
     with pytest.raises(ValueError, match=message):
         to_die_table(from_die_table(table), table=change(table))
 
 
-def test_explanations_of_other_wafers_are_refused():
+def test_to_die_table_refuses_foreign_explanations():
     wafers = from_die_table(die_table())
     with pytest.raises(ValueError, match="got 0 explanations for 1 wafers"):
         to_die_table(wafers, [])
@@ -344,7 +344,7 @@ def by_hand(rows, retest):
 
 @settings(max_examples=150, deadline=None)
 @given(ROWS, st.sampled_from(["last", "first", "best", "worst"]), st.sampled_from(["wafer", "lot"]))
-def test_maps_agree_with_a_plain_count(rows, retest, frame):
+def test_maps_agree_with_counts_by_hand(rows, retest, frame):
     table = pd.DataFrame(rows, columns=["lot", "wafer", "x", "y", "bin"])
     wafers = from_die_table(table, retest=retest, frame=frame, pass_bins=bins_that_pass(table))
     shown = to_die_table(wafers)
@@ -354,7 +354,7 @@ def test_maps_agree_with_a_plain_count(rows, retest, frame):
 
 @settings(max_examples=100, deadline=None)
 @given(ROWS, st.sampled_from(["last", "first", "best", "worst"]))
-def test_rows_that_counted_are_one_per_die_and_show_what_the_map_shows(rows, retest):
+def test_counted_rows_are_one_per_die_as_on_map(rows, retest):
     table = pd.DataFrame(rows, columns=["lot", "wafer", "x", "y", "bin"])
     wafers = from_die_table(table, retest=retest, pass_bins=bins_that_pass(table))
     back = to_die_table(wafers, [abstain(grid) for grid in wafers.maps], table)
@@ -367,7 +367,7 @@ def test_rows_that_counted_are_one_per_die_and_show_what_the_map_shows(rows, ret
 
 @settings(max_examples=100, deadline=None)
 @given(ROWS)
-def test_a_table_of_one_row_per_die_gives_the_same_maps_again(rows):
+def test_one_row_per_die_gives_the_same_maps(rows):
     table = pd.DataFrame(rows, columns=["lot", "wafer", "x", "y", "bin"]).dropna()
     if table.empty:
         return
@@ -386,7 +386,7 @@ def long_table():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("min_rows", [1, 6, 100])
-def test_pieces_hold_whole_lots_and_all_rows(size, min_rows):
+def test_iter_lots_yields_whole_lots_and_all_rows(size, min_rows):
     table = long_table()
     pieces = (table.iloc[i : i + size] for i in range(0, len(table), size))
     got = list(iter_lots(pieces, min_rows=min_rows))
@@ -396,7 +396,7 @@ def test_pieces_hold_whole_lots_and_all_rows(size, min_rows):
 
 
 @pytest.mark.parametrize("dtype", ["str", "category"])
-def test_a_parquet_file_is_read_lot_by_lot(tmp_path, dtype):
+def test_parquet_file_is_read_lot_by_lot(tmp_path, dtype):
     table = long_table().astype({"lot": dtype})
     table.to_parquet(tmp_path / "t.parquet", row_group_size=4)
     got = list(iter_lots(tmp_path / "t.parquet", min_rows=4))
@@ -406,13 +406,13 @@ def test_a_parquet_file_is_read_lot_by_lot(tmp_path, dtype):
 
 
 @pytest.mark.parametrize("order", ["ABA", "ABBA", "AABCAA"])
-def test_a_lot_that_comes_back_later_is_refused(order):
+def test_split_lot_in_a_stream_is_refused(order):
     pieces = [pd.DataFrame({"lot": [name]}) for name in order]
     with pytest.raises(ValueError, match="rows of lot 'A' do not follow one another. Sort"):
         list(iter_lots(pieces, min_rows=1))
 
 
-def test_an_unusable_source_is_named(tmp_path):
+def test_unusable_source_is_named(tmp_path):
     with pytest.raises(ValueError, match="no column 'lot'; it has .*lot="):
         list(iter_lots(pd.DataFrame({"x": [1]})))
     with pytest.raises(ValueError, match="min_rows must be"):

@@ -12,7 +12,7 @@ from camdenoise.io import (
 from camdenoise.io._semi_map import seconds_since_1970
 
 
-def test_e142_by_coordinates(wafer_file):
+def test_e142_by_coordinates_is_read(wafer_file):
     start, end = map_files.E142.index("     <BinCode>"), map_files.E142.index("    </BinCodeMap>")
     dies = '<BinCode X="-4" Y="12">01</BinCode><BinCode X="0" Y="3"> 1F </BinCode>'
     text = map_files.E142[:start] + dies + map_files.E142[end:]
@@ -37,7 +37,7 @@ def test_e142_letters_by_coordinates_may_be_longer(wafer_file):
     ]
 
 
-def test_what_e142_says_of_the_axes_is_kept(wafer_file):
+def test_e142_axis_attributes_are_kept(wafer_file):
     about = read_e142(wafer_file(map_files.E142)).attrs["about"]
     assert about["OriginLocation"] == "UpperRight" and about["AxisDirection"] == "DownLeft"
 
@@ -52,7 +52,7 @@ def test_good_devices_are_compared(wafer_file):
         assert len(read_e142(wafer_file(text.format(enough)))) == 6
 
 
-def test_good_devices_of_several_maps_are_not_compared(wafer_file):
+def test_good_devices_of_several_maps_are_ignored(wafer_file):
     text = e142(FIVE, LETTERS, substrate="<GoodDevices>10</GoodDevices>")
     start, end = text.index("<SubstrateMap "), text.index("</SubstrateMaps>")
     assert len(read_e142(wafer_file(text[:end] + text[start:]))) == 12
@@ -68,7 +68,7 @@ def facts_of(path, read):
     return facts
 
 
-def test_e142_facts_are_those_of_layout_and_substrate(wafer_file):
+def test_e142_metadata_comes_from_layout_and_substrate(wafer_file):
     text = e142(
         FIVE,
         LETTERS,
@@ -91,7 +91,7 @@ def test_e142_facts_are_those_of_layout_and_substrate(wafer_file):
         ("", [0, 2], [0, 1], (True, True)),
     ],
 )
-def test_e142_counts_from_the_corner_it_names(wafer_file, origin, x, y, right_and_down):
+def test_e142_counts_from_the_declared_origin(wafer_file, origin, x, y, right_and_down):
     text = e142(["1..", "..X"], LETTERS, attributes=f'OriginLocation="{origin}"')
     table = read_e142(wafer_file(text))
     assert (table["x"].tolist(), table["y"].tolist()) == (x, y)
@@ -100,14 +100,14 @@ def test_e142_counts_from_the_corner_it_names(wafer_file, origin, x, y, right_an
     assert facts["extent"] == (0, 0, 2, 3)
 
 
-def test_an_axis_against_its_origin_counts_down(wafer_file):
+def test_axis_against_its_origin_counts_down(wafer_file):
     attributes = 'OriginLocation="UpperLeft" AxisDirection="UpRight"'
     table = read_e142(wafer_file(e142(["1..", "..X"], LETTERS, attributes=attributes)))
     assert table["y"].tolist() == [0, -1]
     assert table.attrs["wafers"][0]["extent"] == (0, -1, 2, 3)
 
 
-def test_axes_without_an_origin_begin_in_their_corner(wafer_file):
+def test_axes_without_origin_begin_in_their_corner(wafer_file):
     text = e142(["1..", "..X"], LETTERS, attributes='AxisDirection="UpLeft"')
     table = read_e142(wafer_file(text))
     assert (table["x"].tolist(), table["y"].tolist()) == ([2, 0], [1, 0])
@@ -133,7 +133,7 @@ def test_e142_coordinates_have_a_direction(wafer_file, attributes, right_and_dow
     assert bool(table.attrs["notes"]) == (attributes == "")
 
 
-def test_the_same_wafer_by_rows_and_by_coordinates_agrees(wafer_file):
+def test_e142_rows_and_coordinates_agree(wafer_file):
     # Rows from the lower left, and points with y upwards, are one picture.
     by_rows = e142(["1..", "..X"], LETTERS, size=(2, 3), attributes='OriginLocation="LowerLeft"')
     by_points = e142([], LETTERS, size=(2, 3), attributes='AxisDirection="UpRight"', **COORDINATES)
@@ -143,7 +143,7 @@ def test_the_same_wafer_by_rows_and_by_coordinates_agrees(wafer_file):
     assert facts[0] == facts[1]
 
 
-def test_the_frame_of_points_is_that_of_the_layout(wafer_file):
+def test_e142_points_use_the_frame_of_the_layout(wafer_file):
     def extent(*dies):
         text = e142([], LETTERS, size=(4, 5), map_type='MapType="Coordinate"', codes=points(*dies))
         return read_e142(wafer_file(text)).attrs["wafers"][0]["extent"]
@@ -160,7 +160,7 @@ def test_runs_of_dies_go_along_x(wafer_file):
     assert drawn(read_e142(wafer_file(text))) == [".11.", "1X11"]
 
 
-def test_an_array_is_split_by_the_layout(wafer_file):
+def test_array_is_split_by_the_layout(wafer_file):
     array = {"map_type": 'MapType="Array"'}
     text = e142([".11.1X11"], LETTERS, size=(2, 4), **array)
     assert drawn(read_e142(wafer_file(text))) == FIVE
@@ -168,6 +168,6 @@ def test_an_array_is_split_by_the_layout(wafer_file):
     assert "the layout has no Dimension" in message
 
 
-def test_an_unknown_map_type_is_named(wafer_file):
+def test_unknown_map_type_is_named(wafer_file):
     text = e142(FIVE, LETTERS, map_type='MapType="Spiral"')
     assert "MapType 'Spiral' is not read; known are 2DArray" in message_of(wafer_file(text))

@@ -74,14 +74,14 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_is_told_by_its_content(name, wafer_file):
+def test_file_kind_is_recognized_by_content(name, wafer_file):
     content, what, advice = FILES[name]
     kind = detect_kind(wafer_file(content, "lot.dat"))
     assert kind.what.startswith(what) and advice in kind.remedy
 
 
 @pytest.mark.parametrize("content", [b"", b"\x07\x00\xff\xfe" * 99, bytes(50)])
-def test_an_unknown_kind_is_not_guessed(content, wafer_file):
+def test_unknown_file_kind_is_not_guessed(content, wafer_file):
     assert detect_kind(wafer_file(content)) is None
 
 
@@ -98,7 +98,7 @@ OTHERS = {
 @pytest.mark.parametrize(
     ("load", "name"), [(load, name) for load, names in OTHERS.items() for name in sorted(names)]
 )
-def test_a_loader_names_another_kind_and_its_reader(load, name, wafer_file):
+def test_wrong_file_kind_error_names_the_reader(load, name, wafer_file):
     content, what, advice = FILES[name]
     file = wafer_file(content, "lot.dat")
     with pytest.raises(ValueError) as caught:
@@ -119,7 +119,7 @@ NAMED = {
 
 @pytest.mark.parametrize("load", [load_wafer_maps, load_model])
 @pytest.mark.parametrize("name", NAMED)
-def test_the_named_reader_reads_it(name, load, wafer_file):
+def test_named_reader_reads_the_file(name, load, wafer_file):
     file = wafer_file(NAMED[name], "lot.dat")
     with pytest.raises(ValueError, match=r"camdenoise\.io\.read_maps"):
         load(file)
@@ -128,7 +128,7 @@ def test_the_named_reader_reads_it(name, load, wafer_file):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_nobody_is_told_to_allow_pickle(name, wafer_file):
+def test_errors_never_advise_allow_pickle(name, wafer_file):
     # https://github.com/automl/auto-sklearn/issues/673: numpy takes what it does not know for a
     # pickle, and says "load it unsafely using the allow_pickle= keyword".
     with pytest.raises(ValueError) as caught:
@@ -143,12 +143,12 @@ def test_unknown_bytes_are_not_called_a_pickle(wafer_file):
 
 
 @pytest.mark.parametrize("kind", [CamDenoiser, WaferClassifier])
-def test_a_file_is_not_a_pretrained_name(kind):
+def test_from_pretrained_refuses_a_file_path(kind):
     message = r"no pretrained model 'mine\.safetensors'; .* use camdenoise\.load_model\(path\)"
     with pytest.raises(ValueError, match=message):
         kind.from_pretrained("mine.safetensors")
 
 
-def test_a_pretrained_name_is_not_a_file():
+def test_load_model_refuses_a_pretrained_name():
     with pytest.raises(FileNotFoundError, match=r"by its name with CamDenoiser\.from_pretrained"):
         load_model("wm811k")

@@ -43,7 +43,7 @@ def test_g85_errors_name_wafer_and_row(wafer_file, old, new, message):
     assert message in message_of(wafer_file(changed_text(map_files.G85, old, new)), read_g85)
 
 
-def test_g85_without_a_bin_type_is_told_by_its_codes(wafer_file):
+def test_g85_bin_type_is_inferred_from_codes(wafer_file):
     text = changed_text(map_files.G85, 'BinType="Decimal" ', "")
     assert rows(read_g85(wafer_file(text))) == DIES_BY_FORMAT["g85"]
     text = text.replace('"255"', '"25"')
@@ -51,7 +51,7 @@ def test_g85_without_a_bin_type_is_told_by_its_codes(wafer_file):
     assert "row 0" in message_of(wafer_file(text), read_g85)
 
 
-def test_g85_may_be_one_map_without_names(wafer_file):
+def test_g85_map_without_names_is_read(wafer_file):
     text = '<Map><Device BinType="Ascii" NullBin=" "><Data><Row> 1X</Row></Data></Device></Map>'
     table = read_g85(wafer_file(text, "P6AB36-01.xml.gz"))
     assert rows(table) == [("", "P6AB36-01", 1, 0, "1", None), ("", "P6AB36-01", 2, 0, "X", None)]
@@ -63,7 +63,7 @@ def test_g85_prefixes_of_namespaces_are_ignored(wafer_file):
     assert rows(read_g85(wafer_file(text))) == DIES_BY_FORMAT["g85"]
 
 
-def test_a_wafer_with_two_maps_asks_which(wafer_file):
+def test_g85_wafer_with_two_maps_asks_for_a_choice(wafer_file):
     extra = '</Data><Data MapName="Ink"><Row>255 255 255</Row><Row>255 255 001</Row></Data>'
     path = wafer_file(changed_text(map_files.G85, "</Data>", extra))
     assert "it has the maps ['Map', 'Ink']. Name one of them with map_name=" in message_of(path)
@@ -78,7 +78,7 @@ def formats(data_folder):
     return data_folder / "formats"
 
 
-def test_real_g85(formats, tmp_path):
+def test_real_g85_is_read(formats, tmp_path):
     table = read_wafers(formats / "g85_1101.xml")
     counts = table.groupby("bin")["passed"].agg(["size", "first"])
     assert counts["size"].to_dict() == {0x00: 2765, 0xDE: 38, 0xAD: 5}
@@ -87,13 +87,13 @@ def test_real_g85(formats, tmp_path):
     pd.testing.assert_frame_equal(read_wafers(tmp_path / "again.xml"), table, check_flags=False)
 
 
-def test_totals_of_a_device_with_several_maps_are_not_compared(wafer_file):
+def test_g85_totals_of_several_maps_are_ignored(wafer_file):
     text = g85(FIVE, [("1", "Pass", 50)]).replace("<Data>", '<Data MapName="a">')
     text = text.replace("</Data>", '</Data><Data MapName="b"><Row>1</Row></Data>')
     assert len(read_g85(wafer_file(text), map_name="b")) == 1
 
 
-def test_bins_may_stand_within_the_map(wafer_file):
+def test_g85_bins_within_the_map_are_read(wafer_file):
     # galaxysemi, find_string id 20674047666: each Data has its own Bin elements.
     bins = '<Bin BinCode="1" BinQuality="PASS" BinCount="6"/>'
     text = g85(FIVE, []).replace("<Data>", f'<Data MapName="ECM">{bins}')
@@ -105,7 +105,7 @@ def facts_of(path, read):
     return facts
 
 
-def test_g85_facts_are_those_of_the_header(wafer_file):
+def test_g85_metadata_comes_from_the_header(wafer_file):
     # ProductID and the 16 digits: a TDK file in mametNg/WaferMap-Convert.
     device = ' ProductID="CURA1" CreateDate="2025092609485900" Orientation="90"'
     facts = facts_of(wafer_file(g85(FIVE, LETTERS, device=device)), read_g85)
@@ -115,12 +115,12 @@ def test_g85_facts_are_those_of_the_header(wafer_file):
     assert facts["x_right"] and facts["y_down"]
 
 
-def test_g85_time_may_stand_at_the_map(wafer_file):
+def test_g85_time_at_the_map_is_read(wafer_file):
     text = g85(FIVE, LETTERS).replace("<Data>", '<Data CreateDate="20240902081844">')
     assert facts_of(wafer_file(text), read_g85)["time"] == seconds_since_1970("20240902081844")
 
 
-def test_a_wafer_twice_in_a_file_has_one_entry(wafer_file):
+def test_g85_wafer_listed_twice_has_one_entry(wafer_file):
     one = g85(FIVE, [("1", "Pass", 6), ("X", "Fail", 1)], device=' CreateDate="20240101"')
     text = f"<Maps>{one}{one.replace('20240101', '20240102')}</Maps>"
     (facts,) = read_g85(wafer_file(text), incomplete=True).attrs["wafers"]
@@ -144,19 +144,19 @@ def table_of(bins, passed):
         table_of(list(".-_ABCDEFGHIJKLMNOPQRSTUVWXYZ"), [True] * 29),
     ],
 )
-def test_what_write_g85_writes_is_read_as_it_was(tmp_path, table):
+def test_write_g85_output_is_read_back(tmp_path, table):
     write_g85(tmp_path / "w.xml", table)
     back = read_g85(tmp_path / "w.xml")
     key = ["y", "x"]
     assert rows(back.sort_values(key)) == rows(table.sort_values(key))
 
 
-def test_a_blank_is_no_bin_that_can_be_written(tmp_path):
+def test_write_g85_refuses_a_blank_bin(tmp_path):
     with pytest.raises(ValueError, match="bin ' ' does not fit into this format"):
         write_g85(tmp_path / "w.xml", table_of(["1", " "], [True, False]))
 
 
-def test_letters_pass_by_their_digit(wafer_file):
+def test_g85_letter_bins_pass_by_their_digit(wafer_file):
     # galaxysemi's importer: a map without Bin elements, bin 1 is the good one.
     table = read_wafers(wafer_file(g85(FIVE, [], size=(2, 4))))
     assert from_die_table(table, pass_bins=["1"]).maps[0].tolist() == [[0, 1, 1, 0], [1, 2, 1, 1]]

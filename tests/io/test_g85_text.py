@@ -30,7 +30,7 @@ MAP = {
 """
 
 
-def test_a_wafer_is_read(wafer_file):
+def test_g85_text_wafer_is_read(wafer_file):
     lot, wafer = "B83541.1", "B83541.1-01-D6"
     assert rows(read_g85(wafer_file(WAFER))) == [
         (lot, wafer, 1, 0, "1", True),
@@ -41,7 +41,7 @@ def test_a_wafer_is_read(wafer_file):
     ]
 
 
-def test_its_header_tells_the_facts(wafer_file):
+def test_g85_text_metadata_comes_from_the_header(wafer_file):
     (facts,) = read_g85(wafer_file(WAFER)).attrs["wafers"]
     assert facts["product"] == "AD//1" and facts["notch"] == "down"
     assert facts["time"] == seconds_since_1970("2006-10-19T08:46:20")
@@ -69,12 +69,12 @@ def test_its_header_tells_the_facts(wafer_file):
         ("FLAT_NOTCH = 0\n", ""),
     ],
 )
-def test_other_ways_to_write_it_are_read(wafer_file, old, new):
+def test_g85_text_variants_are_read(wafer_file, old, new):
     assert old in WAFER
     assert rows(read_g85(wafer_file(WAFER.replace(old, new)))) == rows(read_g85(wafer_file(WAFER)))
 
 
-def test_a_map_may_use_blanks_and_leave_bins_open(wafer_file):
+def test_g85_text_map_allows_blanks_and_open_bins(wafer_file):
     # After FMYK0-01-map.txt in kclung99/PSI_WaferMapSerializer: blanks around the wafer are
     # positions, though a line has lost those at its end; untested dies have no result.
     text = """WAFER_MAP        = {
@@ -109,7 +109,7 @@ MAP = {
     assert table.attrs["wafers"][0]["notch"] == "up"
 
 
-def test_what_stands_before_the_wafers_is_their_header(wafer_file):
+def test_g85_text_before_the_wafers_is_their_header(wafer_file):
     head = """Device_Name       : AR8316
 Lot_ID            : BA7311
 LOT_SUMMARY = {
@@ -123,7 +123,7 @@ wafer        1      2    date     time  yield
     assert table.attrs["wafers"][0]["product"] == "AR8316"
 
 
-def test_several_wafers_are_read(wafer_file):
+def test_g85_text_of_several_wafers_is_read(wafer_file):
     table = read_g85(wafer_file(WAFER + WAFER.replace("-01-", "-02-")))
     assert table["wafer"].unique().tolist() == ["B83541.1-01-D6", "B83541.1-02-D6"]
     assert len(table.attrs["wafers"]) == 2
@@ -146,7 +146,7 @@ def test_fewer_dies_than_declared_are_an_error(wafer_file):
     assert "it declares 8 dies" in table.attrs["notes"][0]
 
 
-def test_a_map_that_breaks_off_is_named(wafer_file):
+def test_truncated_map_is_named(wafer_file):
     path = wafer_file(WAFER[: WAFER.index("Z1\n}")])
     assert "the file ends within 'MAP = {'. Fetch the file again" in message_of(path, read_g85)
     table = read_g85(path, incomplete=True)
@@ -155,7 +155,7 @@ def test_a_map_that_breaks_off_is_named(wafer_file):
     assert "there is no 'MAP = {' of this wafer" in message_of(path, read_g85)
 
 
-def test_a_symbol_like_a_comment_is_a_bin(wafer_file):
+def test_symbol_like_a_comment_is_a_bin(wafer_file):
     table = read_g85(
         wafer_file(
             WAFER.replace("1HZ1", "H//1")
@@ -183,5 +183,5 @@ def test_names_may_be_in_any_encoding(wafer_file):
         ("WAFER_MAP is a word\n", False),
     ],
 )
-def test_the_form_is_told_by_its_opening(text, expected):
+def test_g85_text_is_recognized_by_its_opening(text, expected):
     assert looks_like_g85_text(text) is expected

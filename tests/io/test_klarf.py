@@ -54,7 +54,7 @@ def facts(table):
 # --- totals ---------------------------------------------------------------------------------------
 
 
-def test_totals_that_agree_are_right(wafer_file):
+def test_klarf_totals_that_agree_are_accepted(wafer_file):
     table = read_klarf(wafer_file(WAFER))
     assert rows(table) == DIES
     assert facts(table)["n_missing"] == 0 and table.attrs["notes"] == []
@@ -71,7 +71,7 @@ def test_totals_that_agree_are_right(wafer_file):
         ("0.1 4 1", "0.1 0 0"),
     ],
 )
-def test_more_than_declared_is_no_fault(wafer_file, old, new):
+def test_klarf_more_rows_than_declared_are_accepted(wafer_file, old, new):
     assert rows(read_klarf(wafer_file(changed(old, new)))) == DIES
 
 
@@ -88,14 +88,14 @@ def test_fewer_defects_than_declared_are_an_error(wafer_file):
     assert table.attrs["notes"] == ["wafer '001': the file lists 2 defects, its summary counts 3."]
 
 
-def test_fewer_inspected_dies_than_declared_are_an_error(wafer_file):
+def test_too_few_inspected_dies_are_refused(wafer_file):
     path = wafer_file(changed("Plan 4\n 0 0\n 1 0\n", "Plan 2\n", WAFER))
     message = message_of(path, read_klarf)
     assert "the file lists 2 inspected dies, its summary counts 4" in message
     assert facts(read_klarf(path, incomplete=True))["n_missing"] == 2
 
 
-def test_dies_that_the_user_gives_are_not_counted(wafer_file):
+def test_dies_given_by_the_user_are_not_counted(wafer_file):
     start, end = WAFER.index("SampleTestPlan"), WAFER.index("DefectRecordSpec")
     path = wafer_file(WAFER[:start] + WAFER[end:])
     table = read_klarf(path, inspected=[[0, 0], [1, 0]])
@@ -134,7 +134,7 @@ def test_fewer_defects_in_version_18_are_an_error(wafer_file):
     assert facts(read_klarf(path, incomplete=True))["n_missing"] == 1
 
 
-def test_selected_defects_of_version_18_are_read_with_a_note(wafer_file):
+def test_version_18_selected_defects_are_noted(wafer_file):
     # btrapp/jklarfreader, the example of version 1.8: DEFECTID 2, 3 and 128 of 8 defects.
     table = read_klarf(wafer_file(changed("3 5 5 N;", "128 5 5 N;", WAFER_18)))
     assert facts(table)["n_missing"] == 0
@@ -145,7 +145,7 @@ def test_selected_defects_of_version_18_are_read_with_a_note(wafer_file):
 
 
 @pytest.mark.parametrize("cut", [" 3 1", "SummarySpec", "EndOfFile"])
-def test_file_cut_short_is_read_as_far_as_it_goes(wafer_file, cut):
+def test_truncated_file_is_read_on_request(wafer_file, cut):
     path = wafer_file(WAFER[: WAFER.index(cut) + len(cut)])
     assert "incomplete=True (--incomplete)" in message_of(path, read_klarf)
     table = read_klarf(path, incomplete=True)
@@ -153,14 +153,14 @@ def test_file_cut_short_is_read_as_far_as_it_goes(wafer_file, cut):
     assert "The file ends before its EndOfFile. What it holds was read." in table.attrs["notes"]
 
 
-def test_plan_that_is_shorter_than_it_says_is_read_on_request(wafer_file):
+def test_short_sample_plan_is_read_on_request(wafer_file):
     path = wafer_file(changed("Plan 4", "Plan 6"))
     assert "it claims 6 items and has 4. Fetch" in message_of(path, read_klarf)
     table = read_klarf(path, incomplete=True)
     assert rows(table) == DIES and facts(table)["n_missing"] == 2
 
 
-def test_version_18_cut_short_is_read_as_far_as_it_goes(wafer_file):
+def test_truncated_version_18_is_read_on_request(wafer_file):
     end = map_files.KLARF_18.index("0 -1;")
     path = wafer_file(map_files.KLARF_18[:end])
     assert "the file ends within a record" in message_of(path, read_klarf)
@@ -172,7 +172,7 @@ def test_version_18_cut_short_is_read_as_far_as_it_goes(wafer_file):
 # --- files in the wild ----------------------------------------------------------------------------
 
 
-def test_clean_wafer_needs_no_columns_of_dies(wafer_file):
+def test_clean_wafer_needs_no_die_columns(wafer_file):
     # Impro02/wafermap-clustering, BOO_LOO_02_dbscan_no_defect.000.
     start, end = WAFER.index("DefectRecordSpec"), WAFER.index("EndOfFile")
     spec = "DefectRecordSpec 2 DEFECTID DYN_CLUSTER_ID ;\nDefectList;\n"
@@ -180,7 +180,7 @@ def test_clean_wafer_needs_no_columns_of_dies(wafer_file):
     assert len(table) == 4 and table["passed"].all()
 
 
-def test_clean_wafer_of_version_18_needs_no_columns_of_dies(wafer_file):
+def test_version_18_clean_wafer_needs_no_die_columns(wafer_file):
     text = map_files.KLARF_18
     start, end = text.index("        Columns 4"), text.index('      Record TestRecord "1"')
     empty = "        Columns 1 { int32 DEFECTID }\n Data 0 { } }\n"
@@ -188,7 +188,7 @@ def test_clean_wafer_of_version_18_needs_no_columns_of_dies(wafer_file):
     assert len(table) == 4 and table["passed"].all()
 
 
-def test_rows_that_end_with_semicolons_are_no_statements(wafer_file):
+def test_rows_with_semicolons_are_not_statements(wafer_file):
     # Writers of test data end each row so (found by the keyword SummaryList in public code);
     # all defects but the first were lost in silence.
     text = WAFER.replace(" 1 0 0 1\n 2 0 0 1\n", " 1 0 0 1;\n 2 0 0 1;\n")
@@ -201,7 +201,7 @@ def test_errors_in_rows_with_semicolons_name_the_line(wafer_file):
     assert "line 16, DefectList: 'zero' is no die index" in message_of(wafer_file(text), read_klarf)
 
 
-def test_names_of_pictures_among_the_defects_are_skipped(wafer_file):
+def test_image_names_among_defects_are_skipped(wafer_file):
     # https://github.com/MichaelHotaling/klarfkit/issues/7
     text = changed(" 2 0 0 1\n", ' FILENAME "a.jpg"\n 2 0 0 1\n FILENAME b.jpg;\n')
     assert rows(read_klarf(wafer_file(text))) == DIES
@@ -224,7 +224,7 @@ def test_defects_may_come_in_several_lists(wafer_file):
 # --- what else a file says ------------------------------------------------------------------------
 
 
-def test_facts_of_a_wafer(wafer_file):
+def test_klarf_metadata_of_a_wafer_is_read(wafer_file):
     wafer = facts(read_klarf(wafer_file(WAFER)))
     assert (wafer["lot"], wafer["wafer"], wafer["product"]) == ("NA", "001", "P7")
     assert (wafer["x_right"], wafer["y_down"], wafer["notch"]) == (True, False, "down")
@@ -248,7 +248,7 @@ def test_times_are_read_in_all_forms(wafer_file, written, seconds):
     assert facts(read_klarf(wafer_file(text)))["time"] == seconds
 
 
-def test_facts_of_version_18_come_from_the_records_around(wafer_file):
+def test_version_18_metadata_comes_from_outer_records(wafer_file):
     text = map_files.KLARF_18.replace(
         'Field DeviceID 1 {"aDevice"}',
         'Field DeviceID 1 {"aDevice"}\n Field ResultTimestamp 2 {"01-31-2020", "12:00:00"}\n'
@@ -261,7 +261,7 @@ def test_facts_of_version_18_come_from_the_records_around(wafer_file):
 
 
 @pytest.mark.parametrize(("place", "notch"), [("UP", "up"), ("left", "left"), ("270", None)])
-def test_notch_is_where_words_say(wafer_file, place, notch):
+def test_notch_side_is_read_from_words(wafer_file, place, notch):
     table = read_klarf(wafer_file(changed("Location DOWN", f"Location {place}")))
     assert facts(table)["notch"] == notch
     assert len(table.attrs["notes"]) == (notch is None)
@@ -314,7 +314,7 @@ def test_klarf_18_errors_name_the_line(wafer_file, old, new, message):
     assert message in message_of(wafer_file(changed_text(map_files.KLARF_18, old, new)), read_klarf)
 
 
-def test_klarf_without_inspected_dies_has_a_remedy(wafer_file):
+def test_klarf_without_inspected_dies_names_remedy(wafer_file):
     start, end = (map_files.KLARF_12.index(s) for s in ("SampleTestPlan", "DefectRecordSpec"))
     content = map_files.KLARF_12[:start] + map_files.KLARF_12[end:]
     path = wafer_file(content.replace("SampleTestPlan 1 3 -4;", ""))
@@ -350,7 +350,7 @@ def formats(data_folder):
     return data_folder / "formats"
 
 
-def test_real_klarf_12_does_not_list_its_dies_but_counts_them(formats):
+def test_real_klarf_12_counts_unlisted_dies(formats):
     path = formats / "klarf12.000"
     whole = read_klarf(path)
     # Of the 56 dies with a defect on one wafer or another all are among the nearest 4306.
@@ -362,7 +362,7 @@ def test_real_klarf_12_does_not_list_its_dies_but_counts_them(formats):
     assert defective.to_dict() == {"02": 37, "06": 22, "01": 58}  # NDEFDIE of the file
 
 
-def test_real_klarf_18(formats):
+def test_real_klarf_18_is_read(formats):
     path = formats / "klarf18.klarf"
     notes = read_klarf(path).attrs["notes"]
     assert any("those of wafer 'FirstWaferId' are taken" in note for note in notes)

@@ -35,7 +35,7 @@ def load_bytes(folder, data, **options):
     return load_wm811k(folder / "file.pkl", **options)
 
 
-def test_the_pickle_is_converted_once(file, monkeypatch):
+def test_pickle_is_converted_once(file, monkeypatch):
     first = load_wm811k(file)
     assert sorted(e.name for e in file.parent.iterdir()) == [
         "WM811K.pkl", "WM811K.pkl.camdenoise.parquet",
@@ -45,13 +45,13 @@ def test_the_pickle_is_converted_once(file, monkeypatch):
     assert_same_maps(again.maps, first.maps)
 
 
-def test_a_changed_pickle_is_converted_anew(file):
+def test_changed_pickle_is_converted_again(file):
     load_wm811k(file)
     file.write_bytes(pickled(write_mir, some_wafers(9, seed=1)))
     assert len(load_wm811k(file, labeled=False, drop=()).maps) == 9
 
 
-def test_a_change_that_keeps_size_and_time_is_noticed(file):
+def test_change_of_equal_size_and_time_is_noticed(file):
     before, status = load_wm811k(file), file.stat()
     file.write_bytes(pickled(write_mir, some_wafers(12, seed=1)))
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -59,7 +59,7 @@ def test_a_change_that_keeps_size_and_time_is_noticed(file):
     assert not np.array_equal(load_wm811k(file).maps[0], before.maps[0])
 
 
-def test_a_damaged_parquet_file_is_made_anew(file):
+def test_damaged_parquet_file_is_rebuilt(file):
     load_wm811k(file)
     cached = file.with_name("WM811K.pkl.camdenoise.parquet")
     cached.write_bytes(cached.read_bytes()[:-100])
@@ -72,29 +72,29 @@ def test_cache_names_another_folder(file, tmp_path):
     assert [e.name for e in (tmp_path / "cache").iterdir()] == ["WM811K.pkl.camdenoise.parquet"]
 
 
-def test_an_absent_cache_folder_is_an_error(file, tmp_path):
+def test_absent_cache_folder_is_an_error(file, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"No folder .*absent to keep WM811K\.pkl"):
         load_wm811k(file, cache=tmp_path / "absent")
 
 
-def test_a_folder_that_cannot_be_written_is_an_error(file, monkeypatch):
+def test_read_only_folder_is_an_error(file, monkeypatch):
     monkeypatch.setattr(os, "access", lambda folder, mode: False)
     with pytest.raises(PermissionError, match="Pass a folder for it as cache="):
         load_wm811k(file)
 
 
-def test_a_table_without_rows_is_loaded(tmp_path):
+def test_table_without_rows_is_loaded(tmp_path):
     loaded = load_bytes(tmp_path, pickled(write_mir, some_wafers(0)))
     assert len(loaded.maps) == len(loaded.target) == len(loaded.frame) == len(loaded.groups) == 0
 
 
-def test_the_parquet_file_itself_and_the_folder_can_be_given(file):
+def test_parquet_file_or_its_folder_is_loaded(file):
     first = load_wm811k(file.parent)
     again = load_wm811k(file.with_name("WM811K.pkl.camdenoise.parquet"))
     assert_same_maps(again.maps, first.maps)
 
 
-def test_any_tool_can_read_the_parquet_file(file, wafers):
+def test_parquet_file_is_readable_by_pyarrow(file, wafers):
     load_wm811k(file)
     table = pq.read_table(file.with_name("WM811K.pkl.camdenoise.parquet"))
     assert table.schema.names == [
@@ -105,7 +105,7 @@ def test_any_tool_can_read_the_parquet_file(file, wafers):
     assert table["label"].null_count == 2
 
 
-def test_a_failed_conversion_keeps_the_old_file(file):
+def test_failed_conversion_keeps_the_old_file(file):
     load_wm811k(file)
     cached = file.with_name("WM811K.pkl.camdenoise.parquet")
     before = cached.read_bytes()
@@ -127,7 +127,7 @@ def test_a_failed_conversion_keeps_the_old_file(file):
         ("cells", b"\x07" * 115, "rows 0 to 11 hold values over 2"),
     ],
 )
-def test_a_parquet_file_that_contradicts_itself_is_refused(file, column, value, message):
+def test_contradictory_parquet_file_is_refused(file, column, value, message):
     load_wm811k(file)
     cached = file.with_name("WM811K.pkl.camdenoise.parquet")
     table = pq.read_table(cached)
@@ -142,7 +142,7 @@ def test_a_parquet_file_that_contradicts_itself_is_refused(file, column, value, 
     assert "Delete it and load the original file" in str(caught.value)
 
 
-def test_a_mutated_parquet_file_is_read_or_refused(file):
+def test_mutated_parquet_file_is_read_or_refused(file):
     load_wm811k(file)
     cached = file.with_name("WM811K.pkl.camdenoise.parquet")
     good, rng, refused = cached.read_bytes(), random.Random(0), 0
@@ -158,7 +158,7 @@ def test_a_mutated_parquet_file_is_read_or_refused(file):
     assert refused > 100
 
 
-def test_a_parquet_file_of_something_else_is_refused(tmp_path):
+def test_foreign_parquet_file_is_refused(tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "a.parquet")
     message = r"load_wm811k did not make; its columns are a\. .*camdenoise\.io\.read_maps"
     with pytest.raises(ValueError, match=message):

@@ -43,8 +43,8 @@ def saved_again(wafers, **changes):
     return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
 
 
-def test_what_notebooks_make_of_it_is_loaded(tmp_path, wafers):
-    """A common notebook drops waferIndex, adds sizes and numbers, and keeps the labelled rows."""
+def test_tables_saved_by_notebooks_are_loaded(tmp_path, wafers):
+    """A common notebook drops waferIndex, adds sizes and numbers, and keeps the labeled rows."""
     table = saved_again(wafers, waferIndex=None)
     table["waferMapDim"] = [grid.shape for grid in wafers.maps]
     table["failureNum"] = table["failureType"].map(lambda value: float(value.size))
@@ -61,12 +61,12 @@ def test_what_notebooks_make_of_it_is_loaded(tmp_path, wafers):
         (0, ""), (0.0, ""), (float("nan"), ""), (None, ""), ([], ""), ([[]], ""), ("", ""),
     ],
 )  # fmt: skip
-def test_a_label_is_unwrapped(value, text):
+def test_nested_label_is_unwrapped(value, text):
     assert _lswmd_rows.unwrap(value) == text
 
 
 @pytest.mark.parametrize("value", [["Loc", "none"], 1, True, {}, [[[[[["Loc"]]]]]], object()])
-def test_a_label_that_is_none_is_no_label(value):
+def test_empty_label_is_missing(value):
     with pytest.raises(TypeError):
         _lswmd_rows.unwrap(value)
 
@@ -94,7 +94,7 @@ def test_a_label_that_is_none_is_no_label(value):
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:invalid value")
-def test_a_row_that_is_wrong_is_named(change, message):
+def test_invalid_row_is_named(change, message):
     wafers = some_wafers(2)
     for name, values in change.items():
         setattr(wafers, name, values)
@@ -102,7 +102,7 @@ def test_a_row_that_is_wrong_is_named(change, message):
         list(row_batches(read_columns(io.BytesIO(pickled(write_mir, wafers))), lambda *n: None))
 
 
-def test_rows_are_counted_through_all_batches(monkeypatch):
+def test_rows_are_counted_across_batches(monkeypatch):
     monkeypatch.setattr(_lswmd_rows, "_BATCH_ROWS", 5)
     wafers = some_wafers(12)
     wafers.maps[8] = np.array([[1, 9]], np.uint8)
@@ -111,7 +111,7 @@ def test_rows_are_counted_through_all_batches(monkeypatch):
         list(row_batches(columns, lambda done, of: None))
 
 
-def test_one_map_repeated_by_reference_cannot_fill_the_disk(monkeypatch):
+def test_repeated_map_cannot_fill_the_disk(monkeypatch):
     monkeypatch.setattr(_lswmd_rows, "MOST_CELLS", 10_000)
     columns = read_columns(io.BytesIO(pickled(write_mir)))
     columns = {name: list(values) * 200 for name, values in columns.items()}
@@ -138,6 +138,6 @@ def frame_of(columns):
         (b"cpandas.core.frame\nDataFrame\n)\x81}b.", "it holds no DataFrame but a DataFrame with"),
     ],
 )
-def test_another_kind_of_content_is_refused(data, message):
+def test_other_pickle_content_is_refused(data, message):
     with pytest.raises(PickleError, match=message):
         list(row_batches(read_columns(io.BytesIO(data)), lambda done, of: None))

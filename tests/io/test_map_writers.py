@@ -42,13 +42,13 @@ def check_same(back, table):
 @pytest.mark.parametrize(
     "bins", [[1, 2, 255], [0, 7], [1, 256, 65534], ["A", "b", "."], ["<", "&", ">"], [1]]
 )
-def test_what_g85_writes_is_read_again(tmp_path, bins):
+def test_write_g85_output_is_read_back(tmp_path, bins):
     table = random_wafer(bins)
     write_g85(tmp_path / "w.xml", table)
     check_same(read_wafers(tmp_path / "w.xml"), table)
 
 
-def test_g85_holds_several_wafers(tmp_path):
+def test_write_g85_holds_several_wafers(tmp_path):
     table = pd.concat([random_wafer([1, 3], seed, wafer=f"<{seed}>") for seed in range(3)])
     write_g85(tmp_path / "w.xml", table, descriptions={3: 'leaks & "opens"'})
     check_same(read_g85(tmp_path / "w.xml"), table)
@@ -56,7 +56,7 @@ def test_g85_holds_several_wafers(tmp_path):
 
 
 @pytest.mark.parametrize(("digits", "bins"), [(2, [1, 255, 0]), (3, [0, 1, 999])])
-def test_what_sinf_writes_is_read_again(tmp_path, digits, bins):
+def test_write_sinf_output_is_read_back(tmp_path, digits, bins):
     table = random_wafer(bins)
     write_sinf(tmp_path / "w.sinf", table, digits=digits)
     check_same(read_wafers(tmp_path / "w.sinf"), table)
@@ -75,7 +75,7 @@ NAMES = st.text(max_size=12).filter(lambda t: t.isprintable() and t == t.strip()
     wafer=NAMES.filter(bool),
 )
 @pytest.mark.parametrize("writer", [write_g85, write_sinf])
-def test_any_wafer_of_small_bins_survives_a_file(file, writer, dies, passing, lot, wafer):
+def test_wafer_of_small_bins_survives_every_writer(file, writer, dies, passing, lot, wafer):
     table = pd.DataFrame(
         [(y, x, lot, wafer, code, code in passing) for (y, x), code in sorted(dies.items())],
         columns=["y", "x", "lot", "wafer", "bin", "passed"],
@@ -84,14 +84,14 @@ def test_any_wafer_of_small_bins_survives_a_file(file, writer, dies, passing, lo
     check_same(read_wafers(file), table)
 
 
-def test_sinf_keeps_a_wafer_of_fails_one_of_fails(tmp_path):
+def test_write_sinf_keeps_a_wafer_of_only_fails(tmp_path):
     table = random_wafer([1, 2]).assign(passed=False)
     write_sinf(tmp_path / "w", table)
     assert "BCEQU:03\n" in (tmp_path / "w").read_text()
     check_same(read_wafers(tmp_path / "w"), table)
 
 
-def test_sinf_cannot_leave_open_whether_a_bin_passes(tmp_path):
+def test_write_sinf_refuses_bins_without_pass_or_fail(tmp_path):
     table = random_wafer([1, 2]).assign(passed=pd.NA)
     with pytest.raises(ValueError, match="whether bin . passes is not said"):
         write_sinf(tmp_path / "w", table)
@@ -100,13 +100,13 @@ def test_sinf_cannot_leave_open_whether_a_bin_passes(tmp_path):
 
 
 @pytest.mark.parametrize("header", [{"A B": "1"}, {"RowData": "01"}, {"FNLOC": "1\n2"}, {"": "1"}])
-def test_a_sinf_header_of_something_else_is_refused(tmp_path, header):
+def test_write_sinf_refuses_a_foreign_header(tmp_path, header):
     with pytest.raises(ValueError, match="is no line of a SINF header"):
         write_sinf(tmp_path / "w", random_wafer([1]), header=header)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sinf_header_is_kept(wafer_file, tmp_path):
+def test_write_sinf_keeps_the_header(wafer_file, tmp_path):
     table = read_sinf(wafer_file(map_files.SINF))
     write_sinf(tmp_path / "again", table)
     again = (tmp_path / "again").read_text()
@@ -129,9 +129,7 @@ def test_a_sinf_header_is_kept(wafer_file, tmp_path):
         ({"wafer": None}, "a wafer has no name"),
     ],
 )
-def test_what_a_map_file_cannot_hold_is_refused_and_nothing_written(
-    tmp_path, writer, change, message
-):
+def test_writers_refuse_values_they_cannot_store(tmp_path, writer, change, message):
     table = random_wafer([1, 2]).iloc[:40]
     change = {k: v[: len(table)] if isinstance(v, list) else v for k, v in change.items()}
     with pytest.raises(ValueError, match=message):
@@ -139,7 +137,7 @@ def test_what_a_map_file_cannot_hold_is_refused_and_nothing_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sinf_holds_one_wafer_of_small_bins(tmp_path):
+def test_write_sinf_holds_one_wafer_of_small_bins(tmp_path):
     with pytest.raises(ValueError, match="a SINF file holds one wafer, the table has 2"):
         write_sinf(tmp_path / "w", pd.concat([random_wafer([1]), random_wafer([1], wafer="8")]))
     with pytest.raises(ValueError, match="bin 256 does not fit"):
@@ -149,7 +147,7 @@ def test_sinf_holds_one_wafer_of_small_bins(tmp_path):
 
 
 @pytest.mark.parametrize("writer", [write_g85, write_sinf])
-def test_an_overlay_shows_decisions_and_the_map_keeps_its_bins(tmp_path, writer):
+def test_overlay_shows_decisions_and_map_keeps_bins(tmp_path, writer):
     table = random_wafer([1, 5, 9])
     wafers = from_die_table(table)
     overlay = pattern_overlay(wafers, ComponentSizeFilter(min_size=4).explain(wafers.maps))
@@ -173,7 +171,7 @@ NAMES = st.one_of(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(lot=NAMES, wafer=NAMES)
-def test_names_come_back_from_every_writer(tmp_path, ending, lot, wafer):
+def test_names_survive_every_writer(tmp_path, ending, lot, wafer):
     table = pd.DataFrame({"lot": [lot], "wafer": wafer, "x": 0, "y": 0, "bin": 1, "passed": True})
     path = tmp_path / f"wafer.{ending}"
     write = {"g85": write_g85, "sinf": write_sinf}.get(ending, write_results)

@@ -28,7 +28,7 @@ def test_every_format_gives_the_same_table(wafer_file, file_kind, pack):
     )
 
 
-def test_names_of_files_do_not_matter(wafer_file, file_kind):
+def test_file_names_do_not_decide_the_format(wafer_file, file_kind):
     content = map_files.SAMPLES[file_kind]
     for name in ("a.stdf", "a.xml", "a.gz", "a.stdf.gz", "a.zip", "a"):
         assert rows(read_wafers(wafer_file(content, name))) == DIES_BY_FORMAT[file_kind]
@@ -37,7 +37,7 @@ def test_names_of_files_do_not_matter(wafer_file, file_kind):
         )
 
 
-def test_line_ends_of_windows_are_read(wafer_file):
+def test_windows_line_ends_are_read(wafer_file):
     for kind in ("g85", "e142", "sinf", "klarf12", "klarf18"):
         content = map_files.SAMPLES[kind].replace(b"\n", b"\r\n")
         assert rows(read_wafers(wafer_file(content))) == DIES_BY_FORMAT[kind]
@@ -53,7 +53,7 @@ def test_files_of_a_lot_are_read_together(wafer_file):
     assert table.index.tolist() == list(range(8))
 
 
-def test_the_same_wafer_in_two_files_is_refused_unless_it_is_a_retest(wafer_file):
+def test_wafer_in_two_files_is_refused_unless_retest(wafer_file):
     paths = [wafer_file(map_files.SINF, "a"), wafer_file(map_files.SINF.replace("1F", "01"), "b")]
     with pytest.raises(ValueError, match="wafer 'W1' of lot 'L' is in .*a and in .*b. If"):
         read_wafers(paths)
@@ -62,7 +62,7 @@ def test_the_same_wafer_in_two_files_is_refused_unless_it_is_a_retest(wafer_file
     assert wafers.maps[0].tolist() == [[0, 1, 1], [1, 0, 2]]
 
 
-def test_the_same_wafer_twice_in_one_file_is_a_retest(wafer_file):
+def test_wafer_listed_twice_in_a_file_is_a_retest(wafer_file):
     start, end = map_files.G85.index("  <Map "), map_files.G85.index("</Maps>")
     wafer = map_files.G85[start:end]
     text = map_files.G85[:end] + wafer.replace("001 007", "001 001") + "</Maps>"
@@ -70,7 +70,7 @@ def test_the_same_wafer_twice_in_one_file_is_a_retest(wafer_file):
     assert frame[["n_dies", "n_retests", "n_fails"]].to_numpy().tolist() == [[4, 4, 1]]
 
 
-def test_no_files_are_an_error():
+def test_read_wafers_without_files_is_an_error():
     with pytest.raises(ValueError, match="no file to read"):
         read_wafers([])
     with pytest.raises(ValueError, match="repeated must be"):

@@ -34,7 +34,7 @@ def unread():
     return Explanation(nothing, nothing, nothing, error="no map", abstained=True)
 
 
-def test_a_wafer_has_one_row_of_results():
+def test_wafer_results_have_one_row_per_wafer():
     wafers, why = denoised(lot_table())
     results = wafer_results(wafers, [*why[:2], unread()])
     assert results["wafer"].tolist() == [1, 2, 3]
@@ -45,7 +45,7 @@ def test_a_wafer_has_one_row_of_results():
     assert results["abstained"].tolist() == [False, False, True]
 
 
-def test_labels_and_probabilities_are_listed():
+def test_wafer_results_list_labels_and_probabilities():
     wafers = from_die_table(lot_table())
     grid = wafers.maps[0]
     why = build_explanation(grid, grid > 0, np.zeros(grid.shape), label="Loc", probability=0.75)
@@ -56,7 +56,7 @@ def test_labels_and_probabilities_are_listed():
         wafer_results(wafers, [why])
 
 
-def test_an_overlay_shows_every_die_and_what_was_decided():
+def test_overlay_shows_every_die_and_decision():
     wafers, why = denoised(lot_table())
     overlay = pattern_overlay(wafers, [*why[:2], unread()])
     assert overlay.columns.tolist() == ["lot", "wafer", "x", "y", "bin", "passed"]
@@ -77,7 +77,7 @@ def file(request, tmp_path):
     return tmp_path / request.param
 
 
-def test_a_table_is_written_and_read_again(file):
+def test_written_table_is_read_back(file):
     table = lot_table()
     wafers, why = denoised(table)
     results = to_die_table(wafers, why, table)
@@ -85,13 +85,13 @@ def test_a_table_is_written_and_read_again(file):
     pd.testing.assert_frame_equal(read_back(file), results, check_dtype=file.suffix == ".parquet")
 
 
-def test_pieces_are_written_as_they_come(file):
+def test_pieces_are_written_in_order(file):
     pieces = [lot_table(lot, seed) for seed, lot in enumerate("ABC")]
     write_results(file, iter(pieces))
     pd.testing.assert_frame_equal(read_back(file), pd.concat(pieces, ignore_index=True))
 
 
-def test_the_same_results_give_the_same_file(file):
+def test_same_results_give_the_same_file(file):
     write_results(file, lot_table())
     first = file.read_bytes()
     write_results(file, lot_table())
@@ -99,7 +99,7 @@ def test_the_same_results_give_the_same_file(file):
 
 
 @pytest.mark.parametrize("bad", [lot_table().drop(columns="bin"), 1 / 2])
-def test_a_failure_half_way_leaves_the_old_file(file, bad):
+def test_failed_write_keeps_the_old_file(file, bad):
     file.write_bytes(b"old")
     with pytest.raises((ValueError, AttributeError)):
         write_results(file, [lot_table(), bad])
@@ -111,7 +111,7 @@ def test_pieces_must_have_the_same_columns(file):
         write_results(file, [lot_table(), lot_table().drop(columns="bin")])
 
 
-def test_later_pieces_may_have_more_categories_and_the_first_errors(tmp_path):
+def test_later_pieces_may_add_categories_and_errors(tmp_path):
     pieces = [
         pd.DataFrame({"lot": pd.Categorical([f"{n}-{i}" for i in range(200)]), "error": error})
         for n, error in enumerate([None, "no map"])
@@ -128,7 +128,7 @@ def test_parquet_pieces_of_other_types_are_named(tmp_path):
         write_results(tmp_path / "r.parquet", pieces)
 
 
-def test_an_unknown_ending_or_nothing_to_write_is_an_error(tmp_path):
+def test_unknown_suffix_or_no_pieces_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"results are written to \['.parquet', '.csv', '.csv.gz'"):
         write_results(tmp_path / "r.xlsx", lot_table())
     with pytest.raises(ValueError, match="there is no table to write"):
@@ -136,12 +136,12 @@ def test_an_unknown_ending_or_nothing_to_write_is_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_packed_csv_is_gzip(tmp_path):
+def test_csv_gz_suffix_writes_gzip(tmp_path):
     write_results(tmp_path / "r.csv.gz", lot_table())
     assert gzip.decompress((tmp_path / "r.csv.gz").read_bytes()).startswith(b"lot,wafer,x,y,bin\n")
 
 
-def test_the_whole_way_lot_by_lot(tmp_path):
+def test_lots_are_read_denoised_and_written_in_turn(tmp_path):
     tables = [lot_table(lot, seed) for seed, lot in enumerate("ABCD")]
     write_results(tmp_path / "dies.parquet", tables)
 

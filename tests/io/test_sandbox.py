@@ -29,27 +29,27 @@ def load_bytes(folder, data, **options):
     return load_wm811k(folder / "file.pkl", **options)
 
 
-def test_time_is_limited(monkeypatch, file):
+def test_run_capped_limits_time(monkeypatch, file):
     monkeypatch.setattr(_lswmd_convert, "_SECONDS", 0.01)
     with pytest.raises(ValueError, match="it took more than 0 s"):
         load_wm811k(file)
     assert [entry.name for entry in file.parent.iterdir()] == [file.name]
 
 
-def test_memory_is_limited(monkeypatch, tmp_path):
+def test_run_capped_limits_memory(monkeypatch, tmp_path):
     monkeypatch.setattr(_lswmd_convert, "_MEMORY", 300 * 2**20)
     with pytest.raises(ValueError, match=r"it needs more than 0\.\d GiB of memory|ended with"):
         load_bytes(tmp_path, b"]" * 10**7 + b".")
 
 
-def test_a_crash_is_an_error_that_tells_of_it(tmp_path):
+def test_crash_of_the_process_is_reported(tmp_path):
     with pytest.raises(SandboxError, match="the process that read it ended with code"):
         run_in_sandbox(
             os.abort, memory=2**32, seconds=60, on_progress=lambda *step: None
         )  # os.abort takes no on_progress: the complaint is quoted
 
 
-def test_whoever_asked_may_be_gone(file, tmp_path):
+def test_vanished_caller_leaves_no_partial_file(file, tmp_path):
     """A reading process that can report to nobody stops and takes its half file with it."""
     target = tmp_path / "part"
 
@@ -74,12 +74,12 @@ def test_progress_is_reported_from_the_other_process(file):
     assert n == 12 and ("read", size, size) in steps and steps[-1] == ("write", 12, 12)
 
 
-def test_no_progress_bar_where_there_is_no_terminal(file, capfd):
+def test_progress_bar_is_hidden_without_a_terminal(file, capfd):
     load_wm811k(file)
     assert capfd.readouterr() == ("", "")
 
 
-def test_loading_works_in_a_script_without_a_main_guard(file, tmp_path):
+def test_loading_works_in_scripts_without_main_guard(file, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "from camdenoise.datasets import load_wm811k\n"

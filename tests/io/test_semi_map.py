@@ -45,14 +45,14 @@ def passing(table):
 @pytest.mark.parametrize(
     "word", ["Pass", "PASS", " pass ", "Passed", "GOOD", "Good", "OK", "P", "Good Die", "GoodDie"]
 )
-def test_words_for_pass_are_understood(form, word):
+def test_pass_words_are_read(form, word):
     # BinQuality="GOOD": find_string id 17992474103; Good*: galaxysemi's G85 importer.
     table = form.table(FIVE, [("1", word, None), ("X", "Fail", None)])
     assert passing(table) == [True, True, True, False, True, True]
 
 
 @pytest.mark.parametrize("word", ["fail", "Failed", "BAD", "F", "Reject", "NG", "No-Good"])
-def test_words_for_fail_are_understood(form, word):
+def test_fail_words_are_read(form, word):
     table = form.table(FIVE, [("1", "Pass", None), ("X", word, None)])
     assert passing(table) == [True, True, True, False, True, True]
 
@@ -63,67 +63,67 @@ def test_words_for_fail_are_understood(form, word):
     "word",
     ["Null", "skip", "REFERENCE", "Ref", "Edge", "Teg", "Not_Used", "Untested", "Reference Die"],
 )
-def test_words_for_no_die_remove_it(form, word):
+def test_words_for_no_die_remove_the_die(form, word):
     table = form.table(FIVE, [("1", "Pass", None), ("X", word, 9)])
     assert set(table["bin"]) == {"1"} and len(table) == 5
 
 
-def test_an_unknown_word_is_named_with_its_bins(form):
+def test_unknown_word_is_named_with_its_bins(form):
     message = form.message(["1X2Y"], [("1", "Pass", None), ("X", "BIN1", None), ("Y", "BIN1", 1)])
     assert "'BIN1' of bins X, Y is not understood. Name the passing bins with pass_bins=" in message
     assert "(--pass-bins 1,2)" in message
 
 
-def test_an_unknown_word_of_no_die_is_ignored(form):
+def test_unknown_word_of_no_die_is_ignored(form):
     table = form.table(FIVE, [("1", "Pass", None), ("X", "Fail", None), ("Z", "BIN9", 0)])
     assert len(table) == 6
 
 
-def test_pass_bins_make_an_unknown_word_no_error(form):
+def test_pass_bins_make_unknown_words_harmless(form):
     bins = [("1", "BIN1", None), ("X", "Fail", None)]
     table = form.table(FIVE, bins, {"pass_bins": ["1"]})
     assert passing(table) == [None, None, None, False, None, None]
 
 
-def test_a_bin_without_a_quality_stays_open(form):
+def test_bin_without_quality_stays_open(form):
     table = form.table(FIVE, [("1", "Pass", None)])
     assert passing(table) == [True, True, True, None, True, True]
 
 
-def test_two_words_of_one_meaning_do_not_contradict(form):
+def test_synonyms_do_not_contradict(form):
     table = form.table(FIVE, [("1", "Pass", None), ("X", "Fail", None), ("1", "GOOD", None)])
     assert table["passed"].sum() == 5
 
 
-def test_two_words_that_contradict_are_named(form):
+def test_contradicting_words_are_named(form):
     bins = [("1", "Pass", None), ("1", "Fail", None)]
     message = form.message(FIVE, bins)
     assert "bin 1 is defined as 'Pass' and as 'Fail'. Name the passing bins" in message
     assert form.table(FIVE, bins, {"pass_bins": ["1"]})["passed"].isna().all()
 
 
-def test_a_file_of_fails_lists_its_bins(form):
+def test_file_without_passing_bin_lists_its_bins(form):
     message = form.message(FIVE, [("1", "Fail", None), ("X", "Fail", None)])
     assert "no die passes; it has bin 1 (5 dies), bin X (1 dies). Name the passing bins" in message
     assert "--pass-bins none (pass_bins=[]) if no die passes" in message
 
 
-def test_a_file_of_fails_is_read_with_pass_bins(form):
+def test_pass_bins_read_a_file_without_passing_bin(form):
     bins = [("1", "Fail", None), ("X", "Fail", None)]
     assert not form.table(FIVE, bins, {"pass_bins": []})["passed"].any()
 
 
-def test_a_file_that_declares_no_passing_die_is_believed(form):
+def test_declared_absence_of_passing_dies_is_accepted(form):
     bins = [("1", "Fail", None), ("X", "Fail", None), ("P", "Pass", 0)]
     assert not form.table(FIVE, bins)["passed"].any()
 
 
 @pytest.mark.parametrize("word", ["", "BIN1", "Ink", "None", "1", "Passivated", "default"])
-def test_words_of_no_one_meaning_are_not_understood(word):
+def test_ambiguous_words_have_no_meaning(word):
     assert quality_meaning(word) is None
 
 
-def test_a_reference_die_is_told_by_its_description(wafer_file):
+def test_reference_die_is_recognized_by_description(wafer_file):
     # G6P139.14-E142.xml in kclung99/PSI_WaferMapSerializer, and galaxysemi's sample of G85 text.
     xml = g85(FIVE, [("1", "Pass", None), ("X", "Fail", 1)])
     xml = xml.replace('BinQuality="Fail"', 'BinQuality="Fail" BinDescription="reference die"')
@@ -140,45 +140,45 @@ def test_blanks_between_letters_separate(form, size):
     assert drawn(table) == FIVE
 
 
-def test_a_blank_within_a_row_is_no_die(form):
+def test_blank_within_a_row_is_no_die(form):
     table = form.table(["1 11", "1X11"], LETTERS, size=(2, 4))
     assert drawn(table) == ["1.11", "1X11"]
 
 
-def test_columns_tell_blanks_that_separate_from_places(form):
+def test_column_count_separates_blanks_from_places(form):
     spaced = ["1 X 1", "1 1 X"]
     assert len(form.table(spaced, LETTERS, size=(2, 3))) == 6
     assert form.table(spaced, LETTERS, size=(2, 5))["x"].tolist() == [0, 2, 4] * 2
 
 
-def test_a_blank_place_between_separated_letters_is_no_die(form):
+def test_blank_between_separated_letters_is_no_die(form):
     table = form.table(["1   X", "1 1 1"], LETTERS, size=(2, 3))
     assert drawn(table) == ["1.X", "111"]
 
 
-def test_blanks_around_a_row_are_positions_where_columns_say_so(form):
+def test_column_count_makes_outer_blanks_positions(form):
     table = form.table([" 11 ", "1X11"], LETTERS, size=(2, 4))
     assert drawn(table) == FIVE
 
 
-def test_every_blank_counts_where_it_is_the_code_of_no_die(form):
+def test_blank_as_null_code_counts_everywhere(form):
     table = form.table([" 1 1", "1X 1"], LETTERS, null=" ", size=(2, 4))
     assert drawn(table) == [".1.1", "1X.1"]
 
 
-def test_blanks_at_the_end_of_a_line_may_be_lost(form):
+def test_lost_trailing_blanks_are_restored(form):
     table = form.table([" 1", "1X 1"], LETTERS, null=" ", size=(2, 4))
     assert drawn(table) == [".1..", "1X.1"]
 
 
-def test_a_row_that_fits_in_no_way_names_both_counts(form):
+def test_row_of_wrong_length_names_both_counts(form):
     message = form.message(["1 1 1 1", "1 1 1"], LETTERS, size=(2, 4))
     assert "row 1: it has 5 dies with the blanks and 3 without, expected 4" in message
     message = form.message(["1111", "111"], LETTERS)
     assert "row 1: it has 3 dies, expected 4" in message
 
 
-def test_codes_of_two_letters_are_kept_together(form):
+def test_two_letter_codes_are_kept_together(form):
     table = form.table(["--P1P1--", "P1FXP1P1"], [("P1", "Pass", 5), ("FX", "Fail", 1)], null="--")
     assert table["bin"].tolist() == ["P1", "P1", "P1", "FX", "P1", "P1"]
     message = form.message(["..P1"], [("P1", "Pass", 5)], null=".")
@@ -190,7 +190,7 @@ def test_digits_in_a_map_of_letters_stay_text(form):
     assert table["bin"].tolist() == ["1", "7"]
 
 
-def test_a_short_hexadecimal_bin_code_is_padded(form):
+def test_short_hexadecimal_bin_code_is_padded(form):
     table = form.table(
         ["0102"], [("1", "Pass", 1), ("2", "Fail", 1)], null="FF", kind="HexaDecimal"
     )
@@ -204,7 +204,7 @@ def test_rows_and_columns_may_be_swapped(form):
     assert "the other way round" in table.attrs["notes"][0]
 
 
-def test_one_text_may_hold_all_rows(form):
+def test_single_text_holds_all_rows(form):
     assert drawn(form.table([".11.1X11"], LETTERS, size=(2, 4))) == FIVE
 
 
@@ -225,21 +225,21 @@ def test_incomplete_counts_the_missing_dies(form):
 
 
 @pytest.mark.parametrize("count", [None, "", "many", "-1", "2.5", 0, 4, 5])
-def test_a_total_that_is_reached_or_is_none_is_ignored(form, count):
+def test_total_that_is_reached_or_missing_is_ignored(form, count):
     if form.name == "g85_text" and not isinstance(count, int):
         count = None
     table = form.table(FIVE, [("1", "Pass", count), ("X", "Fail", None)])
     assert len(table) == 6 and table.attrs["wafers"][0]["n_missing"] == 0
 
 
-def test_the_total_of_no_die_is_not_compared(form):
+def test_total_of_the_null_bin_is_not_compared(form):
     # Null: Sony's files in mametNg/WaferMap-Convert; Fail: G6P139.14-E142.xml ("Invalid die").
     for word in ("Null", "Fail"):
         table = form.table(FIVE, [("1", "Pass", 5), ("X", "Fail", 1), (".", word, 2070)])
         assert len(table) == 6
 
 
-def test_of_a_bin_defined_twice_the_larger_total_counts(form):
+def test_larger_total_of_a_repeated_bin_counts(form):
     bins = [("1", "Pass", 5), ("1", "Pass", 5), ("1", "Pass", 0), ("X", "Fail", 1)]
     assert len(form.table(FIVE, bins)) == 6
 
@@ -259,14 +259,14 @@ def test_more_rows_than_declared_contradict_the_header(form):
 
 
 @pytest.mark.parametrize("lines", [["1X11", "1X"], ["1 X 1 1", "1 X"]])
-def test_the_last_row_may_be_cut_short(form, lines):
+def test_truncated_last_row_is_read(form, lines):
     table = form.table(lines, LETTERS, {"incomplete": True}, size=(2, 4))
     assert drawn(table) == ["1X11", "1X.."]
     assert table.attrs["wafers"][0]["n_missing"] == 2
 
 
 @pytest.mark.parametrize("write", [g85, e142])
-def test_xml_that_ends_too_early_is_read_where_asked(wafer_file, write):
+def test_truncated_xml_is_read_on_request(wafer_file, write):
     text = write(
         ["FF01", "0102"], [("01", "Pass", 2), ("02", "Fail", 1)], null="FF", kind="HexaDecimal"
     )
@@ -282,7 +282,7 @@ def test_xml_that_ends_too_early_is_read_where_asked(wafer_file, write):
 # --- facts --------------------------------------------------------------------------------------
 
 
-def test_what_is_not_said_is_none(form):
+def test_missing_metadata_is_none(form):
     (facts,) = form.table(FIVE, LETTERS).attrs["wafers"]
     assert (facts["product"], facts["time"], facts["notch"]) == ("", None, None)
 
@@ -302,7 +302,7 @@ def test_what_is_not_said_is_none(form):
         ("180 (Bottom)", None),
     ],
 )
-def test_the_notch_counts_clockwise_from_the_bottom(text, expected):
+def test_notch_angle_counts_clockwise_from_bottom(text, expected):
     side, notes = notch_side(text, "wafer 'W'")
     assert side == expected and len(notes) == (expected is None and text != "")
 
@@ -326,5 +326,5 @@ def test_the_notch_counts_clockwise_from_the_bottom(text, expected):
         ("1", None),
     ],
 )
-def test_a_time_is_read_in_common_forms(text, seconds):
+def test_common_time_formats_are_read(text, seconds):
     assert seconds_since_1970(text) == seconds

@@ -30,7 +30,7 @@ def facts(table):
 # --- what else a file says ------------------------------------------------------------------------
 
 
-def test_facts_of_a_wafer(wafer_file):
+def test_sinf_metadata_of_a_wafer_is_read(wafer_file):
     table = read_sinf(wafer_file(SINF))
     wafer = facts(table)
     assert wafer["product"] == "D" and wafer["extent"] == (0, 0, 2, 3)
@@ -39,7 +39,7 @@ def test_facts_of_a_wafer(wafer_file):
 
 
 @pytest.mark.parametrize("fnloc", ["0", "90", "270", "up"])
-def test_other_places_of_the_notch_are_not_applied(wafer_file, fnloc):
+def test_other_notch_sides_are_not_applied(wafer_file, fnloc):
     # A converter in public code (from Zmap) writes FNLOC:0 whatever it draws.
     table = read_sinf(wafer_file(changed("FNLOC:180", f"FNLOC:{fnloc}")))
     assert facts(table)["notch"] is None
@@ -48,7 +48,7 @@ def test_other_places_of_the_notch_are_not_applied(wafer_file, fnloc):
 
 
 @pytest.mark.parametrize("new", ["", "FNLOC:\n"])
-def test_absent_place_of_the_notch_is_no_news(wafer_file, new):
+def test_missing_notch_side_is_silent(wafer_file, new):
     table = read_sinf(wafer_file(changed("FNLOC:180\n", new)))
     assert facts(table)["notch"] is None and table.attrs["notes"] == []
 
@@ -57,7 +57,7 @@ def test_absent_place_of_the_notch_is_no_news(wafer_file, new):
 
 
 @pytest.mark.parametrize("diect", [3, 4, 5])
-def test_dies_that_were_not_inspected_may_count(wafer_file, diect):
+def test_uninspected_dies_may_count(wafer_file, diect):
     # Four dies with a result, one without.
     text = changed("ROWCT:2", f"DIECT:{diect}\nROWCT:2")
     assert rows(read_sinf(wafer_file(text))) == DIES
@@ -73,7 +73,7 @@ def test_fewer_dies_than_declared_are_an_error(wafer_file):
 
 
 @pytest.mark.parametrize("end", ["RowData:01 @@ 0A\n", "@ 0A\n", " 0A\n", "A\n"])
-def test_map_cut_short_is_read_as_far_as_it_goes(wafer_file, end):
+def test_truncated_map_is_read_on_request(wafer_file, end):
     text = changed("ROWCT:2", "ROWCT:3")
     path = wafer_file(text[: text.index(end)])
     assert "incomplete=True (--incomplete)" in message_of(path, read_sinf)
@@ -84,7 +84,7 @@ def test_map_cut_short_is_read_as_far_as_it_goes(wafer_file, end):
     assert "the header claims 3 rows, the file has" in table.attrs["notes"][0]
 
 
-def test_size_that_a_writer_always_claims_can_be_read_past(wafer_file):
+def test_constant_declared_size_can_be_ignored(wafer_file):
     # A converter of pictures in public code writes ROWCT:999 and COLCT:999 into every file.
     text = changed("ROWCT:2\nCOLCT:3", "ROWCT:999\nCOLCT:999")
     path = wafer_file(text)
@@ -95,14 +95,14 @@ def test_size_that_a_writer_always_claims_can_be_read_past(wafer_file):
 # --- which bins pass ------------------------------------------------------------------------------
 
 
-def test_assumed_bin_is_noted(wafer_file):
+def test_assumed_pass_bin_is_noted(wafer_file):
     # artwork.com, SINF: "if BCEQU is missing or blank, 01 is considered to be the PASS die".
     table = read_sinf(wafer_file(changed("BCEQU:01", "BCEQU: ")))
     assert rows(table) == DIES
     assert table.attrs["notes"][0].startswith("BCEQU lists no bin. Bin 1 is taken as passing")
 
 
-def test_assumed_bin_that_no_die_has_is_an_error(wafer_file):
+def test_assumed_pass_bin_without_dies_is_an_error(wafer_file):
     # artwork.com, SINF: good dies are numbered from 00 on. Every die would fail in silence.
     path = wafer_file(changed("BCEQU:01\n", "").replace("01", "00"))
     message = message_of(path, read_sinf)
@@ -119,18 +119,18 @@ def test_wafer_without_a_good_die_must_be_stated(wafer_file):
     assert not read_sinf(path, pass_bins=[])["passed"].any()
 
 
-def test_pass_bins_override_what_is_listed(wafer_file):
+def test_pass_bins_override_the_listed_bins(wafer_file):
     table = read_sinf(wafer_file(SINF), pass_bins=31)
     assert table["passed"].tolist() == [False, True, False, False]
 
 
-def test_pass_bins_that_are_letters_are_an_error(wafer_file):
+def test_letter_pass_bins_are_an_error(wafer_file):
     message = message_of(wafer_file(SINF), read_sinf, pass_bins=["A"])
     assert "wafer 'W1': pass_bins is ['A'], but the bins are numbers: 1 (2)" in message
 
 
 @pytest.mark.parametrize("comment", [None, "lot 7"])
-def test_wafer_of_fails_survives_a_file(wafer_file, tmp_path, comment):
+def test_wafer_of_fails_is_written_and_read_back(wafer_file, tmp_path, comment):
     table = read_sinf(wafer_file(SINF), pass_bins=[])
     header = {} if comment is None else {"COMMENT": comment}
     for name in ("once", "twice"):
@@ -141,7 +141,7 @@ def test_wafer_of_fails_survives_a_file(wafer_file, tmp_path, comment):
     assert header["COMMENT"] == ("no die passes" if comment is None else "lot 7; no die passes")
 
 
-def test_statement_on_fails_goes_when_a_die_passes(wafer_file, tmp_path):
+def test_statement_of_only_fails_ends_with_a_pass(wafer_file, tmp_path):
     table = read_sinf(wafer_file(SINF))
     write_sinf(tmp_path / "w", table, header={"COMMENT": "lot 7; no die passes"})
     assert read_sinf(tmp_path / "w").attrs["about"]["COMMENT"] == "lot 7"
@@ -150,7 +150,7 @@ def test_statement_on_fails_goes_when_a_die_passes(wafer_file, tmp_path):
 # --- several maps ---------------------------------------------------------------------------------
 
 
-def test_maps_joined_in_a_file_are_wafers_of_their_own(wafer_file):
+def test_joined_maps_are_separate_wafers(wafer_file):
     table = read_sinf(wafer_file(SINF + SINF.replace("W1", "W2").replace("LOT:L", "LOT:NA")))
     assert rows(table) == DIES + [("NA", "W2", *row[2:]) for row in DIES]
     assert [wafer["wafer"] for wafer in table.attrs["wafers"]] == ["W1", "W2"]
@@ -173,7 +173,7 @@ def test_encoding_of_names_may_be_given(wafer_file):
     assert facts(read_sinf(path, encoding="cp949"))["product"] == "소자"
 
 
-def test_sinf_in_decimals(wafer_file):
+def test_sinf_decimal_codes_are_read(wafer_file):
     text = "LOT:L\nWAFER:W\nBCEQU:000\nRowData:___ 000 031\nRowdata: 000 @@@ 007\n"
     assert rows(read_sinf(wafer_file(text))) == [
         ("L", "W", 1, 0, 0, True),

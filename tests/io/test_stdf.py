@@ -40,19 +40,19 @@ def dies(table):
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_both_byte_orders(read, order):
+def test_both_byte_orders_are_read(read, order):
     parts = [wir(order=order), prr(-3, 300, 2, order=order), prr(1, 2, 1, order=order)]
     table = read(stdf(*parts, order=order))
     assert dies(table) == [["W1", -3, 300, 2, False], ["W1", 1, 2, 1, True]]
     assert table["lot"].tolist() == ["L", "L"]
 
 
-def test_flags_decide_not_the_bin(read):
+def test_part_flags_decide_before_bins(read):
     table = read(stdf(wir(), prr(0, 0, 1, flag=8), prr(1, 0, 7, flag=0)))
     assert table["passed"].tolist() == [False, True]
 
 
-def test_where_the_flag_says_nothing_the_bin_record_does(read):
+def test_bin_record_decides_without_part_flag(read):
     parts = [prr(n, 0, n, flag=16 + 8) for n in (1, 2, 3, 4)]
     records = [bin_record(40, 1, "P"), bin_record(40, 2, "F"), bin_record(40, 3, " ")]
     passed = read(stdf(wir(), *parts, *records))["passed"]
@@ -60,7 +60,7 @@ def test_where_the_flag_says_nothing_the_bin_record_does(read):
     assert passed[:2].tolist() == [True, False]
 
 
-def test_where_nothing_is_said_the_pass_bins_must_be(read):
+def test_pass_bins_are_required_without_flags(read):
     table = read(stdf(wir(), prr(0, 0, 1, flag=16), prr(1, 0, 2, flag=16)))
     assert table["passed"].isna().all()
     with pytest.raises(ValueError, match="row 0: whether bin 1 passes is not said"):
@@ -68,14 +68,14 @@ def test_where_nothing_is_said_the_pass_bins_must_be(read):
     assert from_die_table(table, pass_bins=1).maps[0].tolist() == [[1, 2]]
 
 
-def test_soft_bins_by_wish(read):
+def test_soft_bins_are_read_on_request(read):
     content = stdf(wir(), prr(0, 0, 1, soft=100, flag=16), bin_record(50, 100, "P"))
     assert dies(read(content, bins="soft")) == [["W1", 0, 0, 100, True]]
     with pytest.raises(ValueError, match="bins must be 'hard' or 'soft'"):
         read(content, bins="both")
 
 
-def test_parts_without_coordinates_are_on_no_map(read):
+def test_parts_without_coordinates_are_left_off_maps(read):
     table = read(stdf(wir(), prr(0, 0, 1), prr(-32768, 5, 1), prr(5, -32768, 7)))
     assert dies(table) == [["W1", 0, 0, 1, True]]
     assert table.attrs["about"]["n_without_coordinates"] == 2
@@ -87,12 +87,12 @@ def test_heads_work_on_two_wafers_side_by_side(read):
     assert [row[0] for row in dies(read(stdf(*parts)))] == ["A", "B", "B", "C"]
 
 
-def test_a_wafer_named_at_its_end_has_that_name(read):
+def test_wafer_named_at_its_end_keeps_the_name(read):
     parts = [wir(""), prr(0, 0, 1), wrr("A"), wir(""), prr(0, 0, 1), wrr("")]
     assert [row[0] for row in dies(read(stdf(*parts)))] == ["A", "wafer 2"]
 
 
-def test_a_retest_pass_adds_rows(read):
+def test_retest_pass_adds_rows(read):
     parts = [wir("A"), prr(0, 0, 7), prr(1, 0, 1), wrr(), wir("A"), prr(0, 0, 1), wrr()]
     wafers = from_die_table(read(stdf(*parts)))
     assert wafers.maps[0].tolist() == [[1, 1]] and wafers.frame["n_retests"].tolist() == [1]
@@ -115,7 +115,7 @@ def test_a_retest_pass_adds_rows(read):
         (b"", "does not begin with"),
     ],
 )
-def test_what_is_wrong_is_named(read, content, message):
+def test_errors_name_the_record(read, content, message):
     with pytest.raises(WaferFileError, match=message) as caught:
         read(content)
     assert "lot.stdf: " in str(caught.value) and str(caught.value).count("lot.stdf") == 1
@@ -130,7 +130,7 @@ def follow(read, content, message):
 
 
 @pytest.mark.parametrize("cut", [8, 12, 15, 30])
-def test_cut_file_is_read_up_to_the_cut_by_wish(read, cut):
+def test_truncated_file_is_read_on_request(read, cut):
     table = follow(read, stdf(wir(), prr(0, 0, 1), prr(1, 0, 7))[:-cut], "cut short")
     # The last 8 bytes are the MRR; cuts beyond it fall into the last part, of 25 bytes.
     assert [row[1] for row in dies(table)] == [0, 1][: 2 if cut < 9 else 1]
@@ -145,7 +145,7 @@ def test_zeros_after_the_end_are_ignored(read):
 
 
 # LinqToStdf issue 30: a text record holds 4096 zeros from the disk.
-def test_zeros_within_a_file_end_what_is_read(read):
+def test_zeros_within_a_file_end_the_reading(read):
     broken = record(50, 30, text("datalog"))[:-2] + bytes(4096)
     content = stdf(wir(), prr(0, 0, 1), broken, prr(1, 0, 1), wrr(count=2))
     assert dies(follow(read, content, "damaged"))[0] == ["W1", 0, 0, 1, True]
@@ -158,7 +158,7 @@ def test_joined_files_are_judged_by_their_own_bins(read):
     assert table["lot"].tolist() == ["L1", "L2"] and table["passed"].tolist() == [True, False]
 
 
-def test_joined_file_is_named_with_its_own_record(read):
+def test_error_in_joined_file_names_its_record(read):
     good = stdf(wir("A"), prr(0, 0, 1))
     with pytest.raises(WaferFileError, match="joined file 2 of 2: record 5: the part belongs to"):
         read(good + stdf(wir("A"), wir("B"), prr(0, 0, 1, head=2)))
@@ -196,7 +196,7 @@ def test_joined_retest_is_of_the_same_wafer(read):
     assert facts(read(one + other))["time"] == 9
 
 
-def test_joined_passes_that_differ_in_direction_say_so(read):
+def test_joined_passes_of_other_direction_are_noted(read):
     one, other = (
         stdf(wcr(way="DRU"), wir(), prr(0, 0, 7)),
         stdf(wcr(way="DRD"), wir(), prr(1, 0, 1)),
@@ -272,7 +272,7 @@ def test_totals_of_a_bin_are_noted(read):
     assert notes(table) == "bin 1 has 1 parts, but its HBR record counts 2"
 
 
-def test_bins_said_to_pass_and_to_fail_are_unsaid(read):
+def test_bins_with_contradicting_records_stay_open(read):
     records = [bin_record(40, 1, "P", head=1), bin_record(40, 1, "F", head=1, site=1)]
     parts = [prr(x, 0, 1, flag=16) for x in (0, 1)]
     assert read(stdf(wir(), *parts, *records))["passed"].isna().all()
@@ -315,33 +315,33 @@ def test_part_without_bin_and_flag_is_left_out(read):
     assert "1 part is left out: HARD_BIN is 65535 (missing)" in notes(table)
 
 
-def test_part_without_bin_that_failed_is_kept(read):
+def test_failed_part_without_bin_is_kept(read):
     table = read(stdf(wir(), prr(0, 0, 1, soft=1), prr(1, 0, 7)), bins="soft")
     assert dies(table)[1] == ["W1", 1, 0, 65535, False]
     assert "1 part is without SOFT_BIN" in notes(table)
 
 
-def test_no_part_with_a_soft_bin_advises_hard_bins(read):
+def test_missing_soft_bins_advise_hard_bins(read):
     content = stdf(wir(), prr(0, 0, 1))
     with pytest.raises(WaferFileError, match="no part has a SBIN .*Read it with bins='hard'"):
         read(content, bins="soft")
     assert len(read(content, bins="hard")) == 1
 
 
-def test_part_before_the_only_wafer_is_of_it(read):
+def test_part_before_the_only_wafer_belongs_to_wafer(read):
     table = read(stdf(prr(0, 0, 1), wir("A"), prr(1, 0, 1)))
     assert [row[0] for row in dies(table)] == ["A", "A"]
     assert "1 part is taken as of wafer A, the only one" in notes(table)
 
 
-def test_part_of_no_wafer_is_left_out_by_wish(read):
+def test_part_of_no_wafer_is_skipped_on_request(read):
     content = stdf(prr(5, 0, 1), wir("A"), prr(0, 0, 1), wir("B"), prr(1, 0, 1))
     table = follow(read, content, "record 3: the part belongs to no wafer")
     assert [row[:2] for row in dies(table)] == [["A", 0], ["B", 1]]
     assert "1 part is left out: no WIR" in notes(table)
 
 
-def test_wafer_known_by_its_end_alone_is_read(read):
+def test_wafer_with_only_an_end_record_is_read(read):
     parts = [prr(0, 0, 1), wrr("A"), prr(1, 0, 1), wrr("B"), wir("C"), prr(2, 0, 1), wrr("C")]
     assert [row[0] for row in dies(read(stdf(*parts)))] == ["A", "B", "C"]
 
@@ -352,7 +352,7 @@ def test_end_of_a_wafer_given_twice_counts_once(read):
 
 
 # Metis issue 27: WAFER_ID is optional in WRR, and was needed there.
-def test_wafer_named_at_its_start_keeps_that_name(read):
+def test_wafer_named_at_its_start_keeps_the_name(read):
     unnamed = record(2, 20, struct.pack("<BBII", 1, 255, 0, 1))
     assert dies(read(stdf(wir("A"), prr(0, 0, 1), unnamed))) == [["A", 0, 0, 1, True]]
 
@@ -364,7 +364,7 @@ def test_record_longer_than_its_fields_is_read(read):
 
 
 # STDF-Viewer issue 111: records of V4-2007 ended the reading.
-def test_records_of_v4_2007_and_of_vendors_are_passed_over(read):
+def test_v4_2007_and_vendor_records_are_skipped(read):
     others = [record(0, 30, text("V4-2007")), record(1, 91, bytes(3)), record(180, 1, b"x")]
     assert len(read(stdf(*others, wir(), prr(0, 0, 1)))) == 1
 
@@ -377,7 +377,7 @@ def test_zip_named_stdf_is_read(tmp_path):
 
 
 # Semi-ATE/STDF issue 77: text that is not UTF-8 ended the reading.
-def test_names_of_other_encodings_are_read(tmp_path):
+def test_encoding_option_reads_other_names(tmp_path):
     name = "가".encode("cp949")
     lot = record(2, 10, struct.pack("<BBIB", 1, 255, 0, len(name) + 2) + name + b"\0 ")
     (tmp_path / "lot.stdf").write_bytes(stdf(lot, prr(0, 0, 1)))
@@ -394,13 +394,13 @@ def test_header_gives_product_time_and_direction(read):
     ]
 
 
-def test_header_without_facts_leaves_them_open(read):
+def test_missing_header_fields_stay_open(read):
     wafer = facts(read(stdf(wcr(way="   "), wir(), prr(0, 0, 1))))
     assert wafer["product"] == "" and wafer["extent"] is None
     assert [wafer[name] for name in ("time", "x_right", "y_down", "notch")] == [None] * 4
 
 
-def test_time_of_the_lot_is_taken_where_the_wafer_has_none(read):
+def test_lot_time_is_used_without_a_wafer_time(read):
     assert facts(read(stdf(wir(), prr(0, 0, 1), start=3)))["time"] == 3
 
 
@@ -427,17 +427,17 @@ def square(low, high):
         (wcr(float("nan"), 10, 10, (0, 0)), square(-5, 5), None),
     ],
 )
-def test_extent_follows_the_wafer_size_that_fits(read, wafer, parts, extent):
+def test_extent_follows_the_fitting_wafer_size(read, wafer, parts, extent):
     assert facts(read(stdf(wir(), *parts, wafer)))["extent"] == extent
 
 
-def test_extent_is_the_same_for_whole_and_broken_wafers(read):
+def test_extent_is_equal_for_whole_and_broken_wafers(read):
     parts = [wir("A"), *square(-5, 6), wir("B"), prr(0, 5, 1)]
     table = read(stdf(wcr(110, 10, 10, (0, 0)), *parts))
     assert [wafer["extent"] for wafer in table.attrs["wafers"]] == [(-5, -5, 12, 12)] * 2
 
 
-def test_extent_that_does_not_fit_is_noted(read):
+def test_misfitting_extent_is_noted(read):
     table = read(stdf(wcr(110, 10, 10, (0, 0)), wir(), *square(-9, 9)))
     assert "the wafer size in the wafer configuration record (WCR) does not fit" in notes(table)
 
@@ -459,13 +459,13 @@ def test_memory_stays_within_a_part_of_a_large_file(tmp_path):
         tracemalloc.stop()
 
 
-def test_a_packed_file_that_grows_without_measure_is_refused(tmp_path):
+def test_decompression_bomb_is_refused(tmp_path):
     (tmp_path / "bomb.stdf.gz").write_bytes(gzip.compress(far() + bytes(40 << 20)))
     with pytest.raises(WaferFileError, match="grows more than 250-fold"):
         read_stdf(tmp_path / "bomb.stdf.gz")
 
 
-def test_without_the_package_the_command_that_installs_it_is_told(read, monkeypatch):
+def test_missing_package_error_names_install_command(read, monkeypatch):
     real = builtins.__import__
 
     def without(name, *args, **kwargs):
@@ -478,7 +478,7 @@ def test_without_the_package_the_command_that_installs_it_is_told(read, monkeypa
         read(stdf(wir(), prr(0, 0, 1)))
 
 
-def test_real_stdf(data_folder):
+def test_real_stdf_is_read(data_folder):
     path = data_folder / "formats" / "lot2.stdf.gz"
     if not path.exists():
         pytest.skip("no real files: the data folder has no formats/lot2.stdf.gz")

@@ -19,7 +19,7 @@ GRIDS = st.tuples(st.integers(1, 6), st.integers(1, 6)).flatmap(
 
 @given(st.lists(GRIDS, max_size=6), st.integers(0, 3))
 @settings(max_examples=60, deadline=None)
-def test_maps_come_back_as_they_went_in(maps, start):
+def test_wafer_batch_returns_equal_maps(maps, start):
     batch = wafer_batch(maps, pd.DataFrame({"slot": range(len(maps))})).slice(start)
     back, errors = wafers_of(batch)
     assert errors == [None] * len(maps[start:])
@@ -27,6 +27,6 @@ def test_maps_come_back_as_they_went_in(maps, start):
         np.testing.assert_array_equal(grid, again)
 
 
-def test_keys_of_another_number_are_an_error():
+def test_wafer_batch_refuses_mismatched_keys():
     with pytest.raises(ValueError, match="1 rows of keys for 2"):
         wafer_batch([np.ones((2, 2), np.uint8)] * 2, pd.DataFrame({"lot": ["a"]}))

@@ -38,7 +38,7 @@ def wafers_in(source):
 
 
 @pytest.mark.parametrize("kind", ["wafers", "npz", "dies", "csv"])
-def test_files_are_told_by_their_content(kind, tmp_path):
+def test_open_source_recognizes_files_by_content(kind, tmp_path):
     file = tmp_path / "no_suffix"
     maps, keys = some_wafers(9)
     maps = [np.where(grid == 0, 1, grid).astype(np.uint8) for grid in maps]
@@ -89,12 +89,12 @@ def test_memory_does_not_grow_with_the_file(group_rows, tmp_path):
     assert peak < n_bytes / 2
 
 
-def test_fab_files_are_read(data_folder):
+def test_open_source_reads_fab_files(data_folder):
     maps, keys = wafers_in(open_source(data_folder / "formats" / "g85_1101.xml"))
     assert len(maps) == len(keys) == 1 and (maps[0] == 2).any()
 
 
-def test_what_is_no_file_of_wafers_is_refused(tmp_path):
+def test_open_source_refuses_other_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         open_source(tmp_path / "none")
     other = tmp_path / "other.parquet"

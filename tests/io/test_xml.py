@@ -46,12 +46,12 @@ def test_declared_encodings_are_read(wafer_file, name):
 
 
 @pytest.mark.parametrize("name", ["gb2312", "shift_jis", "iso-8859-1"])
-def test_e142_is_read_in_its_encoding(wafer_file, name):
+def test_e142_is_read_in_the_declared_encoding(wafer_file, name):
     content = encoded(name, "L", map_files.E142.replace(" L ", NAMES[name]))
     assert set(read_e142(wafer_file(content))["lot"]) == {NAMES[name]}
 
 
-def test_an_encoding_may_be_given(wafer_file):
+def test_encoding_option_is_obeyed(wafer_file):
     content = encoded("cp949", "로트1").replace(b'encoding="cp949"', b"")
     message = message_of(wafer_file(content), read_g85)
     assert "its text is not UTF-8, and it declares no other encoding. Give its encoding" in message
@@ -60,7 +60,7 @@ def test_an_encoding_may_be_given(wafer_file):
 
 
 @pytest.mark.parametrize("name", ["klingon", "rot13", "base64", "idna", "punycode"])
-def test_an_unknown_encoding_is_named_with_the_remedy(wafer_file, name):
+def test_unknown_encoding_is_named_with_the_remedy(wafer_file, name):
     content = f'<?xml version="1.0" encoding="{name}"?><Map/>'
     message = message_of(wafer_file(content), read_g85)
     assert (
@@ -68,41 +68,41 @@ def test_an_unknown_encoding_is_named_with_the_remedy(wafer_file, name):
     )
 
 
-def test_a_name_beyond_the_declared_set_is_read():
+def test_name_outside_the_declared_charset_is_read():
     # nokogiri issue 1441: declared as gb2312, written in GBK.
     content = '<?xml version="1.0" encoding="gb2312"?><a>屌</a>'.encode("gbk")
     assert "屌" in decode_xml(content)
 
 
 @pytest.mark.parametrize("name", ["gb2312", "utf-16", "us-ascii"])
-def test_utf_8_that_declares_another_encoding_is_read(name):
+def test_utf_8_with_wrong_declaration_is_read(name):
     # sax-js pull request 283 and others: a declaration left over from the text in memory.
     content = f'<?xml version="1.0" encoding="{name}"?><a>批</a>'.encode()
     for even_or_odd in (content, content + b" "):
         assert "批" in decode_xml(even_or_odd)
 
 
-def test_text_of_another_encoding_than_declared_is_named():
+def test_wrongly_declared_encoding_is_named():
     with pytest.raises(Problem, match="its text is not in utf-8, as it declares. Give its"):
         decode_xml(b'<?xml version="1.0" encoding="utf-8"?><a>\xb9\xab</a>')
 
 
-def test_a_cut_utf_16_text_is_named(wafer_file):
+def test_truncated_utf_16_text_is_named(wafer_file):
     content = encoded("utf-16", "L")[:-1]
     assert "its UTF-16 text is damaged or cut short" in message_of(wafer_file(content), read_g85)
 
 
-def test_lines_before_the_declaration_are_passed_over(wafer_file):
+def test_lines_before_the_declaration_are_skipped(wafer_file):
     assert len(read_g85(wafer_file("\n\n" + map_files.G85))) == 4
 
 
-def test_a_declaration_does_not_move_line_numbers(wafer_file):
+def test_declaration_does_not_move_line_numbers(wafer_file):
     text = map_files.G85.replace("<Data ", "<NoData ")
     assert message_of(wafer_file(text), read_g85).startswith("line 7: it is no well-formed XML")
 
 
 @pytest.mark.parametrize("name", ["utf-8", "utf-16", "gb2312"])
-def test_a_document_type_is_refused_in_every_encoding(wafer_file, name):
+def test_document_type_is_refused_in_every_encoding(wafer_file, name):
     text = f'<?xml version="1.0" encoding="{name}"?><!DOCTYPE Map [<!ENTITY a "b">]><Map>&a;</Map>'
     assert "it declares a document type" in message_of(wafer_file(text.encode(name)), read_g85)
 
@@ -115,7 +115,7 @@ ENVELOPES = {
 
 @pytest.mark.parametrize("write", [g85, e142])
 @pytest.mark.parametrize("envelope", ENVELOPES)
-def test_a_map_within_a_message_is_found(wafer_file, write, envelope):
+def test_map_within_a_message_is_found(wafer_file, write, envelope):
     text = write(FIVE, LETTERS)
     if envelope == "text":
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -123,13 +123,13 @@ def test_a_map_within_a_message_is_found(wafer_file, write, envelope):
     assert drawn(xml_file(Content(path), ReadOptions()).table) == FIVE
 
 
-def test_a_message_may_hold_several_maps(wafer_file):
+def test_message_with_several_maps_is_read(wafer_file):
     two = g85(FIVE, LETTERS) + g85(FIVE, LETTERS, wafer="W2")
     table = read_g85(wafer_file(f"<Transaction><Lot>{two}</Lot></Transaction>"))
     assert table["wafer"].unique().tolist() == ["W1", "W2"]
 
 
-def test_another_root_is_named(wafer_file):
+def test_foreign_root_element_is_named(wafer_file):
     path = wafer_file("<html><body>Not found</body></html>")
     assert "the root element is 'html', expected 'Map' or 'Maps'" in message_of(path, read_g85)
     assert "the root element is 'html', expected 'MapData'" in message_of(path, read_e142)
@@ -146,5 +146,5 @@ def test_another_root_is_named(wafer_file):
         (b"", False),
     ],
 )
-def test_xml_is_told_by_its_first_sign(head, expected):
+def test_xml_is_recognized_by_its_first_character(head, expected):
     assert looks_like_xml(head) is expected

@@ -4,7 +4,7 @@ from copy import copy
 
 import numpy as np
 import pytest
-from leakage_stand_ins import (
+from leakage_stubs import (
     StampingDenoiser,
     two_sided_wafers,
 )
@@ -53,14 +53,14 @@ def test_controls_only_remove_fails(name, fit):
 
 
 @pytest.mark.parametrize("name", ["class mean", "equal area", "random disc"])
-def test_as_much_is_kept_as_by_the_denoiser(name, fit):
+def test_controls_keep_as_many_fails_as_the_denoiser(name, fit):
     found = masks(name, fit)
     assert [m.sum() for m in found] == [why.kept.sum() for why in fit.own]
     assert any((m != why.kept).any() for m, why in zip(found, fit.own, strict=True))
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-def test_controls_repeat_and_leave_wafers_alone(name, fit):
+def test_controls_repeat_and_leave_wafers_unchanged(name, fit):
     before = [grid.copy() for grid in fit.maps]
     first, second = masks(name, fit), masks(name, fit)
     for a, b in zip(first, second, strict=True):
@@ -69,7 +69,7 @@ def test_controls_repeat_and_leave_wafers_alone(name, fit):
         np.testing.assert_array_equal(grid, was)
 
 
-def test_a_denoiser_that_abstains_leaves_nothing_to_its_controls(classifier, wafers):
+def test_controls_remove_nothing_after_abstention(classifier, wafers):
     nothing = copy(classifier).set_params(everywhere_labels=classifier.classes_.tolist())
     denoiser = CamDenoiser(FrozenEstimator(nothing)).fit(wafers.maps)
     fit = CrossFit(wafers.maps[:9], wafers.target[:9], np.arange(5), [(denoiser, np.arange(9))])
@@ -79,7 +79,7 @@ def test_a_denoiser_that_abstains_leaves_nothing_to_its_controls(classifier, waf
             np.testing.assert_array_equal(mask, grid == 2)
 
 
-def test_the_wrong_class_is_any_but_the_predicted_one(fit, monkeypatch):
+def test_wrong_class_control_avoids_predicted_class(fit, monkeypatch):
     asked = []
     explain = CrossFit.explain
     monkeypatch.setattr(CrossFit, "explain", lambda self, t: asked.append(t) or explain(self, t))
@@ -90,7 +90,7 @@ def test_the_wrong_class_is_any_but_the_predicted_one(fit, monkeypatch):
     assert (asked[1] == fit.target).all()
 
 
-def test_every_other_class_is_drawn_alike():
+def test_wrong_class_control_draws_classes_evenly():
     classes = np.array(["a", "b", "c", "d"])
     drawn = other_classes(np.repeat("b", 3000), classes, np.random.default_rng(0))
     names, counts = np.unique(drawn, return_counts=True)
@@ -98,7 +98,7 @@ def test_every_other_class_is_drawn_alike():
 
 
 @pytest.mark.parametrize("abstained", [True, False])
-def test_where_there_is_no_evidence_as_many_fails_are_kept(stamped, monkeypatch, abstained):
+def test_controls_keep_equal_counts_without_evidence(stamped, monkeypatch, abstained):
     """As with a net that was never trained, to which all fails are alike."""
 
     def nothing(self, targets):
@@ -111,7 +111,7 @@ def test_where_there_is_no_evidence_as_many_fails_are_kept(stamped, monkeypatch,
         assert mask.sum() == why.kept.sum()
 
 
-def test_class_mean_is_that_of_training_wafers(stamped):
+def test_class_mean_comes_from_training_wafers(stamped):
     means = mean_masks(stamped)
     predicted = np.array([why.label for why in stamped.own])
     for name in ("left", "right"):
@@ -130,32 +130,32 @@ def test_class_mean_is_that_of_training_wafers(stamped):
         assert share > 0.8
 
 
-def test_a_class_that_is_predicted_for_test_wafers_only_has_the_mean_of_all(stamped):
+def test_class_mean_of_unseen_class_is_overall_mean(stamped):
     predicted = np.array([why.label for why in stamped.own])
     train = np.flatnonzero(predicted == "left")[:20]
     means = mean_masks(CrossFit(stamped.maps, stamped.target, train, stamped.models))
     np.testing.assert_array_equal(means["right"], means["left"])
 
 
-def test_a_random_disc_has_the_fails_around_a_die(stamped):
+def test_random_disc_keeps_the_fails_around_a_die(stamped):
     for mask, grid in zip(masks("random disc", stamped), stamped.maps, strict=True):
         inside, outside = np.argwhere(mask), np.argwhere((grid == 2) & ~mask)
 
-        def is_centre(die, inside=inside, outside=outside):
+        def is_center(die, inside=inside, outside=outside):
             near, far = (np.hypot(*(dies - die).T) for dies in (inside, outside))
             return near.max() <= far.min()
 
-        assert any(is_centre(np.array(die)) for die in np.ndindex(grid.shape))
+        assert any(is_center(np.array(die)) for die in np.ndindex(grid.shape))
 
 
-def test_an_untrained_net_makes_other_masks_and_the_trained_one_stays(fit, classifier):
+def test_untrained_control_leaves_the_trained_net(fit, classifier):
     before = classifier.predict_proba(fit.maps)
     found = masks("random weights", fit)
     assert any((m != why.kept).any() for m, why in zip(found, fit.own, strict=True))
     np.testing.assert_array_equal(classifier.predict_proba(fit.maps), before)
 
 
-def test_maps_without_fails_or_dies():
+def test_controls_accept_maps_without_fails_or_dies():
     maps = [np.ones((3, 3), np.uint8), np.zeros((2, 2), np.uint8), np.full((1, 1), 2, np.uint8)]
     target = np.array(["left", "right", "left"])
     filters = [(ComponentSizeFilter(2).fit(maps), np.arange(3))]
@@ -165,7 +165,7 @@ def test_maps_without_fails_or_dies():
 
 
 @pytest.mark.slow
-def test_all_controls_of_a_cam_denoiser(wafers):
+def test_all_controls_run_with_a_cam_denoiser(wafers):
     clf = WaferClassifier(**TINY)
     report = leakage_report(
         clf, CamDenoiser(WaferClassifier("wafer_unet", **TINY), cv=2), wafers.maps, wafers.target,

@@ -1,7 +1,7 @@
 """Cross-fitting: no wafer is explained by a net that was trained on it."""
 
 import numpy as np
-from leakage_stand_ins import (
+from leakage_stubs import (
     PixelClassifier,
     RecordingClassifier,
     RecordingDenoiser,
@@ -16,7 +16,7 @@ from camdenoise.leakage import (
 )
 
 
-def test_every_wafer_is_explained_by_a_denoiser_that_has_not_seen_it():
+def test_cross_fit_explains_wafers_by_unseen_denoisers():
     maps, target = two_sided_wafers(60)
     groups = np.arange(60) // 3
     group_of = {id(grid): group for grid, group in zip(maps, groups, strict=True)}
@@ -31,7 +31,7 @@ def test_every_wafer_is_explained_by_a_denoiser_that_has_not_seen_it():
         assert asked and not seen & asked
 
 
-def test_denoised_training_wafers_are_those_of_fit_transform(wafers):
+def test_cross_fit_training_wafers_equal_fit_transform(wafers):
     maps, target = wafers.maps, wafers.target
     denoiser = CamDenoiser(WaferClassifier(**TINY | {"max_epochs": 2}), cv=2)
     splitter = StratifiedKFold(2)

@@ -26,7 +26,7 @@ def masks(name, fit, seed=0):
     return CONTROLS[name].masks(fit, np.random.default_rng(seed))
 
 
-def test_the_mask_alone_shows_nothing_of_which_dies_fail(fit):
+def test_marked_map_hides_which_dies_fail(fit):
     swapped = [np.array([0, 2, 1], np.uint8)[grid] for grid in fit.maps]
     other = CrossFit(swapped, fit.target, fit.train, fit.models)
     other.__dict__["own"] = fit.own  # the same saliency on a wafer of other fails

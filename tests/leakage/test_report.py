@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from leakage_stand_ins import PixelClassifier, StampingDenoiser, predictions, two_sided_wafers
+from leakage_stubs import PixelClassifier, StampingDenoiser, predictions, two_sided_wafers
 from sklearn.model_selection import ShuffleSplit
 
 from camdenoise import CamDenoiser, WaferClassifier
@@ -35,7 +35,7 @@ def honest():
     )
 
 
-def test_a_leak_is_called_out(summary_of_leak):
+def test_leak_is_reported(summary_of_leak):
     summary = summary_of_leak
     assert summary.loc[DENOISED, "gain_low"] > 0.05
     verdict = summary.loc[DENOISED, "verdict"]
@@ -45,7 +45,7 @@ def test_a_leak_is_called_out(summary_of_leak):
     assert "wrong class" in verdict and "equal area" not in verdict
 
 
-def test_honest_denoising_is_not(honest):
+def test_honest_denoising_is_not_reported_as_leak(honest):
     summary = honest.summary().set_index("condition")
     verdict = summary.loc[DENOISED, "verdict"]
     assert verdict.startswith("a gain larger than that of every mask made without")
@@ -56,7 +56,7 @@ def test_honest_denoising_is_not(honest):
     ]  # fmt: skip
 
 
-def test_rows_of_the_report(leak):
+def test_report_rows_hold_accuracies_and_controls(leak):
     names = [RAW, DENOISED, *(name for name in CONTROLS if CONTROLS[name].needs != "net")]
     folds = leak.folds()
     assert folds["condition"].tolist() == names * 3 and folds["fold"].nunique() == 3
@@ -75,7 +75,7 @@ def test_rows_of_the_report(leak):
     assert (marked[DENOISED] < marked[RAW]).any()
 
 
-def test_differences_are_paired(leak, summary_of_leak):
+def test_report_differences_are_paired(leak, summary_of_leak):
     right = leak.predictions.assign(right=lambda p: p["label"] == p["predicted"])
     by_wafer = right.pivot(index="wafer", columns="condition", values="right").astype(float)
     for name, row in summary_of_leak.drop(RAW).iterrows():
@@ -88,7 +88,7 @@ def test_differences_are_paired(leak, summary_of_leak):
             assert row["short"] == pytest.approx((by_wafer[DENOISED] - by_wafer[name]).mean())
 
 
-def test_a_control_draws_the_same_whichever_others_there_are(leak):
+def test_control_draws_ignore_the_other_controls(leak):
     maps, target = two_sided_wafers()
     alone = leakage_report(
         PixelClassifier(), StampingDenoiser(), maps, target,
@@ -101,7 +101,7 @@ def test_a_control_draws_the_same_whichever_others_there_are(leak):
     assert accuracy[0] == accuracy[1]
 
 
-def test_what_cannot_be_done_is_refused_before_any_training(wafers, monkeypatch):
+def test_impossible_report_is_refused_early(wafers, monkeypatch):
     def report(denoiser, **options):
         monkeypatch.setattr(WaferClassifier, "fit", None)
         monkeypatch.setattr(CamDenoiser, "fit", None)

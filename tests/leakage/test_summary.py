@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from leakage_stand_ins import predictions
+from leakage_stubs import predictions
 
 from camdenoise.leakage import (
     DENOISED,
@@ -23,13 +23,13 @@ from camdenoise.leakage import (
         ({"denoised": 90, "wrong_class": 50, "mask_alone": 90}, "without the fails, does as well"),
     ],
 )
-def test_verdict(right, verdict):
+def test_verdict_compares_gain_with_controls(right, verdict):
     summary = leakage_summary(predictions(raw=60, **right)).set_index("condition")
     assert verdict in summary.loc[DENOISED, "verdict"]
     assert summary.loc[RAW, "verdict"] == "" and np.isnan(summary.loc[RAW, "gain"])
 
 
-def test_verdict_on_a_control():
+def test_verdict_on_a_control_is_separate():
     right = {"equal_area": 90, "wrong_class": 80, "class_mean": 50, "true_class": 99}
     summary = leakage_summary(predictions(raw=60, denoised=90, **right)).set_index("condition")
     said = summary["verdict"]
@@ -39,7 +39,7 @@ def test_verdict_on_a_control():
     assert said["true class"].startswith("a gain; more than denoised: so much a mask")
 
 
-def test_wafers_of_a_lot_are_not_independent():
+def test_interval_treats_lots_as_units():
     table = predictions(raw=60, denoised=90)
     alone = leakage_summary(table).iloc[1]
     of_lots = leakage_summary(table.assign(group=table["wafer"] // 10)).iloc[1]

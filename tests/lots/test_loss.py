@@ -12,7 +12,7 @@ from camdenoise.lots import lot_summary, yield_loss
 FILTER = ComponentSizeFilter(min_size=3, on_error="keep")
 
 
-def test_the_loss_adds_up():
+def test_yield_loss_adds_up():
     wafers = make_wafer_maps(25, random_state=0)
     table = lot_summary(CamDenoiser.from_pretrained(), wafers.maps)
     loss = yield_loss(table)
@@ -26,7 +26,7 @@ def test_the_loss_adds_up():
     assert loss.equals(yield_loss(table))
 
 
-def test_dies_without_coordinates_count_in_yield_and_loss():
+def test_dies_without_coordinates_count_in_loss():
     maps = [np.array([[1, 2], [1, 1]], np.uint8)]
     keys = pd.DataFrame({"n_unplaced": [4], "n_unplaced_fails": [3]})
     table = lot_summary(FILTER, maps, keys=keys)

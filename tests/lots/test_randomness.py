@@ -31,7 +31,7 @@ def test_touching_pairs_are_counted_once(wafer):
     assert 0.1 <= found.p_value <= 1
 
 
-def test_p_values_are_as_rare_as_they_say_where_fails_are_random():
+def test_p_values_are_uniform_for_random_fails():
     rng = np.random.default_rng(0)
     p = [spatial_randomness_test(random_wafer(rng), n_permutations=99).p_value for _ in range(400)]
     for share in (0.05, 0.1, 0.25, 0.5):
@@ -41,7 +41,7 @@ def test_p_values_are_as_rare_as_they_say_where_fails_are_random():
     assert np.mean(np.array(p) <= 0.05) > 0.01
 
 
-def test_a_cluster_is_found_and_what_cannot_be_random_is_not():
+def test_cluster_is_found_and_impossible_tests_are_not():
     wafer = random_wafer(np.random.default_rng(1))
     wafer[8:12, 8:12] = 2
     found = spatial_randomness_test(wafer)

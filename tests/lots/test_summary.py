@@ -12,7 +12,7 @@ from camdenoise.lots import lot_summary, yield_loss
 FILTER = ComponentSizeFilter(min_size=3, on_error="keep")
 
 
-def test_a_row_says_what_there_is():
+def test_lot_summary_row_describes_the_wafer():
     wafer = np.ones((9, 9), np.uint8)
     wafer[0, 0] = 0
     wafer[4, 7:9] = wafer[5, 8] = 2
@@ -20,21 +20,21 @@ def test_a_row_says_what_there_is():
     (row,) = lot_summary(FILTER, [wafer]).to_dict("records")
     assert (row["n_dies"], row["n_fails"], row["n_kept"], row["n_removed"]) == (80, 4, 3, 1)
     assert row["yield"] == 76 / 80 and row["pattern_area"] == 3 / 80
-    # Right of the centre, a little below: 90 degrees and some.
+    # Right of the center, a little below: 90 degrees and some.
     assert 90 < row["angle"] < 110 and row["radius"] == pytest.approx(0.82, abs=0.02)
     assert row["sector"] == 2 and row["ring"] in (6, 7)
     assert row["p_random"] < 0.05 and pd.isna(row["entropy"]) and row["error"] is None
 
 
 @pytest.mark.parametrize(("turns", "angle", "sector"), [(0, 0, 0), (3, 90, 2), (2, 180, 4)])
-def test_angles_go_clockwise_from_row_0(turns, angle, sector):
+def test_lot_summary_angles_are_clockwise_from_row_0(turns, angle, sector):
     wafer = np.ones((11, 11), np.uint8)
     wafer[0, 4:7] = 2
     (row,) = lot_summary(FILTER, [np.rot90(wafer, turns)]).to_dict("records")
     assert row["angle"] % 360 == pytest.approx(angle, abs=1e-6) and row["sector"] == sector
 
 
-def test_one_bad_map_costs_its_own_row():
+def test_lot_summary_bad_map_costs_only_its_row():
     maps = [np.full((3, 3), 2), np.array([[7]]), np.zeros((2, 2), int)]
     keys = pd.DataFrame({"lot": "A", "slot": [4, 5, 6]}, index=[9, 9, 9])
     table = lot_summary(FILTER, maps, keys=keys)
@@ -51,7 +51,7 @@ def test_one_bad_map_costs_its_own_row():
         yield_loss(table[1:2])
 
 
-def test_classes_and_how_sure_they_are():
+def test_lot_summary_has_classes_and_probabilities():
     wafers = make_wafer_maps(8, classes=["Edge-Ring", "none"], random_state=0)
     denoiser = CamDenoiser.from_pretrained()
     why = denoiser.explain(wafers.maps)

@@ -8,7 +8,7 @@ import numpy as np
 from camdenoise.lots._zone_profile import evenness_test
 
 
-def test_wafers_with_other_rates_and_other_rooms_do_not_make_zones_differ():
+def test_evenness_test_allows_rates_to_differ_by_wafer():
     """Pooled, zone 1 would look worse: most of its dies are of the wafer with more fails."""
     free = np.array([[1000, 100], [100, 1000]])
     removed = np.array([[100, 10], [33, 330]])

@@ -8,12 +8,12 @@ from camdenoise.metrics import class_report
 from camdenoise.metrics._class_report import few_wafers_warning
 
 
-def test_classes_of_few_wafers_are_named():
+def test_few_wafers_warning_names_the_classes():
     message = few_wafers_warning(np.array(["Loc"] * 3 + ["none"] * 10 + ["Donut"]))
     assert "of these classes: Donut (1), Loc (3)." in message
 
 
-def test_enough_wafers_of_each_class_are_not_warned_of():
+def test_few_wafers_warning_is_silent_with_enough():
     assert few_wafers_warning(["Loc"] * 10 + ["none"] * 11) is None
 
 
@@ -25,7 +25,7 @@ def some_answers(n=400, seed=0):
     return target, predicted
 
 
-def test_scores_are_those_of_scikit_learn():
+def test_class_report_scores_equal_scikit_learn():
     target, predicted = some_answers()
     report = class_report(target, predicted)
     labels = np.unique(target)
@@ -40,7 +40,7 @@ def test_scores_are_those_of_scikit_learn():
     assert report.loc["accuracy", "low"] < report.loc["accuracy", "recall"]
 
 
-def test_intervals_are_as_wide_as_lots_make_them():
+def test_class_report_intervals_resample_whole_lots():
     target, predicted = some_answers(300)
     alone = class_report(target, predicted)
     # Nine wafers of a lot that are all alike tell no more than one.
@@ -52,7 +52,7 @@ def test_intervals_are_as_wide_as_lots_make_them():
     assert widths[0] == pytest.approx(2 * 1.96 * standard_error, rel=0.2)
 
 
-def test_scores_that_are_not_defined():
+def test_class_report_undefined_scores_are_nan():
     report = class_report(["Loc", "Loc"], ["Loc", "none"], ["A", "A"])
     assert np.isnan(report.loc["none", "recall"]) and report.loc["none", "n_wafers"] == 0
     assert report.loc["macro", "f1"] == report.loc["Loc", "f1"] == pytest.approx(2 / 3)

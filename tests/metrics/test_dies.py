@@ -25,7 +25,7 @@ def scores_of(grid, truth, kept):
     return die_scores([grid], [truth], [kept]).iloc[0]
 
 
-def test_counts_and_rates_by_hand():
+def test_counts_and_rates_match_hand_calculation():
     # Six fails, four of them in the pattern; three of those and one other are kept.
     grid = np.array([[2, 2, 2, 2, 2, 2, 1, 0]])
     scores = scores_of(grid, mask(1, 1, 1, 1, 0, 0, 0, 0), mask(1, 1, 1, 0, 1, 0, 0, 0))
@@ -37,7 +37,7 @@ def test_counts_and_rates_by_hand():
     assert scores["specificity"] == 1 / 2
 
 
-def test_rates_tell_too_much_from_too_little():
+def test_rates_separate_over_from_under_denoising():
     grid, truth = np.full((1, 4), 2), mask(1, 1, 0, 0)
     too_much = scores_of(grid, truth, mask(1, 1, 1, 1))
     assert too_much[["precision", "recall", "specificity"]].tolist() == [0.5, 1, 0]
@@ -47,7 +47,7 @@ def test_rates_tell_too_much_from_too_little():
     assert too_little["f1"] == pytest.approx(2 / 3) and too_little["iou"] == 0.5
 
 
-def test_rates_agree_with_scikit_learn_on_the_failing_dies():
+def test_rates_equal_scikit_learn_on_failing_dies():
     rng = np.random.default_rng(0)
     grid = rng.integers(0, 3, (20, 20))
     truth, kept = rng.random((2, 20, 20)) < 0.4
@@ -57,7 +57,7 @@ def test_rates_agree_with_scikit_learn_on_the_failing_dies():
     assert scores["iou"] == pytest.approx(jaccard_score(truth[fails], kept[fails]))
 
 
-def test_pattern_on_dies_that_do_not_fail_is_left_out_of_account():
+def test_truth_on_passing_dies_is_ignored():
     grid = np.array([[2, 1, 0]])
     scores = scores_of(grid, mask(1, 1, 1), mask(1, 0, 0))
     assert scores["n_pattern"] == 1 and scores["recall"] == scores["iou"] == 1
@@ -83,13 +83,13 @@ def test_pattern_on_dies_that_do_not_fail_is_left_out_of_account():
         "no fails",
     ],
 )
-def test_zero_by_zero(grid, truth, kept, rates):
+def test_zero_by_zero_is_nan_or_the_documented_value(grid, truth, kept, rates):
     scores = scores_of(np.array(grid), truth, kept)
     found = scores[["precision", "recall", "f1", "iou", "specificity"]]
     np.testing.assert_array_equal(found, rates)
 
 
-def test_one_row_per_wafer_in_order_whatever_the_shapes():
+def test_die_scores_have_one_row_per_wafer_in_order():
     maps = [np.full((2, 2), 2), np.full((1, 5), 2), np.array([[2]])]
     keep = [np.zeros((2, 2), bool), mask(1, 1, 1, 0, 0), mask(1)]
     scores = die_scores(maps, [np.ones(m.shape, bool) for m in maps], keep)
@@ -104,7 +104,7 @@ KEPT = [mask(1, 0), mask(1, 1, 0, 0, 1, 1, 0, 0), mask(0, 0, 0)]
 TARGET = ["a", "a", "b"]
 
 
-def test_report_by_wafer():
+def test_die_report_averages_over_wafers():
     report = die_report(MAPS, TRUTH, KEPT, TARGET)
     assert report.index.tolist() == ["a", "b", "macro"] and report.index.name == "class"
     assert report["n_wafers"].tolist() == [2, 1, 3]
@@ -117,7 +117,7 @@ def test_report_by_wafer():
     assert report.loc["b", ["precision", "f1", "specificity"]].tolist() == [1, 1, 1]
 
 
-def test_report_by_die():
+def test_die_report_pools_dies():
     report = die_report(MAPS, TRUTH, KEPT, TARGET, average="die")
     assert report.loc["a", "precision"] == 3 / 5
     assert report.loc["a", "recall"] == 3 / 5
@@ -126,14 +126,14 @@ def test_report_by_die():
     assert report.loc["macro", "precision"] == (3 / 5 + 1) / 2
 
 
-def test_macro_is_the_mean_over_the_classes_that_have_the_rate():
+def test_macro_is_the_mean_over_classes_with_the_rate():
     report = die_report(MAPS, TRUTH, KEPT, TARGET)
     assert np.isnan(report.loc["b", "recall"])
     assert report.loc["macro", "recall"] == report.loc["a", "recall"]
     assert report.loc["macro", "f1"] == pytest.approx(report.loc[["a", "b"], "f1"].mean())
 
 
-def test_a_wafer_without_the_rate_does_not_drag_its_class_down():
+def test_wafer_without_the_rate_leaves_class_mean():
     report = die_report(MAPS, TRUTH, KEPT, ["a", "a", "a"])
     assert report.loc["a", "recall"] == (1 + 1 / 2) / 2
 
@@ -144,7 +144,7 @@ def test_classes_are_sorted_and_may_be_numbers():
     assert report.loc[1, "n_fail"] == 8
 
 
-def test_average_precision_is_scikit_learn_s_on_the_failing_dies():
+def test_average_precision_equals_scikit_learn():
     rng = np.random.default_rng(0)
     maps = [rng.integers(0, 3, (9, 7 + i)) for i in range(6)]
     truth = [rng.random(grid.shape) < 0.5 for grid in maps]
@@ -157,7 +157,7 @@ def test_average_precision_is_scikit_learn_s_on_the_failing_dies():
     np.testing.assert_allclose(found, expected)
 
 
-def test_average_precision_by_hand():
+def test_average_precision_matches_hand_calculation():
     grid = np.full((1, 4), 2)
     ranked = np.array([[0.9, 0.8, 0.2, 0.1]])
     for truth, expected in [
@@ -171,11 +171,11 @@ def test_average_precision_by_hand():
 
 
 @pytest.mark.parametrize("truth", [mask(0, 0, 1), mask(1, 1, 0)], ids=["no pattern", "no noise"])
-def test_average_precision_of_nothing_to_rank_is_nan(truth):
+def test_average_precision_without_fails_is_nan(truth):
     assert np.isnan(die_average_precision([[[2, 2, 1]]], [truth], [np.ones((1, 3))])[0])
 
 
-def test_saliency_of_other_dies_does_not_matter():
+def test_saliency_of_passing_dies_is_ignored():
     grid = np.array([[2, 2, 1, 0]])
     plain = die_average_precision([grid], [mask(1, 0, 0, 0)], [np.array([[0.5, 0.4, 0, 0]])])
     other = die_average_precision([grid], [mask(1, 0, 0, 0)], [np.array([[0.5, 0.4, 9, NAN]])])
@@ -203,7 +203,7 @@ def test_errors_of_die_scores_name_the_wafer(change, message):
         die_scores(**{"maps": TWO, "truth": GOOD, "kept": GOOD} | change)
 
 
-def test_an_unreadable_map_is_a_wafer_map_error():
+def test_unreadable_map_is_a_wafer_map_error():
     with pytest.raises(WaferMapError, match="wafer map 1"):
         die_average_precision([TWO[0], [[2, 5]]], GOOD, [np.ones((1, 2))] * 2)
 
@@ -218,20 +218,20 @@ def test_an_unreadable_map_is_a_wafer_map_error():
         ({"average": "micro"}, "average must be 'wafer' or 'die', got 'micro'"),
     ],
 )
-def test_errors_of_die_report(change, message):
+def test_die_report_errors_name_the_remedy(change, message):
     with pytest.raises(ValueError, match=message):
         die_report(TWO, GOOD, GOOD, **{"target": ["a", "b"]} | change)
 
 
 @pytest.mark.parametrize("value", [NAN, np.inf])
-def test_saliency_has_to_be_finite_where_dies_fail(value):
+def test_saliency_must_be_finite_on_failing_dies(value):
     saliency = [np.ones((1, 2)), np.array([[value, 0]])]
     with pytest.raises(ValueError, match="wafer map 1: saliency is not finite"):
         die_average_precision(TWO, GOOD, saliency)
 
 
 @pytest.mark.parametrize("n_bins", [1, 5, 10])
-def test_reliability_by_counting_fail_by_fail(n_bins):
+def test_reliability_equals_counts_by_fail(n_bins):
     rng = np.random.default_rng(0)
     grids = [rng.integers(0, 3, shape) for shape in ((9, 12), (1, 1), (20, 7))]
     truth = [rng.random(grid.shape) < 0.4 for grid in grids]
@@ -254,7 +254,7 @@ def test_reliability_by_counting_fail_by_fail(n_bins):
     assert calibration_error(table) == pytest.approx(wanted)
 
 
-def test_probabilities_that_are_right_have_a_small_calibration_error():
+def test_calibration_error_of_truth_is_small():
     rng = np.random.default_rng(0)
     p = rng.random((200, 200))
     truth = rng.random(p.shape) < p
@@ -265,7 +265,7 @@ def test_probabilities_that_are_right_have_a_small_calibration_error():
     assert right < 0.01 and sure == pytest.approx(0.25, abs=0.01)
 
 
-def test_reliability_of_empty_bins_and_of_no_fails():
+def test_reliability_of_empty_bins_is_nan():
     table = die_reliability([[[2, 1]]], [mask(1, 1)], [np.array([[0.95, 7.0]])], n_bins=2)
     assert table["n_dies"].tolist() == [0, 1] and np.isnan(table["predicted"][0])
     assert calibration_error(table) == pytest.approx(0.05)

@@ -15,14 +15,14 @@ from camdenoise.metrics import (
 NAN = float("nan")
 
 
-def test_bootstrap_of_a_mean_is_near_the_normal_interval():
+def test_bootstrap_of_a_mean_is_near_normal_interval():
     values = np.random.default_rng(0).normal(5, 2, 400)
     low, high = bootstrap_interval(values, random_state=0)
     expected = stats.norm.interval(0.95, values.mean(), values.std() / np.sqrt(400))
     np.testing.assert_allclose([low, high], expected, atol=0.03)
 
 
-def test_bootstrap_covers_the_true_mean_about_as_often_as_it_says():
+def test_bootstrap_covers_true_mean_at_stated_rate():
     rng = np.random.default_rng(0)
     hits = 0
     for seed in range(200):
@@ -33,7 +33,7 @@ def test_bootstrap_covers_the_true_mean_about_as_often_as_it_says():
     assert 0.83 <= hits / 200 <= 0.95
 
 
-def test_bootstrap_takes_any_statistic_and_a_wider_confidence_is_wider():
+def test_bootstrap_widens_with_confidence():
     values = np.arange(101.0)
     low, high = bootstrap_interval(values, np.max, random_state=0)
     wider_low, wider_high = bootstrap_interval(values, np.max, confidence=0.99, random_state=0)
@@ -41,7 +41,7 @@ def test_bootstrap_takes_any_statistic_and_a_wider_confidence_is_wider():
     assert bootstrap_interval(np.ones(9), random_state=0) == (1, 1)
 
 
-def test_bootstrap_leaves_nan_out_and_repeats_by_its_seed():
+def test_bootstrap_skips_nan_and_repeats_with_its_seed():
     values = [0.1, NAN, 0.5, 0.9, NAN]
     first = bootstrap_interval(values, random_state=1)
     assert first == bootstrap_interval([0.1, 0.5, 0.9], random_state=1)
@@ -50,7 +50,7 @@ def test_bootstrap_leaves_nan_out_and_repeats_by_its_seed():
 
 
 @pytest.mark.parametrize("values_at_a_time", [300, 10])
-def test_a_large_bootstrap_is_done_in_batches(values_at_a_time, monkeypatch):
+def test_large_bootstrap_runs_in_batches(values_at_a_time, monkeypatch):
     values = np.random.default_rng(0).random(100)
     at_once = bootstrap_interval(values, n_resamples=50, random_state=0)
     monkeypatch.setattr("camdenoise.metrics._statistics._BATCH_VALUES", values_at_a_time)
@@ -68,7 +68,7 @@ def test_bootstrap_draws_whole_groups_within_strata():
     assert slow == ((0.5 + 30) / 2, (2 + 45) / 2)
 
 
-def test_the_fast_mean_of_groups_is_the_slow_one():
+def test_fast_group_mean_equals_slow_one():
     rng = np.random.default_rng(0)
     values, groups = rng.random(50), rng.integers(0, 12, 50)
     fast = bootstrap_interval(values, groups=groups, n_resamples=99, random_state=3)
@@ -81,18 +81,18 @@ def test_the_fast_mean_of_groups_is_the_slow_one():
 @pytest.mark.parametrize(
     ("values", "groups"), [([0.3], None), ([NAN, 0.3], None), ([], None), ([0.1, 0.2], [5, 5])]
 )
-def test_bootstrap_of_one_group_gives_no_interval(values, groups):
+def test_bootstrap_of_one_group_is_nan(values, groups):
     assert np.isnan(bootstrap_interval(values, groups=groups)).all()
 
 
-def test_errors_of_the_bootstrap():
+def test_bootstrap_errors_name_the_argument():
     with pytest.raises(ValueError, match=r"one number per wafer, got shape \(1, 2\)"):
         bootstrap_interval([[0.1, 0.2]])
     with pytest.raises(ValueError, match="groups has 1 entries for 2 wafer maps"):
         bootstrap_interval([0.1, 0.2], groups=[1])
 
 
-def test_sign_flips_of_whole_groups_by_brute_force():
+def test_sign_flips_of_groups_equal_brute_force():
     rng = np.random.default_rng(0)
     values, strata = rng.normal(0.3, 1, 30), np.repeat(["a", "b", "b"], 10)
     groups = np.repeat(np.arange(10), 3)  # the fourth one lies in both strata
@@ -110,7 +110,7 @@ def test_sign_flips_of_whole_groups_by_brute_force():
     assert abs(found - alone) > 0.01
 
 
-def test_sign_flips_find_no_more_false_alarms_than_promised():
+def test_sign_flips_keep_the_false_alarm_rate():
     rng = np.random.default_rng(0)
     alarms, careless = 0, 0
     for seed in range(200):
@@ -121,7 +121,7 @@ def test_sign_flips_find_no_more_false_alarms_than_promised():
     assert alarms <= 18 and careless > 40
 
 
-def test_sign_flips_need_two_groups_and_labels_for_all():
+def test_sign_flips_need_two_groups_and_all_labels():
     with pytest.raises(ValueError, match="at least two groups, got 1"):
         sign_flip_test([0.1, 0.2], groups=[3, 3])
     with pytest.raises(ValueError, match="groups has 1 entries for 2 wafer maps"):
@@ -130,7 +130,7 @@ def test_sign_flips_need_two_groups_and_labels_for_all():
         sign_flip_test([0.1, 0.2], strata=[3, 3, 3])
 
 
-def test_holm_rejects_what_the_step_down_procedure_rejects():
+def test_holm_equals_the_step_down_procedure():
     rng = np.random.default_rng(0)
     for _ in range(50):
         p_values, level = rng.random(6) ** 3, 0.05

@@ -40,7 +40,7 @@ def file(classifier, tmp_path):
     return tmp_path / "model.safetensors"
 
 
-def test_predictions_labels_and_parameters_come_back(file, classifier, wafers):
+def test_load_model_restores_predictions(file, classifier, wafers):
     again = load_model(file)
     np.testing.assert_array_equal(
         again.predict_proba(wafers.maps), classifier.predict_proba(wafers.maps)
@@ -65,7 +65,7 @@ def with_metadata(file, target, sealed=True, **changes):
     return target
 
 
-def test_the_temperature_comes_back(classifier, wafers, tmp_path):
+def test_load_model_restores_the_temperature(classifier, wafers, tmp_path):
     clf = copy(classifier).calibrate(wafers.maps, np.roll(wafers.target, 7))
     assert clf.temperature_ != classifier.temperature_ == 1
     save_model(clf, tmp_path / "m")
@@ -74,7 +74,7 @@ def test_the_temperature_comes_back(classifier, wafers, tmp_path):
     np.testing.assert_array_equal(again.predict_proba(wafers.maps), clf.predict_proba(wafers.maps))
 
 
-def test_a_file_says_what_it_was_saved_with(file):
+def test_saved_file_names_its_versions(file):
     with safe_open(file, "pt") as opened:
         about = opened.metadata()
     assert about["format"] == "camdenoise.WaferClassifier/4"
@@ -105,7 +105,7 @@ def with_known(file, target, **tensors):
         {"colours": torch.zeros(1)},
     ],
 )
-def test_known_wafers_that_do_not_fit_are_refused(tensors, tmp_path):
+def test_reference_wafers_of_wrong_shape_are_refused(tensors, tmp_path):
     bundled = str(files("camdenoise") / "pretrained" / "wm811k.safetensors")
     changed = with_known(bundled, tmp_path / "changed", **tensors)
     with pytest.raises(ValueError, match="is not a model that camdenoise saved"):
@@ -113,7 +113,7 @@ def test_known_wafers_that_do_not_fit_are_refused(tensors, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_one_wrong_bit_in_the_weights_is_found(share, file):
+def test_load_model_finds_one_wrong_bit_in_weights(share, file):
     content = bytearray(file.read_bytes())
     first = 8 + int.from_bytes(content[:8], "little")
     content[first + round(share * (len(content) - 1 - first))] ^= 1
@@ -122,7 +122,7 @@ def test_one_wrong_bit_in_the_weights_is_found(share, file):
         load_model(file)
 
 
-def test_a_wrong_text_is_found(file, tmp_path):
+def test_load_model_finds_a_changed_text(file, tmp_path):
     changed = with_metadata(file, tmp_path / "changed", sealed=False, temperature="1.5")
     with pytest.raises(ValueError, match="changed is damaged"):
         load_model(changed)
@@ -132,13 +132,13 @@ def test_a_wrong_text_is_found(file, tmp_path):
 
 
 @pytest.mark.parametrize("sha256", [None, "0" * 64])
-def test_a_checksum_that_is_absent_or_does_not_fit_is_refused(sha256, file, tmp_path):
+def test_missing_or_wrong_checksum_is_refused(sha256, file, tmp_path):
     changed = with_metadata(file, tmp_path / "changed", sealed=False, sha256=sha256)
     with pytest.raises(ValueError, match="changed is damaged"):
         load_model(changed)
 
 
-def test_a_file_of_a_later_version_asks_for_a_later_camdenoise(file, tmp_path):
+def test_later_format_asks_for_a_later_camdenoise(file, tmp_path):
     later = with_metadata(file, tmp_path / "later", format="camdenoise.WaferClassifier/5")
     with pytest.raises(
         ValueError, match=r"later has format .*reads up to 4\. Install a later camdenoise"
@@ -146,7 +146,7 @@ def test_a_file_of_a_later_version_asks_for_a_later_camdenoise(file, tmp_path):
         load_model(later)
 
 
-def test_a_loaded_model_can_be_cloned_and_fitted_anew(file, classifier, wafers):
+def test_loaded_model_can_be_cloned_and_refitted(file, classifier, wafers):
     fresh = clone(load_model(file)).fit(wafers.maps, wafers.target)
     np.testing.assert_array_equal(
         fresh.predict_proba(wafers.maps), classifier.predict_proba(wafers.maps)
@@ -154,7 +154,7 @@ def test_a_loaded_model_can_be_cloned_and_fitted_anew(file, classifier, wafers):
 
 
 @pytest.mark.parametrize("labels", [np.array([7, -3]), np.array(["a", "b"], object)])
-def test_label_types(labels, wafers, tmp_path):
+def test_label_types_survive_save_and_load(labels, wafers, tmp_path):
     y = labels[(wafers.target == "Center").astype(int)]
     clf = WaferClassifier(**TINY | {"max_epochs": 1}).fit(wafers.maps, y)
     save_model(clf, tmp_path / "m")
@@ -174,13 +174,13 @@ def test_training_only_parameters_are_left_out(wafers, tmp_path):
     assert again.augmentation.background is again.class_weight is again.random_state is None
 
 
-def test_an_unfitted_classifier_is_refused(tmp_path):
+def test_unfitted_classifier_is_refused(tmp_path):
     with pytest.raises(NotFittedError):
         save_model(WaferClassifier(), tmp_path / "m")
     assert not list(tmp_path.iterdir())
 
 
-def test_an_absent_file_is_named(tmp_path):
+def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no\.safetensors"):
         load_model(tmp_path / "no.safetensors")
 
@@ -190,7 +190,7 @@ class Bomb:
         return (open, (str(self.canary), "w"))
 
 
-def test_a_pickle_is_refused_unread(tmp_path):
+def test_pickle_is_refused_unread(tmp_path):
     bomb = Bomb()
     Bomb.canary = tmp_path / "canary"
     (tmp_path / "m").write_bytes(pickle.dumps(bomb))
@@ -200,7 +200,7 @@ def test_a_pickle_is_refused_unread(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.99])
-def test_a_cut_off_file_is_refused(file, share):
+def test_cut_off_file_is_refused(file, share):
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(ValueError, match="is not a model that camdenoise saved"):
@@ -231,7 +231,7 @@ def test_a_cut_off_file_is_refused(file, share):
         ("temperature", '"warm"', "its temperature is 'warm'"),
     ],
 )
-def test_a_file_that_contradicts_itself_is_refused(file, name, value, message, tmp_path):
+def test_contradictory_file_is_refused(file, name, value, message, tmp_path):
     changed = with_metadata(file, tmp_path / "changed", **{name: value})
     with pytest.raises(ValueError, match=message):
         load_model(changed)
@@ -255,7 +255,7 @@ def denoiser_file(calibrated, tmp_path):
     return tmp_path / "denoiser.safetensors"
 
 
-def test_a_denoiser_decides_the_same_after_a_while_on_disk(calibrated, denoiser_file):
+def test_loaded_denoiser_makes_the_same_decisions(calibrated, denoiser_file):
     denoiser, maps = calibrated
     assert denoiser.calibration_.platt is not None and denoiser.detection_threshold_ is not None
     again = load_model(denoiser_file)
@@ -271,7 +271,7 @@ def test_a_denoiser_decides_the_same_after_a_while_on_disk(calibrated, denoiser_
         np.testing.assert_array_equal(one.kept, other.kept)
 
 
-def test_a_denoiser_takes_other_parameters_from_its_calibration(calibrated, denoiser_file):
+def test_loaded_denoiser_accepts_other_parameters(calibrated, denoiser_file):
     denoiser, _ = calibrated
     careful = load_model(denoiser_file, false_alarm_rate=0.01, threshold=TargetRecall(0.9))
     assert careful.detection_threshold_ > denoiser.detection_threshold_
@@ -282,7 +282,7 @@ def test_a_denoiser_takes_other_parameters_from_its_calibration(calibrated, deno
     assert share <= 0.01
 
 
-def test_parameters_that_do_not_fit_are_named(denoiser_file, file):
+def test_unknown_parameters_are_named(denoiser_file, file):
     with pytest.raises(ValueError, match="false_alarm_rate"):
         load_model(denoiser_file, false_alarm_rate=7)
     with pytest.raises(ValueError, match="no_pattern: .* holds a classifier"):
@@ -305,7 +305,7 @@ def test_parameters_that_do_not_fit_are_named(denoiser_file, file):
         {"parameters": None},
     ],
 )
-def test_a_changed_record_is_refused(change, denoiser_file, tmp_path):
+def test_changed_record_is_refused(change, denoiser_file, tmp_path):
     with safe_open(denoiser_file, "np") as opened:
         record = json.loads(opened.metadata()["denoiser"])
     for name, values in change.items():
@@ -315,7 +315,7 @@ def test_a_changed_record_is_refused(change, denoiser_file, tmp_path):
         load_model(changed)
 
 
-def test_a_pickle_has_the_net_as_its_weights(classifier, wafers):
+def test_pickle_stores_the_net_as_weights(classifier, wafers):
     state = classifier.__getstate__()
     assert isinstance(state["weights_"], bytes) and not {"net_", "module_"} & set(state)
     again = pickle.loads(pickle.dumps(classifier))
@@ -326,7 +326,7 @@ def test_a_pickle_has_the_net_as_its_weights(classifier, wafers):
     assert pickle.loads(pickle.dumps(WaferClassifier(width=3))).width == 3
 
 
-def test_a_pipeline_goes_through_skops_without_pickle(classifier, wafers, tmp_path):
+def test_skops_stores_a_pipeline_without_pickle(classifier, wafers, tmp_path):
     io = pytest.importorskip("skops.io", reason="the extra skops is not installed")
     pipeline = make_pipeline(
         CamDenoiser(FrozenEstimator(classifier)),
@@ -346,7 +346,7 @@ def test_a_pipeline_goes_through_skops_without_pickle(classifier, wafers, tmp_pa
     )
 
 
-def test_the_bundled_denoiser_goes_through_skops_with_its_calibration(tmp_path):
+def test_skops_keeps_the_denoisers_calibration(tmp_path):
     io = pytest.importorskip("skops.io", reason="the extra skops is not installed")
     denoiser, maps = CamDenoiser.from_pretrained(), make_wafer_maps(6, random_state=0).maps
     pipeline = make_pipeline(FrozenEstimator(denoiser), WaferEmbedding()).fit(maps)

@@ -42,7 +42,7 @@ def disc(radius):
     return np.where(x**2 + y**2 < radius**2, 2, 1).astype(np.uint8)
 
 
-def test_a_file_of_the_first_version_says_what_it_said_then():
+def test_load_model_reads_format_1():
     file = Path(__file__).parent / "samples" / "classifier_1.safetensors"
     clf = load_model(file)
     with safe_open(file, "pt") as opened:
@@ -59,7 +59,7 @@ def as_of_the_first_version(file, target):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_denoiser_of_an_earlier_version_says_what_it_said_then(version, tmp_path):
+def test_load_model_reads_format_2(version, tmp_path):
     file = Path(__file__).parent / "samples" / "denoiser_2.safetensors"
     if version == 1:
         file = as_of_the_first_version(file, tmp_path / "first")
@@ -85,7 +85,7 @@ def test_a_denoiser_of_an_earlier_version_says_what_it_said_then(version, tmp_pa
     )
 
 
-def test_a_denoiser_of_the_third_format_says_what_it_said_then(tmp_path):
+def test_load_model_reads_format_3(tmp_path):
     file = Path(__file__).parent / "samples" / "denoiser_3.safetensors"
     with safe_open(file, "pt") as opened:
         assert opened.metadata()["format"] == "camdenoise.CamDenoiser/3"
@@ -111,7 +111,7 @@ def test_a_denoiser_of_the_third_format_says_what_it_said_then(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value"), [("fit_to_input", "pad"), ("min_pattern_probability", 0.3)]
 )
-def test_an_option_that_is_gone_and_matters_is_named(name, value, tmp_path):
+def test_load_model_names_removed_options(name, value, tmp_path):
     file = Path(__file__).parent / "samples" / "denoiser_3.safetensors"
     with safe_open(file, "pt") as opened:
         texts = opened.metadata()

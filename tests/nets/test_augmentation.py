@@ -19,7 +19,7 @@ def test_symmetries_are_eight_and_distinct():
     assert all(torch.equal(undo_symmetry(symmetry(image, i), i), image) for i in range(8))
 
 
-def test_flips_come_in_whole_dies_and_spare_no_die():
+def test_noise_augmentation_flips_whole_dies_only():
     grid = np.ones((8, 8), np.uint8)
     grid[0] = 0
     codes = encode_maps([grid], 32)

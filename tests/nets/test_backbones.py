@@ -5,7 +5,7 @@ import torch
 from camdenoise.nets._backbones import make_backbone
 
 
-def test_the_way_back_sees_the_earlier_stage():
+def test_up_path_depends_on_earlier_stages():
     net = make_backbone("wafer_unet", 3, width=4).eval()
     x = torch.rand(2, 5, 32, 32)
     stage = net.stages

@@ -5,7 +5,7 @@ import torch
 from camdenoise.nets._checkpoint import checksum
 
 
-def test_the_checksum_looks_at_names_types_and_shapes_of_weights():
+def test_checksum_covers_names_dtypes_and_shapes():
     ones = torch.ones(2, 3)
     others = [{"v": ones}, {"w": ones.T.contiguous()}, {"w": ones.view(torch.int32)}]
     assert checksum({}, {"w": ones}) not in [checksum({}, weights) for weights in others]

@@ -15,7 +15,7 @@ def some_maps(shapes=SHAPES, seed=0):
     return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
 
 
-def test_planes_tell_the_size_of_the_component_in_dies():
+def test_planes_hold_the_component_size_in_dies():
     maps = some_maps()
     dies = encode_dies(SHAPES, 40)
     planes = add_component_planes(encode_maps(maps, 40), dies)

@@ -70,7 +70,7 @@ def test_processes_share_the_batches_in_every_epoch(n_wafers, n_processes):
 @pytest.mark.parametrize(
     "share", [{"iterator_train": WaferBatches}, {"iterator_train__n_processes": 3}]
 )
-def test_the_rate_falls_to_its_end_in_the_steps_that_a_process_takes(share):
+def test_learning_rate_falls_over_steps_of_one_process(share):
     net = WaferNet(
         nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 28)),
         criterion=nn.CrossEntropyLoss,
@@ -88,7 +88,7 @@ def test_the_rate_falls_to_its_end_in_the_steps_that_a_process_takes(share):
     assert max(rates) > 0.05 and max(rates[-1], rates[0]) < 0.01
 
 
-def test_one_process_trains_as_usual():
+def test_single_process_trains_as_usual():
     wafers = three_class_wafers()
     clf = WaferClassifier(device="accelerate", **TINY).fit(wafers.maps, wafers.target)
     again = pickle.loads(pickle.dumps(clf))
@@ -105,13 +105,13 @@ def test_one_process_trains_as_usual():
         ({"n_iter_no_change": 2}, "cannot stop early"),
     ],
 )
-def test_what_processes_cannot_share_is_refused(params, said):
+def test_unshareable_settings_are_refused(params, said):
     wafers = three_class_wafers()
     with pytest.raises(ValueError, match=said):
         WaferClassifier(device="accelerate", **(TINY | params)).fit(wafers.maps, wafers.target)
 
 
-def test_without_accelerate_the_error_says_what_to_install(monkeypatch):
+def test_missing_accelerate_error_names_the_extra(monkeypatch):
     monkeypatch.delitem(sys.modules, "camdenoise.nets._distributed_training")
     monkeypatch.setitem(sys.modules, "accelerate", None)
     wafers = three_class_wafers()

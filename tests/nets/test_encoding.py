@@ -25,14 +25,14 @@ def test_rows_stay_in_order_when_shapes_mix():
     assert [int(s.max()) for s in encode_maps(maps, 8)] == [0, 1, 2, 0, 1, 2]
 
 
-def test_one_hot():
+def test_one_hot_has_a_plane_per_code():
     planes = one_hot(torch.tensor([[[0, 1], [2, 2]]], dtype=torch.uint8))
     assert planes.shape == (1, 3, 2, 2) and planes.sum() == 4
     assert planes[0].argmax(0).tolist() == [[0, 1], [2, 2]]
     assert planes.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_reading_back_agrees_with_torch_interpolation():
+def test_to_die_grid_agrees_with_torch_interpolation():
     """A wafer that fills the square reads the values `align_corners=False` gives."""
     coarse = np.random.default_rng(0).random((2, 8, 8)).astype(np.float32)
     found = to_die_grid(coarse, [(20, 20), (20, 20)], 64)
@@ -43,7 +43,7 @@ def test_reading_back_agrees_with_torch_interpolation():
 
 
 @pytest.mark.parametrize("shape", [(9, 30), (30, 9), (1, 1), (100, 90)])
-def test_a_bright_die_is_found_where_it_is(shape):
+def test_to_die_grid_finds_a_bright_die_in_place(shape):
     y, x = shape[0] // 3, 2 * shape[1] // 3
     grid = np.ones(shape, np.uint8)
     grid[y, x] = FAIL
@@ -54,7 +54,7 @@ def test_a_bright_die_is_found_where_it_is(shape):
     assert np.unravel_index(saliency.argmax(), shape) == (y, x)
 
 
-def test_a_one_cell_grid_is_constant():
+def test_to_die_grid_of_one_cell_is_constant():
     assert (to_die_grid(np.full((1, 1, 1), 3.0, np.float32), [(4, 5)], 8)[0] == 3).all()
 
 
@@ -66,7 +66,7 @@ def some_maps(shapes=MAP_SHAPES, seed=0):
     return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
 
 
-def test_a_wafer_is_shown_at_the_smallest_size_with_a_pixel_for_each_die():
+def test_shown_sizes_are_smallest_with_a_pixel_per_die():
     shapes = [(3, 32), (33, 5), (64, 64), (65, 1), (500, 500)]
     assert choose_sizes(shapes, (64, 32, 96)).tolist() == [32, 64, 64, 96, 96]
     assert choose_sizes(shapes, 48).tolist() == [48] * 5

@@ -1,4 +1,4 @@
-"""Nets that keep a map of evidence per class: what they see, practise on, learn and say."""
+"""Nets that keep a map of evidence per class: training wafers, augmentation, loss, norms."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def some_maps(shapes=SHAPES, seed=0):
 # Practice
 
 
-def test_what_is_plenty_is_spread_over_epochs_and_counts_the_more():
+def test_frequent_wafers_are_spread_over_epochs():
     maps = some_maps([(8, 8)] * 20)
     truth = [(grid == 2)[None] for grid in maps[:9]]
     made = SyntheticWafers(maps[:9], [("Loc",)] * 9, truth, ("Loc",))
@@ -35,9 +35,9 @@ def test_what_is_plenty_is_spread_over_epochs_and_counts_the_more():
     lesson = add_synthetic_wafers(maps, codes, np.ones(20), roles, made, n_epochs=12)
     dies = encode_dies([(8, 8)] * 29, 16)
     of = [torch.from_numpy(part) for part in (lesson.labels, lesson.weights)]
-    learnt = [torch.from_numpy(part) for part in (lesson.known, lesson.period)]
+    learned = [torch.from_numpy(part) for part in (lesson.known, lesson.period)]
     pattern = encode_maps(lesson.pattern, 16)
-    wafers = EvidenceWafers(encode_maps(lesson.maps, 16), dies, *of, None, pattern, *learnt)
+    wafers = EvidenceWafers(encode_maps(lesson.maps, 16), dies, *of, None, pattern, *learned)
     epochs = [set(wafers.rows(epoch).tolist()) for epoch in range(12)]
     loc, none, planted = set(range(4)), set(range(4, 20)), set(range(20, 29))
     for epoch, shown in enumerate(epochs):
@@ -76,7 +76,7 @@ def test_truth_turns_with_the_wafer():
     torch.testing.assert_close(inputs["x"].sum((2, 3)), plain.sum((2, 3)))
 
 
-def test_the_loss_looks_at_fails_only_and_is_least_for_the_truth():
+def test_pattern_loss_is_least_at_truth_of_fails():
     generator = torch.Generator().manual_seed(0)
     truth = (torch.rand(3, 2, 8, 8, generator=generator) < 0.3).float()
     fails = torch.maximum(truth.amax(1), (torch.rand(3, 8, 8, generator=generator) < 0.2).float())
@@ -88,7 +88,7 @@ def test_the_loss_looks_at_fails_only_and_is_least_for_the_truth():
 
 
 @pytest.mark.parametrize(("n_epochs", "n_fixed"), [(1, 0), (2, 1), (3, 1), (10, 2)])
-def test_norms_are_fixed_in_the_last_epochs(n_epochs, n_fixed, monkeypatch, wafers):
+def test_batch_norms_are_frozen_in_the_last_epochs(n_epochs, n_fixed, monkeypatch, wafers):
     fixed, fix = [], evidence_training.freeze_bn
     monkeypatch.setattr(evidence_training, "freeze_bn", lambda net: (fixed.append(net), fix(net)))
     options = TINY | {"max_epochs": n_epochs, "synthetic_ratio": 0.0, "width": 2, "input_size": 16}
@@ -96,7 +96,7 @@ def test_norms_are_fixed_in_the_last_epochs(n_epochs, n_fixed, monkeypatch, wafe
     assert len(fixed) == n_fixed * -(-len(wafers.maps) // TINY["batch_size"])
 
 
-def test_settled_norms_average_over_all_batches(wafers):
+def test_recomputed_batch_norms_average_all_batches(wafers):
     options = TINY | {"max_epochs": 1, "synthetic_ratio": 0.0, "width": 2, "input_size": 16}
     net = WaferClassifier("wafer_unet", **options).fit(wafers.maps, wafers.target).net_
     net.set_params(bfloat16=False)

@@ -49,7 +49,7 @@ def assert_same_logits(fast, net, size=64):
 @pytest.mark.parametrize(
     "name", ["wafer_resnet", "resnet18", "vgg11_bn", "efficientnet_b0", "mobilenetv3_small_100"]
 )
-def test_folds_every_norm_of_the_nets_we_name(name):
+def test_inference_net_folds_every_norm_of_listed_nets(name):
     net = with_running_statistics(make_backbone(name, 4))
     state = {key: value.clone() for key, value in net.state_dict().items()}
     fast = inference_net(net, 64)
@@ -64,7 +64,7 @@ def test_folds_every_norm_of_the_nets_we_name(name):
 @pytest.mark.parametrize(
     "name", ["resnetv2_18", "repvgg_a0", "test_nfnet", "test_convnext", "test_vit"]
 )
-def test_other_nets_keep_their_logits(name):
+def test_inference_net_keeps_logits_of_other_nets(name):
     net, size = with_running_statistics(make_backbone(name, 4)), 160 if name == "test_vit" else 64
     assert_same_logits(inference_net(net, size), net, size)
 
@@ -97,14 +97,14 @@ class Reads(nn.Module):
         "something is between the two",
     ],
 )
-def test_leaves_a_norm_that_cannot_be_folded(how):
+def test_inference_net_keeps_norms_it_cannot_fold(how):
     net = with_running_statistics(Backbone({"stage": Reads(how)}, pooled_linear_head(3, 2)))
     fast = inference_net(net, 16)
     assert n_norms(fast) == 1
     assert_same_logits(fast, net, 16)
 
 
-def test_leaves_a_norm_without_running_statistics():
+def test_inference_net_keeps_norms_without_statistics():
     stage = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False))
     net = Backbone({"stage": stage}, pooled_linear_head(4, 2)).eval()
     fast = inference_net(net, 16)
@@ -133,7 +133,7 @@ def update_statistics(net):
 
 
 @pytest.mark.parametrize("change", [load, train, update_statistics])
-def test_is_kept_until_the_weights_change(net, change):
+def test_inference_net_is_cached_until_weights_change(net, change):
     first = inference_net(net, 32)
     assert inference_net(net, 32) is first
     change(net)
@@ -142,7 +142,7 @@ def test_is_kept_until_the_weights_change(net, change):
     assert inference_net(copy.deepcopy(net), 32) is not inference_net(net, 32)
 
 
-def test_goes_with_its_net():
+def test_inference_net_is_freed_with_its_net():
     net = make_backbone("wafer_resnet", 3, width=4)
     fast = weakref.ref(inference_net(net, 32))
     del net
@@ -150,14 +150,14 @@ def test_goes_with_its_net():
     assert fast() is None
 
 
-def test_under_inference_mode(net):
+def test_inference_net_works_under_inference_mode(net):
     with torch.inference_mode():
         fast = inference_net(net, 32)
     assert n_norms(fast) == 0
     activation_maps(fast, torch.rand(2, 3, 32, 32), ["stage2"])
 
 
-def test_threads_that_ask_at_once_get_the_same_logits(net):
+def test_concurrent_threads_get_the_same_logits(net):
     images, found = torch.rand(2, 3, 32, 32), [None] * 8
     expected = predict_net(net, images, "float32").logits
 
@@ -174,7 +174,7 @@ def test_threads_that_ask_at_once_get_the_same_logits(net):
 
 
 @pytest.mark.parametrize("has_it", [True, False])
-def test_auto_takes_bfloat16_where_the_cpu_has_it(net, has_it, monkeypatch):
+def test_auto_precision_uses_bfloat16_if_supported(net, has_it, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_it)
     assert takes_bfloat16(net, "auto") == has_it
     assert takes_bfloat16(net, "bfloat16") and not takes_bfloat16(net, "float32")
@@ -208,14 +208,14 @@ def test_only_the_stages_run_in_bfloat16(net, precision, n_images, monkeypatch):
     assert {values.dtype for values in maps.layers.values()} == {torch.float32}
 
 
-def test_a_class_is_close_where_the_best_two_differ_little_for_their_range():
+def test_is_ambiguous_compares_gap_with_logit_range():
     logits = torch.tensor([[0.0, 9.9, 10.0], [0.0, 9.7, 10.0], [9.9, 0.0, 9.8], [5.0, 5.0, 5.1]])
     assert is_ambiguous(logits).tolist() == [True, False, True, False]
     assert is_ambiguous(logits * 0.01).tolist() == [True, False, True, False]
     assert is_ambiguous(torch.zeros(2, 1)).tolist() == [False, False]
 
 
-def test_where_the_class_is_close_float32_decides(classifier, wafers, monkeypatch):
+def test_ambiguous_classes_are_decided_in_float32(classifier, wafers, monkeypatch):
     net, images = classifier.module_, one_hot(encode_maps(wafers.maps[:16], classifier.input_size))
     best = predict_net(net, images, "float32").logits.sort(dim=1).values
     shares = ((best[:, -1] - best[:, -2]) / (best[:, -1] - best[:, 0])).sort().values
@@ -234,7 +234,7 @@ def test_where_the_class_is_close_float32_decides(classifier, wafers, monkeypatc
         assert error[close].max() < 1e-5 < error[~close].min()
 
 
-def test_a_given_class_is_not_close(net):
+def test_given_class_is_never_ambiguous(net):
     seen = stages_in_bfloat16(net)
     targets = torch.zeros(3, dtype=torch.int64)
     images = torch.rand(3, 3, 32, 32)
@@ -243,7 +243,7 @@ def test_a_given_class_is_not_close(net):
 
 
 @pytest.mark.parametrize("method", GRADIENT_METHODS)
-def test_maps_in_bfloat16_are_near_those_in_float32(method, classifier, wafers):
+def test_bfloat16_maps_are_near_float32_maps(method, classifier, wafers):
     net, images = classifier.module_, one_hot(encode_maps(wafers.maps[:8], classifier.input_size))
     one, other = (
         activation_maps(net, images, ["stage2", "stage4"], method=method, precision=precision)
@@ -256,7 +256,7 @@ def test_maps_in_bfloat16_are_near_those_in_float32(method, classifier, wafers):
         assert not torch.equal(other.layers[name], exact)
 
 
-def test_a_classifier_that_is_changed_in_place_predicts_and_explains_by_its_new_weights(wafers):
+def test_classifier_changed_in_place_uses_new_weights(wafers):
     clf = copy.deepcopy(fitted_classifier())
     denoiser = CamDenoiser(FrozenEstimator(clf)).fit(wafers.maps)
     assert len(set(clf.predict(wafers.maps))) == 3
@@ -267,7 +267,7 @@ def test_a_classifier_that_is_changed_in_place_predicts_and_explains_by_its_new_
     assert {e.label for e in denoiser.explain(wafers.maps)} == {"Edge-Ring"}
 
 
-def test_a_frozen_classifier_that_is_fitted_again_is_explained_by_its_new_net(wafers):
+def test_refitted_classifier_uses_its_new_net(wafers):
     clf = copy.deepcopy(fitted_classifier())
     denoiser = CamDenoiser(FrozenEstimator(clf)).fit(wafers.maps)
     denoiser.transform(wafers.maps)
@@ -278,7 +278,7 @@ def test_a_frozen_classifier_that_is_fitted_again_is_explained_by_its_new_net(wa
         np.testing.assert_array_equal(a.saliency, b.saliency)
 
 
-def test_no_copy_is_pickled(wafers):
+def test_pickle_leaves_the_inference_net_out(wafers):
     clf = copy.deepcopy(fitted_classifier())
     denoiser = CamDenoiser(FrozenEstimator(clf)).fit(wafers.maps)
     before = len(pickle.dumps(denoiser))
@@ -302,7 +302,7 @@ def test_precision_changes_few_decisions(wafers):
         exact.estimator_.set_params(precision="float16").predict(wafers.maps)
 
 
-def test_prediction_in_float32_is_the_net_s_own(wafers):
+def test_float32_prediction_equals_the_net(wafers):
     clf = WaferClassifier(**TINY, precision="float32").fit(wafers.maps, wafers.target)
     with torch.no_grad():
         expected = clf.module_(one_hot(encode_maps(wafers.maps, clf.input_size))).softmax(dim=1)

@@ -34,18 +34,18 @@ def batches_of(n, batch_size, **options):
 
 @pytest.mark.parametrize("batch_size", [2, 3, 16, 64])
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 17, 33, 64, 65])
-def test_batches_are_nearly_equal_and_none_has_one_wafer(n, batch_size):
+def test_batches_are_nearly_equal_never_of_one(n, batch_size):
     sizes = [len(labels) for _, labels in batches_of(n, batch_size)]
     assert sum(sizes) == n and max(sizes) - min(sizes) <= 1 < min(sizes)
     assert max(sizes) <= max(batch_size, 3)  # an odd number cannot be split into pairs
     assert len(WaferBatches(encoded_wafers(n), batch_size)) == len(sizes)
 
 
-def test_a_single_wafer_is_a_batch():
+def test_single_wafer_is_a_batch():
     assert [len(labels) for _, labels in batches_of(1, 8)] == [1]
 
 
-def test_a_batch_size_of_minus_one_means_all():
+def test_batch_size_minus_1_means_all_wafers():
     assert [len(labels) for _, labels in batches_of(7, -1)] == [7]
 
 
@@ -57,7 +57,7 @@ def test_rows_stay_together_when_shuffled():
         assert inputs["x"][:, 2].sum(dim=(1, 2)).tolist() == (labels + 1).tolist()
 
 
-def test_order_is_by_the_seed_and_changes_from_epoch_to_epoch():
+def test_order_follows_the_seed_and_changes_by_epoch():
     def orders(seed):
         batches = WaferBatches(encoded_wafers(30), 7, shuffle=True, seed=seed)
         return [torch.cat([labels for _, labels in batches]).tolist() for _ in range(2)]
@@ -70,7 +70,7 @@ def test_wafers_are_in_order_without_shuffling():
     assert torch.cat([labels for _, labels in batches_of(9, 4)]).tolist() == list(range(9))
 
 
-def test_each_epoch_is_augmented_anew_from_the_seed():
+def test_augmentation_depends_on_seed_and_epoch():
     augment = BatchAugmentation(symmetries=True, flip_rate=0.5)
 
     def epochs(seed):
@@ -82,7 +82,7 @@ def test_each_epoch_is_augmented_anew_from_the_seed():
     assert torch.equal(first, epochs(0)[0]) and not torch.equal(first, epochs(1)[0])
 
 
-def test_one_wafer_looks_like_a_batch_of_one():
+def test_single_wafer_has_the_form_of_a_batch_row():
     wafers = encoded_wafers(5)
     inputs, label = wafers[3]
     assert label == 3 and inputs["weight"] == 4
@@ -113,7 +113,7 @@ def test_loss_is_the_weighted_mean_cross_entropy():
     assert loss.item() == pytest.approx(by_hand)
 
 
-def test_bfloat16_is_for_the_net_only_not_for_the_loss():
+def test_bfloat16_is_used_for_the_net_not_the_loss():
     class Typed(Recorder):
         def forward(self, x):
             logits = super().forward(x)
@@ -130,7 +130,7 @@ def strided_1x1(n_in, groups=1):
     return nn.Conv2d(n_in, 16, 1, 2, groups=groups)
 
 
-def test_memory_order_keeps_away_from_the_convolutions_that_overwrite_memory():
+def test_memory_order_avoids_unsafe_convolutions():
     assert memory_order(make_backbone("wafer_resnet", 3, width=4)) == torch.channels_last
     assert memory_order(make_backbone("resnet18", 3)) == torch.channels_last
     for unsafe in (strided_1x1(4), strided_1x1(15), strided_1x1(32, groups=4)):
@@ -152,7 +152,7 @@ def test_net_and_input_are_in_the_same_memory_order(layer, order):
     assert net.module_.layers[1].weight.is_contiguous(memory_format=order)
 
 
-def test_device(monkeypatch):
+def test_resolve_device_names_the_device(monkeypatch):
     assert resolve_device("cpu:0") == "cpu:0"
     with pytest.raises(ValueError, match=r"device 'abacus' cannot be used \(.*Choose 'auto'"):
         resolve_device("abacus")
@@ -161,7 +161,7 @@ def test_device(monkeypatch):
         assert resolve_device("auto") == device
 
 
-def test_batches_are_of_one_size_and_hold_every_wafer_once():
+def test_sized_batches_hold_every_wafer_once():
     parts = [
         EncodedWafers(
             torch.full((n, size, size), n), torch.zeros(n, 2, size), *[torch.arange(n)] * 2

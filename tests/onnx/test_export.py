@@ -52,7 +52,7 @@ def bundled_graph(bundled, tmp_path_factory):
 
 @needs_later_torch
 @pytest.mark.parametrize("shape", [(26, 26), (53, 39), (64, 71), (120, 101), (1, 9)])
-def test_the_bundled_model_says_the_same_for_any_grid(shape, bundled, bundled_graph):
+def test_exported_model_equals_torch_for_any_grid(shape, bundled, bundled_graph):
     session, about = bundled_graph
     maps = [
         wafer if shape == (1, 9) else resized(wafer, shape)
@@ -89,7 +89,7 @@ def resized(wafer, shape):
 
 
 @needs_later_torch
-def test_metadata_names_what_a_program_needs(bundled, bundled_graph):
+def test_metadata_names_inputs_classes_and_threshold(bundled, bundled_graph):
     _, about = bundled_graph
     assert about["format"] == "camdenoise.WaferGraph/2"
     assert about["classes"] == bundled.classes_.tolist()
@@ -101,7 +101,7 @@ def test_metadata_names_what_a_program_needs(bundled, bundled_graph):
 
 
 @needs_later_torch
-def test_a_classifier_is_explained_at_its_last_layer(wafers, tmp_path):
+def test_exported_classifier_uses_its_last_layer(wafers, tmp_path):
     options = TINY | {"max_epochs": 1, "precision": "float32"}
     clf = WaferClassifier(**options).fit(wafers.maps, wafers.target)
     session, about = opened(clf, tmp_path)
@@ -113,7 +113,7 @@ def test_a_classifier_is_explained_at_its_last_layer(wafers, tmp_path):
     np.testing.assert_allclose(found["saliency"], saliency, atol=1e-3)
 
 
-def test_what_needs_a_gradient_is_refused(classifier, wafers, tmp_path):
+def test_export_refuses_gradient_methods(classifier, wafers, tmp_path):
     denoiser = CamDenoiser(FrozenEstimator(classifier)).fit(wafers.maps[:2])
     with pytest.raises(ValueError, match=r"needs a gradient.*Export the classifier instead"):
         export_onnx(denoiser, tmp_path / "no")
@@ -130,7 +130,7 @@ def test_what_needs_a_gradient_is_refused(classifier, wafers, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_wafers_of_several_grids_go_one_grid_at_a_time():
+def test_graph_inputs_refuse_mixed_grids():
     with pytest.raises(ValueError, match=r"one die grid at a time, got 2: \(2, 2\), \(3, 3\)"):
         graph_inputs([np.ones((2, 2)), np.ones((3, 3))], 32)
     with pytest.raises(ValueError, match="got 0: no wafer"):

@@ -13,7 +13,7 @@ from camdenoise.plotting import (
 )
 
 
-def test_a_pareto_counts_wafers_by_class_in_falling_order(lot):
+def test_pareto_counts_classes_in_falling_order(lot):
     maps, _, why = lot
     display = ClassParetoDisplay.from_predictions(maps[::-1], why[::-1])
     assert [bar.get_height() for bar in display.ax_.patches] == [5, 3]
@@ -24,7 +24,7 @@ def test_a_pareto_counts_wafers_by_class_in_falling_order(lot):
         ClassParetoDisplay.from_estimator(MedianFilter(), maps)
 
 
-def test_equally_frequent_classes_are_in_the_order_of_their_names():
+def test_pareto_orders_equal_classes_by_name():
     display = ClassParetoDisplay(pd.Series({"Loc": 1, "Center": 1, "none": 3})).plot()
     labels = [text.get_text() for text in display.ax_.get_xticklabels()]
     assert labels == ["none: 3", "Center: 1", "Loc: 1"]

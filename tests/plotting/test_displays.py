@@ -34,7 +34,7 @@ DISPLAYS = dict.fromkeys([*OF_MANY, ClassParetoDisplay], lambda truth: {}) | dic
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_by_estimator_as_by_predictions(display, lot):
+def test_from_estimator_equals_from_predictions(display, lot):
     maps, truth, why = lot
 
     class Oracle:
@@ -48,14 +48,14 @@ def test_by_estimator_as_by_predictions(display, lot):
         display.from_predictions(maps[:3], why, **options)
 
 
-def test_any_collection_of_maps_will_do(lot):
+def test_displays_accept_any_collection_of_maps(lot):
     maps, _, why = lot
     for X in (RaggedWaferMaps.from_maps(maps), pd.Series(maps), tuple(maps)):
         assert ClassParetoDisplay.from_predictions(X, why).counts.sum() == len(maps)
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_an_unreadable_row_costs_nothing_but_itself(display, lot):
+def test_unreadable_row_leaves_other_rows_drawn(display, lot):
     maps, truth, why = lot
     maps, why, truth = [*maps, "no map"], [*why, UNREADABLE], [*truth, NOTHING]
     display.from_predictions(maps, why, **DISPLAYS[display](truth))
@@ -64,7 +64,7 @@ def test_an_unreadable_row_costs_nothing_but_itself(display, lot):
             display.from_predictions(["no map"], [UNREADABLE], **DISPLAYS[display]([NOTHING]))
 
 
-def test_an_unreadable_row_is_named_where_it_would_be(lot):
+def test_unreadable_row_is_named_in_its_place(lot):
     maps, _, why = lot
     both = [maps[0], None], [why[0], UNREADABLE]
     gallery = LotGalleryDisplay.from_predictions(*both, names=["W1", "W2"])
@@ -74,7 +74,7 @@ def test_an_unreadable_row_is_named_where_it_would_be(lot):
     assert not any(ax.images for ax in rows[1])
 
 
-def test_a_long_error_takes_no_room_from_other_wafers(lot):
+def test_long_error_text_keeps_the_panel_size(lot):
     maps, _, why = lot
     wordy = Explanation(NOTHING, NOTHING, NOTHING, error="value 9 " * 30)
     plain, beside = (
@@ -87,7 +87,7 @@ def test_a_long_error_takes_no_room_from_other_wafers(lot):
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_maps_that_were_denoised_already_are_refused(display, lot):
+def test_denoised_maps_are_refused(display, lot):
     maps, truth, why = lot
     clean = [np.where(w.removed, 1, grid) for grid, w in zip(maps, why, strict=True)]
     with pytest.raises(ValueError, match="wafer map 0: its .* as they were before denoising"):
@@ -95,7 +95,7 @@ def test_maps_that_were_denoised_already_are_refused(display, lot):
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_a_wafer_without_fails_is_drawn(display, lot):
+def test_wafer_without_fails_is_drawn(display, lot):
     maps, truth, why = lot
     passes = np.where(maps[0] == 2, 1, maps[0])
     nothing = explanation(passes, np.zeros(passes.shape, bool), label="none", probability=0.5)
@@ -106,13 +106,13 @@ def test_a_wafer_without_fails_is_drawn(display, lot):
 
 
 @pytest.mark.parametrize("display", OF_MANY)
-def test_a_wafer_without_dies_is_drawn(display):
+def test_wafer_without_dies_is_drawn(display):
     empty = np.zeros((4, 4), np.uint8)
     display.from_predictions([empty], [explanation(empty, empty > 0)]).figure_.canvas.draw()
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_into_given_axes_and_without_side_effects(display, lot):
+def test_displays_draw_into_given_axes(display, lot):
     maps, truth, why = lot
     copies = [grid.copy() for grid in maps]
     before = dict(matplotlib.rcParams)
@@ -127,7 +127,7 @@ def test_into_given_axes_and_without_side_effects(display, lot):
     assert all(map(np.array_equal, maps, copies))
 
 
-def test_panels_need_a_place_or_as_many_axes(lot):
+def test_given_axes_must_match_the_panels(lot):
     maps, _, why = lot
     axes = plt.subplots(2, 4)[1]
     given = ExplanationDisplay.from_predictions(maps[:2], why[:2], ax=axes)
@@ -152,7 +152,7 @@ def texts_of(figure):
 
 @pytest.mark.parametrize("display", [ExplanationDisplay, LotGalleryDisplay, FrequencyDisplay])
 @pytest.mark.parametrize("n_wafers", [1, 2, 8])
-def test_no_text_overlaps_another_at_the_size_of_the_figure(display, n_wafers, lot):
+def test_texts_do_not_overlap(display, n_wafers, lot):
     maps, _, why = lot
     longest = [
         explanation(grid, w.kept, label="Edge-Ring", probability=0.99)
@@ -168,7 +168,7 @@ def test_no_text_overlaps_another_at_the_size_of_the_figure(display, n_wafers, l
             assert not box.overlaps(around), (text, other)
 
 
-def test_scikit_learn_draws_confusion_matrices_of_the_classifier():
+def test_scikit_learn_draws_the_confusion_matrix():
     wafers = make_wafer_maps(12, random_state=0)
     classifier = WaferClassifier.from_pretrained("wm811k")
     display = ConfusionMatrixDisplay.from_estimator(classifier, wafers.maps, wafers.target)
@@ -176,7 +176,7 @@ def test_scikit_learn_draws_confusion_matrices_of_the_classifier():
     assert set(PATTERN_CLASSES) <= set(display.display_labels)
 
 
-def test_real_wafers_by_the_model_of_the_package(data_folder):
+def test_pretrained_model_explains_real_wafers(data_folder):
     maps = [*load_wafer_maps(data_folder / "wm811k_mini.npz").maps[::130], "no map"]
     denoiser = CamDenoiser.from_pretrained("wm811k", on_error="keep")
     why = denoiser.explain(maps)

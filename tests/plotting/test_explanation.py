@@ -15,7 +15,7 @@ from camdenoise.plotting import (
 )
 
 
-def test_a_row_of_an_explanation_says_what_was_found(lot):
+def test_explanation_row_shows_class_and_counts(lot):
     maps, _, why = lot
     shy = Explanation(
         why[1].saliency, maps[1] == 2, np.zeros(maps[1].shape, bool), "none", 0.7, abstained=True
@@ -31,14 +31,14 @@ def test_a_row_of_an_explanation_says_what_was_found(lot):
 SMALL_GRID = np.array([[0, 2, 1], [2, 2, 1], [1, 1, 2]], np.uint8)
 
 
-def colours(ax):
+def colors(ax):
     return ax.images[0].to_rgba(ax.images[0].get_array(), bytes=True)
 
 
-def test_four_pictures_of_an_explanation():
+def test_plot_explanation_draws_four_pictures():
     why = MedianFilter().explain([SMALL_GRID])[0]
     axes = plot_explanation(SMALL_GRID, why)
-    raw, saliency, kept, removed = (colours(ax) for ax in axes)
+    raw, saliency, kept, removed = (colors(ax) for ax in axes)
     assert np.isnan(axes[1].images[0].get_array().filled(np.nan)[0, 0])
     fail, passed = raw[1, 1], raw[0, 2]
     assert ((kept == fail).all(-1) == why.kept).all()
@@ -47,7 +47,7 @@ def test_four_pictures_of_an_explanation():
     assert saliency.shape == raw.shape
 
 
-def test_an_unreadable_map_is_not_drawn():
+def test_plot_explanation_refuses_an_unreadable_map():
     nothing = np.zeros((0, 0), bool)
     with pytest.raises(ValueError, match="value 9"):
         plot_explanation(SMALL_GRID, Explanation(nothing, nothing, nothing, error="value 9"))

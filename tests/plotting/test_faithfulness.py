@@ -10,7 +10,7 @@ from camdenoise.plotting import (
 )
 
 
-def test_curves_show_the_mean_over_wafers_and_its_area():
+def test_curves_show_mean_over_wafers_and_area():
     falling = np.array([[1, 0.5, 0], [1, 0.1, 0], [np.nan] * 3])
     ax = plot_faithfulness_curves({"cam": falling, "random": falling[:1]})
     cam, random = ax.lines

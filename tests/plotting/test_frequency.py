@@ -28,11 +28,11 @@ def test_frequencies_are_stacked_by_class_on_one_scale(lot):
         FrequencyDisplay.from_predictions(maps, why, target=[1, 2])
 
 
-def test_frequencies_of_a_denoiser_without_classes_are_one_stack(lot):
+def test_frequencies_without_classes_are_one_stack(lot):
     assert FrequencyDisplay.from_estimator(MedianFilter(), lot[0]).n_wafers == {"all": 8}
 
 
-def test_mean_over_wafers_of_different_grids():
+def test_unit_wafer_mean_averages_different_grids():
     maps = [np.ones((3, 3), int), np.ones((6, 6), int), np.ones((6, 6), int)]
     values = [np.zeros(m.shape) for m in maps]
     values[1][:2, :2] = 1
@@ -41,7 +41,7 @@ def test_mean_over_wafers_of_different_grids():
     assert mean[2:].sum() == 0
 
 
-def test_mean_leaves_out_places_without_dies():
+def test_unit_wafer_mean_skips_places_without_dies():
     maps = [np.array([[0, 2]]), np.array([[2, 2]]), np.array([[0, 1]])]
     mean = unit_wafer_mean([m == 2 for m in maps], maps, size=2)
     assert np.isnan(mean[0, 0])  # one wafer of three has a die there

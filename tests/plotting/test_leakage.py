@@ -11,7 +11,7 @@ from camdenoise.plotting import (
 )
 
 
-def test_bars_of_gains_and_what_they_can_explain():
+def test_leakage_plot_shows_gains_and_controls():
     names = ["raw", "denoised", "true class", "equal area"]
     gains = np.array([np.nan, 0.1, 0.2, -0.1])
     columns = {"condition": names, "accuracy": 0.8 + np.nan_to_num(gains), "gain": gains}

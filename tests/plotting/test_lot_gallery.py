@@ -14,7 +14,7 @@ from camdenoise.plotting import (
 )
 
 
-def test_a_gallery_shows_each_wafer_before_and_after(lot):
+def test_gallery_shows_each_wafer_before_and_after(lot):
     maps, _, why = lot
     display = LotGalleryDisplay.from_predictions(maps, why)
     assert display.axes_.shape == (2, 8)
@@ -32,7 +32,7 @@ def test_a_gallery_shows_each_wafer_before_and_after(lot):
         LotGalleryDisplay.from_predictions(maps, why, names=["1", "2"])
 
 
-def test_a_gallery_is_read_like_text(lot):
+def test_gallery_is_read_like_text(lot):
     maps, _, why = lot
     display = LotGalleryDisplay.from_predictions(maps[:5], why[:5])  # three and two
     display.figure_.canvas.draw()

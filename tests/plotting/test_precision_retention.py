@@ -14,7 +14,7 @@ from camdenoise.plotting import (
 )
 
 
-def test_one_point_per_threshold():
+def test_precision_retention_has_a_point_per_threshold():
     truth = [np.array([[True, True, False, False]]), np.array([[False, True]])]
     saliency = [np.array([[0.9, 0.4, 0.4, 0.9]]), np.array([[0.1, 0.7]])]
     maps = [np.array([[2, 2, 2, 1]]), np.array([[2, 2]])]
@@ -29,7 +29,7 @@ def test_one_point_per_threshold():
         die_precision_recall(maps, [np.zeros_like(t) for t in truth], saliency)
 
 
-def test_the_curve_and_what_was_decided(lot):
+def test_precision_retention_marks_the_decision(lot):
     maps, truth, why = lot
     wrong = [explanation(grid, ~w.kept) for grid, w in zip(maps[:3], why[:3], strict=True)]
     display = DiePrecisionRecallDisplay.from_predictions(maps, wrong + why[3:], truth=truth)
@@ -45,7 +45,7 @@ def test_the_curve_and_what_was_decided(lot):
     assert texts == ["a threshold for all dies", "decided", "again", "again, decided"]
 
 
-def test_truth_has_to_be_of_these_wafers(lot):
+def test_precision_retention_refuses_foreign_truth(lot):
     maps, truth, why = lot
     with pytest.raises(ValueError, match="truth has 2 entries for 8 wafer maps"):
         DiePrecisionRecallDisplay.from_predictions(maps, why, truth=truth[:2])

@@ -21,7 +21,7 @@ def test_reliability_of_an_oracle_is_perfect(lot):
     assert len(display.ax_.lines) == 3
 
 
-def test_reliability_beside_the_diagonal():
+def test_reliability_is_drawn_with_the_diagonal():
     sure = pd.DataFrame({"n_dies": [3, 0, 1], "predicted": [0.1, np.nan, 0.8]})
     sure["observed"] = [0.0, np.nan, 1.0]
     ax = plot_reliability({"sure": sure, "right": sure.assign(observed=sure["predicted"])})

@@ -25,7 +25,7 @@ UNREADABLE = Explanation(NOTHING, NOTHING, NOTHING, abstained=True, error="value
 
 
 @pytest.mark.parametrize("notch, corner", [("down", 0), ("left", 1), ("up", 2), ("right", 3)])
-def test_the_picture_is_turned_until_the_notch_is_at_the_bottom(notch, corner):
+def test_picture_turns_the_notch_to_the_bottom(notch, corner):
     """A fail beside the notch is in the middle of the last row of the picture."""
     grid = np.ones((5, 7), int)
     beside = {"down": (4, 3), "left": (2, 0), "up": (0, 3), "right": (2, 6)}[notch]
@@ -40,7 +40,7 @@ def test_the_picture_is_turned_until_the_notch_is_at_the_bottom(notch, corner):
     np.testing.assert_array_equal(grid, before)
 
 
-def test_the_picture_is_turned_not_mirrored():
+def test_picture_is_turned_not_mirrored():
     grid = np.array([[1, 2, 1], [1, 1, 1], [1, 1, 1]])
     grid[0, 0] = 0  # counterclockwise of the fail on the rim
     for notch in ("down", "left", "up", "right"):
@@ -49,14 +49,14 @@ def test_the_picture_is_turned_not_mirrored():
         assert rim[(rim.index(0) + 1) % 8] == 2
 
 
-def test_without_a_notch_the_map_is_as_it_came_and_unmarked():
+def test_picture_without_notch_is_not_turned():
     ax = WaferMapDisplay(GRID).plot().ax_
     np.testing.assert_array_equal(ax.images[0].get_array(), GRID)
     assert not ax.lines
 
 
 @pytest.mark.parametrize("display", [ExplanationDisplay, LotGalleryDisplay, FrequencyDisplay])
-def test_orientation_is_of_the_picture_and_never_of_the_data(display, lot):
+def test_orientation_changes_the_picture_not_the_data(display, lot):
     maps, _, why = lot
     plain, turned = (display.from_predictions(maps[:2], why[:2], notch=n) for n in (None, "left"))
     axes = plain.axes_.ravel(), turned.axes_.ravel()
@@ -67,7 +67,7 @@ def test_orientation_is_of_the_picture_and_never_of_the_data(display, lot):
     assert [a.get_title() for a in axes[0]] == [a.get_title() for a in axes[1]]
 
 
-def test_dies_are_round_wafer_square_or_of_their_own_size():
+def test_die_aspect_options_set_the_picture_aspect():
     aspect = {"round": 4 / 3, "equal": 1}
     for name, wanted in aspect.items():
         assert WaferMapDisplay(GRID).plot(aspect=name).ax_.get_aspect() == pytest.approx(wanted)
@@ -91,12 +91,12 @@ def test_dies_are_round_wafer_square_or_of_their_own_size():
         ({"aspect": "die", "die_size": (1, 2, 3)}, "two lengths above 0"),
     ],
 )
-def test_a_look_that_cannot_be_drawn_is_refused(look, message):
+def test_unusable_style_options_are_refused(look, message):
     with pytest.raises(ValueError, match=message):
         WaferMapDisplay(GRID).plot(**look)
 
 
-def test_a_palette_of_one_s_own():
+def test_custom_palette_is_drawn():
     mine = {"removed": "#0000ff", "fail": "#ff0000", "pass": "#ffffff"}
     removed = np.zeros(GRID.shape, bool)
     removed[2, 2] = True
@@ -106,19 +106,19 @@ def test_a_palette_of_one_s_own():
     ]  # fmt: skip
 
 
-def test_default_colours_differ_in_grey_print():
-    grey = sorted(
-        np.dot(to_rgb(colour), [0.299, 0.587, 0.114]) for colour in PALETTES["colorblind"].values()
+def test_default_colors_differ_in_gray_print():
+    gray = sorted(
+        np.dot(to_rgb(color), [0.299, 0.587, 0.114]) for color in PALETTES["colorblind"].values()
     )
-    assert np.diff(grey).min() > 0.2
+    assert np.diff(gray).min() > 0.2
 
 
-def test_a_mask_of_another_shape_is_refused():
+def test_mask_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"removed has shape \(2, 2\), the map has \(3, 4\)"):
         WaferMapDisplay(GRID, removed=np.zeros((2, 2), bool)).plot()
 
 
-def test_a_wafer_by_its_denoiser_shows_what_that_removes():
+def test_wafer_with_explanation_shows_removed_fails():
     display = WaferMapDisplay.from_estimator(MedianFilter(), GRID)
     np.testing.assert_array_equal(display.removed, MedianFilter().explain([GRID])[0].removed)
     with pytest.raises(ValueError, match="value 9"):
@@ -128,24 +128,24 @@ def test_a_wafer_by_its_denoiser_shows_what_that_removes():
 SMALL_GRID = np.array([[0, 2, 1], [2, 2, 1], [1, 1, 2]], np.uint8)
 
 
-def colours(ax):
+def colors(ax):
     return ax.images[0].to_rgba(ax.images[0].get_array(), bytes=True)
 
 
 @pytest.mark.parametrize("palette", PALETTES)
-def test_each_kind_of_die_has_its_colour(palette):
+def test_each_kind_of_die_has_its_color(palette):
     removed = np.zeros(SMALL_GRID.shape, bool)
     removed[2, 2] = removed[0, 2] = True
-    seen = colours(plot_wafer_map(SMALL_GRID, removed=removed, palette=palette))
+    seen = colors(plot_wafer_map(SMALL_GRID, removed=removed, palette=palette))
     wanted = {
-        name: tuple(round(255 * c) for c in matplotlib.colors.to_rgba(colour))
-        for name, colour in PALETTES[palette].items()
+        name: tuple(round(255 * c) for c in matplotlib.colors.to_rgba(color))
+        for name, color in PALETTES[palette].items()
     }
     assert tuple(seen[1, 1]) == wanted["fail"] and tuple(seen[2, 2]) == wanted["removed"]
     assert tuple(seen[0, 2]) == wanted["pass"]  # a passing die cannot be a removed fail
     assert seen[0, 0, 3] == 0  # no die
 
 
-def test_wafers_are_round_whatever_the_die_s_shape():
+def test_wafers_are_round_for_any_die_shape():
     ax = plot_wafer_map(np.ones((10, 20), int))
     assert ax.get_aspect() == 2

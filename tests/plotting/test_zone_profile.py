@@ -26,7 +26,7 @@ def flat_wafers(seed, n=30):
     )  # fmt: skip
 
 
-def test_what_a_perfect_denoiser_removes_is_flat_and_what_it_keeps_is_not():
+def test_perfect_denoiser_has_a_flat_removed_profile():
     p_values = []
     for seed in range(6):
         wafers = flat_wafers(seed)
@@ -43,7 +43,7 @@ def test_what_a_perfect_denoiser_removes_is_flat_and_what_it_keeps_is_not():
     assert min(p_values) > 0.002 and np.mean(p_values) > 0.3  # 12 of them, even from 0 to 1
 
 
-def test_zones_that_only_noisy_wafers_have_free_do_not_stand_out():
+def test_zones_free_only_on_noisy_wafers_stay_even():
     rng = np.random.default_rng(0)
     edge = rings(120, 120) > 4
     noisy = np.where(~edge | (rng.random(edge.shape) < 0.5), 2, 1)
@@ -55,7 +55,7 @@ def test_zones_that_only_noisy_wafers_have_free_do_not_stand_out():
     assert display.p_values["ring"] > 0.05
 
 
-def test_patterns_that_are_removed_are_not_flat():
+def test_removed_patterns_are_not_flat():
     wafers = flat_wafers(0)
     why = [explanation(g, ~t) for g, t in zip(wafers.maps, wafers.truth, strict=True)]
     display = ZoneProfileDisplay.from_predictions(wafers.maps, why, random_state=0)
@@ -64,7 +64,7 @@ def test_patterns_that_are_removed_are_not_flat():
     assert texts == ["kept", "removed (even: p = 0.001)"]
 
 
-def test_removed_fails_are_a_share_of_the_dies_that_are_not_kept(lot):
+def test_removed_rate_is_a_share_of_dies_not_kept(lot):
     maps, _, why = lot
     profile = ZoneProfileDisplay.from_predictions(maps, why, random_state=0).profile
     sums = profile.groupby("zones")[["n_dies", "n_kept", "n_removed"]].sum()
@@ -77,7 +77,7 @@ def test_removed_fails_are_a_share_of_the_dies_that_are_not_kept(lot):
     np.testing.assert_allclose(profile["kept"], profile["n_kept"] / profile["n_dies"])
 
 
-def test_wafers_that_were_not_decided_about_are_in_no_profile(lot):
+def test_abstained_wafers_are_left_out(lot):
     maps, _, why = lot
     shy = [
         Explanation(w.saliency, grid == 2, np.zeros(grid.shape, bool), abstained=True)
@@ -89,7 +89,7 @@ def test_wafers_that_were_not_decided_about_are_in_no_profile(lot):
         ZoneProfileDisplay.from_predictions(maps, shy)
 
 
-def test_nothing_removed_has_no_p_value():
+def test_profile_without_removed_fails_has_no_p_value():
     everything = explanation(GRID, np.ones(GRID.shape, bool))
     display = ZoneProfileDisplay.from_predictions([GRID], [everything])
     assert np.isnan(display.p_values["ring"])

@@ -64,7 +64,7 @@ def csv_in(page):
     return pd.read_csv(io.StringIO(html.unescape(text)))
 
 
-def test_the_numbers_are_those_of_the_summary(page, lot):
+def test_report_numbers_equal_the_lot_summary(page, lot):
     summary = lot_summary(CamDenoiser.from_pretrained(), lot.maps)
     loss = yield_loss(summary)
     for part in ("systematic", "random", "undecided", "all"):
@@ -77,7 +77,7 @@ def test_the_numbers_are_those_of_the_summary(page, lot):
         assert table[name].tolist() == summary[name].tolist()
 
 
-def test_every_wafer_is_there_die_by_die(page, lot):
+def test_report_shows_every_wafer_die_by_die(page, lot):
     cards = [attrs for attrs in Page(page).all("li") if "data-name" in attrs]
     assert [card["data-name"] for card in cards] == [str(slot) for slot in range(1, 10)]
     images = [attrs["src"] for attrs in Page(page).all("img") if "png" in attrs["src"]]
@@ -93,7 +93,7 @@ def test_every_wafer_is_there_die_by_die(page, lot):
             assert f"#{bytes(shown.tolist()).hex()}" in PALETTES["colorblind"].values()
 
 
-def test_it_needs_no_network_and_no_other_file(page):
+def test_report_needs_no_network_and_no_other_file(page):
     parsed = Page(page)
     sources = [
         a.get("src") or a.get("href") for _, a in parsed.tags if a.get("src") or a.get("href")
@@ -103,7 +103,7 @@ def test_it_needs_no_network_and_no_other_file(page):
     assert page == page.encode().decode() and len(page) < 5_000_000
 
 
-def test_a_wafer_that_cannot_be_read_and_one_that_stands_out():
+def test_report_shows_unreadable_and_outlying_wafers():
     maps = [np.ones((12, 12), int) for _ in range(9)]
     for grid, n_fails in zip(maps, [10, 11, 12, 13, 10, 11, 12, 13, 60], strict=True):
         grid.flat[:n_fails] = 2
@@ -120,7 +120,7 @@ def test_a_wafer_that_cannot_be_read_and_one_that_stands_out():
         lot_report(ComponentSizeFilter(), maps, palette="grey")
 
 
-def test_a_lot_without_a_pattern_has_a_page_too():
+def test_report_of_a_lot_without_patterns_is_made():
     wafers = make_wafer_maps(5, classes=["none"], random_state=0)
     denoiser = CamDenoiser.from_pretrained()
     assert all(why.abstained for why in denoiser.explain(wafers.maps))
@@ -130,7 +130,7 @@ def test_a_lot_without_a_pattern_has_a_page_too():
     assert len(Page(lot_report(denoiser, full)).all("img")) >= 6
 
 
-def test_names_from_the_data_run_nothing():
+def test_report_escapes_names_from_the_data():
     keys = pd.DataFrame({"lot": [NASTY] * 2, "slot": [NASTY, "</textarea>" + NASTY]})
     maps = [np.full((4, 4), 2), np.ones((4, 4), int)]
     page = lot_report(ComponentSizeFilter(), maps, keys=keys, names=keys["slot"], title=NASTY)
@@ -141,7 +141,7 @@ def test_names_from_the_data_run_nothing():
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
-def test_in_a_browser_names_run_nothing_and_the_filter_works(tmp_path):
+def test_report_in_a_browser_runs_no_code_from_names(tmp_path):
     keys = pd.DataFrame({"slot": [NASTY, "b1", "b2"]})
     maps = [np.full((4, 4), 2), np.ones((4, 4), int), np.ones((5, 5), int)]
     page = lot_report(ComponentSizeFilter(), maps, names=keys["slot"], keys=keys, title="still")
@@ -174,7 +174,7 @@ def file(lot, tmp_path_factory):
     return path
 
 
-def test_a_report_from_the_command_line(file, tmp_path):
+def test_report_command_writes_the_same_page(file, tmp_path):
     result = run("report", file, "--lot", "B1", "-o", tmp_path / "lot.html", "--palette", "fab")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["wafers"] == 4
@@ -192,19 +192,19 @@ def test_a_report_from_the_command_line(file, tmp_path):
         (["{file}", "-o", "{there}"], "is a folder. Give the name of a file in it"),
     ],
 )
-def test_a_mistake_is_told_in_a_line(file, tmp_path, arguments, said):
+def test_report_command_gives_errors_in_one_line(file, tmp_path, arguments, said):
     result = run("report", *(text.format(file=file, there=tmp_path) for text in arguments))
     assert result.exit_code == 2 and said in result.stderr, result.stderr
     assert "Traceback" not in result.stderr and not list(tmp_path.iterdir())
 
 
-def test_a_history_is_no_lot(file, tmp_path, monkeypatch):
+def test_report_command_refuses_a_history(file, tmp_path, monkeypatch):
     monkeypatch.setattr("camdenoise.cli._report._MOST_WAFERS", 5)
     result = run("report", file, "-o", tmp_path / "a.html")
     assert result.exit_code == 2 and "Choose one by --lot, such as A7, B1" in result.stderr
 
 
-def test_report_makes_its_folder(file, tmp_path):
+def test_report_command_makes_its_folder(file, tmp_path):
     result = run("report", file, "--lot", "B1", "-o", tmp_path / "new" / "lot.html")
     assert result.exit_code == 0 and (tmp_path / "new" / "lot.html").is_file()
 

@@ -112,12 +112,12 @@ def fuzz(name, folder, *, seed, files=None, seconds=None):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_damaged_file_is_read_or_refused(name, tmp_path):
+def test_damaged_file_is_read_or_refused(name, tmp_path):
     counts = fuzz(name, tmp_path, seed=0, files=150)
     assert counts["refused"] > 20
 
 
-def test_an_array_that_claims_more_than_the_file_holds_is_refused(tmp_path):
+def test_oversized_array_claim_is_refused(tmp_path):
     write_wafers(tmp_path / "wafers.npz")
     arrays = dict(np.load(tmp_path / "wafers.npz"))
     with zipfile.ZipFile(tmp_path / "claims.npz", "w") as new:
@@ -135,7 +135,7 @@ def test_an_array_that_claims_more_than_the_file_holds_is_refused(tmp_path):
         load_wafer_maps(tmp_path / "claims.npz")
 
 
-def test_a_member_that_is_no_array_is_refused(tmp_path):
+def test_member_that_is_not_an_array_is_refused(tmp_path):
     write_wafers(tmp_path / "wafers.npz")
     with zipfile.ZipFile(tmp_path / "wafers.npz", "a") as archive:
         archive.writestr("note.txt", "hello")
@@ -145,7 +145,7 @@ def test_a_member_that_is_no_array_is_refused(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
-def test_damaged_files_for_long(name, tmp_path):
+def test_damaged_files_are_read_or_refused_for_long(name, tmp_path):
     seconds = float(os.environ.get("CAMDENOISE_FUZZ_SECONDS", 60))
     seed = int(os.environ.get("CAMDENOISE_FUZZ_SEED", 1))
     counts = fuzz(name, tmp_path, seed=seed, seconds=seconds)
@@ -153,7 +153,7 @@ def test_damaged_files_for_long(name, tmp_path):
     assert counts["refused"]
 
 
-def test_a_header_whose_keys_cannot_be_sorted_is_refused(tmp_path):
+def test_unsortable_header_keys_are_refused(tmp_path):
     write_mixed(tmp_path / "mixed.npz")
     with zipfile.ZipFile(tmp_path / "mixed.npz") as old:
         members = {name: old.read(name) for name in old.namelist()}
@@ -165,7 +165,7 @@ def test_a_header_whose_keys_cannot_be_sorted_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("point", [0xD968, 0x110000])
-def test_a_label_that_is_no_text_is_refused(point, tmp_path):
+def test_label_that_is_not_text_is_refused(point, tmp_path):
     write_wafers(tmp_path / "wafers.npz")
     arrays = dict(np.load(tmp_path / "wafers.npz"))
     arrays["label"].view(np.uint32)[2] = point
@@ -174,7 +174,7 @@ def test_a_label_that_is_no_text_is_refused(point, tmp_path):
         load_wafer_maps(tmp_path / "wafers.npz")
 
 
-def test_a_column_name_that_is_no_text_is_refused(tmp_path):
+def test_column_name_that_is_not_text_is_refused(tmp_path):
     file = tmp_path / "wafers.camdenoise.parquet"
     write_parquet(file)
     file.write_bytes(file.read_bytes().replace(b"split", b"spl\xbat"))

@@ -85,14 +85,14 @@ TAKE_MAPS = {
 
 @pytest.mark.parametrize("place", TAKE_MAPS)
 @pytest.mark.parametrize("name", bad_inputs.MAPS)
-def test_a_bad_map_is_named(name, place):
+def test_bad_map_is_named(name, place):
     maps = [bad_inputs.GOOD, bad_inputs.MAPS[name]]
     with bounded(), pytest.raises(WaferMapError, match="wafer map 1: "):
         TAKE_MAPS[place](maps)
 
 
 @pytest.mark.parametrize("name", bad_inputs.MAPS)
-def test_a_bad_map_costs_its_own_row_alone(name):
+def test_bad_map_costs_only_its_own_row(name):
     maps = [bad_inputs.GOOD, bad_inputs.MAPS[name], bad_inputs.GOOD]
     denoiser = CamDenoiser.from_pretrained("wm811k", on_error="keep")
     with bounded():
@@ -108,7 +108,7 @@ def test_a_bad_map_costs_its_own_row_alone(name):
 
 @pytest.mark.parametrize("place", [*TAKE_MAPS, "lot_summary"])
 @pytest.mark.parametrize("name", bad_inputs.COLLECTIONS)
-def test_a_bad_collection_is_refused(name, place):
+def test_bad_collection_is_refused(name, place):
     take = TAKE_MAPS.get(place, lambda maps: lot_summary(bundled(), maps))
     with bounded(), pytest.raises((ValueError, TypeError)) as caught:
         take(bad_inputs.COLLECTIONS[name])
@@ -143,7 +143,7 @@ def run(arguments, source, out):
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", bad_inputs.FILES)
-def test_a_bad_file_is_named_and_nothing_is_written(name, command, tmp_path):
+def test_bad_file_is_named_and_nothing_is_written(name, command, tmp_path):
     source = tmp_path / "lot"
     source.write_bytes(bad_inputs.FILES[name])
     with bounded():
@@ -175,7 +175,7 @@ def bad_parameters():
 
 
 @pytest.mark.parametrize(("estimator", "parameter", "value"), list(bad_parameters()))
-def test_a_bad_parameter_is_named(estimator, parameter, value):
+def test_bad_parameter_is_named(estimator, parameter, value):
     made = estimator().set_params(**{parameter: value})
     maps, labels = [bad_inputs.GOOD] * 4, ["Center", "none"] * 2
     with bounded(), pytest.raises(InvalidParameterError, match=f"'{parameter}' parameter"):
@@ -183,7 +183,7 @@ def test_a_bad_parameter_is_named(estimator, parameter, value):
 
 
 @pytest.mark.parametrize("name", bad_inputs.OPTIONS)
-def test_a_bad_option_is_named_and_nothing_is_written(name, tmp_path):
+def test_bad_option_is_named_and_nothing_is_written(name, tmp_path):
     source = tmp_path / "wafers.npz"
     drawn = make_wafer_maps(6, random_state=0)
     save_wafer_maps(source, drawn.maps, drawn.target)
@@ -202,7 +202,7 @@ def names_of_models():
 
 
 @pytest.mark.parametrize("name", names_of_models())
-def test_a_bad_model_is_refused(name, model, tmp_path):
+def test_bad_model_is_refused(name, model, tmp_path):
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(bad_inputs.model_files(model.read_bytes())[name])
     with bounded(), pytest.raises(ValueError, match=r"bad\.safetensors") as caught:
@@ -212,7 +212,7 @@ def test_a_bad_model_is_refused(name, model, tmp_path):
 
 @pytest.mark.parametrize("command", ["denoise", "classify", "evaluate", "report"])
 @pytest.mark.parametrize("name", names_of_models())
-def test_a_bad_model_is_named_by_every_command(name, command, model, tmp_path):
+def test_bad_model_is_named_by_every_command(name, command, model, tmp_path):
     bad, wafers = tmp_path / "bad.safetensors", tmp_path / "wafers.npz"
     bad.write_bytes(bad_inputs.model_files(model.read_bytes())[name])
     drawn = make_wafer_maps(6, random_state=0)
@@ -224,7 +224,7 @@ def test_a_bad_model_is_named_by_every_command(name, command, model, tmp_path):
     assert not list(tmp_path.rglob("*.parquet")) and not list(tmp_path.rglob("*.html"))
 
 
-def test_the_corpus_is_large():
+def test_bad_input_corpus_is_large():
     n_maps, n_collections = len(bad_inputs.MAPS), len(bad_inputs.COLLECTIONS)
     n_files, n_models = len(bad_inputs.FILES), len(names_of_models())
     n_parameters, n_options = len(list(bad_parameters())), len(bad_inputs.OPTIONS)

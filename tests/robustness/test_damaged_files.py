@@ -22,7 +22,7 @@ from camdenoise.io._container import Content
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\n", gzip.compress(b"", mtime=0)])
-def test_an_empty_file_is_named(wafer_file, content):
+def test_empty_file_is_named(wafer_file, content):
     assert message_of(wafer_file(content)) == "the file is empty. Fetch it again."
 
 
@@ -38,7 +38,7 @@ def test_every_shorter_file_is_refused(wafer_file, file_kind):
         message_of(wafer_file(content[:length]))
 
 
-def test_a_damaged_gzip_file_is_named(wafer_file, file_kind):
+def test_damaged_gzip_file_is_named(wafer_file, file_kind):
     packed = bytearray(gzip.compress(map_files.SAMPLES[file_kind]))
     cut = bytes(packed[:-12])
     assert "gzip data is damaged or cut short" in message_of(wafer_file(cut))
@@ -63,13 +63,13 @@ def test_another_kind_of_file_is_named(wafer_file, content, message):
     assert message in message_of(wafer_file(content))
 
 
-def test_a_missing_file_is_an_os_error(tmp_path):
+def test_missing_file_is_an_os_error(tmp_path):
     for read in (read_wafers, read_g85, read_e142, read_sinf, read_klarf):
         with pytest.raises(FileNotFoundError):
             read(tmp_path / "no.xml")
 
 
-def test_an_error_can_be_sent_between_processes():
+def test_file_error_survives_pickling():
     error = WaferFileError("a.xml", "it is wrong.", "line 3")
     again = pickle.loads(pickle.dumps(error))
     assert str(again) == str(error) == "a.xml: line 3: it is wrong."
@@ -94,7 +94,7 @@ def test_document_types_and_entities_are_refused(wafer_file, bomb, encoding):
     assert "declares a document type or entities" in message and "Delete the <!DOCTYPE" in message
 
 
-def test_an_undeclared_entity_is_no_xml(wafer_file):
+def test_undeclared_entity_is_refused(wafer_file):
     assert "line 1: it is no well-formed XML (undefined entity" in message_of(
         wafer_file("<Map>&x;</Map>")
     )
@@ -120,7 +120,7 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_a_huge_claim_allocates_nothing(wafer_file, claim):
+def test_oversized_claim_allocates_nothing(wafer_file, claim):
     content, message = CLAIMS[claim]
     path = wafer_file(content)
     tracemalloc.start()
@@ -131,24 +131,24 @@ def test_a_huge_claim_allocates_nothing(wafer_file, claim):
     tracemalloc.stop()
 
 
-def test_statements_without_end_are_refused(wafer_file):
+def test_endless_statements_are_refused(wafer_file):
     path = wafer_file("FileVersion 1 2" + ";" * 200_000)
     assert "line 1: it has more than 100000 statements" in message_of(path)
 
 
-def test_a_file_that_grows_without_measure_is_refused(wafer_file):
+def test_decompression_bomb_is_refused(wafer_file):
     packed = gzip.compress(map_files.SINF.encode() + b" " * (64 << 20))
     assert "grows more than 250-fold" in message_of(wafer_file(packed))
 
 
-def test_a_file_beyond_the_largest_map_is_refused(wafer_file, monkeypatch):
+def test_file_beyond_the_largest_map_is_refused(wafer_file, monkeypatch):
     monkeypatch.setattr(sys.modules["camdenoise.io._container"], "_CHUNK", 1 << 10)
     path = wafer_file(map_files.SINF.encode() * 500)
     with pytest.raises(WaferFileError, match="holds more than 0 MiB, which no wafer map takes"):
         b"".join(Content(path).chunks(50_000))
 
 
-def test_a_map_beyond_4096_dies_a_side_is_refused(wafer_file):
+def test_map_beyond_4096_dies_per_side_is_refused(wafer_file):
     wide = "LOT:L\nRowData:" + " 01" * 4097
     high = "LOT:L\n" + "RowData:01\n" * 4097
     assert "it has 4097 columns; 1 to 4096 are allowed" in message_of(wafer_file(wide))

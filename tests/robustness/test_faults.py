@@ -32,7 +32,7 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    """Labelled wafers in several row groups, so that they are not read at once."""
+    """Labeled wafers in several row groups, so that they are not read at once."""
     wafers = make_wafer_maps(1200, random_state=0)
     keys = pd.DataFrame(
         {"lot": [f"L{row // 25}" for row in range(1200)], "label": wafers.target.astype(str)}
@@ -96,7 +96,7 @@ def tables_in(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["denoise", "classify"])
-def test_killed_at_random_a_resumed_run_ends_as_one_undisturbed(command, file, tmp_path):
+def test_killed_run_resumes_to_undisturbed_result(command, file, tmp_path):
     rng = np.random.default_rng(0)
     how = ["--part-rows", 50, "--threads", 1, "-q"]
     _, seconds = finish("camdenoise", command, file, tmp_path / "whole", *how)
@@ -125,7 +125,7 @@ def test_killed_at_random_a_resumed_run_ends_as_one_undisturbed(command, file, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["parquet", "npz"])
-def test_a_conversion_that_is_killed_leaves_a_whole_file_or_none(end, file, tmp_path):
+def test_killed_convert_leaves_a_whole_file_or_none(end, file, tmp_path):
     rng = np.random.default_rng(1)
     whole = tmp_path / f"whole.{end}"
     _, seconds = finish("camdenoise", "convert", file, whole)
@@ -140,7 +140,7 @@ def test_a_conversion_that_is_killed_leaves_a_whole_file_or_none(end, file, tmp_
 
 
 @pytest.mark.slow
-def test_a_training_that_is_killed_leaves_a_whole_model_or_none(file, tmp_path):
+def test_killed_train_leaves_a_whole_model_or_none(file, tmp_path):
     rng = np.random.default_rng(2)
     how = ["--backbone", "wafer_resnet", "--epochs", 1, "--threads", 1, "-q"]
     _, seconds = finish("camdenoise", "train", file, tmp_path / "whole.safetensors", *how)
@@ -185,7 +185,7 @@ def content_of(parts):
 
 
 @pytest.mark.slow
-def test_a_study_that_is_killed_goes_on_and_ends_as_one_undisturbed(tmp_path):
+def test_killed_study_resumes_to_undisturbed_result(tmp_path):
     rng = np.random.default_rng(3)
     script = tmp_path / "reduced.py"
     script.write_text(STUDY)
@@ -247,7 +247,7 @@ def with_room_for(n_bytes):
     return limit
 
 
-def test_a_full_disk_is_named_and_the_parts_stay(file, tmp_path):
+def test_full_disk_is_named_and_parts_stay(file, tmp_path):
     out = tmp_path / "out"
     how = ["--part-rows", "600", "--threads", "1", "-q"]
     # Enough for the note of the run, not for a part.
@@ -269,13 +269,13 @@ def test_a_full_disk_is_named_and_the_parts_stay(file, tmp_path):
         ["denoise", "IN", "IN", "-q"],
     ],
 )
-def test_a_place_that_takes_no_files_is_named(arguments, file):
+def test_unwritable_place_is_named(arguments, file):
     result = told(*(str(file) if word == "IN" else word for word in arguments))
     assert result.exit_code == 2, result.output
     assert "out" in result.stderr or file.name in result.stderr
 
 
-def test_an_input_that_breaks_off_leaves_whole_parts(file, tmp_path):
+def test_truncated_input_leaves_whole_parts(file, tmp_path):
     """As when a network drive goes away: what was read is decided, and the next run goes on."""
     broken, out = tmp_path / "broken.parquet", tmp_path / "out"
     content = bytearray(file.read_bytes())
@@ -298,7 +298,7 @@ def test_an_input_that_breaks_off_leaves_whole_parts(file, tmp_path):
 
 
 @pytest.mark.parametrize("pause", [0.001, 0.05, 0.5])
-def test_ctrl_c_twice_stops_at_once_and_leaves_whole_parts(pause, file, tmp_path):
+def test_ctrl_c_twice_stops_and_leaves_whole_parts(pause, file, tmp_path):
     out = tmp_path / "out"
     process = start("camdenoise", "denoise", file, out, "--part-rows", "25", "-q")
     deadline = time.monotonic() + 120

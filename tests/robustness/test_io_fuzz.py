@@ -203,7 +203,7 @@ def test_damaged_files_are_read_or_named(kind, path):
 
 
 @pytest.mark.parametrize("packer", PACKERS)
-def test_what_grows_without_measure_is_refused(packer, path):
+def test_decompression_bomb_is_refused(packer, path):
     path.write_bytes(pack(SAMPLES["sinf"] + b" " * (64 << 20), packer))
     with pytest.raises(WaferFileError, match="grows more than 250-fold|holds more than 64 MiB"):
         read_maps(path)
@@ -235,7 +235,7 @@ def run_for(kind, path, seconds):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_damaged_files_for_long(kind, path):
+def test_damaged_files_are_read_or_named_for_long(kind, path):
     if "CAMDENOISE_FUZZ_SECONDS" not in os.environ:
         pytest.skip("set CAMDENOISE_FUZZ_SECONDS, for example to 300")
     assert run_for(kind, path, float(os.environ["CAMDENOISE_FUZZ_SECONDS"])) < 500

@@ -80,7 +80,7 @@ def wafers_without_end(maps, n_wafers, rows=2048):
         yield batch.slice(0, min(rows, n_wafers - start))
 
 
-def test_nothing_piles_up_in_a_short_run(tmp_path):
+def test_short_run_leaves_no_threads_files_or_memory(tmp_path):
     maps = some_maps(0)
     transform = partial(denoise_batches, denoiser=bundled())
     states = []
@@ -98,7 +98,7 @@ def test_nothing_piles_up_in_a_short_run(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_million_maps_again_and_again(tmp_path):
+def test_million_maps_keep_memory_flat(tmp_path):
     """The stream itself; how the net holds up is in benchmarks/stream.py.
 
     The first run finds out how much memory the C library wants.
@@ -127,7 +127,7 @@ def test_a_million_maps_again_and_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_lot_a_minute_for_a_day():
+def test_lot_per_minute_for_a_day_keeps_memory_flat():
     """24 hours of 25 wafers a minute, as fast as they are decided."""
     denoiser, process = bundled(), psutil.Process()
     lots = [some_maps(number, 25) for number in range(20)]
@@ -143,7 +143,7 @@ def test_a_lot_a_minute_for_a_day():
     assert max(memory) < max(memory[:100]) + 60 * 2**20
 
 
-def test_batches_of_one_wafer_say_the_same():
+def test_batches_of_one_wafer_give_equal_results():
     maps = some_maps(3, 12)
     denoiser = CamDenoiser.from_pretrained("wm811k", precision="float32")
     together = denoiser.explain(maps)

@@ -42,7 +42,7 @@ def unnamed(n_each=25, n_noise=20, seed=0):
     return maps, np.array(kinds)
 
 
-def test_new_patterns_are_found_and_named_by_nobody():
+def test_discover_patterns_finds_unlabeled_patterns():
     maps, kinds = unnamed()
     found = discover_patterns(maps, random_state=0)
     of = [pd.Series(kinds[pattern.members]).value_counts() for pattern in found]
@@ -55,14 +55,14 @@ def test_new_patterns_are_found_and_named_by_nobody():
     assert np.nanmean(left) < 0.15 and np.nanmean(right) > 0.8
 
 
-def test_nothing_is_found_among_few_or_scattered_wafers():
+def test_discover_patterns_finds_nothing_in_scatter():
     assert discover_patterns(make_wafer_maps(19, random_state=0).maps) == []
     rng = np.random.default_rng(0)
     maps = [np.where(rng.random((30, 30)) < 0.05, 2, 1) for _ in range(40)]
     assert discover_patterns(maps, min_stability=0.75, random_state=0) == []
 
 
-def test_discovery_repeats_and_checks_its_masks():
+def test_discover_patterns_repeats_and_checks_masks():
     maps, _ = unnamed(15, 5)
     one, two = (discover_patterns(maps, random_state=1) for _ in range(2))
     assert [p.stability for p in one] == [p.stability for p in two] and one

@@ -31,7 +31,7 @@ def at(angle, radius=0.7, reach=0.25):
     return lambda y, x: (y - cy) ** 2 + (x - cx) ** 2 < reach**2
 
 
-def test_the_product_is_that_of_two_gaussian_mixtures():
+def test_embedding_product_equals_gaussian_mixtures():
     """Against the sum over all pairs of fails, which cells can only approximate."""
     blur = 0.3
     wafers = [with_fails(61, at(0)), with_fails(61, at(35)), with_fails(61, at(120, 0.3))]
@@ -52,13 +52,13 @@ def test_the_product_is_that_of_two_gaussian_mixtures():
 
 
 @pytest.mark.parametrize("sizes", [(26, 80), (41, 53)])
-def test_the_grid_of_dies_matters_little(sizes):
+def test_embedding_hardly_depends_on_the_grid(sizes):
     small, large = (with_fails(size, at(-60)) for size in sizes)
     a, b = WaferEmbedding().fit_transform([small, large])
     assert a @ b > 0.98
 
 
-def test_without_orientation_a_wafer_turned_is_the_same():
+def test_embedding_without_orientation_ignores_turns():
     wafer = with_fails(40, at(20))
     turned = WaferEmbedding(any_orientation=True).fit_transform([wafer, np.rot90(wafer)])
     fixed = WaferEmbedding().fit_transform([wafer, np.rot90(wafer)])
@@ -66,7 +66,7 @@ def test_without_orientation_a_wafer_turned_is_the_same():
     assert fixed[0] @ fixed[1] < 0.1
 
 
-def test_a_denoiser_chooses_the_fails_that_count():
+def test_embedding_uses_the_fails_a_denoiser_keeps():
     wafer = with_fails(40, at(20))
     noisy = wafer.copy()
     rng = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def test_a_denoiser_chooses_the_fails_that_count():
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=4))
-def test_vectors_have_length_one_or_nothing(shapes):
+def test_embedding_vectors_have_length_one_or_zero(shapes):
     rng = np.random.default_rng(len(shapes))
     maps = [rng.integers(0, 3, shape).astype(np.uint8) for shape in shapes]
     vectors = WaferEmbedding().fit(maps).transform(maps)
@@ -86,7 +86,7 @@ def test_vectors_have_length_one_or_nothing(shapes):
     assert vectors.shape == (len(maps), 256) and (vectors >= 0).all()
 
 
-def test_names_and_errors():
+def test_embedding_names_and_errors_are_clear():
     embedding = WaferEmbedding(n_rings=2, n_sectors=4).fit([np.ones((3, 3))])
     assert embedding.get_feature_names_out().tolist()[3:5] == ["ring0_sector3", "ring1_sector0"]
     turned = WaferEmbedding(n_rings=1, n_sectors=4, any_orientation=True).fit([np.ones((3, 3))])

@@ -13,7 +13,7 @@ from camdenoise.similarity import (
 )
 
 
-def test_neighbours_are_those_of_brute_force():
+def test_neighbors_equal_brute_force():
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(60, 5))
     found = similar_wafers(vectors, n_neighbors=4)
@@ -25,7 +25,7 @@ def test_neighbours_are_those_of_brute_force():
         assert of_query["rank"].tolist() == [1, 2, 3, 4]
 
 
-def test_neighbours_come_from_other_groups_and_never_from_empty_wafers():
+def test_neighbors_skip_own_group_and_empty_wafers():
     vectors = np.array([[1.0, 0], [1, 0.1], [1, 0.2], [0, 0]])
     found = similar_wafers(vectors, groups=["a", "a", "b", "b"])
     pairs = list(zip(found["query"], found["wafer"], strict=True))
@@ -42,13 +42,13 @@ def test_neighbours_come_from_other_groups_and_never_from_empty_wafers():
         ({"embedded": np.full((3, 2), np.nan)}, "NaN"),
     ],
 )
-def test_bad_requests_for_neighbours(change, message):
+def test_bad_neighbor_requests_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         similar_wafers(**({"embedded": np.eye(3, 2)} | change))
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=12))
-def test_average_precision_is_that_of_scikit_learn(same):
+def test_mean_average_precision_equals_scikit_learn(same):
     labels = ["x", *("x" if one else "y" for one in same)]
     ranks = np.arange(1, len(same) + 1)
     found = pd.DataFrame({"query": 0, "wafer": ranks, "rank": ranks}).sample(frac=1, random_state=0)

@@ -13,7 +13,7 @@ def wafers():
     return make_wafer_maps(30, random_state=0)
 
 
-def test_a_wafer_that_cannot_be_read_costs_its_own_class(wafers):
+def test_unreadable_wafer_costs_only_its_own_class(wafers):
     columns = {
         "cells": [b"\x01\x02", wafers.maps[0].tobytes(), b"\x01", b"\x01\x07"],
         "rows": [1, wafers.maps[0].shape[0], 2, 1],

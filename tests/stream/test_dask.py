@@ -51,7 +51,7 @@ def client():
         yield found
 
 
-def test_workers_make_the_same_parts(wafers, tmp_path, client):
+def test_dask_workers_make_the_same_parts(wafers, tmp_path, client):
     write_parts(tmp_path / "here", [wafers], by_filter, part_rows=4)
     summary = write_parts(
         tmp_path / "there", [wafers], by_filter, part_rows=4, make_parts=on_dask(client)
@@ -65,7 +65,7 @@ def with_one_thread(batches):
     return by_filter(batches)
 
 
-def test_torch_has_one_thread_on_a_worker(wafers, client):
+def test_torch_has_one_thread_per_worker(wafers, client):
     for worker in client.nthreads():
         client.submit(torch.set_num_threads, 4, workers=[worker], pure=False).result()
     ((number, made),) = on_dask(client)([(0, [wafers])], with_one_thread)
@@ -82,7 +82,7 @@ def die_once(batches, *, note):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_worker_that_dies_loses_nothing(wafers, tmp_path, client):
+def test_killed_worker_loses_nothing(wafers, tmp_path, client):
     write_parts(tmp_path / "here", [wafers], by_filter, part_rows=3)
     dying = partial(die_once, note=str(tmp_path / "died"))
     make_parts = on_dask(client)
@@ -96,13 +96,13 @@ def fail(batches):
     yield
 
 
-def test_an_error_on_a_worker_is_told_here(wafers, tmp_path, client):
+def test_error_on_a_worker_reaches_the_caller(wafers, tmp_path, client):
     with pytest.raises(WaferBatchError, match="no such wafers"):
         write_parts(tmp_path, [wafers], fail, make_parts=on_dask(client))
     assert not list(tmp_path.glob("part-*"))
 
 
-def test_parts_are_sent_as_there_is_room(wafers, tmp_path, client):
+def test_parts_are_sent_as_workers_are_free(wafers, tmp_path, client):
     """A history of a fab is not to be read into memory before the first part is made."""
     read = []
 

@@ -44,7 +44,7 @@ def marks_of(row):
 
 @given(st.lists(GRIDS, min_size=1, max_size=6))
 @settings(max_examples=40, deadline=None)
-def test_marks_say_what_became_of_every_die(maps):
+def test_marks_show_the_decision_on_every_die(maps):
     (made,) = by_filter([wafer_batch(maps)])
     for grid, row, why in zip(maps, made.to_pylist(), FILTER.explain(maps), strict=True):
         marks = marks_of(row)
@@ -56,7 +56,7 @@ def test_marks_say_what_became_of_every_die(maps):
         assert counts == [(grid == 2).sum(), why.kept.sum(), why.removed.sum()]
 
 
-def test_keys_stay_and_rows_stay_in_order():
+def test_keys_are_kept_and_rows_stay_in_order():
     maps, keys = some_wafers()
     whole = wafer_batch(maps, keys)
     made = pa.Table.from_batches(by_filter([whole.slice(0, 10), whole.slice(10)]))
@@ -83,7 +83,7 @@ def test_one_bad_wafer_makes_one_row_with_an_error():
     assert made.column("slot").to_pylist() == rows["slot"]
 
 
-def test_one_bad_wafer_among_ten_thousand_costs_its_own_row_alone(tmp_path):
+def test_bad_wafer_among_10000_costs_only_its_own_row(tmp_path):
     maps = make_wafer_maps(50, shapes=[(12, 12)], random_state=0).maps * 200
     maps[7777] = maps[7777].copy()
     maps[7777][3, 3] = 9
@@ -98,7 +98,7 @@ def test_one_bad_wafer_among_ten_thousand_costs_its_own_row_alone(tmp_path):
     assert made["n_kept"].isna().sum() == 1 and made["marks"].isna().sum() == 1
 
 
-def test_a_batch_of_nothing_readable_and_an_empty_one():
+def test_unreadable_and_empty_batches_are_accepted():
     columns = {"cells": [b"\x01"], "rows": [5], "cols": [5]}
     bad, empty = by_filter([pa.RecordBatch.from_pydict(columns), wafer_batch([])])
     assert bad.num_rows == 1 and bad.column("error").null_count == 0
@@ -118,7 +118,7 @@ def test_batches_without_wafers_are_refused(columns, said):
         list(by_filter([pa.RecordBatch.from_pydict(columns)]))
 
 
-def test_results_of_an_earlier_run_are_made_anew():
+def test_results_of_an_earlier_run_are_recomputed():
     maps, keys = some_wafers(3)
     (first,) = by_filter([wafer_batch(maps, keys)])
     (again,) = by_filter([drop_results(first)])
@@ -127,7 +127,7 @@ def test_results_of_an_earlier_run_are_made_anew():
     assert over.select(first.schema.names).equals(first)
 
 
-def test_the_denoiser_is_not_modified():
+def test_denoiser_is_not_modified():
     denoiser = ComponentSizeFilter(on_error="raise")
     list(denoise_batches([wafer_batch([np.ones((2, 2), np.uint8)])], denoiser))
     assert denoiser.on_error == "raise"

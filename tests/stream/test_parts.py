@@ -38,7 +38,7 @@ def read_parts(folder):
     return pa.concat_tables(map(pq.read_table, sorted(folder.glob("part-*.parquet"))))
 
 
-def test_parts_have_equal_lengths_whatever_the_batches(wafers, tmp_path):
+def test_parts_have_equal_lengths_for_any_batches(wafers, tmp_path):
     batches = [wafers.slice(0, 3), wafers.slice(3, 17), wafers.slice(20)]
     seen = []
     summary = write_parts(tmp_path, batches, by_filter, part_rows=10, progress=seen.append)
@@ -66,7 +66,7 @@ def stop_at(number):
     return transform
 
 
-def test_a_stopped_run_goes_on_where_it_was(wafers, tmp_path):
+def test_stopped_run_resumes_where_it_stopped(wafers, tmp_path):
     whole, folder = tmp_path / "whole", tmp_path / "stopped"
     write_parts(whole, [wafers], by_filter, part_rows=4)
     with pytest.raises(KeyboardInterrupt):
@@ -81,7 +81,7 @@ def test_a_stopped_run_goes_on_where_it_was(wafers, tmp_path):
     assert all(file.stat().st_mtime_ns == time for file, time in times.items())
 
 
-def test_results_are_never_mixed_with_those_of_another_run(wafers, tmp_path):
+def test_results_of_two_runs_are_never_mixed(wafers, tmp_path):
     write_parts(tmp_path, [wafers], by_filter, about={"model": "a"})
     with pytest.raises(PartsError, match="holds results already"):
         write_parts(tmp_path, [wafers], by_filter, about={"model": "a"})
@@ -96,14 +96,14 @@ def test_results_are_never_mixed_with_those_of_another_run(wafers, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"PAR1", b""])
-def test_a_damaged_part_is_not_taken_for_a_whole_one(wafers, tmp_path, content):
+def test_damaged_part_is_refused_with_remedy(wafers, tmp_path, content):
     write_parts(tmp_path, [wafers], by_filter, part_rows=20)
     (tmp_path / "part-00001.parquet").write_bytes(content)
     with pytest.raises(PartsError, match="Delete it and resume"):
         write_parts(tmp_path, [wafers], by_filter, part_rows=20, resume=True)
 
 
-def test_a_part_of_another_length_is_an_error(wafers, tmp_path):
+def test_part_of_another_length_is_an_error(wafers, tmp_path):
     write_parts(tmp_path, [wafers], by_filter, part_rows=20)
     with pytest.raises(PartsError, match="has 5 wafers where the input has 2"):
         write_parts(tmp_path, [wafers.slice(0, 22)], by_filter, part_rows=20, resume=True)

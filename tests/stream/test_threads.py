@@ -56,7 +56,7 @@ def test_threads_make_the_same_parts(wafers, tmp_path):
     assert read_parts(tmp_path / "two").equals(read_parts(tmp_path / "one"))
 
 
-def test_torch_has_one_thread_in_each_of_ours(wafers):
+def test_torch_has_one_thread_per_worker_thread(wafers):
     before, seen = torch.get_num_threads(), []
 
     def transform(batches):
@@ -71,7 +71,7 @@ def test_torch_has_one_thread_in_each_of_ours(wafers):
     assert seen == [1, 1]
 
 
-def test_a_run_of_threads_that_is_stopped_ends_soon(wafers):
+def test_stopped_threads_end_soon(wafers):
     begun = []
 
     def transform(batches):
@@ -86,7 +86,7 @@ def test_a_run_of_threads_that_is_stopped_ends_soon(wafers):
     assert len(begun) < 50
 
 
-def test_an_error_in_a_thread_is_told_here(wafers, tmp_path):
+def test_error_in_a_thread_reaches_the_caller(wafers, tmp_path):
     with pytest.raises(WaferBatchError, match="no such wafers"):
         write_parts(tmp_path, [wafers], fail, make_parts=in_threads(2))
     assert not list(tmp_path.glob("part-*"))

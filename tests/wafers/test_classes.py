@@ -24,7 +24,7 @@ def test_labels_become_a_tuple_of_plain_values(given, labels):
     assert found == labels and list(map(type, found)) == list(map(type, labels))
 
 
-def test_roles_of_wm811k_names_need_no_options():
+def test_class_roles_of_wm811k_names_need_no_options():
     roles = ClassRoles(("Center", "Near-full", "Random", "none"))
     assert roles.has_pattern.tolist() == [True, False, False, False]
     assert roles.is_everywhere.tolist() == [False, True, True, False]
@@ -39,7 +39,7 @@ def test_labels_compare_by_value():
     assert roles.combination([17]) == 17 and roles.combination(()) == 0
 
 
-def test_combinations_are_their_patterns():
+def test_combined_label_lists_its_patterns():
     classes = ("Center+Edge-Ring", "Edge-Ring + Loc", "Loc", "none")
     roles = ClassRoles(classes)
     assert roles.patterns == ("Loc", "Center", "Edge-Ring")
@@ -61,12 +61,12 @@ def test_combinations_are_their_patterns():
         ("+", ("+",), False, False),
     ],
 )
-def test_a_combination_has_the_role_of_its_parts(label, parts, is_none, is_everywhere):
+def test_combination_has_the_role_of_its_parts(label, parts, is_none, is_everywhere):
     roles = ClassRoles((label,), none=("none", "ok", "n+o"))
     assert roles.parts(label) == roles.patterns == parts
     assert roles.is_none.tolist() == [is_none]
     assert roles.is_everywhere.tolist() == [is_everywhere]
 
 
-def test_roles_are_compared_by_what_they_say():
+def test_class_roles_are_compared_by_value():
     assert ClassRoles(["a", "b"], none="b") == ClassRoles(("a", "b"), none=("b",))

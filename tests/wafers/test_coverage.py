@@ -30,7 +30,7 @@ def test_half_tested_wafers_are_partial(shape):
     assert is_partial(half(disk(*shape)))
 
 
-def test_maps_too_coarse_to_tell_are_not_partial():
+def test_coarse_maps_are_not_partial():
     assert not is_partial(half(disk(7, 7)))
 
 
@@ -40,14 +40,14 @@ def test_sampled_wafers_are_partial():
     assert is_partial(grid)
 
 
-def test_dies_near_the_untested_part_reach_it():
+def test_dies_near_the_untested_area_reach_untested():
     grid, near, far = half(disk(30, 30)), np.zeros((2, 30, 30), bool), np.zeros((30, 30), bool)
     near[0, 14, 15] = near[1, 13, 15] = far[12, 15] = True
     assert all(reaches_untested(grid, dies) for dies in near)
     assert not reaches_untested(grid, far)
 
 
-def test_pattern_that_may_go_on_is_not_decided():
+def test_pattern_at_the_untested_area_is_not_decided():
     wafers = make_wafer_maps(12, classes=["Center"], shapes=[(40, 40)], random_state=0)
     denoiser = CamDenoiser.from_pretrained(novelty_rate=None)
     assert not any(why.abstained for why in denoiser.explain(wafers.maps))

@@ -9,7 +9,7 @@ from camdenoise.lots._zone_profile import count_by_zone
 from camdenoise.wafers._geometry import sectors
 
 
-def test_sectors_follow_the_map_s_quarter_turns():
+def test_sectors_follow_quarter_turns_of_the_map():
     numbers = sectors(11, 11)
     turned = np.rot90(numbers, -1)  # clockwise: what pointed up points right
     middle = np.zeros((11, 11), bool)

@@ -25,7 +25,7 @@ NESTED = {
 
 
 @pytest.mark.parametrize("kind", NESTED)
-def test_nested_labels_are_taken_out(kind):
+def test_nested_labels_are_unwrapped(kind):
     assert check_labels(NESTED[kind]).tolist() == ["Center", "none"]
 
 
@@ -57,7 +57,7 @@ def test_missing_labels_are_counted_and_located(kind):
         check_labels(MISSING[kind])
 
 
-def test_one_missing_label_is_told_in_the_singular():
+def test_single_missing_label_has_a_singular_message():
     message = "^y has 1 missing label, at row 2. Drop that wafer, or label it 'none' if it has no"
     with pytest.raises(ValueError, match=message):
         check_labels(["Loc", "none", None])
@@ -66,12 +66,12 @@ def test_one_missing_label_is_told_in_the_singular():
 @pytest.mark.parametrize(
     "numbers", [[1.0, np.nan, 0.0], pd.Series([1, None, 0], dtype="Int64")], ids=["NaN", "NA"]
 )
-def test_numbers_are_not_to_be_labelled_none(numbers):
+def test_numeric_labels_do_not_advise_none(numbers):
     with pytest.raises(ValueError, match="^y has 1 missing label, at row 1. Drop that wafer.$"):
         check_labels(numbers)
 
 
-def test_no_label_at_all_asks_for_labelled_wafers():
+def test_missing_labels_ask_for_labeled_wafers():
     with pytest.raises(ValueError, match="y has no label at all: all 2 are missing. Give label"):
         check_labels([[[]], [[]]])
 
@@ -92,23 +92,23 @@ def test_nullable_integers_stay_integers():
     assert labels.dtype.kind == "i" and labels.tolist() == [0, 1]
 
 
-def test_text_keeps_its_type():
+def test_text_labels_keep_their_type():
     assert check_labels(["Loc", "none"]).dtype.kind == "U"
     assert check_labels(np.array(["Loc", "none"], dtype=object)).dtype == object
 
 
-def test_a_tensor_of_labels_is_read():
+def test_tensor_of_labels_is_read():
     # https://github.com/skorch-dev/skorch/pull/803: np.unique on tensor labels.
     assert check_labels(torch.tensor([2, 0])).tolist() == [2, 0]
 
 
-def test_a_table_of_one_column_is_read_with_a_warning():
+def test_table_of_one_column_is_read_with_a_warning():
     with pytest.warns(DataConversionWarning, match="column-vector y"):
         labels = check_labels(pd.DataFrame({"failureType": [[["Loc"]], [["none"]]]}))
     assert labels.tolist() == ["Loc", "none"]
 
 
-def test_a_plain_label_is_python_s_own():
+def test_plain_label_is_a_python_object():
     # https://github.com/numpy/numpy/issues/26907: lists of scalars print their type since numpy 2.
     assert repr(plain_label(np.array(["Loc"])[0])) == "'Loc'"
     assert type(plain_label(np.array([3])[0])) is int and plain_label("Loc") == "Loc"
@@ -119,7 +119,7 @@ def nested(wafers):
     return pd.Series([np.array([[label]]) for label in wafers.target])
 
 
-def test_a_classifier_learns_from_nested_labels(wafers, nested):
+def test_classifier_learns_from_nested_labels(wafers, nested):
     plain = WaferClassifier(**TINY).fit(wafers.maps, wafers.target)
     clf = WaferClassifier(**TINY).fit(wafers.maps, nested)
     assert clf.classes_.tolist() == plain.classes_.tolist()
@@ -135,20 +135,20 @@ def test_calibrating_reads_nested_labels(classifier, wafers, nested):
         classifier.temperature_ = before
 
 
-def test_a_denoiser_is_fitted_on_nested_labels(wafers, nested):
+def test_denoiser_is_fitted_on_nested_labels(wafers, nested):
     denoiser = CamDenoiser(WaferClassifier(**TINY | {"max_epochs": 1})).fit(wafers.maps, nested)
     assert denoiser.classes_.tolist() == ["Center", "Edge-Ring", "Scratch"]
 
 
 @pytest.mark.parametrize("method", ["fit", "score", "calibrate"])
-def test_the_classifier_refuses_missing_labels(method, classifier, wafers):
+def test_classifier_refuses_missing_labels(method, classifier, wafers):
     y = [None, *wafers.target[1:]]
     with pytest.raises(ValueError, match="y has 1 missing label, at row 0"):
         getattr(classifier, method)(wafers.maps, y)
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
-def test_the_denoiser_refuses_missing_labels(method, wafers):
+def test_denoiser_refuses_missing_labels(method, wafers):
     y = pd.Series(wafers.target).where(np.arange(len(wafers.target)) % 10 != 3)
     with pytest.raises(ValueError, match="y has 12 missing labels, the first at row 3"):
         getattr(CamDenoiser(WaferClassifier(**TINY)), method)(wafers.maps, y)

@@ -58,17 +58,17 @@ def test_uint8_is_not_copied():
         (None, r"got shape \(\)"),
     ],
 )
-def test_what_is_no_wafer_map_is_refused_by_row_and_value(bad, message):
+def test_invalid_map_error_names_row_and_value(bad, message):
     with pytest.raises(WaferMapError, match=f"^wafer map 5: .*{message}"):
         check_wafer_map(bad, row=5)
 
 
-def test_an_error_keeps_its_parts_through_a_process_pool():
+def test_map_error_survives_a_process_pool():
     again = pickle.loads(pickle.dumps(WaferMapError(3, "no grid")))
     assert (again.row, again.reason, str(again)) == (3, "no grid", "wafer map 3: no grid")
 
 
-def test_the_first_bad_map_of_a_collection_is_named():
+def test_first_bad_map_of_a_collection_is_named():
     with pytest.raises(WaferMapError, match="wafer map 1: value 9"):
         check_wafer_maps([CODES, [[9]], [[8]]])
 
@@ -109,19 +109,19 @@ def test_every_kind_of_collection_is_read(kind):
         (np.array(7), "got ndarray"),
     ],
 )
-def test_what_is_no_collection_is_refused(X, message):
+def test_invalid_collection_is_refused(X, message):
     with pytest.raises(ValueError, match=message):
         check_wafer_maps(X)
 
 
-def test_a_flat_item_among_maps_is_not_taken_for_a_table():
+def test_flat_item_among_maps_is_not_read_as_table():
     with pytest.raises(WaferMapError, match=r"wafer map 0: .*shape \(2,\)"):
         check_wafer_maps([[1, 2], CODES])
     with pytest.raises(WaferMapError, match=r"wafer map 0: .*shape \(3,\)"):
         check_wafer_maps([[1, 2, 2], [1, 2]])
 
 
-def test_the_fewest_maps_can_be_asked_for():
+def test_minimum_number_of_maps_is_checked():
     with pytest.raises(ValueError, match="Found 2 wafer map.* minimum of 3"):
         check_wafer_maps(GRIDS, min_maps=3)
 
@@ -129,7 +129,7 @@ def test_the_fewest_maps_can_be_asked_for():
 @pytest.mark.parametrize(
     "X", [np.ones((3, 3)), np.ones((3, 3)).tolist(), pd.DataFrame(np.ones((3, 3)))], ids=type
 )
-def test_a_single_map_passed_by_mistake_is_an_error(X, classifier):
+def test_single_map_instead_of_collection_is_an_error(X, classifier):
     """Where no labels show how many wafers there are, its rows would pass for wafers."""
     frozen = CamDenoiser(FrozenEstimator(classifier))
     for denoiser in (MedianFilter(), ComponentSizeFilter(), NeighborCountFilter(), frozen):
@@ -138,26 +138,26 @@ def test_a_single_map_passed_by_mistake_is_an_error(X, classifier):
 
 
 @pytest.mark.parametrize("kind", ["list", "tuple", "series", "object array", "3-D array"])
-def test_the_same_kind_comes_back_row_for_row(kind):
+def test_same_kind_comes_back_row_for_row(kind):
     back = convert_like(KINDS[kind], [grid + 10 for grid in GRIDS])
     assert type(back) is type(KINDS[kind])
     for found, grid in zip(back, GRIDS, strict=True):
         np.testing.assert_array_equal(found, grid + 10)
 
 
-def test_maps_of_different_shapes_come_back_as_an_object_array():
+def test_ragged_maps_come_back_as_an_object_array():
     ragged = [np.ones((2, 3)), np.ones((4, 1))]
     back = convert_like(pd.Series(ragged).to_numpy(), ragged)
     assert back.dtype == object and [grid.shape for grid in back] == [(2, 3), (4, 1)]
 
 
-def test_equally_large_maps_stay_objects_in_an_object_array_and_a_series():
+def test_equal_maps_stay_objects_in_arrays_and_series():
     back = convert_like(KINDS["object array"], GRIDS)
     assert back.shape == (2,) and back.dtype == object
     assert convert_like(KINDS["series"], GRIDS).shape == (2,)
 
 
-def test_a_series_keeps_its_index_and_name():
+def test_series_keeps_index_and_name():
     column = pd.Series(GRIDS, index=[7, 3], name="wafer")
     back = convert_like(column, GRIDS[::-1])
     assert back.index.tolist() == [7, 3] and back.name == "wafer"
@@ -165,20 +165,20 @@ def test_a_series_keeps_its_index_and_name():
 
 
 @pytest.mark.parametrize("table", [np.ones((2, 3)), pd.DataFrame(np.ones((2, 3)))], ids=type)
-def test_a_table_comes_back_as_a_table(table):
+def test_table_comes_back_as_a_table(table):
     back = convert_like(table, [np.array([[0, 1, 2]]), np.array([[2, 1, 0]])])
     assert isinstance(back, np.ndarray)
     np.testing.assert_array_equal(back, CODES)
 
 
-def test_an_iterator_can_be_read_twice_once_collected():
+def test_iterator_can_be_read_twice_once_collected():
     collected = as_collection(iter(GRIDS))
     assert list(collected) == list(collected) and len(collected) == 2
     assert as_collection(GRIDS) is GRIDS
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, bool])
-def test_removing_fails_copies_and_keeps_the_number_type(dtype):
+def test_remove_fails_copies_and_keeps_the_dtype(dtype):
     grid = np.array([[2, 1], [0, 2]]).astype(dtype)
     before = grid.copy()
     clean = remove_fails(grid, np.array([[True, False], [False, False]]))

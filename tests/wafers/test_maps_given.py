@@ -63,7 +63,7 @@ def test_masks_are_read_with_one_warning(read, maps, message):
     assert re.match(message, str(caught[0].message))
 
 
-def test_the_warning_points_to_the_line_that_called():
+def test_warning_points_to_the_calling_line():
     with pytest.warns(UserWarning) as caught:
         MedianFilter().fit(ZERO_ONE)
     assert caught[0].filename == __file__
@@ -74,12 +74,12 @@ def test_some_boolean_maps_are_counted():
         check_wafer_maps([WAFERS.maps[0], MASKS[1]])
 
 
-def test_a_single_mask_is_told_in_the_singular():
+def test_single_mask_has_a_singular_message():
     with pytest.warns(UserWarning, match="^the map is boolean: True was read as pass"):
         check_wafer_maps(MASKS[:1])
 
 
-def test_an_unreadable_map_is_not_counted():
+def test_unreadable_map_is_not_counted():
     with pytest.warns(UserWarning, match="no map of the 6 holds"):
         maps, errors = read_readable_maps([*ZERO_ONE[:3], None, *ZERO_ONE[3:]])
     assert len(maps) == 6 and errors[3]
@@ -98,23 +98,23 @@ def test_an_unreadable_map_is_not_counted():
     ],
     ids=["real", "perfect", "one with fails", "no die", "tiny", "ragged", "ragged and perfect"],
 )
-def test_maps_that_may_be_right_are_read_in_silence(maps, no_warnings):
+def test_plausible_maps_are_read_without_warning(maps, no_warnings):
     check_wafer_maps(maps)
     read_readable_maps(maps)
 
 
-def test_a_few_test_structures_are_read_in_silence(no_warnings):
+def test_few_test_structures_are_read_without_warning(no_warnings):
     grid = np.minimum(SAME_GRID[0], 1)
     grid[8:10, 9:12] = 0
     check_wafer_maps([grid])
 
 
-def test_denoised_maps_are_read_in_silence(no_warnings):
+def test_denoised_maps_are_read_without_warning(no_warnings):
     clean = MedianFilter(3).fit_transform([np.minimum(grid, 1) for grid in WAFERS.maps])
     MedianFilter().transform(clean)
 
 
-def test_within_a_call_only_the_first_reading_warns(no_warnings):
+def test_one_call_warns_only_once(no_warnings):
     with warn_once():
         check_wafer_maps(WAFERS.maps)
         check_wafer_maps(ZERO_ONE)
@@ -122,7 +122,7 @@ def test_within_a_call_only_the_first_reading_warns(no_warnings):
             check_wafer_maps(MASKS)
 
 
-def test_after_a_call_maps_are_looked_at_again():
+def test_next_call_warns_again():
     with warn_once():
         check_wafer_maps(WAFERS.maps)
     with pytest.warns(UserWarning, match=NO_FAIL):
@@ -153,7 +153,7 @@ def lswmd(wafers):
     )
 
 
-def test_lswmd_is_fitted_as_it_is(lswmd, wafers):
+def test_lswmd_table_is_fitted_directly(lswmd, wafers):
     # https://github.com/scikit-learn/scikit-learn/issues/15816: "setting an array element with a
     # sequence", for a table whose cells are arrays.
     clf = WaferClassifier(**TINY | {"max_epochs": 1}).fit(lswmd, lswmd["failureType"])
@@ -161,7 +161,7 @@ def test_lswmd_is_fitted_as_it_is(lswmd, wafers):
     np.testing.assert_array_equal(clf.predict(lswmd[:5]), plain.predict(wafers.maps[:5]))
 
 
-def test_lswmd_is_cross_validated(lswmd, wafers):
+def test_lswmd_table_is_cross_validated(lswmd, wafers):
     clf = WaferClassifier(**TINY | {"max_epochs": 1})
     scores = cross_validate(clf, lswmd, wafers.target, cv=2)["test_score"]
     np.testing.assert_array_equal(
@@ -169,12 +169,12 @@ def test_lswmd_is_cross_validated(lswmd, wafers):
     )
 
 
-def test_lswmd_comes_back_as_its_column(lswmd):
+def test_lswmd_table_comes_back_as_its_map_column(lswmd):
     clean = MedianFilter().fit_transform(lswmd.set_index(lswmd.index + 7))
     assert isinstance(clean, pd.Series) and clean.name == "waferMap" and clean.index[0] == 7
 
 
-def test_the_column_of_maps_is_named():
+def test_column_of_maps_is_named():
     table = pd.DataFrame({"maps": WAFERS.maps, "lot": "A"})
     with pytest.raises(ValueError, match=r"its column 'maps' holds .*: pass one column, X\['maps'"):
         MedianFilter().fit_transform(table)
@@ -191,7 +191,7 @@ def test_nested_labels_are_not_taken_for_maps():
         check_wafer_maps(pd.DataFrame({"failureType": [[["Loc"]], np.array([["none"]])]}))
 
 
-def test_a_parquet_column_of_nested_lists_is_read(tmp_path):
+def test_parquet_column_of_nested_lists_is_read(tmp_path):
     table = pd.DataFrame({"waferMap": [grid.tolist() for grid in WAFERS.maps]})
     table.to_parquet(tmp_path / "maps.parquet")
     read = check_wafer_maps(pd.read_parquet(tmp_path / "maps.parquet"))
@@ -221,7 +221,7 @@ def test_tensors_are_maps(kind, collect, no_warnings):
 
 
 @pytest.mark.parametrize("kind", ["of bytes", "that require a gradient"])
-def test_a_stack_of_tensors_comes_back_as_a_3_d_array(kind, no_warnings):
+def test_tensor_stack_comes_back_as_a_3_d_array(kind, no_warnings):
     stack = torch.stack([TENSORS[kind](grid) for grid in SAME_GRID])
     clean = MedianFilter().fit_transform(stack)
     assert isinstance(clean, np.ndarray)
@@ -241,18 +241,18 @@ def test_nested_lists_come_back_as_arrays():
     assert type(clean) is list and all(map(np.array_equal, clean, expected))
 
 
-def test_denoising_leaves_a_tensor_as_it_was():
+def test_denoising_leaves_a_tensor_unchanged():
     tensor = torch.from_numpy(SAME_GRID[0].copy())
     MedianFilter().fit_transform([tensor])
     np.testing.assert_array_equal(tensor.numpy(), SAME_GRID[0])
 
 
-def test_a_single_tensor_passed_by_mistake_is_an_error():
+def test_single_tensor_instead_of_maps_is_an_error():
     with pytest.raises(ValueError, match="Wrap a single wafer map in a list"):
         MedianFilter().fit_transform(torch.from_numpy(SAME_GRID[0]))
 
 
-def test_a_stack_of_tensors_is_cross_validated(wafers):
+def test_stack_of_tensors_is_cross_validated(wafers):
     # https://github.com/skorch-dev/skorch/issues/11: a search over tensors "suddenly" saw lists.
     same = make_wafer_maps(24, shapes=[(20, 22)], classes=["Center", "none"], random_state=0)
     stack = torch.from_numpy(np.stack(same.maps))
@@ -263,7 +263,7 @@ def test_a_stack_of_tensors_is_cross_validated(wafers):
     )
 
 
-def test_ragged_maps_are_made_of_tensors():
+def test_ragged_maps_accept_tensors():
     ragged = RaggedWaferMaps.from_maps([torch.from_numpy(grid) for grid in WAFERS.maps])
     assert all(map(np.array_equal, ragged, WAFERS.maps))
 
@@ -272,7 +272,7 @@ def test_ragged_maps_are_made_of_tensors():
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
-def test_a_table_as_output_is_declined_in_words(kind, classifier):
+def test_table_output_is_refused_with_a_reason(kind, classifier):
     # https://github.com/EBjerrum/scikit-mol/issues/38: "pandas transform output option is ignored".
     denoiser = CamDenoiser(FrozenEstimator(classifier))
     with pytest.warns(UserWarning, match=f"transform='{kind}'. changes nothing here"):
@@ -280,16 +280,16 @@ def test_a_table_as_output_is_declined_in_words(kind, classifier):
 
 
 @pytest.mark.parametrize("kind", [None, "default"])
-def test_the_usual_output_is_no_matter(kind, no_warnings):
+def test_default_output_is_accepted(kind, no_warnings):
     assert MedianFilter().set_output(transform=kind).transform is not None
 
 
-def test_an_unknown_output_is_an_error():
+def test_unknown_output_is_an_error():
     with pytest.raises(ValueError, match="transform must be .*, got 'excel'"):
         MedianFilter().set_output(transform="excel")
 
 
-def test_a_pipeline_still_gives_features_as_a_table():
+def test_pipeline_still_gives_features_as_a_table():
     pipeline = make_pipeline(MedianFilter(), WaferFeatures())
     with pytest.warns(UserWarning, match="MedianFilter gives wafer maps"):
         pipeline.set_output(transform="pandas")

@@ -56,14 +56,14 @@ def memmapped(folder, grids):
     return RaggedWaferMaps(cells, *np.array([grid.shape for grid in grids]).T)
 
 
-def test_it_is_a_sequence_of_the_maps(ragged, grids):
+def test_ragged_maps_are_a_sequence(ragged, grids):
     assert_same(ragged, grids)
     assert_same([ragged[i] for i in range(-9, 9)], grids + grids)
     assert ragged.shape == (9,) and ragged.nbytes == sum(grid.size for grid in grids)
 
 
 @pytest.mark.parametrize("row", [9, -10, np.int64(9)])
-def test_a_row_that_is_not_there_is_an_index_error(ragged, row):
+def test_missing_row_is_an_index_error(ragged, row):
     with pytest.raises(IndexError):
         ragged[row]
 
@@ -83,7 +83,7 @@ def test_a_row_that_is_not_there_is_an_index_error(ragged, row):
     ],
     ids=str,
 )
-def test_a_selection_is_the_same_kind_and_shares_the_cells(ragged, grids, key):
+def test_selection_keeps_the_kind_and_shares_cells(ragged, grids, key):
     rows = np.arange(9)[key if isinstance(key, slice) or len(key) else slice(0)]
     picked = ragged[key]
     assert isinstance(picked, RaggedWaferMaps)
@@ -91,7 +91,7 @@ def test_a_selection_is_the_same_kind_and_shares_the_cells(ragged, grids, key):
     assert_same(picked, [grids[row] for row in rows])
 
 
-def test_a_selection_of_a_selection(ragged, grids):
+def test_selection_of_a_selection_is_right(ragged, grids):
     assert_same(ragged[3:][np.array([2, 0])][:1], [grids[5]])
 
 
@@ -107,12 +107,12 @@ def test_a_selection_of_a_selection(ragged, grids):
         (True, "got bool"),
     ],
 )
-def test_a_key_that_selects_nothing_sensible_is_refused(ragged, key, message):
+def test_invalid_key_is_refused(ragged, key, message):
     with pytest.raises(IndexError, match=message):
         ragged[key]
 
 
-def test_maps_cannot_be_changed(ragged):
+def test_ragged_maps_are_read_only(ragged):
     for array in (ragged[0], ragged.cells, ragged.heights, next(iter(ragged)), ragged[1:][0]):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
@@ -141,7 +141,7 @@ def test_input_stays_writable_and_is_not_copied():
         ((np.zeros(4, np.uint8), [2**31 - 1], [2**31 - 1], [0]), "wafer map 0"),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(parts, message):
+def test_mismatched_parts_are_refused(parts, message):
     with pytest.raises(ValueError, match=message):
         RaggedWaferMaps(*parts)
 
@@ -158,17 +158,17 @@ def test_parts_that_do_not_fit_are_refused(parts, message):
         ([[]], "wafer map 1"),
     ],
 )
-def test_a_map_that_is_none_is_refused(bad, message):
+def test_invalid_map_is_refused(bad, message):
     with pytest.raises(ValueError, match=message):
         RaggedWaferMaps.from_maps([[[1]], bad])
 
 
-def test_no_maps_at_all():
+def test_empty_collection_has_length_zero():
     empty = RaggedWaferMaps.from_maps([])
     assert len(empty) == 0 and list(empty) == [] and len(pickle.loads(pickle.dumps(empty))) == 0
 
 
-def test_as_numpy_array_it_is_a_column_of_maps():
+def test_numpy_array_is_an_object_column_of_maps():
     same_size = RaggedWaferMaps.from_maps([[[1, 2]], [[2, 0]]])
     column = np.asarray(same_size)
     assert column.shape == (2,) and column.dtype == object
@@ -193,20 +193,20 @@ def test_any_chain_of_selections_agrees_with_a_list(data):
     assert_same(pickle.loads(pickle.dumps(ragged)), maps)
 
 
-def test_pickling_a_selection_leaves_the_rest_behind(grids):
+def test_pickle_of_a_selection_leaves_the_rest_out(grids):
     ragged = RaggedWaferMaps.from_maps([np.ones((300, 300), np.uint8), *grids])
     few = ragged[1:]
     assert len(pickle.dumps(few)) < 5000 < len(pickle.dumps(ragged))
     assert_same(pickle.loads(pickle.dumps(few)), grids)
 
 
-def test_compact_has_memory_of_its_own(ragged, grids):
+def test_compact_copies_the_memory(ragged, grids):
     few = ragged[[8, 0]].compact()
     assert few.cells.size == few.nbytes and not np.shares_memory(few.cells, ragged.cells)
     assert_same(few, [grids[8], grids[0]])
 
 
-def test_a_mapped_file_is_pickled_by_its_name(tmp_path, grids):
+def test_mapped_file_is_pickled_by_name(tmp_path, grids):
     big = [np.ones((200, 200), np.uint8), *grids]
     mapped = memmapped(tmp_path, big)
     blob = pickle.dumps(mapped[::-1])
@@ -216,20 +216,20 @@ def test_a_mapped_file_is_pickled_by_its_name(tmp_path, grids):
     assert_same(again, big[::-1])
 
 
-def test_a_part_of_a_mapped_file_is_pickled_with_its_place(tmp_path, grids):
+def test_part_of_a_mapped_file_is_pickled_by_offset(tmp_path, grids):
     mapped = memmapped(tmp_path, grids)
     skip = grids[0].size
     part = RaggedWaferMaps(mapped.cells[skip:], mapped.heights[1:], mapped.widths[1:])
     assert_same(pickle.loads(pickle.dumps(part)), grids[1:])
 
 
-def test_a_mapped_file_that_is_gone_is_pickled_by_its_cells(tmp_path, grids):
+def test_deleted_mapped_file_is_pickled_by_cells(tmp_path, grids):
     mapped = memmapped(tmp_path, grids)
     (tmp_path / "cells.bin").unlink()
     assert_same(pickle.loads(pickle.dumps(mapped)), grids)
 
 
-def test_cells_may_belong_to_arrow(grids):
+def test_ragged_maps_accept_arrow_memory(grids):
     buffer = pa.py_buffer(np.concatenate([grid.ravel() for grid in grids]))
     cells = np.frombuffer(buffer, np.uint8)
     ragged = RaggedWaferMaps(cells, *np.array([grid.shape for grid in grids]).T)
@@ -237,7 +237,7 @@ def test_cells_may_belong_to_arrow(grids):
     assert np.shares_memory(ragged.cells, cells)
 
 
-def test_a_map_costs_its_cells():
+def test_map_needs_memory_for_its_cells_only():
     n, side = 20_000, 20
     cells = np.ones(n * side * side, np.uint8)
     tracemalloc.start()
@@ -249,20 +249,20 @@ def test_a_map_costs_its_cells():
     assert peak < 100 * n and len(half) == n // 2
 
 
-def test_checking_takes_it_as_it_is(ragged):
+def test_check_wafer_maps_keeps_ragged_maps(ragged):
     assert check_wafer_maps(ragged) is ragged
     with pytest.raises(ValueError, match="minimum of 1"):
         check_wafer_maps(ragged[:0])
 
 
-def test_checking_names_the_wafer_with_a_wrong_code(grids):
+def test_check_wafer_maps_names_the_wrong_code(grids):
     ragged = RaggedWaferMaps.from_maps([*grids[:2], [[1, 7]]])
     with pytest.raises(WaferMapError, match="wafer map 2: value 7 at row 0, column 1"):
         check_wafer_maps(ragged)
     assert_same(check_wafer_maps(ragged[:2]), grids[:2])
 
 
-def test_a_collection_is_searched_for_wrong_codes_once(ragged):
+def test_wrong_codes_are_searched_once_per_collection(ragged):
     half = ragged[:4]
     check_wafer_maps(half)
     half._flat = ragged._flat = None
@@ -270,7 +270,7 @@ def test_a_collection_is_searched_for_wrong_codes_once(ragged):
     check_wafer_maps(ragged[5:])
 
 
-def test_the_same_kind_comes_back(ragged, grids):
+def test_transform_returns_ragged_maps(ragged, grids):
     back = convert_like(ragged, grids)
     assert isinstance(back, RaggedWaferMaps)
     assert_same(back, grids)
@@ -304,7 +304,7 @@ def test_cross_validation_scores_as_with_a_list(wafers):
     np.testing.assert_array_equal(*scores)
 
 
-def test_search_and_prediction_out_of_fold(wafers):
+def test_search_and_cross_val_predict_take_ragged(wafers):
     ragged = RaggedWaferMaps.from_maps(wafers.maps)
     clf = WaferClassifier(**FAST)
     search = GridSearchCV(clf, {"width": [2, 4]}, cv=2).fit(ragged, wafers.target)
@@ -312,7 +312,7 @@ def test_search_and_prediction_out_of_fold(wafers):
     assert cross_val_predict(clf, ragged, wafers.target, cv=2).shape == (60,)
 
 
-def test_denoising_as_with_a_list(wafers):
+def test_denoising_equals_that_of_a_list(wafers):
     ragged = RaggedWaferMaps.from_maps(wafers.maps)
     denoiser = CamDenoiser(WaferClassifier(**FAST), cv=2)
     clean = denoiser.fit_transform(ragged, wafers.target)
@@ -324,20 +324,20 @@ def test_denoising_as_with_a_list(wafers):
     )
 
 
-def test_an_estimator_fitted_on_a_table_still_takes_it(wafers):
+def test_estimator_fitted_on_table_takes_ragged_maps(wafers):
     rng = np.random.default_rng(0)
     clf = WaferClassifier(**FAST).fit(rng.integers(0, 3, (20, 6)), np.arange(20) % 2)
     assert clf.predict(RaggedWaferMaps.from_maps(wafers.maps[:2])).shape == (2,)
 
 
 @pytest.mark.parametrize("on_error", ["raise", "keep"])
-def test_filters_take_it(wafers, on_error):
+def test_filters_accept_ragged_maps(wafers, on_error):
     step = MedianFilter(on_error=on_error)
     clean = step.fit_transform(RaggedWaferMaps.from_maps(wafers.maps))
     assert_same(clean, step.fit_transform(wafers.maps))
 
 
-def test_metrics_and_files_take_it(wafers, tmp_path):
+def test_metrics_and_files_accept_ragged_maps(wafers, tmp_path):
     ragged = RaggedWaferMaps.from_maps(wafers.maps)
     pd.testing.assert_frame_equal(
         die_scores(ragged, wafers.truth, wafers.truth),
@@ -347,7 +347,7 @@ def test_metrics_and_files_take_it(wafers, tmp_path):
     assert_same(load_wafer_maps(tmp_path / "wafers.npz").maps, wafers.maps)
 
 
-def test_joblib_sends_one_mapped_copy_to_its_workers(grids):
+def test_joblib_sends_one_mapped_copy_to_workers(grids):
     ragged = RaggedWaferMaps.from_maps([np.ones((1100, 1100), np.uint8), *grids])
     kind_of_cells = attrgetter("cells.__class__.__name__")
     kinds = joblib.Parallel(n_jobs=2)(joblib.delayed(kind_of_cells)(ragged) for _ in range(2))
