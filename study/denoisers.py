@@ -232,7 +232,7 @@ ENTRIES = (
 )  # fmt: skip
 
 BY_NAME = {entry.name: entry for entry in ENTRIES}
-#: What the stages compare, in the order of their tables. The first is no denoiser.
+#: What the stages compare, in the order of their tables. The first is not a denoiser.
 DENOISERS = (NOTHING, MEDIAN, NEIGHBORS, COMPONENTS, LARGEST, PLAIN, CAM, OURS)
 #: What a classifier is trained on after denoising. Raw wafers are those of the models stage.
 BEFORE_AFTER = (MEDIAN, COMPONENTS, PLAIN, CAM, OURS)

@@ -1,12 +1,12 @@
 """A graph of tasks whose results stay on disk, so that a stopped run goes on where it was.
 
-A task writes into a folder of its own, which appears once it is complete. Beside the results lies
+A task writes into a folder of its own, which appears once it is complete. Next to the results lies
 ``about.json``: the fingerprint of everything that they depend on (parameters, code, the
 results that they were made from), the environment, and the time it took. A task whose folder has
 the fingerprint of today is not run again.
 
 The code of a task is the module of its function and all that this imports, as the syntax trees
-tell. Comments and docstrings do not count, nor does what is only beside it in a package.
+tell. Comments and docstrings do not count, nor do other modules of its package.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def fingerprints(tasks: Iterable[Task]) -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    """Versions and machine, to be kept beside every table."""
+    """Versions and machine, to be kept with every table."""
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return {
         "camdenoise": camdenoise.__version__,

@@ -83,7 +83,7 @@ def find_bin_type(name: str | None, examples: Iterable[str], where: str) -> BinT
 def _parse_letters(text: str, width: int, where: str) -> np.ndarray:
     if len(text) % width:
         raise Problem(
-            f"{len(text)} letters are no whole number of bin codes of {width}. "
+            f"{len(text)} letters are not a whole number of bin codes of {width}. "
             "Is the row cut short?",
             where,
         )
@@ -96,7 +96,7 @@ def _parse_decimals(text: str, where: str) -> np.ndarray:
     tokens = text.split()
     for column, token in enumerate(tokens):
         if not (token.isascii() and token.isdigit() and len(token) <= 5):
-            raise Problem(f"{token[:20]!r} in column {column} is no decimal bin code.", where)
+            raise Problem(f"{token[:20]!r} in column {column} is not a decimal bin code.", where)
     return np.array(tokens, dtype="U5").astype(np.int32)
 
 
@@ -106,11 +106,11 @@ def _parse_hex(text: str, width: int, where: str) -> np.ndarray:
     if (digits > 15).any():
         place = int(np.argmax(digits > 15))
         raise Problem(
-            f"{joined[place]!r} in column {place // width} is no hexadecimal digit.", where
+            f"{joined[place]!r} in column {place // width} is not a hexadecimal digit.", where
         )
     if digits.size % width:
         raise Problem(
-            f"{digits.size} digits are no whole number of bin codes of {width}. "
+            f"{digits.size} digits are not a whole number of bin codes of {width}. "
             "Is the row cut short?",
             where,
         )

@@ -214,7 +214,7 @@ class _Interpreted:
             raise Problem(
                 f"column {self.table.name(role)!r} holds {words[codes[row]][:40]!r}, expected the "
                 "whole number of a die. Correct it, or name another column with --columns "
-                f"{role}=... (columns=). Positions in millimeters are no die coordinates.",
+                f"{role}=... (columns=). Positions in millimeters are not die coordinates.",
                 self.table.find_line(row),
             )
         missing |= np.array([value == _UNKNOWN_COORDINATE for value in values], bool)

@@ -83,7 +83,7 @@ def parse_index(text: str, where: str) -> int:
     """Read a die index."""
     digits = text.removeprefix("-").removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
-        raise Problem(f"{text[:20]!r} is no die index.", where)
+        raise Problem(f"{text[:20]!r} is not a die index.", where)
     return int(text)
 
 

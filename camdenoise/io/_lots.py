@@ -82,7 +82,7 @@ def _parquet_batches(path: str | os.PathLike, columns: Sequence[str] | None) -> 
                 raise ValueError(f"{path} has no column {absent}; it has {file.schema_arrow.names}")
             yield from file.iter_batches(_BATCH_ROWS, columns=columns)
     except pa.ArrowException as error:
-        raise WaferFileError(path, f"it is no readable Parquet file ({error}).") from error
+        raise WaferFileError(path, f"it is not a readable Parquet file ({error}).") from error
 
 
 def _find_runs(piece: Any, lot: Hashable) -> tuple[int, Any, Any]:

@@ -90,7 +90,7 @@ def refuse_other_kinds(source: Path) -> None:
         remedy = "Unpack it first, if LSWMD.pkl or WM811K.pkl is in it."
     elif kind.what == "a MATLAB file":
         remedy = "Take WM811K.pkl from the folder Python next to it."
-    raise ValueError(f"{source} is no pickle but {kind.what}. {remedy}")
+    raise ValueError(f"{source} is not a pickle but {kind.what}. {remedy}")
 
 
 class _Bars:

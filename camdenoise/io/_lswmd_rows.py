@@ -90,7 +90,7 @@ def _read_lot(value: Any, row: int) -> str:
     except (TypeError, PickleError):
         lot = ""
     if not 0 < len(lot) <= _LONGEST_LOT or not lot.isprintable():
-        refuse(f"row {row}: lotName is no short text.")
+        refuse(f"row {row}: lotName is not a short text.")
     return lot
 
 

@@ -78,7 +78,7 @@ def _find_wrong_text(arrays: dict[str, np.ndarray]) -> Iterator[str]:
         points = np.atleast_1d(np.ascontiguousarray(values)).view(values.dtype.str[0] + "u4")
         wrong = points[(points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))]
         if wrong.size:
-            yield f"{name} holds what is no text (code point {wrong[0]:#x})."
+            yield f"{name} holds what is not text (code point {wrong[0]:#x})."
 
 
 def _find_wrong_lengths(arrays: dict[str, np.ndarray]) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _find_wrong_truth(arrays: dict[str, np.ndarray]) -> Iterator[str]:
         yield f"truth must be bool with one value per cell, got {truth.dtype} {truth.shape}."
     wrong = np.flatnonzero(truth & (cells != FAIL))
     if wrong.size:
-        yield f"truth marks cell {wrong[0]}, which is no fail (and {wrong.size - 1} more)."
+        yield f"truth marks cell {wrong[0]}, which is not a fail (and {wrong.size - 1} more)."
 
 
 def _locate(path: str | os.PathLike) -> Path:
@@ -144,7 +144,7 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
     except DAMAGE as error:
         # numpy takes what it does not know for a pickle, and recommends to allow it.
         reason = "its first bytes are of no known kind" if "pickle" in str(error) else error
-        raise _make_error(f"{file} is no readable npz file ({reason}).") from error
+        raise _make_error(f"{file} is not a readable npz file ({reason}).") from error
     with archive:
         return {name: _read_array(archive, name, file) for name in archive.files}
 

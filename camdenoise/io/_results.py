@@ -309,7 +309,7 @@ def read_results(path: str | os.PathLike) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise ValueError(f"{path} is no result of camdenoise: {error}") from error
+        raise ValueError(f"{path} is not a result of camdenoise: {error}") from error
     for name in {"marks", "cells"} & set(table.columns):
         table[name] = [
             None if cells is None else np.frombuffer(cells, np.uint8).reshape(rows, cols)

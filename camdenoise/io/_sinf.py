@@ -399,5 +399,5 @@ def _format_bcequ(wafer: WaferGrid, kind: BinType) -> str:
 def _format_header(name: str, value: str) -> str:
     line = f"{name}:{value}"
     if not line.isprintable() or _LINE.match(line) is None or name.upper() == "ROWDATA":
-        raise ValueError(f"{name!r}: {value!r} is no line of a SINF header. Change or drop it.")
+        raise ValueError(f"{name!r}: {value!r} is not a line of a SINF header. Change or drop it.")
     return line

@@ -142,7 +142,7 @@ class Array(Stub):
 def _check_characters(codes: np.ndarray) -> None:
     """Refuse what numpy would make an impossible str of."""
     if codes.max() > _LAST_CHARACTER:
-        refuse("it holds text that is no Unicode.")
+        refuse("it holds text that is not Unicode.")
 
 
 def as_bytes(data: Any) -> bytes | bytearray:
@@ -221,7 +221,7 @@ class Reconstructor(Stub):
 
     def __new__(cls, kind: Any, base: Any, state: Any) -> Any:  # type: ignore[misc]
         if kind not in (Frame, Manager):
-            refuse("it builds an object that is no part of a DataFrame.")
+            refuse("it builds an object that is not part of a DataFrame.")
         return kind()
 
 

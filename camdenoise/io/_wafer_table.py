@@ -360,7 +360,7 @@ class WaferTable:
 
     def _error(self, problem: str) -> WaferTableError:
         return WaferTableError(
-            f"{self._name} is no table of wafers: {problem}. Delete it and load the original file "
+            f"{self._name} is not a table of wafers: {problem}. Delete it and load the original file "
             "again."
         )
 

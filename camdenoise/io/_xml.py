@@ -139,7 +139,7 @@ def parse_xml(
             return builder.close(), False
         remedy = FETCH_OR_INCOMPLETE if cut_short else "Fetch the file again."
         raise Problem(
-            f"it is no well-formed XML ({error}). {remedy}", f"line {parser.CurrentLineNumber}"
+            f"it is not well-formed XML ({error}). {remedy}", f"line {parser.CurrentLineNumber}"
         ) from error
 
 

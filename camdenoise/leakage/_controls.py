@@ -135,7 +135,7 @@ CONTROLS = {
 }
 #: Those made without the wafer's evidence for its class: a gain that one reaches is not due to it.
 BLIND = ("wrong class", "class mean", "random weights", "equal area", "random disc")
-#: Those of them that do not see how the wafer's fails lie either: such a gain is no denoising.
+#: Those of them that do not see how the wafer's fails lie either: such a gain is not denoising.
 STAMPS = ("class mean", "equal area", "random disc")
 
 

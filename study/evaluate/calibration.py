@@ -66,7 +66,7 @@ def score_classes(classifiers: dict[str, WaferClassifier], half: FoldPart) -> pd
 def score_claims(denoiser: CamDenoiser, half: FoldPart) -> dict[str, float]:
     """Count claims on wafers without a pattern, and wafers with one that are cleared."""
     denoiser = copy(denoiser).set_params(no_pattern="remove")
-    none, patterns = half.labelled("none"), half.labelled(*PATTERN_CLASSES)
+    none, patterns = half.labeled("none"), half.labeled(*PATTERN_CLASSES)
     of_none, of_patterns = denoiser.explain(none), denoiser.explain(patterns)
     n_fails = sum((grid == FAIL).sum() for grid in none)
     return {

@@ -33,7 +33,7 @@ def make_parser(
 
 @dataclass(frozen=True)
 class FoldPart:
-    """Labelled wafers, and their rows among all."""
+    """Labeled wafers, and their rows among all."""
 
     rows: np.ndarray
     maps: list[np.ndarray]
@@ -44,7 +44,7 @@ class FoldPart:
         """Take the wafers of these rows."""
         return cls(rows, pick(data.maps, rows), data.target[rows])
 
-    def labelled(self, *labels: str) -> list[np.ndarray]:
+    def labeled(self, *labels: str) -> list[np.ndarray]:
         """Return the maps that have one of the labels."""
         return pick(self.maps, np.flatnonzero(np.isin(self.target, labels)))
 

@@ -3,7 +3,7 @@
     python -m study evaluate discovery --model MODEL --data DATA.npz
 
 Wafers of the fold that the model was not trained on, up to so many of each class and as many
-labelled `none`, are mixed and clustered by `discover_patterns`: once by all fails, once by those
+labeled `none`, are mixed and clustered by `discover_patterns`: once by all fails, once by those
 that a filter or the denoiser keeps. For each proposed pattern: how many wafers, how stable, which
 label most of them carry and how many of them do.
 """

@@ -68,8 +68,8 @@ def score_classes(clf: WaferClassifier, half: FoldPart) -> pd.DataFrame:
 
 
 def score_none(denoiser: CamDenoiser, half: FoldPart) -> pd.DataFrame:
-    """Tell for each wafer labelled `none` whether a pattern is claimed, and what `remove` keeps."""
-    none = half.labelled("none")
+    """Tell for each wafer labeled `none` whether a pattern is claimed, and what `remove` keeps."""
+    none = half.labeled("none")
     why = denoiser.set_params(no_pattern="remove").explain(none)
     denoiser.set_params(no_pattern="abstain")
     return pd.DataFrame(
@@ -230,7 +230,7 @@ def save_scores(found: Bunch, out: Path) -> None:
     """Write the scores as CSV and print them; draw the wafers that went worst."""
     tables = {
         "classes": found.classes.T,
-        "none": summary_of_none(found.none).to_frame("wafers labelled none"),
+        "none": summary_of_none(found.none).to_frame("wafers labeled none"),
         "dies": summary(found.dies),
         "rates": by_rate(found.dies),
     }

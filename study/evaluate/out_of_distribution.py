@@ -6,7 +6,7 @@
 Lots of the fold that the model was not trained on, as `study.bundle` leaves it. Half of them
 calibrate when a pattern is claimed, the other half is asked, and the other way round; the wafers
 that are known, to tell which are unlike them, are those that it was trained on. Patterns that
-WM-811K has no name for are put on wafers labelled `none`: half wafers, stripes, checkerboards and
+WM-811K has no name for are put on wafers labeled `none`: half wafers, stripes, checkerboards and
 reticle grids (every fourth die of every fourth row fails). Other fabs' grids: the same wafers cut
 to fewer dies, and stretched. Without a model the bundled one is asked, which was trained on these
 wafers: what it says of unseen patterns is still of interest, what it says of seen ones is not.
@@ -29,7 +29,7 @@ from study.evaluate.common import FoldPart, halves_of_fold, make_parser, rows_of
 from study.evaluate.held_out import FALSE_ALARMS, calibrated, known_to
 from study.wafers import regrid
 
-# Wafers labelled `none` that each kind is made of.
+# Wafers labeled `none` that each kind is made of.
 N_WAFERS = 300
 Where = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
@@ -73,7 +73,7 @@ def with_pattern(grid: np.ndarray, where: Where, rng: np.random.Generator) -> np
 
 def make_kinds(half: FoldPart, rng: np.random.Generator) -> dict[str, list[np.ndarray]]:
     """Draw and build the wafers of each kind."""
-    none = half.labelled("none")
+    none = half.labeled("none")
     drawn = [none[row] for row in rng.permutation(len(none))[:N_WAFERS]]
     kinds = {
         "none": drawn,
@@ -83,9 +83,9 @@ def make_kinds(half: FoldPart, rng: np.random.Generator) -> dict[str, list[np.nd
         "none, three quarters of the columns": [
             regrid(g, g.shape[0], max(1, 3 * g.shape[1] // 4)) for g in drawn
         ],
-        **{label: half.labelled(label) for label in PATTERN_CLASSES},
-        "Random": half.labelled("Random"),
-        "Near-full": half.labelled("Near-full"),
+        **{label: half.labeled(label) for label in PATTERN_CLASSES},
+        "Random": half.labeled("Random"),
+        "Near-full": half.labeled("Near-full"),
     }
     for name, where in UNKNOWN_PATTERNS.items():
         kinds[name] = [with_pattern(grid, where, rng) for grid in drawn]

@@ -27,7 +27,7 @@ _FAMILY_COLORS = {
     "cam": "#b3364b",
 }
 _KIND_COLORS = {"planted": "#27313b", "diffuse": "#3f8f7f", "two": "#c98a27"}
-# Told apart by their color (Okabe & Ito 2008) and, in grey print, by marker and lightness.
+# Told apart by their color (Okabe & Ito 2008) and, in gray print, by marker and lightness.
 _COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 _MARKERS = ["o", "s", "^", "D", "v", "P"]
 _AXES = {

@@ -34,7 +34,7 @@ def learning_section(folders: dict[str, Path], found: dict[str, pd.DataFrame]) -
             "from scratch with a whole learning-rate cycle, and tested on wafers denoised in the "
             "same way.",
             "The nets that explain were trained on half of all training wafers, whatever the "
-            "share: at small shares denoised wafers bring with them what those nets have learnt "
+            "share: at small shares denoised wafers bring with them what those nets have learned "
             "from other labels. A gain counts only where random weights do not reach it, and even "
             "then it may be that knowledge.",
         ],
@@ -88,7 +88,7 @@ def _verdict(rows: pd.DataFrame) -> str:
     if not rows.loc[OURS, "gain_low"] > 0:
         return "No gain is shown."
     if rows.loc[RANDOM_NET, "mean"] >= rows.loc[OURS, "mean"]:
-        return "The control gains as much, so this is no denoising."
+        return "The control gains as much, so this is not denoising."
     return "The control does not reach it."
 
 

@@ -77,7 +77,7 @@ def write_report(
     data: Path | None,
     seeds: int | None = None,
 ) -> Path:
-    """Write ``report.html`` and ``report.md``, and their tables and figures beside them.
+    """Write ``report.html`` and ``report.md``, and their tables and figures next to them.
 
     Parameters
     ----------

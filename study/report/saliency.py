@@ -119,7 +119,7 @@ def cams_section(folders: dict[str, Path], found: dict[str, pd.DataFrame]) -> Ma
             f"“{cams.USUAL}” is the usual choice: one threshold on each die. The others are taken "
             "where the net still resolves dies, and keep whole components. Wafers of all sizes are "
             "brought to one grid for these pictures only; all fails and kept fails of a row share "
-            "a colour scale. Every net is the strict protocol's, and has not seen these wafers. "
+            "a color scale. Every net is the strict protocol's, and has not seen these wafers. "
             "Pictures of single wafers, one a class, for every net and CAM lie in the folder "
             "figures: cams_NET_examples-METHOD.",
         ],
@@ -147,7 +147,7 @@ _PLACES = (
 
 
 def _places_shown(places: pd.DataFrame) -> pd.DataFrame:
-    """Show the usual CAM and the first of the others; the table beside the page has all."""
+    """Show the usual CAM and the first of the others; the table next to the page has all."""
     shown = [cams.USUAL, places.loc[places["method"] != cams.USUAL, "method"].iloc[0]]
     part = places[places["method"].isin(shown)]
     wide = part.pivot(index=["backbone", "method", "class"], columns="zone", values="kept")
@@ -214,7 +214,7 @@ def places_section(folders: dict[str, Path], found: dict[str, pd.DataFrame]) -> 
         "frequency",
         frequency(maps, target, load_saliency(folders[denoised[0]], maps), kept),
         "Share of the test wafers that fail at each place, by class. All, kept and removed fails "
-        "of a row share a colour scale. Removed fails should look flat: what structure they have "
+        "of a row share a color scale. Removed fails should look flat: what structure they have "
         "was missed.",
     )
     return section, []

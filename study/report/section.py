@@ -26,7 +26,7 @@ class Section:
     items : list of dict
         Figures and tables, in order.
     attached : dict of str to Path
-        Further figures that lie beside the page: where `save_figure` has written them, by name.
+        Further figures that lie next to the page: where `save_figure` has written them, by name.
     stage : str
         The stage of the study that it shows.
     """

@@ -30,7 +30,7 @@ def train_classifier(
     per_class: int,
     parameters: dict[str, Any],
 ) -> None:
-    """Train a classifier for the CAMs on labelled wafers of the training folds.
+    """Train a classifier for the CAMs on labeled wafers of the training folds.
 
     Parameters
     ----------

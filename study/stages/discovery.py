@@ -127,7 +127,7 @@ def scores(target: np.ndarray, found: np.ndarray, held_out: str) -> dict[str, fl
     -------
     dict
         ``clusters``; ``purity``, the share of the wafers that are of the commonest class of their
-        cluster (wafers in none count as wrong); ``nmi``, normalised mutual information; ``recall``,
+        cluster (wafers in none count as wrong); ``nmi``, normalized mutual information; ``recall``,
         the share of the held-out class in clusters where it is the commonest.
     """
     counts = pd.crosstab(found, target).drop(index=_NOISE, errors="ignore")

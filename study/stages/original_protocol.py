@@ -1,4 +1,4 @@
-"""The original protocol, as far as it is known: colour pictures, Adam, no augmentation.
+"""The original protocol, as far as it is known: color pictures, Adam, no augmentation.
 
 What is known of it comes from sister projects of the same lab: maps drawn in viridis, the shorter
 side resized to 224, a net from scratch, Adam at 1e-3, batches of 32, 5 epochs, a random split of
@@ -22,7 +22,7 @@ _VIRIDIS = torch.tensor(matplotlib.colormaps["viridis"](np.linspace(0, 1, FAIL +
 
 
 def draw(codes: torch.Tensor) -> torch.Tensor:
-    """Colour die codes as matplotlib would.
+    """Color die codes as matplotlib would.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Drawing(nn.Module):
 
 
 class PictureClassifier(ClassifierMixin, BaseEstimator):
-    """Classify colour pictures of wafer maps by a net that is trained as the original was.
+    """Classify color pictures of wafer maps by a net that is trained as the original was.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ _METHODS = {name: METHODS[name] for name in ("gradcam", "layercam")} | {"randomc
 def measure(
     folder: Path, needed: dict[str, Path], *, fold: int, seed: int, n_wafers: int, n_steps: int
 ) -> None:
-    """Write the faithfulness of CAMs at every layer, RandomCAM at the same layer beside them.
+    """Write the faithfulness of CAMs at every layer, compared with RandomCAM at the same layer.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ def _gain(wide: pd.DataFrame, one: str, other: str) -> dict[str, float]:
 
 
 def comparison(table: pd.DataFrame, best: str) -> pd.DataFrame:
-    """Set every denoiser beside one of them, wafer by wafer.
+    """Compare every denoiser with one of them, wafer by wafer.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def _there(wide: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def best_filter_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Set each of the project's denoisers beside the best classical filter, cell by cell.
+    """Compare each of the project's denoisers with the best classical filter, cell by cell.
 
     A cell is a kind, a class and a background rate. The best is the classical filter with the
     highest F1 in that very cell of the test wafers, which nobody could have known beforehand: a

@@ -50,7 +50,7 @@ def paired_gain(wide: pd.DataFrame, one: str, other: str) -> dict[str, float]:
 
 
 def compare_with_best(scores: pd.DataFrame) -> dict:
-    """Set our denoiser beside the best of the others by macro F1, wafer by wafer.
+    """Compare our denoiser with the best of the others by macro F1, wafer by wafer.
 
     Parameters
     ----------

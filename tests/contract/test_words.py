@@ -15,7 +15,7 @@ def test_no_word_of_the_list_in_the_code():
      "THE CENTRES"],
 )  # fmt: skip
 def test_words_of_the_list_are_found(text):
-    assert list(find_words(text, later=True))
+    assert list(find_words(text))
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_words_of_the_list_are_found(text):
      "it is no longer there", "color='grey'", "a die beside another", "otherwise", "parameters"],
 )  # fmt: skip
 def test_words_like_them_are_not(text):
-    assert not list(find_words(text, later=True))
+    assert not list(find_words(text))
 
 
 def test_line_is_counted_from_one():

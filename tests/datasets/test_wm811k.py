@@ -229,7 +229,7 @@ def test_failed_load_names_file_and_leaves_nothing(tmp_path):
         (b"\x02\x00\x00\x0a\x02\x04", r"an STDF file\. .* camdenoise\.io\.read_maps"),
         (b"x,y,bin\n1,1,1\n", r"a text file of columns\. .* camdenoise\.io\.read_maps"),
         (b"<?xml version='1.0'?><Map/>", r"an XML file\. .* camdenoise\.io\.read_maps"),
-        (b"PAR1rest", "is no table of wafers: it cannot be read"),
+        (b"PAR1rest", "is not a table of wafers: it cannot be read"),
     ],
 )
 def test_other_file_kind_is_recognized_by_its_start(tmp_path, start, message):

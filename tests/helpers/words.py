@@ -17,47 +17,41 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 
-#: Whether words marked ``LATER`` count as well. True as soon as the code is free of them.
-CHECK_LATER = False
-#: Mark of a word that the code still has.
-LATER = True
-
 
 class Word(NamedTuple):
     """A word that is not used, and what to write instead."""
 
     pattern: str
     instead: str
-    later: bool = False
 
 
 #: Regular expressions, in any case of letters. A space also matches the end of a line.
 WORDS = [
-    Word(r"(?<![a-z])lest(?![a-z])", "so that ... not", LATER),
+    Word(r"(?<![a-z])lest(?![a-z])", "so that ... not"),
     Word(r"disown", "replace, cancel"),
     Word(r"(?<![a-z])lessons?(?![a-z])", "training wafers, training set"),
-    Word(r"(?<![a-z])practis(e|ed|es|ing)(?![a-z])", "train, synthetic wafers", LATER),
-    Word(r"(?<![a-z])rivals?(?![a-z])", "baseline, alternative", LATER),
-    Word(r"by custom(?![a-z])", "by default, usually", LATER),
-    Word(r"(?<![a-z])mend(s|ed|ing)?(?![a-z])", "correct, fix", LATER),
-    Word(r"(?<![a-z])(is|are|was|were) no [a-z]+", "is not a", LATER),
-    Word(r"(?<![a-z])set beside|(?<![a-z])beside (it|the)", "next to, compared with", LATER),
+    Word(r"(?<![a-z])practis(e|ed|es|ing)(?![a-z])", "train, synthetic wafers"),
+    Word(r"(?<![a-z])rivals?(?![a-z])", "baseline, alternative"),
+    Word(r"by custom(?![a-z])", "by default, usually"),
+    Word(r"(?<![a-z])mend(s|ed|ing)?(?![a-z])", "correct, fix"),
+    Word(r"(?<![a-z])(is|are|was|were) no [a-z]+", "is not a"),
+    Word(r"(?<![a-z])set beside|(?<![a-z])beside (it|the)", "next to, compared with"),
     # British spellings
-    Word(r"labell(ed|ing|er)", "labeled, labeling", LATER),
+    Word(r"labell(ed|ing|er)", "labeled, labeling"),
     Word(r"modell(ed|ing|er)", "modeled, modeling"),
-    Word(r"neighbour", "neighbor", LATER),
-    Word(r"colour", "color", LATER),
-    Word(r"favour", "favor", LATER),
+    Word(r"neighbour", "neighbor"),
+    Word(r"colour", "color"),
+    Word(r"favour", "favor"),
     Word(r"behaviour", "behavior"),
-    Word(r"centre", "center", LATER),
-    Word(r"(?<![a-z])(light|dark)?greys?(?![a-z])", "gray", LATER),
+    Word(r"centre", "center"),
+    Word(r"(?<![a-z])(light|dark)?greys?(?![a-z])", "gray"),
     Word(r"artefact", "artifact"),
     Word(r"catalogue", "catalog"),
     Word(r"licence", "license"),
     Word(r"analys(e|ed|ing)(?![a-z])", "analyze"),
-    Word(r"learnt", "learned", LATER),
-    Word(r"(normal|initial|optim|recogn|organ)is(e|ed|es|er|ing|ation)(?![a-z])", "-ize", LATER),
-    Word(r"(random|minim|maxim|summar|local)is(e|ed|es|er|ing|ation)(?![a-z])", "-ize", LATER),
+    Word(r"learnt", "learned"),
+    Word(r"(normal|initial|optim|recogn|organ)is(e|ed|es|er|ing|ation)(?![a-z])", "-ize"),
+    Word(r"(random|minim|maxim|summar|local)is(e|ed|es|er|ing|ation)(?![a-z])", "-ize"),
     Word(r"(general|standard|special|parameter)is(e|ed|es|er|ing|ation)(?![a-z])", "-ize"),
 ]
 
@@ -77,15 +71,13 @@ def _compiled(pattern: str) -> re.Pattern:
 _EXCEPTIONS = [_compiled(pattern) for pattern in EXCEPTIONS]
 
 
-def find_words(text: str, later: bool = CHECK_LATER) -> Iterator[tuple[int, str, str]]:
+def find_words(text: str) -> Iterator[tuple[int, str, str]]:
     """Find the words of the list in a text.
 
     Parameters
     ----------
     text : str
         Source code, or a path.
-    later : bool
-        Whether words marked ``LATER`` count.
 
     Yields
     ------
@@ -99,8 +91,6 @@ def find_words(text: str, later: bool = CHECK_LATER) -> Iterator[tuple[int, str,
     """
     allowed = [match.span() for each in _EXCEPTIONS for match in each.finditer(text)]
     for word in WORDS:
-        if word.later and not later:
-            continue
         for match in _compiled(word.pattern).finditer(text):
             if not any(start <= match.start() and match.end() <= end for start, end in allowed):
                 found = re.sub(r"[\s#]+", " ", match[0])
@@ -115,7 +105,7 @@ def files() -> list[Path]:
     )
 
 
-def complaints(later: bool = CHECK_LATER) -> list[str]:
+def complaints() -> list[str]:
     """Say for each word that is found where it is, in the name of a file or in its text."""
     found = []
     for file in files():
@@ -123,12 +113,12 @@ def complaints(later: bool = CHECK_LATER) -> list[str]:
         for place, text in ((name, name), ("", file.read_text(encoding="utf-8"))):
             found += [
                 f"{place or f'{name}:{line}'}: '{word}' is not used here; write: {instead}"
-                for line, word, instead in find_words(text, later)
+                for line, word, instead in find_words(text)
             ]
     return found
 
 
 if __name__ == "__main__":
-    found = complaints(later=CHECK_LATER or "--later" in sys.argv)
+    found = complaints()
     print("\n".join(found) or "No word of the list in the code.")
     sys.exit(bool(found))

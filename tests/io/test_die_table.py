@@ -102,10 +102,10 @@ def test_coordinates_may_have_any_number_type(dtype):
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("x", [0.0, 5.5, 1.0], r"row 1: x is 5.5, which is no die coordinate. Drop"),
+        ("x", [0.0, 5.5, 1.0], r"row 1: x is 5.5, which is not a die coordinate. Drop"),
         ("y", [0.0, 1.0, np.nan], "row 2: y is nan"),
         ("x", [0, -np.inf, 1], "row 1: x is -inf"),
-        ("x", [0, 4294967295, 1], "row 1: x is 4294967295, which is no die coordinate"),
+        ("x", [0, 4294967295, 1], "row 1: x is 4294967295, which is not a die coordinate"),
         ("x", [0, 2**31, 2**40], r"row 1: x is 2147483648 \(and 1 more\)"),
         ("x", np.array([2**63, 0, 0], np.uint64), "row 0: x is 9223372036854775808"),
         ("x", [0, -32768, 1], r"row 1: x is -32768, far from the other dies.* missing value"),
@@ -418,7 +418,7 @@ def test_unusable_source_is_named(tmp_path):
     with pytest.raises(ValueError, match="min_rows must be"):
         iter_lots(long_table(), min_rows=0)
     (tmp_path / "t.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(ValueError, match="t.parquet: it is no readable Parquet file"):
+    with pytest.raises(ValueError, match="t.parquet: it is not a readable Parquet file"):
         list(iter_lots(tmp_path / "t.parquet"))
     long_table().to_parquet(tmp_path / "u.parquet")
     with pytest.raises(ValueError, match=r"has no column \['bin'\]"):

@@ -20,7 +20,7 @@ from camdenoise.io._semi_map import seconds_since_1970
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("001 007", "001 7x7", "wafer 'W1', row 0: '7x7' in column 2 is no decimal bin code"),
+        ("001 007", "001 7x7", "wafer 'W1', row 0: '7x7' in column 2 is not a decimal bin code"),
         (
             "001 255 012",
             "001 255",
@@ -30,8 +30,8 @@ from camdenoise.io._semi_map import seconds_since_1970
         ('"007"', '"1"', "wafer 'W1': bin 1 is defined as 'Pass' and as 'Fail'"),
         ('"007"', '"0 7"', "'0 7' is no Decimal bin code"),
         ('Rows="2"', 'Rows="-2"', "Rows is '-2', expected a whole number"),
-        ("<Data", "<NoData", "it is no well-formed XML (mismatched tag"),
-        ("Map WaferId", "Chart WaferId", "it is no well-formed XML"),
+        ("<Data", "<NoData", "it is not well-formed XML (mismatched tag"),
+        ("Map WaferId", "Chart WaferId", "it is not well-formed XML"),
         (
             "255 001 007 ]]></Row><Row>001 255 012",
             "255 255 255]]></Row><Row>255 255 255",

@@ -198,7 +198,9 @@ def test_rows_with_semicolons_are_not_statements(wafer_file):
 
 def test_errors_in_rows_with_semicolons_name_the_line(wafer_file):
     text = WAFER.replace(" 1 0 0 1\n 2 0 0 1\n", " 1 0 0 1;\n 2 0 zero 1;\n")
-    assert "line 16, DefectList: 'zero' is no die index" in message_of(wafer_file(text), read_klarf)
+    assert "line 16, DefectList: 'zero' is not a die index" in message_of(
+        wafer_file(text), read_klarf
+    )
 
 
 def test_image_names_among_defects_are_skipped(wafer_file):
@@ -277,7 +279,7 @@ def test_mirrored_coordinates_leave_the_direction_open(wafer_file):
     ("old", "new", "message"),
     [
         ("Plan 4", "Plan 5", "line 6, SampleTestPlan: it claims 5 items and has 4"),
-        ("  0 0\n", "  0 0.5\n", "line 6, SampleTestPlan: '0.5' is no die index"),
+        ("  0 0\n", "  0 0.5\n", "line 6, SampleTestPlan: '0.5' is not a die index"),
         ("  0 -1 ;", "  0 ;", "line 6, SampleTestPlan: it claims 4 items and has 3"),
         ("  0 -1 ;", "  0 -1 7;", "line 6, SampleTestPlan: the last die has one index"),
         # Found by fuzzing: the first coordinate taken for a count of -1.
@@ -285,7 +287,7 @@ def test_mirrored_coordinates_leave_the_direction_open(wafer_file):
         ("Spec 6", "Spec 7", "line 11, DefectRecordSpec: it claims 7 items and has 6"),
         ("XINDEX", "XPOS", "line 12, DefectList: the list has no column ['XINDEX']"),
         (" 1 0.5 -1 0 7 0\n", " 1 0.5 -1\n", "line 13, DefectList: the defect has 3 fields"),
-        (" 1 0.5 -1 0", " 1 0.5 x 0", "line 13, DefectList: 'x' is no die index"),
+        (" 1 0.5 -1 0", " 1 0.5 x 0", "line 13, DefectList: 'x' is not a die index"),
         ("FileVersion 1 2", "FileVersion 2 0", "version '2 0' is not read; 1.1, 1.2 and 1.8 are"),
         ("EndOfFile;", "", "there is no EndOfFile. Fetch the file again"),
         ("EndOfFile;", "EndOfFile", "line 21: the last statement has no end"),
@@ -307,7 +309,7 @@ def test_klarf_1_errors_name_the_line(wafer_file, old, new, message):
         ("Field DeviceID", "Feld DeviceID", "line 31: 'Feld' is out of place"),
         ("}\nEndOfFile", "EndOfFile", "FileRecord has no end"),
         ("Columns 2 {", "Columns 2 (", "'(' stands where '{' must"),
-        (" 1 -1 0 N", " 1 -1x 0 N", "'-1x' is no die index"),
+        (" 1 -1 0 N", " 1 -1x 0 N", "'-1x' is not a die index"),
     ],
 )
 def test_klarf_18_errors_name_the_line(wafer_file, old, new, message):

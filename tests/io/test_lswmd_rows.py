@@ -76,8 +76,8 @@ def test_empty_label_is_missing(value):
     [
         ({"label": ["Loc", "Crater"]}, "row 1: failureType is 'Crater'; expected Center, Donut"),
         ({"split": ["Training", "Train"]}, "row 1: split is 'Train'; expected Training, Test"),
-        ({"lot": ["lot1", ""]}, "row 1: lotName is no short text"),
-        ({"lot": ["lot1", "x" * 101]}, "row 1: lotName is no short text"),
+        ({"lot": ["lot1", ""]}, "row 1: lotName is not a short text"),
+        ({"lot": ["lot1", "x" * 101]}, "row 1: lotName is not a short text"),
         ({"lot": ["lot1\n", "a"]}, "row 0: lotName"),
         ({"wafer": [1, -1]}, "row 1: waferIndex is -1, expected a whole number"),
         ({"maps": [np.ones((2, 3), np.uint8), np.array([[1, 2], [1, 7]], np.uint8)]},

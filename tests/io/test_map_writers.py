@@ -101,7 +101,7 @@ def test_write_sinf_refuses_bins_without_pass_or_fail(tmp_path):
 
 @pytest.mark.parametrize("header", [{"A B": "1"}, {"RowData": "01"}, {"FNLOC": "1\n2"}, {"": "1"}])
 def test_write_sinf_refuses_a_foreign_header(tmp_path, header):
-    with pytest.raises(ValueError, match="is no line of a SINF header"):
+    with pytest.raises(ValueError, match="is not a line of a SINF header"):
         write_sinf(tmp_path / "w", random_wafer([1]), header=header)
     assert list(tmp_path.iterdir()) == []
 

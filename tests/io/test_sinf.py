@@ -206,13 +206,13 @@ def test_sinf_is_never_rotated(wafer_file, fnloc):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("01 1F", "01 1G", "wafer 'W1', row 0: 'G' in column 2 is no hexadecimal digit"),
+        ("01 1F", "01 1G", "wafer 'W1', row 0: 'G' in column 2 is not a hexadecimal digit"),
         ("01 1F", "01 131", r"bins are of [2, 3] characters ('01' in row 0; '131' in row 0)"),
         ("01 1F", "1 2", "expected 2 hexadecimal or 3 decimal digits throughout"),
         ("01 @@ 0A", "01 @@", "wafer 'W1', row 1: it has 2 dies, expected 3"),
         ("ROWCT:2", "ROWCT:3", "wafer 'W1': the header claims 3 rows, the file has 2"),
         ("RowData:01 @@ 0A", "01 @@ 0A", "line 11: '01 @@ 0A' belongs to no RowData"),
-        ("BCEQU:01", "BCEQU:ok", "wafer 'W1', BCEQU: 'o' in column 0 is no hexadecimal digit"),
+        ("BCEQU:01", "BCEQU:ok", "wafer 'W1', BCEQU: 'o' in column 0 is not a hexadecimal digit"),
         ("RowData:__ 01 1F\nRowData:01 @@ 0A\n", "", "it has no line 'RowData:'"),
         ("01 1F\nRowData:01 @@ 0A", "__ __\nRowData:__ @@ __", "it holds no die with a result"),
     ],

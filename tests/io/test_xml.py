@@ -98,7 +98,7 @@ def test_lines_before_the_declaration_are_skipped(wafer_file):
 
 def test_declaration_does_not_move_line_numbers(wafer_file):
     text = map_files.G85.replace("<Data ", "<NoData ")
-    assert message_of(wafer_file(text), read_g85).startswith("line 7: it is no well-formed XML")
+    assert message_of(wafer_file(text), read_g85).startswith("line 7: it is not well-formed XML")
 
 
 @pytest.mark.parametrize("name", ["utf-8", "utf-16", "gb2312"])

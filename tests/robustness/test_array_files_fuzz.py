@@ -170,7 +170,7 @@ def test_label_that_is_not_text_is_refused(point, tmp_path):
     arrays = dict(np.load(tmp_path / "wafers.npz"))
     arrays["label"].view(np.uint32)[2] = point
     np.savez(tmp_path / "wafers.npz", **arrays)
-    with pytest.raises(ValueError, match=r"wafers\.npz: label holds what is no text"):
+    with pytest.raises(ValueError, match=r"wafers\.npz: label holds what is not text"):
         load_wafer_maps(tmp_path / "wafers.npz")
 
 
@@ -178,5 +178,5 @@ def test_column_name_that_is_not_text_is_refused(tmp_path):
     file = tmp_path / "wafers.camdenoise.parquet"
     write_parquet(file)
     file.write_bytes(file.read_bytes().replace(b"split", b"spl\xbat"))
-    with pytest.raises(ValueError, match=r"wafers\.camdenoise\.parquet is no table of wafers"):
+    with pytest.raises(ValueError, match=r"wafers\.camdenoise\.parquet is not a table of wafers"):
         load_parquet(file)

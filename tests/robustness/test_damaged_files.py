@@ -95,7 +95,7 @@ def test_document_types_and_entities_are_refused(wafer_file, bomb, encoding):
 
 
 def test_undeclared_entity_is_refused(wafer_file):
-    assert "line 1: it is no well-formed XML (undefined entity" in message_of(
+    assert "line 1: it is not well-formed XML (undefined entity" in message_of(
         wafer_file("<Map>&x;</Map>")
     )
 

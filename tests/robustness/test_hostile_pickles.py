@@ -241,7 +241,7 @@ def test_greedy_pickle_is_refused_in_little_memory(name, tmp_path):
         ((2, 1), b"ab", "u1", r"has shape \(2, 1\) for 1 columns"),
         ((1,) * 9, b"a", "u1", "a numpy array of unknown form"),
         # Found by the fuzzer: numpy makes a str of this that no str method can stand.
-        ((1, 1), b"\xff\xff\xff\x7f", "U1", "text that is no Unicode"),
+        ((1, 1), b"\xff\xff\xff\x7f", "U1", "text that is not Unicode"),
     ],
 )
 def test_oversized_array_claim_is_refused(shape, data, code, message):
