@@ -161,8 +161,8 @@ def whole_numbers(table: pd.DataFrame, name: Hashable) -> np.ndarray:
         raise wrong_row(
             table,
             row,
-            f"{name} is {values[row].item()}{more}, which is not a die coordinate. Drop such rows, or "
-            "give the die its whole-numbered coordinate.",
+            f"{name} is {values[row].item()}{more}, which is not a die coordinate. Drop such rows, "
+            "or give the die its whole-numbered coordinate.",
         )
     return np.asarray(values, np.int64)
 

@@ -360,8 +360,8 @@ class WaferTable:
 
     def _error(self, problem: str) -> WaferTableError:
         return WaferTableError(
-            f"{self._name} is not a table of wafers: {problem}. Delete it and load the original file "
-            "again."
+            f"{self._name} is not a table of wafers: {problem}. Delete it and load the original "
+            "file again."
         )
 
     def _check_sides(self) -> None:
