@@ -19,8 +19,6 @@ from camdenoise.denoising._threshold import CURVE, threshold_curve
 from camdenoise.wafers._classes import ClassRoles
 from camdenoise.wafers._maps import FAIL
 
-#: With fewer wafers without a pattern, or with one, nothing is calibrated.
-FEWEST_TO_CALIBRATE = 20
 # Quantiles and temperatures of this many wafers are accurate to a percent.
 _ENOUGH_TO_CALIBRATE = 2000
 # Planted wafers of each kind; 150 keep the calibration under 10 s.
@@ -112,6 +110,12 @@ class DenoiserCalibration:
         ):
             raise ValueError("its known wafers are not features and distances of wafers.")
         return cls(scores, platt, curve, references, distances)
+
+    def novelty_detector(self, novelty_rate: float | None) -> NoveltyDetector | None:
+        """Return the detector of novel wafers; None without a rate or without known wafers."""
+        if novelty_rate is None or self.references is None or self.distances is None:
+            return None
+        return NoveltyDetector.from_references(novelty_rate, self.references, self.distances)
 
     def calibrate(self, saliency: np.ndarray) -> np.ndarray:
         """Return the calibrated saliency, of any shape; the same where there is no `platt`."""

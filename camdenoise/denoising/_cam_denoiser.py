@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, check_random_state, get_tags, indexable
+from sklearn.utils import Bunch, check_random_state, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -26,26 +26,27 @@ from camdenoise.cam._on_dies import CamAttribution, EvidenceAttribution
 from camdenoise.classification._classifier import WaferClassifier, class_codes
 from camdenoise.denoising._base import BaseDenoiser
 from camdenoise.denoising._calibration import (
-    FEWEST_TO_CALIBRATE,
     DenoiserCalibration,
     calibrate_denoiser,
     thin,
 )
-from camdenoise.denoising._decision import AGGREGATIONS, DecisionRule, choose_classes
+from camdenoise.denoising._decision import AGGREGATIONS, DecisionRule
 from camdenoise.denoising._detection import PatternDetector
-from camdenoise.denoising._novelty import NoveltyDetector
+from camdenoise.denoising._held_out import (
+    FEWEST_TO_CALIBRATE,
+    choose_held_out,
+    transform_out_of_fold,
+)
 from camdenoise.denoising._saved import KIND, restore_denoiser
 from camdenoise.denoising._threshold import TARGETS, check_threshold, threshold_for
 from camdenoise.nets._backbones import WAFER_UNET
 from camdenoise.nets._checkpoint import pretrained_file, read_checkpoint
-from camdenoise.wafers._classes import ClassRoles, as_labels
+from camdenoise.wafers._classes import as_labels
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._labels import check_labels
 from camdenoise.wafers._maps import (
     WaferMaps,
     as_collection,
-    convert_like,
-    warn_caller,
     warn_once,
 )
 
@@ -360,7 +361,7 @@ class CamDenoiser(BaseDenoiser):
             self._fit(X, y, fit_params, split_params)
             if self._is_frozen():
                 return self.transform(X)
-            return self._denoise_out_of_fold(X, y, fit_params, split_params)
+            return transform_out_of_fold(self, X, y, fit_params, split_params)
 
     def explain(self, X: WaferMaps, targets: Any = None) -> list[Explanation]:
         """Tell for each wafer which fails are kept, which are removed, and why.
@@ -510,30 +511,16 @@ class CamDenoiser(BaseDenoiser):
             )
 
     def _rows_to_calibrate(self, y, groups) -> np.ndarray:
-        """Choose wafers to hold out from the classifier; none at all where they would be few."""
-        classifier, nothing = self._classifier(), np.array([], int)
+        """Choose wafers to hold out from the classifier, if anything is to be calibrated."""
+        classifier = self._classifier()
         with_evidence = self.method == EVIDENCE or (
             self.method == "auto" and classifier.backbone == WAFER_UNET
         )
         wanted = with_evidence or isinstance(self.threshold, TARGETS)
         if y is None or not self.validation_fraction or not wanted:
-            return nothing
-        classes, codes = np.unique(y, return_inverse=True)
-        rows = np.arange(len(codes))
-        if not self._is_frozen():
-            rng = check_random_state(self.random_state)
-            rows = _draw_held_out(codes, groups, self.validation_fraction, rng)
-        roles = _roles(classes, classifier)
-        n_none, n_pattern = (of[codes[rows]].sum() for of in (roles.is_none, roles.has_pattern))
-        if min(n_none, n_pattern) >= FEWEST_TO_CALIBRATE:
-            return rows
-        if with_evidence and not roles.is_none.any():
-            warn_caller(
-                f"no wafer is labeled {' or '.join(map(repr, roles.none))}: the rate of false "
-                "alarms is not measured and the saliency is not calibrated. If wafers without a "
-                "pattern have another label, name it by WaferClassifier(none_labels=...)."
-            )
-        return nothing
+            return np.array([], int)
+        rng = None if self._is_frozen() else check_random_state(self.random_state)
+        return choose_held_out(y, classifier, groups, self.validation_fraction, rng)
 
     def _background(self, maps, labels: np.ndarray) -> list[np.ndarray]:
         """Choose wafers without a pattern, if the classifier knows their class."""
@@ -566,68 +553,30 @@ class CamDenoiser(BaseDenoiser):
     def _detector(self) -> PatternDetector:
         return PatternDetector(self.false_alarm_rate).fit(self.calibration_.background_scores)
 
-    def _novelty(self) -> NoveltyDetector | None:
-        known = self.calibration_
-        if None in (self.novelty_rate, self.false_alarm_rate):
-            return None
-        if known.references is None or known.distances is None:
-            return None
-        return NoveltyDetector.from_references(self.novelty_rate, known.references, known.distances)
-
-    def _denoise_out_of_fold(self, X, y, fit_params: dict, split_params: dict) -> WaferMaps:
-        X, y = indexable(X, y)
-        splitter = check_cv(self.cv, y, classifier=True)
-        denoised: list[Any] = [None] * len(y)
-        for train, test in splitter.split(np.zeros(len(y)), y, **split_params):
-            fold = clone(self)
-            params = (
-                {name: np.asarray(value)[train] for name, value in of_all.items()}
-                for of_all in (fit_params, split_params)
-            )
-            fold._fit(*_safe_split(self, X, y, train), *params)
-            unseen, _ = _safe_split(self, X, None, test)
-            for row, grid in zip(test, fold.transform(unseen), strict=True):
-                denoised[row] = grid
-        missing = [row for row, grid in enumerate(denoised) if grid is None]
-        if missing:
-            raise ValueError(
-                f"cv leaves wafer {missing[0]} (and {len(missing) - 1} more) in no test fold; "
-                "fit_transform needs a splitter that tests every wafer, such as StratifiedKFold."
-            )
-        return convert_like(X, [np.atleast_2d(grid) for grid in denoised])
-
-    def _explain_maps(self, maps: Sequence[np.ndarray], codes: Any = None) -> list[Explanation]:
-        check_is_fitted(self)
-        attribution, roles = self._attribution(), self.estimator_.class_roles()
-        always = codes is not None or self.false_alarm_rate is None
-        if always and codes is None and self.method_ != EVIDENCE:
-            probabilities = self.estimator_.predict_proba(maps)
-            codes = np.where(roles.has_pattern, probabilities, -1).argmax(axis=1)
-        codes = None if codes is None else np.asarray(codes)
-        scores = attribution.attribute(maps, codes)
-        if codes is None:
-            detector = self._detector() if self.method_ == EVIDENCE else None
-            codes = choose_classes(maps, scores, roles, detector)
-        novel = self._find_novel(scores, roles.has_pattern[codes] & (not always))
-        rule = DecisionRule(
-            roles,
+    def _rule(self) -> DecisionRule:
+        """Return the decision rule that the parameters and the calibration make."""
+        with_evidence = self.method_ == EVIDENCE
+        return DecisionRule(
+            self.estimator_.class_roles(),
             self.calibration_.calibrate,
             AGGREGATIONS[self.aggregation_],
             self.threshold_,
             clears_none=self.no_pattern == "remove",
+            detector=self._detector() if with_evidence else None,
+            novelty=self.calibration_.novelty_detector(self.novelty_rate),
+            decides_always=self.false_alarm_rate is None,
         )
-        return [
-            rule.explain(grid, of_wafer, code, always=always, novel=is_novel)
-            for grid, of_wafer, code, is_novel in zip(maps, scores, codes, novel, strict=True)
-        ]
 
-    def _find_novel(self, scores: Sequence[Any], decided: np.ndarray) -> np.ndarray:
-        """Tell which of the wafers with a pattern are unlike all known ones."""
-        novel, detector = np.zeros(len(scores), bool), self._novelty()
-        if detector is not None and decided.any():
-            features = np.stack([of_wafer.features for of_wafer in scores])
-            novel[decided] = detector.predict(features[decided])
-        return novel
+    def _explain_maps(self, maps: Sequence[np.ndarray], codes: Any = None) -> list[Explanation]:
+        check_is_fitted(self)
+        rule = self._rule()
+        if codes is not None:
+            codes = np.asarray(codes)
+            return rule.decide(maps, self._attribution().attribute(maps, codes), codes)
+        if rule.decides_always and self.method_ != EVIDENCE:
+            # A CAM explains one class, which has to be chosen first.
+            codes = rule.choose_patterns(self.estimator_.predict_proba(maps))
+        return rule.decide(maps, self._attribution().attribute(maps, codes), codes)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled, or written by skops, which knows no DataFrame."""
@@ -647,23 +596,3 @@ class CamDenoiser(BaseDenoiser):
         tags.target_tags.required = not self._is_frozen()
         tags.non_deterministic = get_tags(self._estimator()).non_deterministic
         return tags
-
-
-def _draw_held_out(labels: np.ndarray, groups: Any, share: float, rng) -> np.ndarray:
-    """Draw the rows to hold out: a share of each class, or of the groups."""
-    if groups is None:
-        of_classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-        drawn = [rng.permutation(rows)[: int(share * len(rows))] for rows in of_classes]
-        return np.sort(np.concatenate(drawn))
-    groups = np.asarray(groups)
-    names = rng.permutation(np.unique(groups))
-    held_out = np.isin(groups, names[: int(share * len(names))])
-    # A class that is in no other group has to be trained on.
-    lost = held_out & ~np.isin(labels, labels[~held_out])
-    return np.flatnonzero(held_out & ~np.isin(groups, groups[lost]))
-
-
-def _roles(classes: np.ndarray, classifier: WaferClassifier) -> ClassRoles:
-    """Return what labels stand for by the parameters of a classifier that is not fitted yet."""
-    none, everywhere = classifier.none_labels, classifier.everywhere_labels
-    return ClassRoles(tuple(classes.tolist()), as_labels(none), as_labels(everywhere))

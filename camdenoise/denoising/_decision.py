@@ -10,6 +10,7 @@ from scipy.special import xlogy
 
 from camdenoise.cam._on_dies import DieScores
 from camdenoise.denoising._detection import PatternDetector, detection_score
+from camdenoise.denoising._novelty import NoveltyDetector
 from camdenoise.denoising._threshold import best_expected_f1
 from camdenoise.wafers._classes import ClassRoles
 from camdenoise.wafers._components import component_sums, fail_components
@@ -97,6 +98,12 @@ class DecisionRule:
         wafer.
     clears_none : bool
         Remove all fails of a wafer that is likely without a pattern, instead of abstaining.
+    detector : PatternDetector or None
+        Tells which wafers have a pattern; None: the likeliest class counts.
+    novelty : NoveltyDetector or None
+        Tells which wafers are unlike all known ones; None: no wafer is novel.
+    decides_always : bool
+        Decide on every wafer, as if each had a pattern and none were novel.
     """
 
     roles: ClassRoles
@@ -104,6 +111,48 @@ class DecisionRule:
     aggregate: Callable[[np.ndarray, np.ndarray], np.ndarray]
     threshold: float | None
     clears_none: bool
+    detector: PatternDetector | None = None
+    novelty: NoveltyDetector | None = None
+    decides_always: bool = False
+
+    def decide(
+        self,
+        grids: Sequence[np.ndarray],
+        scores: Sequence[DieScores],
+        targets: np.ndarray | None = None,
+    ) -> list[Explanation]:
+        """Decide about wafers: choose the class of each, find novel ones, keep or remove each fail.
+
+        Parameters
+        ----------
+        grids : sequence of ndarray of uint8, shape (height, width)
+            Wafer maps.
+        scores : sequence of DieScores
+            Their scores.
+        targets : ndarray of int, shape (n_wafers,), default=None
+            Class codes to explain on every wafer; None: those that the scores show.
+        """
+        always = targets is not None or self.decides_always
+        codes = targets
+        if codes is None:
+            codes = choose_classes(grids, scores, self.roles, self.detector)
+        novel = self._find_novel(scores, self.roles.has_pattern[codes] & (not always))
+        return [
+            self.explain(grid, of_wafer, code, always=always, novel=is_novel)
+            for grid, of_wafer, code, is_novel in zip(grids, scores, codes, novel, strict=True)
+        ]
+
+    def choose_patterns(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the code of the likeliest pattern of each wafer."""
+        return np.where(self.roles.has_pattern, probabilities, -1).argmax(axis=1)
+
+    def _find_novel(self, scores: Sequence[DieScores], has_pattern: np.ndarray) -> np.ndarray:
+        """Tell which of the wafers with a pattern are unlike all known ones."""
+        novel = np.zeros(len(scores), bool)
+        if self.novelty is not None and has_pattern.any():
+            features = np.stack([of_wafer.features for of_wafer in scores])
+            novel[has_pattern] = self.novelty.predict(features[has_pattern])
+        return novel
 
     def explain(
         self, grid: np.ndarray, scores: DieScores, code: int, *, always: bool, novel: bool
