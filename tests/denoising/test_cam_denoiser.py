@@ -64,7 +64,7 @@ def test_explain_uses_the_predicted_class(denoiser, classifier, wafers):
 def test_targets_are_explained(classifier, wafers):
     given = CamDenoiser(FrozenEstimator(classifier)).fit(wafers.maps)
     assert {e.label for e in given.explain(wafers.maps[:9], ["Scratch"] * 9)} == {"Scratch"}
-    with pytest.raises(ValueError, match="target 'Donut' of wafer 1 is no class"):
+    with pytest.raises(ValueError, match="target 'Donut' of wafer 1 is not a class"):
         given.explain(wafers.maps[:2], ["Scratch", "Donut"])
 
 

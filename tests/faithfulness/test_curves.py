@@ -158,7 +158,7 @@ def denoiser(classifier):
         ({"saliency": [np.ones((4, 3)), np.ones((3, 4))]}, r"wafer map 1: .*shape \(3, 4\)"),
         ({"saliency": [np.ones((4, 3)), np.full((4, 3), np.nan)]}, "wafer map 1: .*score 0"),
         ({"targets": ["line"]}, "targets has 1 entries for 2 wafer maps"),
-        ({"targets": ["line", "ring"]}, "'ring' of wafer 1 is no class.*else, line"),
+        ({"targets": ["line", "ring"]}, "'ring' of wafer 1 is not a class.*else, line"),
         ({"n_steps": 1}, "n_steps must be an integer of at least 2, got 1"),
         ({"n_steps": 2.5}, "n_steps must be an integer"),
     ],

@@ -17,7 +17,7 @@ from camdenoise.leakage import (
         ({"denoised": 90, "equal_area": 70}, "a gain larger than that of every mask"),
         ({"denoised": 90, "equal_area": 92}, "larger than that of: equal area. It may be leakage"),
         ({"denoised": 90, "wrong_class": 92}, "of: wrong class. It may not need the evidence"),
-        ({"denoised": 90, "true_class": 95}, "beside no control that could explain it"),
+        ({"denoised": 90, "true_class": 95}, "compared with no control that could explain it"),
         ({"denoised": 61, "equal_area": 60}, "no gain shown"),
         ({"denoised": 40, "equal_area": 60}, "a loss"),
         ({"denoised": 90, "wrong_class": 50, "mask_alone": 90}, "without the fails, does as well"),

@@ -82,7 +82,7 @@ def test_die_aspect_options_set_the_picture_aspect():
     "look, message",
     [
         ({"palette": "red"}, "Unknown palette 'red'; choose one of colorblind, fab"),
-        ({"palette": {"pass": "w"}}, "a colour for each of pass, fail, removed"),
+        ({"palette": {"pass": "w"}}, "a color for each of pass, fail, removed"),
         ({"notch": "north"}, "notch must be one of .*'left'.*got 'north'"),
         ({"aspect": "oval"}, "aspect must be one of round, equal, die; got 'oval'"),
         ({"aspect": "die"}, "go together"),
