@@ -122,7 +122,7 @@ def test_groups_come_from_the_best_column(arrays, tmp_path, columns, groups):
         ("fold", [1, 2, 3], "fold has shape .* one value per wafer"),
         ("cells", np.array([0, 1, 2, 1, 1, 0, 7, 1], np.uint8), "value 7 at position 6"),
         ("cells", [0, 1, 2, 1, 1, 0, 2, 1], "cells must be a 1-D uint8 array, got 1-D int64"),
-        ("truth", np.ones(8, bool), "truth marks cell 0, which is no fail"),
+        ("truth", np.ones(8, bool), "truth marks cell 0, which is not a fail"),
         ("truth", np.ones(5, bool), "one value per cell"),
     ],
 )
@@ -158,7 +158,7 @@ def test_cut_off_file_is_refused(arrays, tmp_path, share):
     file = write(tmp_path, arrays)
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match="no readable npz file"):
+    with pytest.raises(ValueError, match="not a readable npz file"):
         load_wafer_maps(file)
 
 

@@ -271,7 +271,7 @@ def test_truncated_xml_is_read_on_request(wafer_file, write):
         ["FF01", "0102"], [("01", "Pass", 2), ("02", "Fail", 1)], null="FF", kind="HexaDecimal"
     )
     path = wafer_file(text[: text.index("102<") if write is e142 else text.index("102]")])
-    assert "no well-formed XML" in message_of(path) and "--incomplete" in message_of(path)
+    assert "not well-formed XML" in message_of(path) and "--incomplete" in message_of(path)
     read = read_e142 if write is e142 else read_g85
     table = read(path, incomplete=True)
     assert table[["x", "y", "bin"]].to_numpy().tolist() == [[1, 0, 1]]
