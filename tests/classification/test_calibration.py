@@ -69,7 +69,8 @@ def test_calibrate_is_idempotent_and_fit_resets_it():
 
 def test_calibrate_refuses_labels_of_other_classes():
     clf, maps = copy.copy(brief_classifier("wafer_resnet")), labeled_wafers().maps
-    with pytest.raises(ValueError, match="label 'Donut' of wafer 2 is not a class.*Leave such wafers"):
+    message = "label 'Donut' of wafer 2 is not a class.*Leave such wafers"
+    with pytest.raises(ValueError, match=message):
         clf.calibrate(maps[:3], ["none", "Center", "Donut"])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         clf.calibrate(maps[:3], ["none", "Center"])
