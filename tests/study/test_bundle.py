@@ -77,6 +77,6 @@ def test_figures_follow_from_tables(trained):
     dies = pd.read_csv(out / "dies.csv", index_col=0)
     found = pd.DataFrame(held_out["dies"])
     np.testing.assert_allclose(found["f1"], dies["f1"], atol=6e-5)
-    wafers = pd.read_csv(out / "none.csv", index_col=0)["wafers labelled none"]
+    wafers = pd.read_csv(out / "none.csv", index_col=0)["wafers labeled none"]
     assert held_out["none"]["claimed"] == pytest.approx(wafers["claimed"], abs=6e-5)
     assert (out / "worst.png").stat().st_size > 1000
