@@ -25,7 +25,7 @@ numpydoc_class_members_toctree = False
 numpydoc_show_inherited_class_members = False
 
 myst_heading_anchors = 4
-# Files of the checkout that are no pages (the model's card, the study's results), and a section of
+# Files of the checkout that are not pages (the model's card, the study's results), and a section of
 # scikit-learn's guide that the inherited `score` refers to.
 suppress_warnings = ["myst.xref_missing", "ref.ref"]
 

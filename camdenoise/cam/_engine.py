@@ -34,8 +34,8 @@ from camdenoise.nets._inference import (
     takes_bfloat16,
 )
 
-# Added to divisors, so that weights of all-zero channels are finite. The values are those of
-# pytorch-grad-cam, because such channels are common behind a ReLU and the values affect the result.
+# Added to divisors, so that weights of all-zero channels are finite. Such channels are common
+# behind a ReLU, and the value changes the result: pytorch-grad-cam uses the same values.
 EPSILON_GRADCAM_PLUS_PLUS = 1e-6
 EPSILON_XGRADCAM = 1e-7
 

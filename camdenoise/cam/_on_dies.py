@@ -60,7 +60,7 @@ class EvidenceAttribution:
         #: Label of each pattern, and the number of its map.
         self.patterns = tuple(patterns)
         self.maps = [roles.map_labels.index(label) for label in patterns]
-        # Maps that a class's own dies are read from: those of its patterns, or else its own.
+        # Maps that show the dies of a class: the maps of its patterns, or its own map.
         self._of_class = np.zeros((len(roles.classes), len(roles.map_labels)), bool)
         for code, label in enumerate(roles.classes):
             maps = [roles.map_labels.index(part) for part in roles.parts(label)]
@@ -145,8 +145,8 @@ class CamAttribution:
     ) -> list[DieScores]:
         """Score the dies of checked maps for a class each, the predicted one where None.
 
-        Parameters and return value are those of `EvidenceAttribution.attribute`; the saliency is
-        the share of the wafer's largest value.
+        Takes and returns the same as `EvidenceAttribution.attribute`, but the saliency is the
+        share of the wafer's largest value.
         """
         clf, net = self.classifier, self.classifier.module_
         scores: list[Any] = [None] * len(maps)

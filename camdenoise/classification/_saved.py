@@ -96,7 +96,7 @@ def restore_classifier(kind: type, checkpoint: Checkpoint, device: str, **parame
     classifier.classes_ = np.array(texts["classes"], dtype=dtype)
     roles = classifier.class_roles()
     if not set(texts["patterns"]) <= set(roles.patterns):
-        raise ValueError(f"its patterns {texts['patterns']} are not those of its classes.")
+        raise ValueError(f"its patterns {texts['patterns']} do not follow from its classes.")
     classifier.patterns_ = tuple(texts["patterns"])
     names = texts["label_names"]
     classifier.label_names_ = None if names is None else tuple(map(str, names))

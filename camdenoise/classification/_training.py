@@ -33,8 +33,8 @@ from camdenoise.wafers._classes import ClassRoles
 
 #: Device of a training that several processes share.
 ACCELERATE = "accelerate"
-# Weight of a synthetic wafer's label. Synthetic wafers are noisier than real ones, and the
-# frequency of their classes is not that of real wafers.
+# Weight of a synthetic wafer's label. Synthetic wafers are noisier than real ones, and their
+# classes have other frequencies.
 _SYNTHETIC_WEIGHT = 0.3
 
 

@@ -32,7 +32,7 @@ def load_denoiser(model: str, **params: Any) -> tuple[CamDenoiser, str]:
 
 
 def load_classifier(model: str) -> tuple[WaferClassifier, str]:
-    """Load a classifier, or that of a denoiser, and tell the SHA-256 of its file."""
+    """Load a classifier, or the classifier of a denoiser; return the SHA-256 of its file, too."""
     from camdenoise import WaferClassifier
 
     loaded, digest = load(model)

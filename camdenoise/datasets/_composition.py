@@ -17,7 +17,7 @@ from camdenoise.wafers._maps import FAIL, NO_DIE, PASS
 
 # Draws of a pattern before one with few dies is accepted.
 _TRIES = 20
-# Standard deviation of the blur, in half widths of the pattern. Edges are then as soft as those of
+# Standard deviation of the blur, in half widths of the pattern. It is the softness of the edge of
 # a simulated blob: a logistic softness of 0.06 to 0.22, times 1.8.
 _SOFTNESS = (0.1, 0.4)
 

@@ -28,7 +28,7 @@ from camdenoise.wafers._maps import FAIL
 
 # Candidates may have many other fails; the cleanest of them vote.
 _CANDIDATE = Rule(others=0.2, part=lambda figure: True, whole=lambda figure: True)
-# Most wafers of a class that are read; 300 take about 1 s, and more do not change the result.
+# Most wafers of a class that are read, so that the time does not grow with the data.
 _MOST_WAFERS = 300
 # Share of these wafers that vote, the cleanest, and their smallest number.
 _CLEANEST = 0.34

@@ -28,7 +28,7 @@ MOST_PATTERNS = _PIXELS[-1][0]
 _FEW_FAILS = 10
 # Share of a label that is spread over all classes.
 _LABEL_SMOOTHING = 0.02
-# Batches for the statistics of batch norms; more change them by less than 1 %.
+# Batches over which the statistics of batch norms are averaged, so that the time is limited.
 _BATCHES_FOR_STATISTICS = 200
 
 

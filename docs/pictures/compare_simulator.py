@@ -25,7 +25,7 @@ from camdenoise.wafers import grid_positions, polar
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 RINGS = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.5)
-COLOURS = ListedColormap(["white", "#cfd8dc", "#b71c1c"])
+COLORS = ListedColormap(["white", "#cfd8dc", "#b71c1c"])
 
 
 def largest_share(fails: np.ndarray) -> float:
@@ -108,7 +108,7 @@ def draw_row(axes: np.ndarray, title: str, grids: list[np.ndarray]) -> None:
     """Draw wafers as round discs, whatever the shape of their dies."""
     for axis, grid in zip(axes, grids, strict=False):
         height, width = grid.shape
-        axis.imshow(grid, cmap=COLOURS, vmin=0, vmax=2, interpolation="none", aspect=width / height)
+        axis.imshow(grid, cmap=COLORS, vmin=0, vmax=2, interpolation="none", aspect=width / height)
     axes[len(axes) // 2].set_title(title, fontsize=7, pad=2)
 
 

@@ -35,7 +35,7 @@ OUT = Path(__file__).parents[1] / "img"
 
 
 def looks(wafer_map, why: Explanation) -> Figure:
-    """Draw one wafer as it comes, in a tester's colours, and with the notch turned down."""
+    """Draw one wafer as it comes, in a tester's colors, and with the notch turned down."""
     figure, axes = plt.subplots(1, 3, figsize=(7.5, 3.1), layout="constrained")
     options = ({}, {"palette": "fab"}, {"aspect": "equal", "notch": "left"})
     for ax, look in zip(axes, options, strict=True):
@@ -80,7 +80,7 @@ def pictures() -> dict[str, Figure]:
 
 
 def save(figure: Figure, name: str) -> None:
-    """Write a picture in 128 colours, which take a third of the room."""
+    """Write a picture in 128 colors, which take a third of the room."""
     figure.savefig(whole := BytesIO(), dpi=72)
     Image.open(whole).convert("RGB").quantize(128).save(OUT / f"plots-{name}.png", optimize=True)
 

@@ -31,7 +31,7 @@ from camdenoise.metrics import die_report, die_scores
 
 KINDS = ("planted", "diffuse", "two", "simulated")
 SHOWN = ("planted", "diffuse", "two")
-COLOURS = ListedColormap(["white", "#cfd8dc", "#1565c0", "#c62828"])
+COLORS = ListedColormap(["white", "#cfd8dc", "#1565c0", "#c62828"])
 BANDS = (0.02, 0.05, 0.10, 0.15, 0.20)
 
 
@@ -96,7 +96,7 @@ def score_variants(wafers: Bunch, kept: dict[str, list[np.ndarray]]) -> pd.DataF
 def count_parents(data: Bunch, wafers: Bunch) -> pd.DataFrame:
     """Count the patterns there are to plant, in all and by fold, and those that were planted."""
     used = wafers.frame.groupby("label")["pattern_row"].nunique()
-    counts = {"labelled": pd.Series(data.target).value_counts(), "usable": wafers.available}
+    counts = {"labeled": pd.Series(data.target).value_counts(), "usable": wafers.available}
     if "fold" in data.frame:
         for fold in sorted(data.frame["fold"].unique()):
             rows = np.flatnonzero(data.frame["fold"] == fold)
@@ -121,7 +121,7 @@ def draw_row(axes: np.ndarray, title: str, wafers: Bunch, rows: list[int]) -> No
     for axis, row in zip(axes, rows, strict=False):
         grid = np.where(wafers.truth[row], 3, wafers.maps[row])
         height, width = grid.shape
-        axis.imshow(grid, cmap=COLOURS, vmin=0, vmax=3, interpolation="none", aspect=width / height)
+        axis.imshow(grid, cmap=COLORS, vmin=0, vmax=3, interpolation="none", aspect=width / height)
     axes[len(axes) // 2].set_title(title, fontsize=7, pad=2)
 
 

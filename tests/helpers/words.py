@@ -1,4 +1,4 @@
-"""Find words in `camdenoise` and `study` that this project does not use.
+"""Find words in the code and the documents that this project does not use.
 
     python tests/helpers/words.py
 
@@ -98,10 +98,23 @@ def find_words(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def files() -> list[Path]:
-    """List the code: Python files, and settings of the study."""
-    folders = [ROOT / "camdenoise", ROOT / "study"]
+    """List the code, settings of the study, and documents.
+
+    Not the changelog, which tells old names, and not results, which are made anew by their runs.
+    """
+    folders = [ROOT / "camdenoise", ROOT / "study", ROOT / "docs"]
+    found = [
+        file for each in folders for end in ("py", "toml", "md") for file in each.rglob(f"*.{end}")
+    ]
+    made = [
+        ROOT / "study" / "results",
+        ROOT / "docs" / "_build",
+        ROOT / "docs" / "api",
+        ROOT / "docs" / "gallery",
+    ]
     return sorted(
-        file for folder in folders for end in ("py", "toml") for file in folder.rglob(f"*.{end}")
+        [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
+        + [file for file in found if not any(folder in file.parents for folder in made)]
     )
 
 
@@ -120,5 +133,5 @@ def complaints() -> list[str]:
 
 if __name__ == "__main__":
     found = complaints()
-    print("\n".join(found) or "No word of the list in the code.")
+    print("\n".join(found) or "No word of the list in the code and the documents.")
     sys.exit(bool(found))
