@@ -122,7 +122,7 @@ def shape_of_label(label: Hashable, maps: Sequence[Any], rows: np.ndarray) -> st
     """
     if label in PATTERN_CLASSES:
         return str(label)
-    return recognize_shape([check_wafer_map(maps[row], row) for row in rows])
+    return recognize_shape([maps[row] for row in rows])
 
 
 def read_patterns(

@@ -24,7 +24,7 @@ from camdenoise.datasets._extraction import (
     is_patternless,
 )
 from camdenoise.wafers._geometry import measure_disc
-from camdenoise.wafers._maps import FAIL
+from camdenoise.wafers._maps import FAIL, WaferMaps, check_wafer_maps
 
 # Candidates may have many other fails; the cleanest of them vote.
 _CANDIDATE = Rule(others=0.2, part=lambda figure: True, whole=lambda figure: True)
@@ -57,19 +57,29 @@ _RULES = {
 }
 
 
-def recognize_shape(grids: Sequence[np.ndarray]) -> str | None:
+def recognize_shape(maps: WaferMaps) -> str | None:
     """Recognize which known shape the patterns of a class have.
+
+    Synthetic wafers of the class are made by the rules of this shape.
 
     Parameters
     ----------
-    grids : sequence of ndarray of uint8, shape (height, width)
-        Wafers of one class, each with its pattern alone.
+    maps : list, object array or Series of 2-D maps, or 3-D array
+        Wafers of one class, each with its pattern alone. 30 or more are enough.
 
     Returns
     -------
     str or None
-        One of the shapes in `RULES`; None if no shape has enough votes.
+        Center, Donut, Edge-Loc, Edge-Ring, Loc or Scratch; None if no shape has enough votes.
+
+    Examples
+    --------
+    >>> from camdenoise.datasets import make_wafer_maps, recognize_shape
+    >>> wafers = make_wafer_maps(400, random_state=0)
+    >>> recognize_shape([w for w, label in zip(wafers.maps, wafers.target) if label == "Scratch"])
+    'Scratch'
     """
+    grids = check_wafer_maps(maps, min_maps=0)
     chosen = np.unique(np.linspace(0, len(grids) - 1, min(len(grids), _MOST_WAFERS)).astype(int))
     grids = [grids[row] for row in chosen]
     candidates = _select_cleanest(grids)

@@ -20,7 +20,12 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from sklearn.utils import Bunch
 
-from camdenoise.datasets import PATTERN_CLASSES, load_wafer_maps, make_planted_wafers
+from camdenoise.datasets import (
+    PATTERN_CLASSES,
+    load_wafer_maps,
+    make_planted_wafers,
+    recognize_shape,
+)
 from camdenoise.filters import (
     ComponentSizeFilter,
     LargestComponentFilter,
@@ -106,6 +111,25 @@ def count_parents(data: Bunch, wafers: Bunch) -> pd.DataFrame:
     return table.reindex([*PATTERN_CLASSES, "none"])
 
 
+def count_recognized(data: Bunch, n_draws: int, seed: int) -> pd.DataFrame:
+    """Count how often draws of some wafers of a class are recognized as which shape, in percent."""
+    rng = np.random.RandomState(seed)
+    table = {}
+    for label in np.unique(data.target):
+        rows = np.flatnonzero(data.target == label)
+        table[label] = {}
+        for size in (10, 15, 30, 60):
+            draws = [rng.choice(rows, size, replace=False) for _ in range(n_draws)]
+            found = pd.Series(
+                [recognize_shape([data.maps[row] for row in draw]) or "unknown" for draw in draws]
+            )
+            shares = 100 * found.value_counts(normalize=True)
+            table[label][f"{size} wafers"] = ", ".join(
+                f"{shape} {share:.0f} %" for shape, share in shares.items()
+            )
+    return pd.DataFrame(table).T
+
+
 def examples(target: np.ndarray, n_wafers: int) -> dict[str, list[int]]:
     """Choose the first wafers of each class, alone or with another, each wafer once."""
     left = list(range(len(target)))
@@ -164,8 +188,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--wafers", type=int, default=1200, help="of each kind, for the tables")
     parser.add_argument("--columns", type=int, default=5, help="of each kind, in the picture")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--recognized", type=int, metavar="DRAWS", help="print only how often shapes are recognized"
+    )
     options = parser.parse_args(arguments)
     data = load_wafer_maps(options.data)
+    if options.recognized:
+        print(count_recognized(data, options.recognized, options.seed).to_csv(sep="|"))
+        return
     made = {
         kind: make_planted_wafers(data, options.wafers, kind=kind, random_state=options.seed)
         for kind in KINDS

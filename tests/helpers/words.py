@@ -102,16 +102,13 @@ def files() -> list[Path]:
 
     Not the changelog, which tells old names, and not results, which are made anew by their runs.
     """
-    folders = [ROOT / "camdenoise", ROOT / "study", ROOT / "docs"]
     found = [
-        file for each in folders for end in ("py", "toml", "md") for file in each.rglob(f"*.{end}")
+        file
+        for folder in ("camdenoise", "study", "docs")
+        for end in ("py", "toml", "md")
+        for file in (ROOT / folder).rglob(f"*.{end}")
     ]
-    made = [
-        ROOT / "study" / "results",
-        ROOT / "docs" / "_build",
-        ROOT / "docs" / "api",
-        ROOT / "docs" / "gallery",
-    ]
+    made = [ROOT / name for name in ("study/results", "docs/_build", "docs/api", "docs/gallery")]
     return sorted(
         [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
         + [file for file in found if not any(folder in file.parents for folder in made)]
