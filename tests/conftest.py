@@ -1,5 +1,4 @@
 import os
-import sys
 from pathlib import Path
 
 import map_files
@@ -7,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from small_models import TINY, fitted_classifier, three_class_wafers
+from small_models import fitted_classifier, three_class_wafers
 
 torch.set_num_threads(1)
 
@@ -20,13 +19,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
-
-__all__ = ["TINY", "fitted_classifier", "three_class_wafers"]
-
-
-def pytest_pycollect_makemodule():
-    """Let tests that import from ``conftest`` find this file, of the several of that name."""
-    sys.modules["conftest"] = sys.modules[__name__]
 
 
 @pytest.fixture
