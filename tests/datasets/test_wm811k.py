@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from lswmd_pickles import pickled, some_wafers, write_kaggle, write_mir
+from same_maps import assert_same_maps
 
 from camdenoise import RaggedWaferMaps
 from camdenoise.datasets import CLASSES, load_wm811k
@@ -30,13 +31,6 @@ def wafers():
 def file(tmp_path, wafers):
     (tmp_path / "WM811K.pkl").write_bytes(pickled(write_mir, wafers))
     return tmp_path / "WM811K.pkl"
-
-
-def assert_same_maps(found, expected):
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        assert one.dtype == np.uint8
-        np.testing.assert_array_equal(one, other)
 
 
 def load_bytes(folder, data, **options):

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from lswmd_pickles import pickled, some_wafers, write_mir
+from same_maps import assert_same_maps
 
 from camdenoise.datasets import load_wm811k
 
@@ -21,13 +22,6 @@ def wafers():
 def file(tmp_path, wafers):
     (tmp_path / "WM811K.pkl").write_bytes(pickled(write_mir, wafers))
     return tmp_path / "WM811K.pkl"
-
-
-def assert_same_maps(found, expected):
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        assert one.dtype == np.uint8
-        np.testing.assert_array_equal(one, other)
 
 
 def load_bytes(folder, data, **options):
