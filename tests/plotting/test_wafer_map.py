@@ -1,11 +1,11 @@
 """Pictures of one wafer: orientation, dies, colors."""
 
 import matplotlib
+from explained_lots import shown
 
 matplotlib.use("Agg")
 import numpy as np
 import pytest
-from explained_lots import shown
 from matplotlib.colors import to_rgb
 
 from camdenoise import Explanation
@@ -128,15 +128,11 @@ def test_wafer_with_explanation_shows_removed_fails():
 SMALL_GRID = np.array([[0, 2, 1], [2, 2, 1], [1, 1, 2]], np.uint8)
 
 
-def colors(ax):
-    return ax.images[0].to_rgba(ax.images[0].get_array(), bytes=True)
-
-
 @pytest.mark.parametrize("palette", PALETTES)
 def test_each_kind_of_die_has_its_color(palette):
     removed = np.zeros(SMALL_GRID.shape, bool)
     removed[2, 2] = removed[0, 2] = True
-    seen = colors(plot_wafer_map(SMALL_GRID, removed=removed, palette=palette))
+    seen = shown(plot_wafer_map(SMALL_GRID, removed=removed, palette=palette))
     wanted = {
         name: tuple(round(255 * c) for c in matplotlib.colors.to_rgba(color))
         for name, color in PALETTES[palette].items()
