@@ -1,7 +1,7 @@
 """Pictures of explanations."""
 
 import matplotlib
-from explained_lots import shown
+from explained_lots import SMALL_GRID, shown
 
 matplotlib.use("Agg")
 import numpy as np
@@ -27,9 +27,6 @@ def test_explanation_row_shows_class_and_counts(lot):
     n_fails, n_kept = (maps[0] == 2).sum(), why[0].kept.sum()
     wanted = [f"{n_fails} fails", "saliency to 1", f"{n_kept} kept", f"{n_fails - n_kept} removed"]
     assert [ax.get_title() for ax in axes[0]] == wanted
-
-
-SMALL_GRID = np.array([[0, 2, 1], [2, 2, 1], [1, 1, 2]], np.uint8)
 
 
 def test_plot_explanation_draws_four_pictures():

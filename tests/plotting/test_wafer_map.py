@@ -1,14 +1,13 @@
 """Pictures of one wafer: orientation, dies, colors."""
 
 import matplotlib
-from explained_lots import shown
+from explained_lots import GRID, SMALL_GRID, UNREADABLE, shown
 
 matplotlib.use("Agg")
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from camdenoise import Explanation
 from camdenoise.filters import MedianFilter
 from camdenoise.plotting import (
     PALETTES,
@@ -18,10 +17,6 @@ from camdenoise.plotting import (
     WaferMapDisplay,
     plot_wafer_map,
 )
-
-GRID = np.array([[0, 2, 1, 1], [2, 2, 1, 1], [1, 1, 2, 0]], np.uint8)
-NOTHING = np.zeros((0, 0), bool)
-UNREADABLE = Explanation(NOTHING, NOTHING, NOTHING, abstained=True, error="value 9 at row 0")
 
 
 @pytest.mark.parametrize("notch, corner", [("down", 0), ("left", 1), ("up", 2), ("right", 3)])
@@ -123,9 +118,6 @@ def test_wafer_with_explanation_shows_removed_fails():
     np.testing.assert_array_equal(display.removed, MedianFilter().explain([GRID])[0].removed)
     with pytest.raises(ValueError, match="value 9"):
         WaferMapDisplay.from_predictions(GRID, UNREADABLE)
-
-
-SMALL_GRID = np.array([[0, 2, 1], [2, 2, 1], [1, 1, 2]], np.uint8)
 
 
 @pytest.mark.parametrize("palette", PALETTES)
