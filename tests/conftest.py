@@ -1,13 +1,15 @@
 import os
-import sys
 from pathlib import Path
 
+import lswmd_pickles
 import map_files
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from small_models import TINY, fitted_classifier, three_class_wafers
+from small_models import fitted_classifier, three_class_wafers
+
+from camdenoise.datasets import load_wafer_maps
 
 torch.set_num_threads(1)
 
@@ -20,13 +22,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
-
-__all__ = ["TINY", "fitted_classifier", "three_class_wafers"]
-
-
-def pytest_pycollect_makemodule():
-    """Let tests that import from ``conftest`` find this file, of the several of that name."""
-    sys.modules["conftest"] = sys.modules[__name__]
 
 
 @pytest.fixture
@@ -74,3 +69,23 @@ def file_kind(request):
     if request.param == "stdf":
         pytest.importorskip("stdf_convert")
     return request.param
+
+
+@pytest.fixture
+def lswmd():
+    """The columns of a few wafers as WM-811K has them."""
+    return lswmd_pickles.some_wafers()
+
+
+@pytest.fixture
+def lswmd_file(tmp_path, lswmd):
+    """A pickle of WM-811K's later era."""
+    content = lswmd_pickles.pickled(lswmd_pickles.write_mir, lswmd)
+    (tmp_path / "WM811K.pkl").write_bytes(content)
+    return tmp_path / "WM811K.pkl"
+
+
+@pytest.fixture(scope="session")
+def mini_wafers(data_folder):
+    """The real wafers of the small file; not to be changed."""
+    return load_wafer_maps(data_folder / "wm811k_mini.npz")

@@ -6,6 +6,7 @@ from copy import copy
 import numpy as np
 import pytest
 import torch
+from maps_of_shapes import some_maps
 from small_models import fitted_classifier
 
 from camdenoise.cam import (
@@ -239,14 +240,6 @@ def test_activation_map_errors_name_the_remedy():
         activation_maps(net, images[..., :8, :8], ["stage4"])
     with pytest.raises(ValueError, match="tokens"):
         activation_maps(make_backbone("test_vit", 3), torch.rand(1, 3, 160, 160), ["features"])
-
-
-MAP_SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
-
-
-def some_maps(shapes=MAP_SHAPES, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
 
 
 def test_evidence_maps_have_a_cell_per_pixel():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from maps_of_shapes import some_maps
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -250,14 +251,6 @@ def test_ctrl_c_in_training_raises_keyboard_interrupt(wafers, monkeypatch):
         clf.fit(wafers.maps, wafers.target)
     with pytest.raises(NotFittedError):
         clf.predict(wafers.maps)
-
-
-MAP_SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
-
-
-def some_maps(shapes=MAP_SHAPES, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
 
 
 def test_several_input_sizes_predict_like_fitting_size():

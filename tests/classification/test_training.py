@@ -1,17 +1,11 @@
 """What a classifier is trained on beside its wafers."""
 
 import numpy as np
+from maps_of_shapes import some_maps
 
 from camdenoise.classification._training import add_synthetic_wafers
 from camdenoise.datasets._training_sets import SyntheticWafers
 from camdenoise.wafers._classes import ClassRoles
-
-SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
-
-
-def some_maps(shapes=SHAPES, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
 
 
 def training_set(maps, seed=0):

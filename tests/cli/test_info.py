@@ -5,29 +5,7 @@ import json
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
-from click.testing import CliRunner
-
-from camdenoise.cli import main
-from camdenoise.datasets import make_wafer_maps
-from camdenoise.stream import wafer_batch
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def wafers():
-    return make_wafer_maps(30, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def file(wafers, tmp_path_factory):
-    keys = pd.DataFrame({"lot": "A", "slot": range(30), "label": wafers.target})
-    path = tmp_path_factory.mktemp("wafers") / "lot.parquet"
-    pq.write_table(pa.Table.from_batches([wafer_batch(wafers.maps, keys)]), path)
-    return path
+from command_line import run
 
 
 def test_info_describes_a_file_of_wafers(file, wafers):

@@ -7,17 +7,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
+from command_line import run
 from sklearn.metrics import accuracy_score
 
 from camdenoise import CamDenoiser, load_model
-from camdenoise.cli import main
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.stream import wafer_batch
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

@@ -3,43 +3,14 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
-from click.testing import CliRunner
+from command_line import run
+from record_batches import maps_in
+from same_maps import assert_same_maps
 
 from camdenoise import WaferClassifier, save_model
-from camdenoise.cli import main
 from camdenoise.datasets import make_wafer_maps
-from camdenoise.stream import open_source, wafer_batch, wafers_of
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def wafers():
-    return make_wafer_maps(30, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def file(wafers, tmp_path_factory):
-    keys = pd.DataFrame({"lot": "A", "slot": range(30), "label": wafers.target})
-    path = tmp_path_factory.mktemp("wafers") / "lot.parquet"
-    pq.write_table(pa.Table.from_batches([wafer_batch(wafers.maps, keys)]), path)
-    return path
-
-
-def maps_in(path):
-    return [grid for batch in open_source(path).batches for grid in wafers_of(batch)[0]]
-
-
-def assert_same_maps(found, wafers):
-    assert len(found) == len(wafers)
-    for grid, again in zip(wafers, found, strict=True):
-        np.testing.assert_array_equal(grid, again)
 
 
 def test_classify_writes_the_classifiers_classes(file, wafers, tmp_path):

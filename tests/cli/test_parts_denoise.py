@@ -12,25 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
+from command_line import run
 
 from camdenoise import CamDenoiser, WaferClassifier, save_model
-from camdenoise.cli import main
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.stream import wafer_batch
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    wafers = make_wafer_maps(30, random_state=0)
-    keys = pd.DataFrame({"lot": "A", "slot": range(30), "label": wafers.target})
-    path = tmp_path_factory.mktemp("wafers") / "lot.parquet"
-    pq.write_table(pa.Table.from_batches([wafer_batch(wafers.maps, keys)]), path)
-    return path
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_help_of_every_command_has_examples():

@@ -11,18 +11,13 @@ import one_wafer
 import pandas as pd
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner
+from command_line import run
 
-from camdenoise.cli import main
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.io import from_die_table, read_maps, read_results, read_wafers
 from camdenoise.lots import lot_summary
 
 COMMANDS = ["info", "convert", "classify", "denoise", "report"]
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def command(name, source, folder):

@@ -7,7 +7,7 @@ import torch
 from sklearn.model_selection import cross_val_score
 
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
-from camdenoise.datasets import load_wafer_maps, make_planted_wafers, make_wafer_maps
+from camdenoise.datasets import make_planted_wafers, make_wafer_maps
 from camdenoise.metrics import die_scores
 from camdenoise.mixed_patterns import mixed_patterns
 
@@ -26,21 +26,18 @@ OTHER = {
 TINY = {"width": 4, "input_size": 32, "batch_size": 16, "learning_rate": 0.01, "random_state": 0}
 
 
-@pytest.fixture(scope="module")
-def real(data_folder):
-    return load_wafer_maps(data_folder / "wm811k_mini.npz")
-
-
 def fitted(maps, target, **labels):
     clf = WaferClassifier("wafer_unet", max_epochs=3, **TINY, **labels)
     denoiser = CamDenoiser(clf, validation_fraction=0.4, novelty_rate=0.02, random_state=0)
     return denoiser.fit(maps, target)
 
 
-def test_wm811k_under_other_names_gives_the_same_model(real):
-    own = fitted(real.maps, real.target)
-    renamed = np.array([OTHER[label] for label in real.target])
-    other = fitted(real.maps, renamed, none_labels="9 ok", everywhere_labels=["5 dead", "6 noise"])
+def test_wm811k_under_other_names_gives_the_same_model(mini_wafers):
+    own = fitted(mini_wafers.maps, mini_wafers.target)
+    renamed = np.array([OTHER[label] for label in mini_wafers.target])
+    other = fitted(
+        mini_wafers.maps, renamed, none_labels="9 ok", everywhere_labels=["5 dead", "6 noise"]
+    )
     assert other.classes_.tolist() == [OTHER[label] for label in own.classes_]
     assert other.estimator_.patterns_ == tuple(OTHER[p] for p in own.estimator_.patterns_)
     assert len(own.estimator_.patterns_) == 6 and other.method_ == "evidence"
@@ -50,7 +47,7 @@ def test_wm811k_under_other_names_gives_the_same_model(real):
     assert other.detection_threshold_ == own.detection_threshold_
     assert other.calibration_.platt == own.calibration_.platt is not None
     np.testing.assert_array_equal(other.calibration_.references, own.calibration_.references)
-    for a, b in zip(own.explain(real.maps), other.explain(real.maps), strict=True):
+    for a, b in zip(own.explain(mini_wafers.maps), other.explain(mini_wafers.maps), strict=True):
         assert OTHER[a.label] == b.label and a.probability == b.probability
         np.testing.assert_array_equal(a.kept, b.kept)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from round_wafers import disc, radius
 
 from camdenoise.datasets import (
     PATTERN_CLASSES,
@@ -10,32 +11,6 @@ from camdenoise.datasets import (
 from camdenoise.datasets._extraction import extract_pattern, is_patternless
 
 SHAPES = [(40, 40), (44, 42), (48, 48)]
-
-
-@pytest.fixture(scope="module")
-def simulated():
-    """Simulated parents: nearly clean patterns, and backgrounds at rates of 1 to 25 %."""
-    patterns = make_wafer_maps(360, shapes=SHAPES, noise_rate=(0, 0.01), random_state=0)
-    empty = make_wafer_maps(
-        250, classes=["none"], shapes=SHAPES, noise_rate=(0.01, 0.25), random_state=1
-    )
-    groups = np.concatenate([patterns.groups, 1000 + empty.groups])
-    return {
-        "maps": patterns.maps + empty.maps,
-        "target": np.concatenate([patterns.target, empty.target]),
-        "groups": groups,
-    }
-
-
-def disc(side=40, dies=1):
-    """A round wafer on which every die passes."""
-    y, x = np.indices((side, side)) - (side - 1) / 2
-    return np.where(np.hypot(x, y) < side / 2, dies, 0).astype(np.uint8)
-
-
-def radius(side=40):
-    y, x = np.indices((side, side)) - (side - 1) / 2
-    return np.hypot(x, y)
 
 
 def test_extract_pattern_recovers_simulated_patterns():
@@ -97,10 +72,10 @@ def test_extract_pattern_refuses_many_other_fails():
     assert extract_pattern(grid, "Center") is None
 
 
-def test_is_patternless_refuses_a_cluster_of_fails(simulated):
+def test_is_patternless_refuses_a_cluster_of_fails(sources):
     heap = np.where((radius() < 6) & ((np.indices((40, 40)).sum(axis=0)) % 2 == 0), 2, disc())
     assert is_patternless(disc()) and not is_patternless(heap)
-    plain = [g for g, t in zip(simulated["maps"], simulated["target"], strict=True) if t == "none"]
+    plain = [g for g, t in zip(sources["maps"], sources["target"], strict=True) if t == "none"]
     assert np.mean([is_patternless(grid) for grid in plain]) > 0.98
 
 

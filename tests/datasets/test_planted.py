@@ -15,30 +15,9 @@ from camdenoise.filters import ComponentSizeFilter
 from camdenoise.metrics import die_scores
 
 KINDS = ("planted", "two", "diffuse", "simulated")
-SHAPES = [(40, 40), (44, 42), (48, 48)]
 
 
-@pytest.fixture(scope="module")
-def simulated():
-    """Simulated parents: nearly clean patterns, and backgrounds at rates of 1 to 25 %."""
-    patterns = make_wafer_maps(360, shapes=SHAPES, noise_rate=(0, 0.01), random_state=0)
-    empty = make_wafer_maps(
-        250, classes=["none"], shapes=SHAPES, noise_rate=(0.01, 0.25), random_state=1
-    )
-    groups = np.concatenate([patterns.groups, 1000 + empty.groups])
-    return {
-        "maps": patterns.maps + empty.maps,
-        "target": np.concatenate([patterns.target, empty.target]),
-        "groups": groups,
-    }
-
-
-@pytest.fixture(scope="module")
-def real(data_folder):
-    return load_wafer_maps(data_folder / "wm811k_mini.npz")
-
-
-@pytest.fixture(scope="module", params=["simulated", "real"])
+@pytest.fixture(scope="module", params=["sources", "mini_wafers"], ids=["simulated", "real"])
 def parents(request):
     return request.getfixturevalue(request.param)
 
@@ -125,65 +104,63 @@ def test_frame_describes_each_wafer(planted):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_same_random_state_gives_same_planted_wafers(simulated, kind):
-    first, second = (
-        make_planted_wafers(simulated, 12, kind=kind, random_state=5) for _ in range(2)
-    )
+def test_same_random_state_gives_same_planted_wafers(sources, kind):
+    first, second = (make_planted_wafers(sources, 12, kind=kind, random_state=5) for _ in range(2))
     assert all(map(np.array_equal, first.maps, second.maps))
     assert all(map(np.array_equal, first.truth, second.truth))
     pd.testing.assert_frame_equal(first.frame, second.frame)
-    other = make_planted_wafers(simulated, 12, kind=kind, random_state=6)
+    other = make_planted_wafers(sources, 12, kind=kind, random_state=6)
     assert not all(map(np.array_equal, first.maps, other.maps))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_source_wafers_are_not_changed(simulated, kind):
-    before = [grid.copy() for grid in simulated["maps"]]
-    made = make_planted_wafers(simulated, 12, kind=kind, random_state=0)
+def test_source_wafers_are_not_changed(sources, kind):
+    before = [grid.copy() for grid in sources["maps"]]
+    made = make_planted_wafers(sources, 12, kind=kind, random_state=0)
     for grid in made.maps:
         grid[:] = 0
-    assert all(map(np.array_equal, simulated["maps"], before))
+    assert all(map(np.array_equal, sources["maps"], before))
 
 
 # --- what is drawn --------------------------------------------------------------------------------
 
 
-def test_classes_are_drawn_evenly(simulated):
-    made = make_planted_wafers(simulated, 60, random_state=0)
+def test_classes_are_drawn_evenly(sources):
+    made = make_planted_wafers(sources, 60, random_state=0)
     assert pd.Series(made.target).value_counts().to_dict() == dict.fromkeys(PATTERN_CLASSES, 10)
 
 
-def test_pairs_are_of_different_places(simulated):
-    made = make_planted_wafers(simulated, 26, kind="two", random_state=0)
+def test_pairs_are_of_different_places(sources):
+    made = make_planted_wafers(sources, 26, kind="two", random_state=0)
     assert len(set(made.target)) == 13
     assert not {"Center+Donut", "Edge-Loc+Edge-Ring"} & set(made.target)
 
 
-def test_rates_are_spread_over_the_range(simulated):
-    made = make_planted_wafers(simulated, 100, classes=["Loc"], random_state=0)
+def test_rates_are_spread_over_the_range(sources):
+    made = make_planted_wafers(sources, 100, classes=["Loc"], random_state=0)
     counts = np.histogram(made.frame["background_rate"], np.linspace(0.02, 0.20, 6))[0]
     assert (abs(counts - 20) <= 6).all()
 
 
-def test_least_used_source_wafers_come_first(simulated):
-    made = make_planted_wafers(simulated, 100, classes=["Donut"], random_state=0)
+def test_least_used_source_wafers_come_first(sources):
+    made = make_planted_wafers(sources, 100, classes=["Donut"], random_state=0)
     uses = made.frame["pattern_row"].value_counts()
     assert len(uses) == made.available["Donut"] and uses.max() <= 100 / len(uses) + 3
 
 
-def test_density_thins_the_patterns(simulated):
+def test_density_thins_the_patterns(sources):
     options = {"classes": ["Center"], "random_state": 0}
     full, thin = (
-        make_planted_wafers(simulated, 60, density=d, **options).frame["n_pattern"].mean()
+        make_planted_wafers(sources, 60, density=d, **options).frame["n_pattern"].mean()
         for d in (None, 0.5)
     )
     assert thin == pytest.approx(0.5 * full, rel=0.1)
 
 
-def test_diffuse_patterns_have_smaller_components(simulated):
+def test_diffuse_patterns_have_smaller_components(sources):
     def retention(kind):
         made = make_planted_wafers(
-            simulated, 80, kind=kind, classes=["Donut", "Edge-Loc"], random_state=0
+            sources, 80, kind=kind, classes=["Donut", "Edge-Loc"], random_state=0
         )
         kept = [e.kept for e in ComponentSizeFilter(20).explain(made.maps)]
         return die_scores(made.maps, made.truth, kept)["recall"].mean()
@@ -191,8 +168,8 @@ def test_diffuse_patterns_have_smaller_components(simulated):
     assert retention("diffuse") < retention("planted") - 0.05
 
 
-def test_simulated_background_has_the_stated_fail_rate(simulated):
-    made = make_planted_wafers(simulated, 150, kind="simulated", random_state=0)
+def test_simulated_background_has_the_stated_fail_rate(sources):
+    made = make_planted_wafers(sources, 150, kind="simulated", random_state=0)
     outside = [
         (grid[(grid > 0) & ~truth] == 2).mean()
         for grid, truth in zip(made.maps, made.truth, strict=True)
@@ -200,20 +177,20 @@ def test_simulated_background_has_the_stated_fail_rate(simulated):
     assert np.mean(outside) == pytest.approx(made.frame["background_rate"].mean(), abs=0.01)
 
 
-def test_clumping_reaches_the_simulated_background(simulated):
+def test_clumping_reaches_the_simulated_background(sources):
     options = {"kind": "simulated", "classes": ["Scratch"], "random_state": 0}
     options |= {"background_rate": (0.1, 0.2), "edge_gradient": 1}
 
     def neighbors(clumping):
-        made = make_planted_wafers(simulated, 40, clumping=clumping, **options)
+        made = make_planted_wafers(sources, 40, clumping=clumping, **options)
         noise = [(grid == 2) & ~truth for grid, truth in zip(made.maps, made.truth, strict=True)]
         return sum((n[1:] & n[:-1]).sum() for n in noise) / sum(n.sum() for n in noise)
 
     assert neighbors(2.0) > 1.3 * neighbors(0.0)
 
 
-def test_planted_wafers_survive_save_and_load(simulated, tmp_path):
-    made = make_planted_wafers(simulated, 12, random_state=0)
+def test_planted_wafers_survive_save_and_load(sources, tmp_path):
+    made = make_planted_wafers(sources, 12, random_state=0)
     columns = made.frame.drop(columns=["label", "height", "width"])
     save_wafer_maps(tmp_path / "p.npz", made.maps, made.target, truth=made.truth, **columns)
     again = load_wafer_maps(tmp_path / "p.npz")
@@ -238,19 +215,19 @@ def test_rows_keep_sources_out_of_training_groups(parents, kind):
     assert not np.isin(made.groups, parents["groups"][train]).any()
 
 
-def test_row_mask_equals_row_positions(simulated):
-    _, test = split(simulated)
-    mask = np.isin(np.arange(len(simulated["maps"])), test)
+def test_row_mask_equals_row_positions(sources):
+    _, test = split(sources)
+    mask = np.isin(np.arange(len(sources["maps"])), test)
     by_position, by_mask = (
-        make_planted_wafers(simulated, 12, rows=rows, random_state=0) for rows in (test, mask)
+        make_planted_wafers(sources, 12, rows=rows, random_state=0) for rows in (test, mask)
     )
     pd.testing.assert_frame_equal(by_position.frame, by_mask.frame)
 
 
-def test_groups_show_what_was_seen_in_training(simulated):
-    train, test = split(simulated)
-    made = make_planted_wafers(simulated, 60, random_state=0)
-    unseen = ~np.isin(made.groups, simulated["groups"][train]).any(axis=1)
+def test_groups_show_what_was_seen_in_training(sources):
+    train, test = split(sources)
+    made = make_planted_wafers(sources, 60, random_state=0)
+    unseen = ~np.isin(made.groups, sources["groups"][train]).any(axis=1)
     assert 0 < unseen.sum() < 60 and np.isin(made.parents[unseen], test).all()
 
 
@@ -279,32 +256,32 @@ def test_groups_show_what_was_seen_in_training(simulated):
         ({"rows": range(355, 610)}, "class 'Center' has .*3 are needed.*leave the class out"),
     ],
 )
-def test_unusable_option_is_named(simulated, options, message):
+def test_unusable_option_is_named(sources, options, message):
     with pytest.raises(ValueError, match=message):
-        make_planted_wafers(simulated, **options)
+        make_planted_wafers(sources, **options)
 
 
-def test_missing_groups_error_names_the_argument(simulated):
-    without = {name: simulated[name] for name in ("maps", "target")}
+def test_missing_groups_error_names_the_argument(sources):
+    without = {name: sources[name] for name in ("maps", "target")}
     with pytest.raises(ValueError, match=r"wafers has no \['groups'\].*lot of each wafer"):
         make_planted_wafers(without)
     with pytest.raises(ValueError, match="wafers has no .'maps', 'target', 'groups'"):
-        make_planted_wafers(simulated["maps"])
+        make_planted_wafers(sources["maps"])
 
 
-def test_mismatched_lengths_are_refused(simulated):
+def test_mismatched_lengths_are_refused(sources):
     with pytest.raises(ValueError, match="610 maps, targets of shape .600"):
-        make_planted_wafers(simulated | {"target": simulated["target"][:600]})
+        make_planted_wafers(sources | {"target": sources["target"][:600]})
 
 
-def test_grids_too_different_are_refused(simulated):
+def test_grids_too_different_are_refused(sources):
     small = make_wafer_maps(
         40, classes=["none"], shapes=(20, 20), noise_rate=(0.05, 0.15), random_state=0
     )
-    patterns = np.flatnonzero(simulated["target"] != "none")
+    patterns = np.flatnonzero(sources["target"] != "none")
     mixed = {
-        "maps": [simulated["maps"][row] for row in patterns] + small.maps,
-        "target": np.concatenate([simulated["target"][patterns], small.target]),
+        "maps": [sources["maps"][row] for row in patterns] + small.maps,
+        "target": np.concatenate([sources["target"][patterns], small.target]),
         "groups": np.arange(len(patterns) + 40),
     }
     with pytest.raises(ValueError, match="no background has a grid similar .* 20 x 20 to 20 x 20"):
@@ -338,8 +315,8 @@ def test_no_pair_of_source_wafers_is_an_error():
         make_planted_wafers(wafers, 10, kind="two", classes=["Center", "Edge-Ring"])
 
 
-def test_unreadable_map_is_named(simulated):
-    maps = list(simulated["maps"])
+def test_unreadable_map_is_named(sources):
+    maps = list(sources["maps"])
     maps[5] = np.full((4, 4), 7)
     with pytest.raises(ValueError, match="wafer map 5: value 7"):
-        make_planted_wafers(simulated | {"maps": maps}, 5)
+        make_planted_wafers(sources | {"maps": maps}, 5)

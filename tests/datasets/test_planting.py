@@ -2,20 +2,10 @@
 
 import numpy as np
 import pytest
+from round_wafers import disc, radius
 from scipy import ndimage
 
 from camdenoise.datasets._planting import TURNS, plant, resize_nearest
-
-
-def disc(side=40, dies=1):
-    """A round wafer on which every die passes."""
-    y, x = np.indices((side, side)) - (side - 1) / 2
-    return np.where(np.hypot(x, y) < side / 2, dies, 0).astype(np.uint8)
-
-
-def radius(side=40):
-    y, x = np.indices((side, side)) - (side - 1) / 2
-    return np.hypot(x, y)
 
 
 def test_turns_are_the_four_that_keep_rows():

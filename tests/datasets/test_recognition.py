@@ -5,27 +5,8 @@ import pytest
 
 from camdenoise.datasets import (
     PATTERN_CLASSES,
-    load_wafer_maps,
-    make_wafer_maps,
 )
 from camdenoise.datasets._recognition import recognize_shape
-
-SHAPES = [(30, 30), (32, 34)]
-
-
-@pytest.fixture(scope="module")
-def simulated():
-    classes = [*PATTERN_CLASSES, "none"]
-    return make_wafer_maps(
-        490, classes=classes, shapes=SHAPES, noise_rate=(0, 0.04), random_state=0
-    )
-
-
-@pytest.fixture(scope="module")
-def dev(data_folder):
-    if not (data_folder / "wm811k_dev.npz").exists():
-        pytest.skip("no wm811k_dev.npz in the folder of real wafers")
-    return load_wafer_maps(data_folder / "wm811k_dev.npz")
 
 
 @pytest.mark.parametrize("n_wafers", [30, 60, 300])
@@ -47,6 +28,6 @@ def test_classes_without_a_place_have_no_shape(dev, label):
 
 
 @pytest.mark.parametrize("n_wafers", [0, 1, 2])
-def test_classes_of_few_wafers_have_no_shape(simulated, n_wafers):
-    rows = np.flatnonzero(simulated.target == "Edge-Ring")[:n_wafers]
-    assert recognize_shape([simulated.maps[row] for row in rows]) is None
+def test_classes_of_few_wafers_have_no_shape(labeled, n_wafers):
+    rows = np.flatnonzero(labeled.target == "Edge-Ring")[:n_wafers]
+    assert recognize_shape([labeled.maps[row] for row in rows]) is None

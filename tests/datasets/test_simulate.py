@@ -1,8 +1,5 @@
 """Simulated wafers: what they promise, and figures measured on WM-811K."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,19 +11,6 @@ from camdenoise.datasets import (
     load_wafer_maps,
     make_wafer_maps,
 )
-
-DATA = Path(
-    os.environ.get("CAMDENOISE_DATA", Path(__file__).resolve().parents[2] / "../shared/data")
-)
-needs_data = pytest.mark.skipif(
-    not (DATA / "wm811k_mini.npz").is_file(),
-    reason="real wafers are absent; set CAMDENOISE_DATA to the folder with wm811k_mini.npz",
-)
-
-
-@pytest.fixture
-def wafers():
-    return make_wafer_maps(12, classes=CLASSES, random_state=3)
 
 
 @pytest.fixture(scope="module")
@@ -265,10 +249,9 @@ def test_scratches_are_thin_and_long():
     assert np.mean(thick) < 0.1 and np.median(lengths) > 12
 
 
-@needs_data
 @pytest.mark.parametrize("label", CLASSES)
-def test_failing_share_matches_real_wafers_by_grid(label):
-    real = load_wafer_maps(DATA / "wm811k_mini.npz", classes=[label]).maps
+def test_failing_share_matches_real_wafers_by_grid(label, data_folder):
+    real = load_wafer_maps(data_folder / "wm811k_mini.npz", classes=[label]).maps
     rng = np.random.RandomState(0)
     like = [
         make_wafer_maps(1, classes=[label], shapes=[grid.shape], random_state=rng).maps[0]

@@ -5,10 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
+from maps_of_shapes import some_maps
 
 from camdenoise.datasets import (
     PATTERN_CLASSES,
-    load_wafer_maps,
     make_planted_wafers,
     make_wafer_maps,
 )
@@ -22,7 +22,6 @@ from camdenoise.datasets._training_sets import (
 from camdenoise.wafers._classes import ClassRoles
 
 MAKERS = [make_training_wafers, make_calibration_wafers]
-SHAPES = [(30, 30), (32, 34)]
 #: Names in the same order, of which none tells the shape.
 OTHER_NAMES = {
     "Center": "a0 x",
@@ -36,21 +35,6 @@ OTHER_NAMES = {
     "none": "i ok",
 }
 OTHER_ROLES = {"none": "i ok", "everywhere": ["f full", "g random"]}
-
-
-@pytest.fixture(scope="module")
-def simulated():
-    classes = [*PATTERN_CLASSES, "none"]
-    return make_wafer_maps(
-        490, classes=classes, shapes=SHAPES, noise_rate=(0, 0.04), random_state=0
-    )
-
-
-@pytest.fixture(scope="module")
-def dev(data_folder):
-    if not (data_folder / "wm811k_dev.npz").exists():
-        pytest.skip("no wm811k_dev.npz in the folder of real wafers")
-    return load_wafer_maps(data_folder / "wm811k_dev.npz")
 
 
 def rename(target, names):
@@ -93,9 +77,9 @@ def assert_same(made, other):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_renamed_labels_get_the_same_wafers(simulated, maker):
-    named = make(maker, simulated.maps, simulated.target)
-    other = make(maker, simulated.maps, rename(simulated.target, OTHER_NAMES), **OTHER_ROLES)
+def test_renamed_labels_get_the_same_wafers(labeled, maker):
+    named = make(maker, labeled.maps, labeled.target)
+    other = make(maker, labeled.maps, rename(labeled.target, OTHER_NAMES), **OTHER_ROLES)
     assert_same(named, other)
     assert named.patterns == PATTERN_CLASSES
     assert other.patterns == tuple(OTHER_NAMES[label] for label in PATTERN_CLASSES)
@@ -110,11 +94,10 @@ def test_renamed_labels_get_the_same_real_wafers(dev, maker, seed):
     assert_same(named, make(maker, maps, rename(target, OTHER_NAMES), **OTHER_ROLES))
 
 
-def test_wm811k_names_give_the_recorded_wafers(data_folder):
-    wafers = load_wafer_maps(data_folder / "wm811k_mini.npz")
+def test_wm811k_names_give_the_recorded_wafers(mini_wafers):
     digests = []
     for maker, n_samples in ((make_training_wafers, 600), (make_calibration_wafers, 60)):
-        made = make(maker, wafers.maps, wafers.target, n_samples)
+        made = make(maker, mini_wafers.maps, mini_wafers.target, n_samples)
         parts = b"".join(part.tobytes() for part in (*made.maps, *made.truth))
         digests.append(hashlib.sha256(parts).hexdigest()[:16])
     # Of the commit bb1dab0, which knew no other names.
@@ -122,17 +105,17 @@ def test_wm811k_names_give_the_recorded_wafers(data_folder):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_labels_keep_their_type(simulated, maker):
-    codes = np.array([[*PATTERN_CLASSES, "none"].index(label) for label in simulated.target])
-    made = make(maker, simulated.maps, codes + 11, none=17)
+def test_labels_keep_their_type(labeled, maker):
+    codes = np.array([[*PATTERN_CLASSES, "none"].index(label) for label in labeled.target])
+    made = make(maker, labeled.maps, codes + 11, none=17)
     assert made.patterns == (11, 12, 13, 14, 15, 16)
     assert all(type(label) is int for label in made.patterns)
-    assert_same(made, make(maker, simulated.maps, simulated.target))
+    assert_same(made, make(maker, labeled.maps, labeled.target))
 
 
-def test_synthetic_wafer_labels_name_their_patterns(simulated):
-    target = rename(simulated.target, OTHER_NAMES)
-    made = make(make_training_wafers, simulated.maps, target, **OTHER_ROLES)
+def test_synthetic_wafer_labels_name_their_patterns(labeled):
+    target = rename(labeled.target, OTHER_NAMES)
+    made = make(make_training_wafers, labeled.maps, target, **OTHER_ROLES)
     for labels, truth in zip(made.labels, made.truth, strict=True):
         assert len(labels) == len(truth) == len(set(labels)) and set(labels) <= set(made.patterns)
     pairs = {frozenset(labels) for labels in made.labels if len(labels) == 2}
@@ -140,22 +123,22 @@ def test_synthetic_wafer_labels_name_their_patterns(simulated):
     assert not {frozenset(("a0 x", "b 도넛")), frozenset(("c", "d edge ring"))} & pairs
 
 
-def test_labels_of_one_place_are_not_combined(simulated):
-    left = [label if row % 2 else f"{label} 2" for row, label in enumerate(simulated.target)]
-    rows = np.flatnonzero(np.isin(simulated.target, ["Center", "Scratch"]))
-    bare = np.flatnonzero(simulated.target == "none")
-    maps = [simulated.maps[row] for row in (*rows, *bare)]
+def test_labels_of_one_place_are_not_combined(labeled):
+    left = [label if row % 2 else f"{label} 2" for row, label in enumerate(labeled.target)]
+    rows = np.flatnonzero(np.isin(labeled.target, ["Center", "Scratch"]))
+    bare = np.flatnonzero(labeled.target == "none")
+    maps = [labeled.maps[row] for row in (*rows, *bare)]
     target = np.array([left[row] for row in rows] + ["none"] * len(bare))
     made = make(make_training_wafers, maps, target)
     pairs = {labels for labels in made.labels if len(labels) == 2}
     assert ("Center", "Center 2") not in pairs and ("Scratch", "Scratch 2") in pairs
 
 
-def test_combined_names_count_as_their_patterns(simulated):
-    target = simulated.target.astype(object)
+def test_combined_names_count_as_their_patterns(labeled):
+    target = labeled.target.astype(object)
     ring = np.flatnonzero(target == "Edge-Ring")[:5]
     target[ring] = "Center+Edge-Ring"
-    made = make(make_training_wafers, simulated.maps, target)
+    made = make(make_training_wafers, labeled.maps, target)
     assert made.patterns == PATTERN_CLASSES
     assert {len(label.split("+")) for labels in made.labels for label in labels} == {1}
 
@@ -221,26 +204,26 @@ def test_too_few_clean_wafers_warn(maker):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_patterns_only_in_combination_warn(maker, simulated):
-    target = simulated.target.astype(object)
+def test_patterns_only_in_combination_warn(maker, labeled):
+    target = labeled.target.astype(object)
     target[target == "Donut"] = "Donut+Loc"
     match = "'Donut': only in combination with others, on 70 wafers. So no die-by-die evidence"
-    made = fails_with(maker, simulated.maps, target, match)
+    made = fails_with(maker, labeled.maps, target, match)
     assert made.patterns == tuple(label for label in PATTERN_CLASSES if label != "Donut")
 
 
-def test_classes_without_wafers_warn(simulated):
-    rows = np.flatnonzero(simulated.target != "Loc")
-    maps, target = [simulated.maps[row] for row in rows], simulated.target[rows]
+def test_classes_without_wafers_warn(labeled):
+    rows = np.flatnonzero(labeled.target != "Loc")
+    maps, target = [labeled.maps[row] for row in rows], labeled.target[rows]
     roles = ClassRoles((*PATTERN_CLASSES, "none"))
     with pytest.warns(UserWarning, match="'Loc': none of the 420 wafers has it"):
         made = make_calibration_wafers(maps, target, roles, 20, np.random.RandomState(0))
     assert "Loc" not in made.patterns
 
 
-def test_missing_backgrounds_simulate_known_shapes(simulated):
-    rows = np.flatnonzero(np.isin(simulated.target, ["Edge-Ring", "Scratch"]))
-    maps, target = [simulated.maps[row] for row in rows], simulated.target[rows].astype(object)
+def test_missing_backgrounds_simulate_known_shapes(labeled):
+    rows = np.flatnonzero(np.isin(labeled.target, ["Edge-Ring", "Scratch"]))
+    maps, target = [labeled.maps[row] for row in rows], labeled.target[rows].astype(object)
     target[target == "Edge-Ring"] = "edge ring"
     odd, other = barred_wafers("x")
     maps, target = maps + odd[:30], np.concatenate([target, other[:30]])
@@ -249,26 +232,26 @@ def test_missing_backgrounds_simulate_known_shapes(simulated):
     assert {grid.shape for grid in made.maps} <= {grid.shape for grid in maps}
 
 
-def test_simulated_labels_of_one_shape_take_turns(simulated):
-    rows = np.flatnonzero(simulated.target == "Edge-Ring")
-    maps = [simulated.maps[row] for row in rows]
+def test_simulated_labels_of_one_shape_take_turns(labeled):
+    rows = np.flatnonzero(labeled.target == "Edge-Ring")
+    maps = [labeled.maps[row] for row in rows]
     target = np.array(["p", "q"] * len(rows))[: len(rows)]
     made = make(make_training_wafers, maps, target)
     counts = {label: made.labels.count((label,)) for label in ("p", "q")}
     assert counts == {"p": 75, "q": 75}
 
 
-def test_zero_requested_wafers_do_not_warn(simulated):
-    assert make(make_training_wafers, simulated.maps, simulated.target, 0) == NOTHING
+def test_zero_requested_wafers_do_not_warn(labeled):
+    assert make(make_training_wafers, labeled.maps, labeled.target, 0) == NOTHING
 
 
-def test_label_without_background_leaves_others_alone(simulated):
+def test_label_without_background_leaves_others_alone(labeled):
     maps, target = barred_wafers("x")
     large = [np.kron(grid, np.ones((3, 3), np.uint8)) for grid in maps[:30]]
     made = fails_with(
         make_training_wafers,
-        simulated.maps + large,
-        np.concatenate([simulated.target, target[:30]]),
+        labeled.maps + large,
+        np.concatenate([labeled.target, target[:30]]),
         "'x': no wafer without a pattern has a grid that it fits",
     )
     assert made.patterns == PATTERN_CLASSES
@@ -278,14 +261,14 @@ def test_label_without_background_leaves_others_alone(simulated):
 # The public function
 
 
-def test_planted_wafers_take_any_label(simulated):
+def test_planted_wafers_take_any_label(labeled):
     names = OTHER_NAMES | {"Scratch": "scratch"}
-    wafers = dict(simulated) | {"target": rename(simulated.target, names)}
+    wafers = dict(labeled) | {"target": rename(labeled.target, names)}
     options = {"kind": "two", "random_state": 0}
     other = make_planted_wafers(
         wafers, 20, classes=["a0 x", "scratch"], none_labels="i ok", **options
     )
-    named = make_planted_wafers(simulated, 20, classes=["Center", "Scratch"], **options)
+    named = make_planted_wafers(labeled, 20, classes=["Center", "Scratch"], **options)
     assert_same(named, other)
     assert set(other.target) == {"a0 x+scratch"}
     with pytest.raises(ValueError, match=r"classes must be some of .*'scratch'.* got \['i ok'\]"):
@@ -301,9 +284,9 @@ def test_numbers_as_labels_are_written_as_text():
     assert made.target.tolist() == ["17"] * 5 and made.available[17] == 30
 
 
-def test_diffuse_wafers_of_all_shapes_have_two_sources(simulated):
+def test_diffuse_wafers_of_all_shapes_have_two_sources(labeled):
     maps, target = barred_wafers("x")
-    wafers = {"maps": simulated.maps + maps, "target": np.r_[simulated.target, target]}
+    wafers = {"maps": labeled.maps + maps, "target": np.r_[labeled.target, target]}
     wafers["groups"] = np.arange(len(wafers["maps"]))
     made = make_planted_wafers(wafers, 20, kind="diffuse", classes=["x", "Loc"], random_state=0)
     known = made.target == "Loc"
@@ -311,25 +294,18 @@ def test_diffuse_wafers_of_all_shapes_have_two_sources(simulated):
     assert made.frame["pattern_row"].isna().tolist() == known.tolist()
 
 
-MAP_SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
-
-
-def some_maps(shapes=MAP_SHAPES, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
-
-
-def test_real_wafers_give_synthetic_training_wafers(data_folder):
-    wafers = load_wafer_maps(data_folder / "wm811k_mini.npz")
-    before = [grid.copy() for grid in wafers.maps]
-    roles = ClassRoles(tuple(np.unique(wafers.target).tolist()))
-    made = make_training_wafers(wafers.maps, wafers.target, roles, 200, np.random.RandomState(0))
+def test_real_wafers_give_synthetic_training_wafers(mini_wafers):
+    before = [grid.copy() for grid in mini_wafers.maps]
+    roles = ClassRoles(tuple(np.unique(mini_wafers.target).tolist()))
+    made = make_training_wafers(
+        mini_wafers.maps, mini_wafers.target, roles, 200, np.random.RandomState(0)
+    )
     assert 150 <= len(made.maps) == len(made.labels) == len(made.truth) <= 201
     numbers = np.bincount([len(labels) for labels in made.labels], minlength=3)
     assert numbers[0] == 12 and numbers[1] > 80 and numbers[2] > 10
     for grid, labels, truth in zip(*made[:3], strict=True):
         assert truth.shape == (len(labels), *grid.shape) and (grid[truth.any(0)] == 2).all()
-    for grid, same in zip(wafers.maps, before, strict=True):
+    for grid, same in zip(mini_wafers.maps, before, strict=True):
         np.testing.assert_array_equal(grid, same)
 
 

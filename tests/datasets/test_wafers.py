@@ -1,7 +1,5 @@
-import os
 import struct
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,14 +12,6 @@ from camdenoise.datasets import (
     save_wafer_maps,
 )
 from camdenoise.wafers._maps import WaferMapError
-
-DATA = Path(
-    os.environ.get("CAMDENOISE_DATA", Path(__file__).resolve().parents[2] / "../shared/data")
-)
-needs_data = pytest.mark.skipif(
-    not (DATA / "wm811k_mini.npz").is_file(),
-    reason="real wafers are absent; set CAMDENOISE_DATA to the folder with wm811k_mini.npz",
-)
 
 
 @pytest.fixture
@@ -242,9 +232,8 @@ def test_columns_of_a_frame_can_be_saved(wafers, tmp_path):
     )
 
 
-@needs_data
-def test_real_wafers_load():
-    mini = load_wafer_maps(DATA / "wm811k_mini.npz")
+def test_real_wafers_load(data_folder):
+    mini = load_wafer_maps(data_folder / "wm811k_mini.npz")
     assert len(mini.maps) == len(mini.target) == len(mini.groups) == len(mini.frame) == 520
     assert set(mini.target) == set(CLASSES)
     assert "order" in mini.frame and "provenance" in mini.about

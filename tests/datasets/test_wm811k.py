@@ -6,7 +6,8 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from lswmd_pickles import pickled, some_wafers, write_kaggle, write_mir
+from lswmd_pickles import load_bytes, pickled, saved_again, some_wafers, write_kaggle, write_mir
+from same_maps import assert_same_maps
 
 from camdenoise import RaggedWaferMaps
 from camdenoise.datasets import CLASSES, load_wm811k
@@ -21,47 +22,24 @@ def era(request):
     return ERAS[request.param]
 
 
-@pytest.fixture
-def wafers():
-    return some_wafers()
-
-
-@pytest.fixture
-def file(tmp_path, wafers):
-    (tmp_path / "WM811K.pkl").write_bytes(pickled(write_mir, wafers))
-    return tmp_path / "WM811K.pkl"
-
-
-def assert_same_maps(found, expected):
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        assert one.dtype == np.uint8
-        np.testing.assert_array_equal(one, other)
-
-
-def load_bytes(folder, data, **options):
-    (folder / "file.pkl").write_bytes(data)
-    return load_wm811k(folder / "file.pkl", **options)
-
-
 # What is loaded
 
 
-def test_both_eras_are_loaded_completely(era, wafers, tmp_path):
-    loaded = load_bytes(tmp_path, pickled(era, wafers), labeled=False, drop=())
+def test_both_eras_are_loaded_completely(era, lswmd, tmp_path):
+    loaded = load_bytes(tmp_path, pickled(era, lswmd), labeled=False, drop=())
     assert isinstance(loaded.maps, RaggedWaferMaps)
-    assert_same_maps(loaded.maps, wafers.maps)
-    assert loaded.target.tolist() == wafers.label and loaded.target.dtype.kind == "U"
+    assert_same_maps(loaded.maps, lswmd.maps)
+    assert loaded.target.tolist() == lswmd.label and loaded.target.dtype.kind == "U"
     assert loaded.groups.tolist() == [i // 5 for i in range(12)]
     expected = pd.DataFrame(
         {
-            "label": wafers.label,
-            "height": [grid.shape[0] for grid in wafers.maps],
-            "width": [grid.shape[1] for grid in wafers.maps],
-            "lot": wafers.lot,
-            "wafer": wafers.wafer,
-            "die_size": np.array(wafers.die_size, float),
-            "split": wafers.split,
+            "label": lswmd.label,
+            "height": [grid.shape[0] for grid in lswmd.maps],
+            "width": [grid.shape[1] for grid in lswmd.maps],
+            "lot": lswmd.lot,
+            "wafer": lswmd.wafer,
+            "die_size": np.array(lswmd.die_size, float),
+            "split": lswmd.split,
             "order": range(12),
         }
     )
@@ -69,13 +47,13 @@ def test_both_eras_are_loaded_completely(era, wafers, tmp_path):
     assert loaded.truth is None and loaded.about["name"] == "file.pkl"
 
 
-def test_default_classes_are_the_six_patterns(era, wafers, tmp_path):
-    loaded = load_bytes(tmp_path, pickled(era, wafers))
+def test_default_classes_are_the_six_patterns(era, lswmd, tmp_path):
+    loaded = load_bytes(tmp_path, pickled(era, lswmd))
     rows = [0, 1, 2, 3, 4, 5, 11]
-    assert loaded.target.tolist() == [wafers.label[row] for row in rows]
+    assert loaded.target.tolist() == [lswmd.label[row] for row in rows]
     assert loaded.frame["order"].tolist() == rows
     assert loaded.groups.tolist() == [0, 0, 0, 0, 0, 1, 2]
-    assert_same_maps(loaded.maps, [wafers.maps[row] for row in rows])
+    assert_same_maps(loaded.maps, [lswmd.maps[row] for row in rows])
 
 
 @pytest.mark.parametrize(
@@ -87,8 +65,8 @@ def test_default_classes_are_the_six_patterns(era, wafers, tmp_path):
         ({"drop": CLASSES}, []),
     ],
 )
-def test_classes_are_dropped(file, options, labels):
-    loaded = load_wm811k(file, **options)
+def test_classes_are_dropped(lswmd_file, options, labels):
+    loaded = load_wm811k(lswmd_file, **options)
     assert set(loaded.target) == set(labels)
     assert len(loaded.maps) == len(loaded.frame) == len(loaded.groups) == len(loaded.target)
 
@@ -102,17 +80,17 @@ def test_labels_equal_the_simulators_classes():
     assert set(LABELS) == set(CLASSES)
 
 
-def test_pickle_of_current_pandas_is_loaded(wafers, tmp_path):
+def test_pickle_of_current_pandas_is_loaded(lswmd, tmp_path):
     frame = pd.DataFrame(
         {
-            "waferMap": pd.Series(wafers.maps, dtype=object),
-            "dieSize": wafers.die_size,
-            "lotName": wafers.lot,
-            "waferIndex": wafers.wafer,
-            "trainTestLabel": wafers.split,
-            "failureType": pd.Series(wafers.label).replace("", None),
+            "waferMap": pd.Series(lswmd.maps, dtype=object),
+            "dieSize": lswmd.die_size,
+            "lotName": lswmd.lot,
+            "waferIndex": lswmd.wafer,
+            "trainTestLabel": lswmd.split,
+            "failureType": pd.Series(lswmd.label).replace("", None),
             "more": [(1, 2)] * 12,
-            "lotCategory": pd.Categorical(wafers.lot),
+            "lotCategory": pd.Categorical(lswmd.lot),
         }
     )
     for i, protocol in enumerate((2, 3, 4, 5)):
@@ -120,45 +98,27 @@ def test_pickle_of_current_pandas_is_loaded(wafers, tmp_path):
             changed = frame.astype({"lotName": kind, "failureType": kind})[::-1]
             data = pickle.dumps(changed, protocol)
             columns = read_columns(io.BytesIO(data))
-            assert columns["lotName"] == wafers.lot[::-1], (protocol, kind)
+            assert columns["lotName"] == lswmd.lot[::-1], (protocol, kind)
             assert columns["more"] == [(1, 2)] * 12
             if i == j:
                 loaded = load_bytes(tmp_path, data, drop=())
-                labelled = [i for i in range(11, -1, -1) if wafers.label[i]]
-                assert_same_maps(loaded.maps, [wafers.maps[i] for i in labelled])
+                labelled = [i for i in range(11, -1, -1) if lswmd.label[i]]
+                assert_same_maps(loaded.maps, [lswmd.maps[i] for i in labelled])
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int64", "<u2", ">i4", "float32", "bool"])
-def test_maps_of_other_dtypes_and_orders_are_recoded(tmp_path, dtype, wafers):
-    wafers.maps = [np.asfortranarray(grid % 2).astype(dtype, order="F") for grid in wafers.maps]
+def test_maps_of_other_dtypes_and_orders_are_recoded(tmp_path, dtype, lswmd):
+    lswmd.maps = [np.asfortranarray(grid % 2).astype(dtype, order="F") for grid in lswmd.maps]
     columns = {
-        "waferMap": pd.Series(wafers.maps, dtype=object), "dieSize": wafers.die_size,
-        "lotName": wafers.lot, "waferIndex": wafers.wafer, "trainTestLabel": wafers.split,
-        "failureType": wafers.label,
+        "waferMap": pd.Series(lswmd.maps, dtype=object), "dieSize": lswmd.die_size,
+        "lotName": lswmd.lot, "waferIndex": lswmd.wafer, "trainTestLabel": lswmd.split,
+        "failureType": lswmd.label,
     }  # fmt: skip
     for protocol in (2, 5):
         data = pickle.dumps(pd.DataFrame(columns), protocol)
         batches = row_batches(read_columns(io.BytesIO(data)), lambda done, of: None)
         cells = [cell for batch in batches for cell in batch["cells"].to_pylist()]
-        assert cells == [np.asarray(grid, np.uint8, order="C").tobytes() for grid in wafers.maps]
-
-
-def saved_again(wafers, **changes):
-    """LSWMD as people save it from their notebooks; None for a column takes it out."""
-    columns = {
-        "waferMap": pd.Series(wafers.maps, dtype=object),
-        "dieSize": wafers.die_size,
-        "lotName": wafers.lot,
-        "waferIndex": wafers.wafer,
-        "trianTestLabel": [
-            np.array([[split]]) if split else np.zeros((0, 0)) for split in wafers.split
-        ],
-        "failureType": [
-            np.array([[label]]) if label else np.zeros((0, 0)) for label in wafers.label
-        ],
-    }
-    columns |= changes
-    return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+        assert cells == [np.asarray(grid, np.uint8, order="C").tobytes() for grid in lswmd.maps]
 
 
 @pytest.mark.parametrize(
@@ -166,9 +126,9 @@ def saved_again(wafers, **changes):
     [("waferIndex", "wafer"), ("dieSize", "die_size"), ("trianTestLabel", "split"),
      ("lotName", "lot")],
 )  # fmt: skip
-def test_column_left_out_is_missing_in_the_result(tmp_path, wafers, name, ours):
-    data = pickle.dumps(saved_again(wafers, **{name: None}))
-    whole = load_bytes(tmp_path, pickle.dumps(saved_again(wafers)), drop=())
+def test_column_left_out_is_missing_in_the_result(tmp_path, lswmd, name, ours):
+    data = pickle.dumps(saved_again(lswmd, **{name: None}))
+    whole = load_bytes(tmp_path, pickle.dumps(saved_again(lswmd)), drop=())
     loaded = load_bytes(tmp_path, data, drop=())
     assert loaded.frame[ours].isna().all() or (loaded.frame[ours] == "").all()
     assert_same_maps(loaded.maps, whole.maps)
@@ -177,30 +137,30 @@ def test_column_left_out_is_missing_in_the_result(tmp_path, wafers, name, ours):
     )
 
 
-def test_maps_alone_are_loaded_without_labels(tmp_path, wafers):
-    data = pickle.dumps(saved_again(wafers)[["waferMap"]])
+def test_maps_alone_are_loaded_without_labels(tmp_path, lswmd):
+    data = pickle.dumps(saved_again(lswmd)[["waferMap"]])
     loaded = load_bytes(tmp_path, data, labeled=False)
-    assert_same_maps(loaded.maps, wafers.maps)
+    assert_same_maps(loaded.maps, lswmd.maps)
     assert loaded.target.tolist() == [""] * 12
 
 
-def test_missing_lots_group_by_runs_of_one_grid(tmp_path, wafers):
-    wafers.maps = [wafers.maps[row // 4] for row in range(12)]
+def test_missing_lots_group_by_runs_of_one_grid(tmp_path, lswmd):
+    lswmd.maps = [lswmd.maps[row // 4] for row in range(12)]
     loaded = load_bytes(
-        tmp_path, pickle.dumps(saved_again(wafers, lotName=None)), labeled=False, drop=()
+        tmp_path, pickle.dumps(saved_again(lswmd, lotName=None)), labeled=False, drop=()
     )
     assert loaded.groups.tolist() == [row // 4 for row in range(12)]
 
 
 @pytest.mark.parametrize("change", [{"failureType": None}, {"failureType": [[]] * 12}])
-def test_file_without_labels_error_names_the_option(tmp_path, wafers, change):
+def test_file_without_labels_error_names_the_option(tmp_path, lswmd, change):
     message = r"file\.pkl has a label for none of its 12 wafers .*Pass labeled=False"
     with pytest.raises(ValueError, match=message):
-        load_bytes(tmp_path, pickle.dumps(saved_again(wafers, **change)))
+        load_bytes(tmp_path, pickle.dumps(saved_again(lswmd, **change)))
 
 
-def test_table_without_maps_error_names_columns(tmp_path, wafers):
-    data = pickle.dumps(saved_again(wafers, waferMap=None, dieSize=None))
+def test_table_without_maps_error_names_columns(tmp_path, lswmd):
+    data = pickle.dumps(saved_again(lswmd, waferMap=None, dieSize=None))
     message = "it has no column waferMap, which holds the maps; found lotName, waferIndex, trian"
     with pytest.raises(ValueError, match=message):
         load_bytes(tmp_path, data)

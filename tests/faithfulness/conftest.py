@@ -1,7 +1,11 @@
 """Fixtures of the faithfulness tests."""
 
+import numpy as np
 import pytest
 from first_column import FirstColumn, wafer
+from sklearn.frozen import FrozenEstimator
+
+from camdenoise import CamDenoiser
 
 
 @pytest.fixture
@@ -16,3 +20,9 @@ def ragged():
     for grid in maps:
         grid[0, -1] = grid[-1, -1] = 0
     return maps
+
+
+@pytest.fixture
+def denoiser(classifier):
+    options = {"method": "hirescam", "layers": ["stage3"]}
+    return CamDenoiser(FrozenEstimator(classifier), **options).fit([np.ones((3, 3))])

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from first_column import first_column, wafer
 from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
 
 from camdenoise import CamDenoiser, WaferClassifier, WaferMapError
 from camdenoise.faithfulness import (
@@ -142,12 +141,6 @@ def test_curves_use_the_predicted_class_by_default(clf):
     np.testing.assert_allclose(deletion_curves(clf, [grid], zeros, n_steps=2)[0, [0, 2]], [0.75, 1])
     line = deletion_curves(clf, [grid], zeros, n_steps=2, targets=["line"])
     np.testing.assert_allclose(line[0, [0, 2]], [0.25, 0])
-
-
-@pytest.fixture
-def denoiser(classifier):
-    options = {"method": "hirescam", "layers": ["stage3"]}
-    return CamDenoiser(FrozenEstimator(classifier), **options).fit([np.ones((3, 3))])
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,6 @@ from camdenoise.faithfulness._weights import _rank_correlation
 from camdenoise.nets._backbones import make_backbone
 
 
-@pytest.fixture
-def denoiser(classifier):
-    options = {"method": "hirescam", "layers": ["stage3"]}
-    return CamDenoiser(FrozenEstimator(classifier), **options).fit([np.ones((3, 3))])
-
-
 def test_randomized_weights_equal_a_new_nets(denoiser, classifier, wafers):
     maps = wafers.maps[:12]
     before = deepcopy(classifier.module_.state_dict())

@@ -4,13 +4,9 @@ from itertools import product
 
 import numpy as np
 import pytest
+from feature_cases import disc
 
 from camdenoise.features._radon import cubic_resampling, radon_features, sinogram
-
-
-def disc(side, radius):
-    at = (np.arange(side) + 0.5) * 2 / side - 1
-    return np.hypot(at[:, np.newaxis], at) <= radius
 
 
 def slow_sinogram(fails):

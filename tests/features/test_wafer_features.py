@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from feature_cases import NAMES, disc, features, wafer
 from filter_cases import random_maps
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.model_selection import cross_validate
@@ -18,23 +19,8 @@ from camdenoise.datasets import make_wafer_maps
 from camdenoise.features import WaferFeatures
 from camdenoise.features._region import REGION_FEATURES
 
-NAMES = WaferFeatures().get_feature_names_out().tolist()
 ZONES = [f"zone_{number}" for number in range(13)]
 RINGS = [f"ring_{number}" for number in range(8)]
-
-
-def features(grid):
-    return dict(zip(NAMES, WaferFeatures().transform([grid])[0], strict=True))
-
-
-def disc(side, radius):
-    at = (np.arange(side) + 0.5) * 2 / side - 1
-    return np.hypot(at[:, np.newaxis], at) <= radius
-
-
-def wafer(fails):
-    """A wafer on a square grid that fails where told."""
-    return np.where(fails, 2, disc(len(fails), 1).astype(int))
 
 
 def share(grid, cells):

@@ -4,18 +4,11 @@ import numpy as np
 import pytest
 from filter_cases import random_maps
 from sklearn.cluster import HDBSCAN
+from sklearn_clusters import clustered
 
 from camdenoise.filters import (
     HDBSCANFilter,
 )
-
-
-def clustered(grid, model, fewest):
-    """What a clustering of scikit-learn does not call noise."""
-    kept, fails = np.zeros(grid.shape, bool), np.argwhere(grid == 2)
-    if len(fails) >= fewest:
-        kept[tuple(fails.T)] = model.fit_predict(fails) >= 0
-    return kept
 
 
 @pytest.mark.parametrize("single", [True, False])

@@ -12,13 +12,11 @@ import lzma
 import pickle
 import struct
 import tarfile
-import zipfile
 
 import map_files
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from file_contents import npy, npz, parquet, zipped
 from scipy import sparse
 
 GOOD = np.array([[0, 1, 1, 0], [1, 2, 2, 1], [1, 1, 2, 1]], np.uint8)
@@ -144,36 +142,6 @@ OPTIONS = {
 }
 
 _WHOLE = map_files.SAMPLES
-
-
-def parquet(**columns):
-    """A Parquet file."""
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink)
-    return sink.getvalue()
-
-
-def zipped(**members):
-    """A zip archive."""
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return sink.getvalue()
-
-
-def npy(array, **options):
-    """An array as in npz."""
-    sink = io.BytesIO()
-    np.save(sink, array, **options)
-    return sink.getvalue()
-
-
-def npz(**arrays):
-    """A file of numpy arrays."""
-    sink = io.BytesIO()
-    np.savez(sink, **arrays)
-    return sink.getvalue()
 
 
 def _tar():

@@ -1,10 +1,11 @@
-"""Wafers with a block at one side, and estimators that record or leak."""
+"""Wafers with a block at one side, estimators that record or leak, and masks of controls."""
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
+from camdenoise.leakage import CONTROLS
 from camdenoise.wafers._explanation import build_explanation
 
 
@@ -99,3 +100,7 @@ def predictions(**right):
         for wafer in range(100)
     ]
     return pd.DataFrame(rows)
+
+
+def masks(name, fit, seed=0):
+    return CONTROLS[name].masks(fit, np.random.default_rng(seed))

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
-from camdenoise.datasets import CLASSES
+from camdenoise.datasets import CLASSES, load_wm811k
 
 
 class Writer:
@@ -328,3 +329,26 @@ def pickled(write, wafers=None):
     stream = io.BytesIO()
     write(stream, wafers or some_wafers())
     return stream.getvalue()
+
+
+def saved_again(wafers, **changes):
+    """LSWMD as people save it from their notebooks; None for a column takes it out."""
+    columns = {
+        "waferMap": pd.Series(wafers.maps, dtype=object),
+        "dieSize": wafers.die_size,
+        "lotName": wafers.lot,
+        "waferIndex": wafers.wafer,
+        "trianTestLabel": [
+            np.array([[split]]) if split else np.zeros((0, 0)) for split in wafers.split
+        ],
+        "failureType": [
+            np.array([[label]]) if label else np.zeros((0, 0)) for label in wafers.label
+        ],
+    }
+    columns |= changes
+    return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+
+
+def load_bytes(folder, data, **options):
+    (folder / "file.pkl").write_bytes(data)
+    return load_wm811k(folder / "file.pkl", **options)

@@ -1,4 +1,5 @@
 import pytest
+from die_tables import dies, notes
 from map_files import bin_record, prr, stdf, wcr, wir, wrr
 
 from camdenoise.io import WaferFileError, read_stdf
@@ -45,15 +46,6 @@ def atdf(*records, head="FAR:A|4|2", lot="L", end="MRR:\n"):
     """A whole file of one wafer around some records."""
     lines = [head, f"MIR:{lot}|CHIP", "WIR:1|||W1", *records]
     return "".join(f"{line}\n" for line in lines) + end
-
-
-def notes(table):
-    return "; ".join(table.attrs["notes"])
-
-
-def dies(table):
-    columns = ["wafer", "x", "y", "bin", "passed"]
-    return table[columns].astype(object).to_numpy().tolist()
 
 
 def test_samples_of_the_specification_are_read(read):

@@ -2,6 +2,7 @@
 
 import map_files
 import pytest
+from die_tables import facts
 from format_samples import changed_text
 from map_files import message_of, rows
 from semi_map_files import FIVE, LETTERS, drawn, e142, points
@@ -63,11 +64,6 @@ def test_good_devices_do_not_count_open_bins(wafer_file):
     assert len(read_e142(wafer_file(text))) == 6
 
 
-def facts_of(path, read):
-    (facts,) = read(path).attrs["wafers"]
-    return facts
-
-
 def test_e142_metadata_comes_from_layout_and_substrate(wafer_file):
     text = e142(
         FIVE,
@@ -76,9 +72,9 @@ def test_e142_metadata_comes_from_layout_and_substrate(wafer_file):
         substrate="<CreateDate>2022-09-28T16:25:07</CreateDate>",
         attributes='Orientation="180" OriginLocation="LowerLeft"',
     )
-    facts = facts_of(wafer_file(text), read_e142)
-    assert facts["product"] == "VP9919" and facts["notch"] == "up"
-    assert facts["time"] == seconds_since_1970("20220928162507")
+    found = facts(read_e142(wafer_file(text)))
+    assert found["product"] == "VP9919" and found["notch"] == "up"
+    assert found["time"] == seconds_since_1970("20220928162507")
 
 
 @pytest.mark.parametrize(

@@ -2,46 +2,18 @@
 
 import bz2
 import gzip
-import io
 import lzma
 import pickle
-import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from file_contents import npy, npz, parquet, zipped
 
 from camdenoise import CamDenoiser, WaferClassifier, load_model
 from camdenoise.datasets import load_mixed_wm38, load_wafer_maps, load_wm811k
 from camdenoise.io import read_maps
 from camdenoise.io._file_kinds import detect_kind
-
-
-def zipped(**members):
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return sink.getvalue()
-
-
-def npz(**arrays):
-    sink = io.BytesIO()
-    np.savez(sink, **arrays)
-    return sink.getvalue()
-
-
-def parquet(**columns):
-    sink = io.BytesIO()
-    pd.DataFrame(columns).to_parquet(sink)
-    return sink.getvalue()
-
-
-def npy(array):
-    sink = io.BytesIO()
-    np.save(sink, array)
-    return sink.getvalue()
-
 
 STDF = b"\x02\x00\x00\x0a\x02\x04" + bytes(60)
 #: Content, what it is, and a word of the advice.

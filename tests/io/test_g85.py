@@ -4,6 +4,7 @@ import map_files
 import numpy as np
 import pandas as pd
 import pytest
+from die_tables import facts
 from format_samples import DIES_BY_FORMAT, changed_text
 from map_files import message_of, rows
 from semi_map_files import FIVE, LETTERS, g85
@@ -71,13 +72,6 @@ def test_g85_wafer_with_two_maps_asks_for_a_choice(wafer_file):
     assert "Name one of them" in message_of(path, read_g85, map_name="Pick")
 
 
-@pytest.fixture
-def formats(data_folder):
-    if not (data_folder / "formats").is_dir():
-        pytest.skip("no real files: the data folder has no folder 'formats'")
-    return data_folder / "formats"
-
-
 def test_real_g85_is_read(formats, tmp_path):
     table = read_wafers(formats / "g85_1101.xml")
     counts = table.groupby("bin")["passed"].agg(["size", "first"])
@@ -100,24 +94,19 @@ def test_g85_bins_within_the_map_are_read(wafer_file):
     assert "bin 1 has 5 dies of 6" in message_of(wafer_file(text), read_g85)
 
 
-def facts_of(path, read):
-    (facts,) = read(path).attrs["wafers"]
-    return facts
-
-
 def test_g85_metadata_comes_from_the_header(wafer_file):
     # ProductID and the 16 digits: a TDK file in mametNg/WaferMap-Convert.
     device = ' ProductID="CURA1" CreateDate="2025092609485900" Orientation="90"'
-    facts = facts_of(wafer_file(g85(FIVE, LETTERS, device=device)), read_g85)
-    assert facts["product"] == "CURA1" and facts["notch"] == "left"
-    assert facts["time"] == seconds_since_1970("2025-09-26 09:48:59")
-    assert facts["extent"] == (0, 0, 2, 4)
-    assert facts["x_right"] and facts["y_down"]
+    found = facts(read_g85(wafer_file(g85(FIVE, LETTERS, device=device))))
+    assert found["product"] == "CURA1" and found["notch"] == "left"
+    assert found["time"] == seconds_since_1970("2025-09-26 09:48:59")
+    assert found["extent"] == (0, 0, 2, 4)
+    assert found["x_right"] and found["y_down"]
 
 
 def test_g85_time_at_the_map_is_read(wafer_file):
     text = g85(FIVE, LETTERS).replace("<Data>", '<Data CreateDate="20240902081844">')
-    assert facts_of(wafer_file(text), read_g85)["time"] == seconds_since_1970("20240902081844")
+    assert facts(read_g85(wafer_file(text)))["time"] == seconds_since_1970("20240902081844")
 
 
 def test_g85_wafer_listed_twice_has_one_entry(wafer_file):

@@ -1,5 +1,6 @@
 import map_files
 import pytest
+from die_tables import facts
 from format_samples import DIES_BY_FORMAT, changed_text
 from map_files import message_of, rows
 
@@ -41,16 +42,6 @@ DIES = [
 ]
 
 
-def changed(old, new, text=WAFER):
-    assert old in text
-    return text.replace(old, new)
-
-
-def facts(table):
-    (wafer,) = table.attrs["wafers"]
-    return wafer
-
-
 # --- totals ---------------------------------------------------------------------------------------
 
 
@@ -72,12 +63,12 @@ def test_klarf_totals_that_agree_are_accepted(wafer_file):
     ],
 )
 def test_klarf_more_rows_than_declared_are_accepted(wafer_file, old, new):
-    assert rows(read_klarf(wafer_file(changed(old, new)))) == DIES
+    assert rows(read_klarf(wafer_file(changed_text(WAFER, old, new)))) == DIES
 
 
 def test_fewer_defects_than_declared_are_an_error(wafer_file):
     # Impro02/wafermap-clustering, klarf_no_defect.000: 40 defects declared, none listed.
-    path = wafer_file(changed(" 3 1 1 2;", ";"))
+    path = wafer_file(changed_text(WAFER, " 3 1 1 2;", ";"))
     message = message_of(path, read_klarf)
     assert message.startswith(
         "wafer '001': the file lists 2 defects, its summary counts 3. Fetch the file"
@@ -89,7 +80,7 @@ def test_fewer_defects_than_declared_are_an_error(wafer_file):
 
 
 def test_too_few_inspected_dies_are_refused(wafer_file):
-    path = wafer_file(changed("Plan 4\n 0 0\n 1 0\n", "Plan 2\n", WAFER))
+    path = wafer_file(changed_text(WAFER, "Plan 4\n 0 0\n 1 0\n", "Plan 2\n"))
     message = message_of(path, read_klarf)
     assert "the file lists 2 inspected dies, its summary counts 4" in message
     assert facts(read_klarf(path, incomplete=True))["n_missing"] == 2
@@ -105,7 +96,7 @@ def test_dies_given_by_the_user_are_not_counted(wafer_file):
 def test_summary_belongs_to_the_wafer_before_it(wafer_file):
     body = WAFER[WAFER.index("WaferID") : WAFER.index("EndOfFile")]
     clean = 'WaferID "2";\nSampleTestPlan 1 0 0;\nDefectList;\nSummaryList 1 0 0 1 0;\n'
-    table = read_klarf(wafer_file(changed(body, clean + body)))
+    table = read_klarf(wafer_file(changed_text(WAFER, body, clean + body)))
     assert table.groupby("wafer")["bin"].sum().to_dict() == {"2": 0, "001": 3}
 
 
@@ -136,7 +127,7 @@ def test_fewer_defects_in_version_18_are_an_error(wafer_file):
 
 def test_version_18_selected_defects_are_noted(wafer_file):
     # btrapp/jklarfreader, the example of version 1.8: DEFECTID 2, 3 and 128 of 8 defects.
-    table = read_klarf(wafer_file(changed("3 5 5 N;", "128 5 5 N;", WAFER_18)))
+    table = read_klarf(wafer_file(changed_text(WAFER_18, "3 5 5 N;", "128 5 5 N;")))
     assert facts(table)["n_missing"] == 0
     assert "lists 3 of 4 defects, a selection by its DEFECTID" in table.attrs["notes"][0]
 
@@ -154,7 +145,7 @@ def test_truncated_file_is_read_on_request(wafer_file, cut):
 
 
 def test_short_sample_plan_is_read_on_request(wafer_file):
-    path = wafer_file(changed("Plan 4", "Plan 6"))
+    path = wafer_file(changed_text(WAFER, "Plan 4", "Plan 6"))
     assert "it claims 6 items and has 4. Fetch" in message_of(path, read_klarf)
     table = read_klarf(path, incomplete=True)
     assert rows(table) == DIES and facts(table)["n_missing"] == 2
@@ -192,7 +183,7 @@ def test_rows_with_semicolons_are_not_statements(wafer_file):
     # Writers of test data end each row so (found by the keyword SummaryList in public code);
     # all defects but the first were lost in silence.
     text = WAFER.replace(" 1 0 0 1\n 2 0 0 1\n", " 1 0 0 1;\n 2 0 0 1;\n")
-    text = changed(" 0 0\n 1 0\n", " 0 0;\n 1 0;\n", text).replace("Plan 4", "Plan 4;")
+    text = changed_text(text, " 0 0\n 1 0\n", " 0 0;\n 1 0;\n").replace("Plan 4", "Plan 4;")
     assert rows(read_klarf(wafer_file(text))) == DIES
 
 
@@ -205,20 +196,20 @@ def test_errors_in_rows_with_semicolons_name_the_line(wafer_file):
 
 def test_image_names_among_defects_are_skipped(wafer_file):
     # https://github.com/MichaelHotaling/klarfkit/issues/7
-    text = changed(" 2 0 0 1\n", ' FILENAME "a.jpg"\n 2 0 0 1\n FILENAME b.jpg;\n')
+    text = changed_text(WAFER, " 2 0 0 1\n", ' FILENAME "a.jpg"\n 2 0 0 1\n FILENAME b.jpg;\n')
     assert rows(read_klarf(wafer_file(text))) == DIES
 
 
 def test_last_column_keeps_its_name(wafer_file):
     # https://github.com/MichaelHotaling/klarfkit/pull/9: IMAGELIST became IMAGELIS.
-    text = changed("4 DEFECTID XINDEX YINDEX TEST ;", "4 DEFECTID TEST XINDEX YINDEX;")
+    text = changed_text(WAFER, "4 DEFECTID XINDEX YINDEX TEST ;", "4 DEFECTID TEST XINDEX YINDEX;")
     text = text.replace(" 1 0 0 1\n 2 0 0 1\n 3 1 1 2;", " 1 1 0 0\n 2 1 0 0\n 3 2 1 1;")
     assert rows(read_klarf(wafer_file(text))) == DIES
 
 
 def test_defects_may_come_in_several_lists(wafer_file):
     # btrapp/jklarfreader, klarf12DefectListExample.klarf: one list for each picture file.
-    text = changed(" 2 0 0 1\n", ";\nTiffFileName b.tif;\nDefectList\n 2 0 0 1\n")
+    text = changed_text(WAFER, " 2 0 0 1\n", ";\nTiffFileName b.tif;\nDefectList\n 2 0 0 1\n")
     text = text.replace(" 1 0 0 1\n;", " 1 0 0 1;")
     assert rows(read_klarf(wafer_file(text))) == DIES
 
@@ -246,7 +237,7 @@ def test_klarf_metadata_of_a_wafer_is_read(wafer_file):
     ],
 )
 def test_times_are_read_in_all_forms(wafer_file, written, seconds):
-    text = changed("ResultTimestamp 01-31-20 12:00:00;", written)
+    text = changed_text(WAFER, "ResultTimestamp 01-31-20 12:00:00;", written)
     assert facts(read_klarf(wafer_file(text)))["time"] == seconds
 
 
@@ -264,13 +255,15 @@ def test_version_18_metadata_comes_from_outer_records(wafer_file):
 
 @pytest.mark.parametrize(("place", "notch"), [("UP", "up"), ("left", "left"), ("270", None)])
 def test_notch_side_is_read_from_words(wafer_file, place, notch):
-    table = read_klarf(wafer_file(changed("Location DOWN", f"Location {place}")))
+    table = read_klarf(wafer_file(changed_text(WAFER, "Location DOWN", f"Location {place}")))
     assert facts(table)["notch"] == notch
     assert len(table.attrs["notes"]) == (notch is None)
 
 
 def test_mirrored_coordinates_leave_the_direction_open(wafer_file):
-    table = read_klarf(wafer_file(changed('DeviceID "P7";', "CoordinatesMirrored YES;")))
+    table = read_klarf(
+        wafer_file(changed_text(WAFER, 'DeviceID "P7";', "CoordinatesMirrored YES;"))
+    )
     assert facts(table)["x_right"] is None
     assert "CoordinatesMirrored is not applied" in table.attrs["notes"][0]
 
@@ -343,13 +336,6 @@ def test_inspected_dies_must_be_pairs_of_whole_numbers(wafer_file, inspected):
 def test_klarf_11_is_read_as_12(wafer_file):
     text = changed_text(map_files.KLARF_12, "FileVersion 1 2", "FileVersion 1 1")
     assert rows(read_wafers(wafer_file(text))) == DIES_BY_FORMAT["klarf12"]
-
-
-@pytest.fixture
-def formats(data_folder):
-    if not (data_folder / "formats").is_dir():
-        pytest.skip("no real files: the data folder has no folder 'formats'")
-    return data_folder / "formats"
 
 
 def test_real_klarf_12_counts_unlisted_dies(formats):

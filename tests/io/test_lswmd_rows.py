@@ -6,52 +6,23 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from lswmd_pickles import pickled, some_wafers, write_kaggle, write_mir
+from lswmd_pickles import load_bytes, pickled, saved_again, some_wafers, write_kaggle, write_mir
 
-from camdenoise.datasets import load_wm811k
 from camdenoise.io import _lswmd_rows
 from camdenoise.io._lswmd_pickle import read_columns
 from camdenoise.io._lswmd_rows import row_batches
 from camdenoise.io._stubs import PickleError
 
 
-@pytest.fixture
-def wafers():
-    return some_wafers()
-
-
-def load_bytes(folder, data, **options):
-    (folder / "file.pkl").write_bytes(data)
-    return load_wm811k(folder / "file.pkl", **options)
-
-
-def saved_again(wafers, **changes):
-    """LSWMD as people save it from their notebooks; None for a column takes it out."""
-    columns = {
-        "waferMap": pd.Series(wafers.maps, dtype=object),
-        "dieSize": wafers.die_size,
-        "lotName": wafers.lot,
-        "waferIndex": wafers.wafer,
-        "trianTestLabel": [
-            np.array([[split]]) if split else np.zeros((0, 0)) for split in wafers.split
-        ],
-        "failureType": [
-            np.array([[label]]) if label else np.zeros((0, 0)) for label in wafers.label
-        ],
-    }
-    columns |= changes
-    return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
-
-
-def test_tables_saved_by_notebooks_are_loaded(tmp_path, wafers):
+def test_tables_saved_by_notebooks_are_loaded(tmp_path, lswmd):
     """A common notebook drops waferIndex, adds sizes and numbers, and keeps the labeled rows."""
-    table = saved_again(wafers, waferIndex=None)
-    table["waferMapDim"] = [grid.shape for grid in wafers.maps]
+    table = saved_again(lswmd, waferIndex=None)
+    table["waferMapDim"] = [grid.shape for grid in lswmd.maps]
     table["failureNum"] = table["failureType"].map(lambda value: float(value.size))
     table = table[table["failureNum"] > 0]
     for changed in (table, table.reset_index(), table.reset_index(drop=True)):
         loaded = load_bytes(tmp_path, pickle.dumps(changed), drop=())
-        assert loaded.target.tolist() == [label for label in wafers.label if label]
+        assert loaded.target.tolist() == [label for label in lswmd.label if label]
 
 
 @pytest.mark.parametrize(

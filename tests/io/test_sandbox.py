@@ -6,34 +6,18 @@ import subprocess
 import sys
 
 import pytest
-from lswmd_pickles import pickled, some_wafers, write_mir
+from lswmd_pickles import load_bytes
 
 from camdenoise.datasets import load_wm811k
 from camdenoise.io import _lswmd_convert
 from camdenoise.io._sandbox import SandboxError, run_in_sandbox
 
 
-@pytest.fixture
-def wafers():
-    return some_wafers()
-
-
-@pytest.fixture
-def file(tmp_path, wafers):
-    (tmp_path / "WM811K.pkl").write_bytes(pickled(write_mir, wafers))
-    return tmp_path / "WM811K.pkl"
-
-
-def load_bytes(folder, data, **options):
-    (folder / "file.pkl").write_bytes(data)
-    return load_wm811k(folder / "file.pkl", **options)
-
-
-def test_run_capped_limits_time(monkeypatch, file):
+def test_run_capped_limits_time(monkeypatch, lswmd_file):
     monkeypatch.setattr(_lswmd_convert, "_SECONDS", 0.01)
     with pytest.raises(ValueError, match="it took more than 0 s"):
-        load_wm811k(file)
-    assert [entry.name for entry in file.parent.iterdir()] == [file.name]
+        load_wm811k(lswmd_file)
+    assert [entry.name for entry in lswmd_file.parent.iterdir()] == [lswmd_file.name]
 
 
 def test_run_capped_limits_memory(monkeypatch, tmp_path):
@@ -49,7 +33,7 @@ def test_crash_of_the_process_is_reported(tmp_path):
         )  # os.abort takes no on_progress: the complaint is quoted
 
 
-def test_vanished_caller_leaves_no_partial_file(file, tmp_path):
+def test_vanished_caller_leaves_no_partial_file(lswmd_file, tmp_path):
     """A reading process that can report to nobody stops and takes its half file with it."""
     target = tmp_path / "part"
 
@@ -58,32 +42,32 @@ def test_vanished_caller_leaves_no_partial_file(file, tmp_path):
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        _lswmd_convert.convert(str(file), str(target), {}, on_progress=vanish)
+        _lswmd_convert.convert(str(lswmd_file), str(target), {}, on_progress=vanish)
     gc.enable()
     assert not target.exists()
 
 
-def test_progress_is_reported_from_the_other_process(file):
+def test_progress_is_reported_from_the_other_process(lswmd_file):
     steps = []
-    target = file.with_name("out.parquet")
+    target = lswmd_file.with_name("out.parquet")
     n = run_in_sandbox(
-        _lswmd_convert.convert, str(file), str(target), {},
+        _lswmd_convert.convert, str(lswmd_file), str(target), {},
         memory=2**32, seconds=60, on_progress=lambda *step: steps.append(step),
     )  # fmt: skip
-    size = file.stat().st_size
+    size = lswmd_file.stat().st_size
     assert n == 12 and ("read", size, size) in steps and steps[-1] == ("write", 12, 12)
 
 
-def test_progress_bar_is_hidden_without_a_terminal(file, capfd):
-    load_wm811k(file)
+def test_progress_bar_is_hidden_without_a_terminal(lswmd_file, capfd):
+    load_wm811k(lswmd_file)
     assert capfd.readouterr() == ("", "")
 
 
-def test_loading_works_in_scripts_without_main_guard(file, tmp_path):
+def test_loading_works_in_scripts_without_main_guard(lswmd_file, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "from camdenoise.datasets import load_wm811k\n"
-        f"print(len(load_wm811k({str(file)!r}).maps))\n"
+        f"print(len(load_wm811k({str(lswmd_file)!r}).maps))\n"
     )
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     done = subprocess.run(

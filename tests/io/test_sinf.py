@@ -1,5 +1,6 @@
 import map_files
 import pytest
+from die_tables import facts
 from format_samples import DIES_BY_FORMAT, changed_text
 from map_files import message_of, rows
 
@@ -17,16 +18,6 @@ DIES = [
 ]
 
 
-def changed(old, new, text=SINF):
-    assert old in text
-    return text.replace(old, new)
-
-
-def facts(table):
-    (wafer,) = table.attrs["wafers"]
-    return wafer
-
-
 # --- what else a file says ------------------------------------------------------------------------
 
 
@@ -41,7 +32,7 @@ def test_sinf_metadata_of_a_wafer_is_read(wafer_file):
 @pytest.mark.parametrize("fnloc", ["0", "90", "270", "up"])
 def test_other_notch_sides_are_not_applied(wafer_file, fnloc):
     # A converter in public code (from Zmap) writes FNLOC:0 whatever it draws.
-    table = read_sinf(wafer_file(changed("FNLOC:180", f"FNLOC:{fnloc}")))
+    table = read_sinf(wafer_file(changed_text(SINF, "FNLOC:180", f"FNLOC:{fnloc}")))
     assert facts(table)["notch"] is None
     (note,) = table.attrs["notes"]
     assert note.startswith(f"FNLOC {fnloc} is not applied: writers disagree") and "--notch" in note
@@ -49,7 +40,7 @@ def test_other_notch_sides_are_not_applied(wafer_file, fnloc):
 
 @pytest.mark.parametrize("new", ["", "FNLOC:\n"])
 def test_missing_notch_side_is_silent(wafer_file, new):
-    table = read_sinf(wafer_file(changed("FNLOC:180\n", new)))
+    table = read_sinf(wafer_file(changed_text(SINF, "FNLOC:180\n", new)))
     assert facts(table)["notch"] is None and table.attrs["notes"] == []
 
 
@@ -59,12 +50,12 @@ def test_missing_notch_side_is_silent(wafer_file, new):
 @pytest.mark.parametrize("diect", [3, 4, 5])
 def test_uninspected_dies_may_count(wafer_file, diect):
     # Four dies with a result, one without.
-    text = changed("ROWCT:2", f"DIECT:{diect}\nROWCT:2")
+    text = changed_text(SINF, "ROWCT:2", f"DIECT:{diect}\nROWCT:2")
     assert rows(read_sinf(wafer_file(text))) == DIES
 
 
 def test_fewer_dies_than_declared_are_an_error(wafer_file):
-    path = wafer_file(changed("ROWCT:2", "DIECT:7\nROWCT:2"))
+    path = wafer_file(changed_text(SINF, "ROWCT:2", "DIECT:7\nROWCT:2"))
     message = message_of(path, read_sinf)
     assert message.startswith("wafer 'W1': DIECT declares 7 dies, the map has 5.")
     assert "incomplete=True (--incomplete)" in message
@@ -74,7 +65,7 @@ def test_fewer_dies_than_declared_are_an_error(wafer_file):
 
 @pytest.mark.parametrize("end", ["RowData:01 @@ 0A\n", "@ 0A\n", " 0A\n", "A\n"])
 def test_truncated_map_is_read_on_request(wafer_file, end):
-    text = changed("ROWCT:2", "ROWCT:3")
+    text = changed_text(SINF, "ROWCT:2", "ROWCT:3")
     path = wafer_file(text[: text.index(end)])
     assert "incomplete=True (--incomplete)" in message_of(path, read_sinf)
     table = read_sinf(path, incomplete=True)
@@ -86,7 +77,7 @@ def test_truncated_map_is_read_on_request(wafer_file, end):
 
 def test_constant_declared_size_can_be_ignored(wafer_file):
     # A converter of pictures in public code writes ROWCT:999 and COLCT:999 into every file.
-    text = changed("ROWCT:2\nCOLCT:3", "ROWCT:999\nCOLCT:999")
+    text = changed_text(SINF, "ROWCT:2\nCOLCT:3", "ROWCT:999\nCOLCT:999")
     path = wafer_file(text)
     assert "claims 999 columns, the rows have 3. Fetch the file again, or read" in message_of(path)
     assert rows(read_sinf(path, incomplete=True)) == DIES
@@ -97,14 +88,14 @@ def test_constant_declared_size_can_be_ignored(wafer_file):
 
 def test_assumed_pass_bin_is_noted(wafer_file):
     # artwork.com, SINF: "if BCEQU is missing or blank, 01 is considered to be the PASS die".
-    table = read_sinf(wafer_file(changed("BCEQU:01", "BCEQU: ")))
+    table = read_sinf(wafer_file(changed_text(SINF, "BCEQU:01", "BCEQU: ")))
     assert rows(table) == DIES
     assert table.attrs["notes"][0].startswith("BCEQU lists no bin. Bin 1 is taken as passing")
 
 
 def test_assumed_pass_bin_without_dies_is_an_error(wafer_file):
     # artwork.com, SINF: good dies are numbered from 00 on. Every die would fail in silence.
-    path = wafer_file(changed("BCEQU:01\n", "").replace("01", "00"))
+    path = wafer_file(changed_text(SINF, "BCEQU:01\n", "").replace("01", "00"))
     message = message_of(path, read_sinf)
     assert "BCEQU lists no bin, and no die has bin 1, which passes then" in message
     assert "Bins (dies): 0 (2), 31 (1), 10 (1)" in message and "--pass-bins 1,2" in message
@@ -112,7 +103,7 @@ def test_assumed_pass_bin_without_dies_is_an_error(wafer_file):
 
 
 def test_wafer_without_a_good_die_must_be_stated(wafer_file):
-    path = wafer_file(changed("BCEQU:01", "BCEQU:02"))
+    path = wafer_file(changed_text(SINF, "BCEQU:01", "BCEQU:02"))
     message = message_of(path, read_sinf)
     assert "no die has a bin that BCEQU lists as passing" in message
     assert "pass_bins=[] (--pass-bins none)" in message
@@ -159,7 +150,9 @@ def test_joined_maps_are_separate_wafers(wafer_file):
 
 def test_next_wafer_may_repeat_only_its_name(wafer_file):
     body = SINF[SINF.index("RowData") :]
-    table = read_sinf(wafer_file(changed("ROWCT:2", "ROWCT:2\nDIECT:5") + "WAFER:W2\n" + body))
+    table = read_sinf(
+        wafer_file(changed_text(SINF, "ROWCT:2", "ROWCT:2\nDIECT:5") + "WAFER:W2\n" + body)
+    )
     assert rows(table) == DIES + [("L", "W2", *row[2:]) for row in DIES]
 
 
@@ -169,7 +162,7 @@ def test_header_without_a_map_is_an_error(wafer_file):
 
 
 def test_encoding_of_names_may_be_given(wafer_file):
-    path = wafer_file(changed("DEVICE:D", "DEVICE:소자").encode("cp949"))
+    path = wafer_file(changed_text(SINF, "DEVICE:D", "DEVICE:소자").encode("cp949"))
     assert facts(read_sinf(path, encoding="cp949"))["product"] == "소자"
 
 

@@ -5,6 +5,7 @@ import tracemalloc
 import zipfile
 
 import pytest
+from die_tables import dies, facts, notes
 from map_files import bin_record, far, mir, mrr, pcr, prr, record, stdf, text, wcr, wir, wrr
 
 from camdenoise.io import WaferFileError, from_die_table, read_stdf, read_wafers
@@ -22,21 +23,6 @@ def read(tmp_path):
         return read_stdf(tmp_path / "lot.stdf", **options)
 
     return reader
-
-
-def facts(table):
-    """The facts of the only wafer of a table."""
-    (wafer,) = table.attrs["wafers"]
-    return wafer
-
-
-def notes(table):
-    return "; ".join(table.attrs["notes"])
-
-
-def dies(table):
-    columns = ["wafer", "x", "y", "bin", "passed"]
-    return table[columns].astype(object).to_numpy().tolist()
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -5,28 +5,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from record_batches import by_filter, some_wafers
 
-from camdenoise.datasets import make_wafer_maps, save_wafer_maps
-from camdenoise.filters import ComponentSizeFilter
+from camdenoise.datasets import save_wafer_maps
 from camdenoise.io import WaferFileError
 from camdenoise.stream import (
-    denoise_batches,
     open_source,
     wafer_batch,
     wafers_of,
 )
-
-FILTER = ComponentSizeFilter(min_size=3)
-
-
-def by_filter(batches):
-    return denoise_batches(batches, FILTER)
-
-
-def some_wafers(n=25):
-    maps = make_wafer_maps(n, random_state=0).maps
-    keys = pd.DataFrame({"lot": [f"L{row // 7}" for row in range(n)], "slot": range(n)})
-    return maps, keys
 
 
 def wafers_in(source):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from leakage_stubs import (
     StampingDenoiser,
+    masks,
     two_sided_wafers,
 )
 from sklearn.frozen import FrozenEstimator
@@ -26,24 +27,10 @@ from camdenoise.wafers._explanation import build_explanation
 
 
 @pytest.fixture
-def fit(classifier, wafers):
-    """Sixty wafers, forty of which train, explained by one net."""
-    maps, target = wafers.maps[:60], wafers.target[:60]
-    denoiser = CamDenoiser(FrozenEstimator(classifier)).fit(maps)
-    train = np.arange(40)
-    models = [(denoiser, np.arange(40, 60)), (denoiser, train)]
-    return CrossFit(maps, target, train, models, independent=models)
-
-
-@pytest.fixture
 def stamped():
     maps, target = two_sided_wafers(60)
     models = [(StampingDenoiser().fit(maps, target), np.arange(60))]
     return CrossFit(maps, target, np.arange(40), models)
-
-
-def masks(name, fit, seed=0):
-    return CONTROLS[name].masks(fit, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("name", [name for name in CONTROLS if name != "mask alone"])

@@ -1,29 +1,12 @@
 """Maps that show the mask alone."""
 
 import numpy as np
-import pytest
-from sklearn.frozen import FrozenEstimator
+from leakage_stubs import masks
 
-from camdenoise import CamDenoiser
 from camdenoise.leakage import (
-    CONTROLS,
     CrossFit,
     marked_map,
 )
-
-
-@pytest.fixture
-def fit(classifier, wafers):
-    """Sixty wafers, forty of which train, explained by one net."""
-    maps, target = wafers.maps[:60], wafers.target[:60]
-    denoiser = CamDenoiser(FrozenEstimator(classifier)).fit(maps)
-    train = np.arange(40)
-    models = [(denoiser, np.arange(40, 60)), (denoiser, train)]
-    return CrossFit(maps, target, train, models, independent=models)
-
-
-def masks(name, fit, seed=0):
-    return CONTROLS[name].masks(fit, np.random.default_rng(seed))
 
 
 def test_marked_map_hides_which_dies_fail(fit):

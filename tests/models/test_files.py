@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from model_files import with_metadata
 from safetensors import safe_open
 from safetensors.torch import save_file
 from sklearn.base import clone
@@ -34,12 +35,6 @@ from camdenoise.nets._checkpoint import checksum
 from camdenoise.similarity import WaferEmbedding
 
 
-@pytest.fixture
-def file(classifier, tmp_path):
-    save_model(classifier, tmp_path / "model.safetensors")
-    return tmp_path / "model.safetensors"
-
-
 def test_load_model_restores_predictions(file, classifier, wafers):
     again = load_model(file)
     np.testing.assert_array_equal(
@@ -48,21 +43,6 @@ def test_load_model_restores_predictions(file, classifier, wafers):
     assert again.classes_.dtype == classifier.classes_.dtype
     assert again.get_params() == classifier.get_params()
     assert again.history_ == classifier.history_
-
-
-def with_metadata(file, target, sealed=True, **changes):
-    """Copy a model with other texts beside the weights; None takes one away.
-
-    With `sealed`, the checksum fits.
-    """
-    with safe_open(file, "pt") as old:
-        about = old.metadata() | changes
-        weights = {key: old.get_tensor(key) for key in old.keys()}
-    about = {name: text for name, text in about.items() if text is not None}
-    if sealed:
-        about["sha256"] = checksum(about, weights)
-    save_file(weights, target, metadata=about)
-    return target
 
 
 def test_load_model_restores_the_temperature(classifier, wafers, tmp_path):

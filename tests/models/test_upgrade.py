@@ -5,36 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_files import with_metadata
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from camdenoise import (
     load_model,
     save_model,
 )
 from camdenoise.datasets import make_wafer_maps
-from camdenoise.nets._checkpoint import checksum
-
-
-@pytest.fixture
-def file(classifier, tmp_path):
-    save_model(classifier, tmp_path / "model.safetensors")
-    return tmp_path / "model.safetensors"
-
-
-def with_metadata(file, target, sealed=True, **changes):
-    """Copy a model with other texts beside the weights; None takes one away.
-
-    With `sealed`, the checksum fits.
-    """
-    with safe_open(file, "pt") as old:
-        about = old.metadata() | changes
-        weights = {key: old.get_tensor(key) for key in old.keys()}
-    about = {name: text for name, text in about.items() if text is not None}
-    if sealed:
-        about["sha256"] = checksum(about, weights)
-    save_file(weights, target, metadata=about)
-    return target
 
 
 def disc(radius):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from maps_of_shapes import MAP_SHAPES, some_maps
 
 from camdenoise.nets._encoding import (
     choose_sizes,
@@ -56,14 +57,6 @@ def test_to_die_grid_finds_a_bright_die_in_place(shape):
 
 def test_to_die_grid_of_one_cell_is_constant():
     assert (to_die_grid(np.full((1, 1, 1), 3.0, np.float32), [(4, 5)], 8)[0] == 3).all()
-
-
-MAP_SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
-
-
-def some_maps(shapes=MAP_SHAPES, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
 
 
 def test_shown_sizes_are_smallest_with_a_pixel_per_die():

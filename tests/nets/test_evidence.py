@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from maps_of_shapes import some_maps
 from small_models import TINY
 
 import camdenoise.nets._evidence as evidence_training
@@ -15,14 +16,6 @@ from camdenoise.nets._encoding import encode_dies, encode_maps
 from camdenoise.nets._evidence import EvidenceWafers, pattern_loss, recompute_bn_stats
 from camdenoise.nets._training import WaferBatches
 from camdenoise.wafers._classes import ClassRoles
-
-SHAPES = [(9, 11), (30, 24), (32, 32), (5, 31)]
-
-
-def some_maps(shapes=SHAPES, seed=0):
-    rng = np.random.default_rng(seed)
-    return [rng.choice(3, shape, p=[0.1, 0.5, 0.4]).astype(np.uint8) for shape in shapes]
-
 
 # Practice
 

@@ -1,6 +1,7 @@
 """Displays: what is computed from explanations, what is drawn where, what never changes."""
 
 import matplotlib
+from explained_lots import NOTHING, SMALL_GRID, UNREADABLE
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -24,8 +25,6 @@ from camdenoise.plotting import (
     plot_wafer_map,
 )
 
-NOTHING = np.zeros((0, 0), bool)
-UNREADABLE = Explanation(NOTHING, NOTHING, NOTHING, abstained=True, error="value 9 at row 0")
 OF_MANY = [ExplanationDisplay, LotGalleryDisplay, FrequencyDisplay, ZoneProfileDisplay]
 #: Arguments that a display needs beside maps and explanations, given the truth.
 DISPLAYS = dict.fromkeys([*OF_MANY, ClassParetoDisplay], lambda truth: {}) | dict.fromkeys(
@@ -182,9 +181,6 @@ def test_pretrained_model_explains_real_wafers(data_folder):
     why = denoiser.explain(maps)
     for display in (*OF_MANY, ClassParetoDisplay):
         display.from_predictions(maps, why).figure_.canvas.draw()
-
-
-SMALL_GRID = np.array([[0, 2, 1], [2, 2, 1], [1, 1, 2]], np.uint8)
 
 
 def test_functions_draw_into_given_axes():

@@ -1,6 +1,7 @@
 """Pictures of explanations."""
 
 import matplotlib
+from explained_lots import SMALL_GRID, shown
 
 matplotlib.use("Agg")
 import numpy as np
@@ -28,17 +29,10 @@ def test_explanation_row_shows_class_and_counts(lot):
     assert [ax.get_title() for ax in axes[0]] == wanted
 
 
-SMALL_GRID = np.array([[0, 2, 1], [2, 2, 1], [1, 1, 2]], np.uint8)
-
-
-def colors(ax):
-    return ax.images[0].to_rgba(ax.images[0].get_array(), bytes=True)
-
-
 def test_plot_explanation_draws_four_pictures():
     why = MedianFilter().explain([SMALL_GRID])[0]
     axes = plot_explanation(SMALL_GRID, why)
-    raw, saliency, kept, removed = (colors(ax) for ax in axes)
+    raw, saliency, kept, removed = (shown(ax) for ax in axes)
     assert np.isnan(axes[1].images[0].get_array().filled(np.nan)[0, 0])
     fail, passed = raw[1, 1], raw[0, 2]
     assert ((kept == fail).all(-1) == why.kept).all()

@@ -1,14 +1,13 @@
 """Pictures of one wafer: orientation, dies, colors."""
 
 import matplotlib
+from explained_lots import GRID, SMALL_GRID, UNREADABLE, shown
 
 matplotlib.use("Agg")
 import numpy as np
 import pytest
-from explained_lots import shown
 from matplotlib.colors import to_rgb
 
-from camdenoise import Explanation
 from camdenoise.filters import MedianFilter
 from camdenoise.plotting import (
     PALETTES,
@@ -18,10 +17,6 @@ from camdenoise.plotting import (
     WaferMapDisplay,
     plot_wafer_map,
 )
-
-GRID = np.array([[0, 2, 1, 1], [2, 2, 1, 1], [1, 1, 2, 0]], np.uint8)
-NOTHING = np.zeros((0, 0), bool)
-UNREADABLE = Explanation(NOTHING, NOTHING, NOTHING, abstained=True, error="value 9 at row 0")
 
 
 @pytest.mark.parametrize("notch, corner", [("down", 0), ("left", 1), ("up", 2), ("right", 3)])
@@ -125,18 +120,11 @@ def test_wafer_with_explanation_shows_removed_fails():
         WaferMapDisplay.from_predictions(GRID, UNREADABLE)
 
 
-SMALL_GRID = np.array([[0, 2, 1], [2, 2, 1], [1, 1, 2]], np.uint8)
-
-
-def colors(ax):
-    return ax.images[0].to_rgba(ax.images[0].get_array(), bytes=True)
-
-
 @pytest.mark.parametrize("palette", PALETTES)
 def test_each_kind_of_die_has_its_color(palette):
     removed = np.zeros(SMALL_GRID.shape, bool)
     removed[2, 2] = removed[0, 2] = True
-    seen = colors(plot_wafer_map(SMALL_GRID, removed=removed, palette=palette))
+    seen = shown(plot_wafer_map(SMALL_GRID, removed=removed, palette=palette))
     wanted = {
         name: tuple(round(255 * c) for c in matplotlib.colors.to_rgba(color))
         for name, color in PALETTES[palette].items()

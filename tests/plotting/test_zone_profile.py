@@ -1,6 +1,7 @@
 """Kept and removed fails by ring and sector."""
 
 import matplotlib
+from explained_lots import GRID
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -14,8 +15,6 @@ from camdenoise.plotting import (
     ZoneProfileDisplay,
 )
 from camdenoise.wafers._geometry import rings
-
-GRID = np.array([[0, 2, 1, 1], [2, 2, 1, 1], [1, 1, 2, 0]], np.uint8)
 
 
 def flat_wafers(seed, n=30):

@@ -14,11 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
+from command_line import run
 from PIL import Image
 
 from camdenoise import CamDenoiser
-from camdenoise.cli import main
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.filters import ComponentSizeFilter
 from camdenoise.lots import lot_summary, yield_loss
@@ -157,10 +156,6 @@ def test_report_in_a_browser_runs_no_code_from_names(tmp_path):
     assert "<title>still</title>" in dom
     shown = [a["data-name"] for a in Page(dom).all("li") if "data-name" in a and "hidden" not in a]
     assert shown == ["b1", "b2"] and "2 of 3" in dom
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

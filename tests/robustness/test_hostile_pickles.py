@@ -18,17 +18,11 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lswmd_pickles import Writer, pickled, some_wafers, write_kaggle, write_mir
+from lswmd_pickles import Writer, load_bytes, pickled, some_wafers, write_kaggle, write_mir
 
-from camdenoise.datasets import load_wm811k
 from camdenoise.io._lswmd_pickle import ALLOWED, read_columns
 from camdenoise.io._lswmd_rows import row_batches
 from camdenoise.io._stubs import PickleError
-
-
-def load_bytes(folder, data, **options):
-    (folder / "file.pkl").write_bytes(data)
-    return load_wm811k(folder / "file.pkl", **options)
 
 
 def calls(module, name, *arguments, protocol=0):

@@ -4,25 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wafers_by_position import with_fails
 
 from camdenoise import WaferMapError
 from camdenoise.filters import LargestComponentFilter
 from camdenoise.similarity import (
     WaferEmbedding,
 )
-
-
-def disc(size, height=1.0):
-    y, x = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-height, height, size), indexing="ij")
-    return np.where(x**2 + y**2 <= 1, 1, 0).astype(np.uint8)
-
-
-def with_fails(size, where):
-    """A wafer whose dies fail where a function of the position (y down, x right) says so."""
-    grid = disc(size)
-    y, x = np.meshgrid(*[(2 * np.arange(size) + 1) / size - 1] * 2, indexing="ij")
-    grid[where(y, x) & (grid == 1)] = 2
-    return grid
 
 
 def at(angle, radius=0.7, reach=0.25):

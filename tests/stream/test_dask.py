@@ -4,43 +4,15 @@ import os
 import signal
 from functools import partial
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
+from record_batches import by_filter, fail, read_parts
 
-from camdenoise.datasets import make_wafer_maps
-from camdenoise.filters import ComponentSizeFilter
 from camdenoise.stream import (
     WaferBatchError,
-    denoise_batches,
     on_dask,
-    wafer_batch,
     write_parts,
 )
-
-FILTER = ComponentSizeFilter(min_size=3)
-
-
-def by_filter(batches):
-    return denoise_batches(batches, FILTER)
-
-
-def some_wafers(n=25):
-    maps = make_wafer_maps(n, random_state=0).maps
-    keys = pd.DataFrame({"lot": [f"L{row // 7}" for row in range(n)], "slot": range(n)})
-    return maps, keys
-
-
-@pytest.fixture
-def wafers():
-    maps, keys = some_wafers()
-    return wafer_batch(maps, keys)
-
-
-def read_parts(folder):
-    return pa.concat_tables(map(pq.read_table, sorted(folder.glob("part-*.parquet"))))
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +61,6 @@ def test_killed_worker_loses_nothing(wafers, tmp_path, client):
     write_parts(tmp_path / "there", [wafers], dying, part_rows=3, make_parts=make_parts)
     assert (tmp_path / "died").exists()
     assert read_parts(tmp_path / "there").equals(read_parts(tmp_path / "here"))
-
-
-def fail(batches):
-    raise WaferBatchError("no such wafers")
-    yield
 
 
 def test_error_on_a_worker_reaches_the_caller(wafers, tmp_path, client):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from record_batches import FILTER, by_filter, some_wafers
 
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.filters import ComponentSizeFilter
@@ -22,20 +23,9 @@ from camdenoise.stream import (
     write_parts,
 )
 
-FILTER = ComponentSizeFilter(min_size=3)
 GRIDS = st.tuples(st.integers(1, 6), st.integers(1, 6)).flatmap(
     lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 2))
 )
-
-
-def by_filter(batches):
-    return denoise_batches(batches, FILTER)
-
-
-def some_wafers(n=25):
-    maps = make_wafer_maps(n, random_state=0).maps
-    keys = pd.DataFrame({"lot": [f"L{row // 7}" for row in range(n)], "slot": range(n)})
-    return maps, keys
 
 
 def marks_of(row):

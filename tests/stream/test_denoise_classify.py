@@ -1,19 +1,14 @@
 """Classes of wafers as record batches."""
 
 import pyarrow as pa
-import pytest
 
 from camdenoise import WaferClassifier
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.stream import classify_batches
 
 
-@pytest.fixture(scope="module")
-def wafers():
-    return make_wafer_maps(30, random_state=0)
-
-
-def test_unreadable_wafer_costs_only_its_own_class(wafers):
+def test_unreadable_wafer_costs_only_its_own_class():
+    wafers = make_wafer_maps(30, random_state=0)
     columns = {
         "cells": [b"\x01\x02", wafers.maps[0].tobytes(), b"\x01", b"\x01\x07"],
         "rows": [1, wafers.maps[0].shape[0], 2, 1],

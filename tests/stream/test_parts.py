@@ -1,41 +1,15 @@
 """Parts of results: whole or absent, and of one run."""
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from record_batches import by_filter, read_parts
 
-from camdenoise.datasets import make_wafer_maps
-from camdenoise.filters import ComponentSizeFilter
 from camdenoise.io._results import SUMMARY_KEY, list_parts, read_note
 from camdenoise.stream import (
     PartsError,
-    denoise_batches,
-    wafer_batch,
     write_parts,
 )
-
-FILTER = ComponentSizeFilter(min_size=3)
-
-
-def by_filter(batches):
-    return denoise_batches(batches, FILTER)
-
-
-def some_wafers(n=25):
-    maps = make_wafer_maps(n, random_state=0).maps
-    keys = pd.DataFrame({"lot": [f"L{row // 7}" for row in range(n)], "slot": range(n)})
-    return maps, keys
-
-
-@pytest.fixture
-def wafers():
-    maps, keys = some_wafers()
-    return wafer_batch(maps, keys)
-
-
-def read_parts(folder):
-    return pa.concat_tables(map(pq.read_table, sorted(folder.glob("part-*.parquet"))))
 
 
 def test_parts_have_equal_lengths_for_any_batches(wafers, tmp_path):

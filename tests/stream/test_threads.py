@@ -3,43 +3,15 @@
 import threading
 import time
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
+from record_batches import by_filter, fail, read_parts
 
-from camdenoise.datasets import make_wafer_maps
-from camdenoise.filters import ComponentSizeFilter
 from camdenoise.stream import (
     WaferBatchError,
-    denoise_batches,
     in_threads,
-    wafer_batch,
     write_parts,
 )
-
-FILTER = ComponentSizeFilter(min_size=3)
-
-
-def by_filter(batches):
-    return denoise_batches(batches, FILTER)
-
-
-def some_wafers(n=25):
-    maps = make_wafer_maps(n, random_state=0).maps
-    keys = pd.DataFrame({"lot": [f"L{row // 7}" for row in range(n)], "slot": range(n)})
-    return maps, keys
-
-
-@pytest.fixture
-def wafers():
-    maps, keys = some_wafers()
-    return wafer_batch(maps, keys)
-
-
-def read_parts(folder):
-    return pa.concat_tables(map(pq.read_table, sorted(folder.glob("part-*.parquet"))))
 
 
 def test_threads_make_the_same_parts(wafers, tmp_path):
@@ -90,8 +62,3 @@ def test_error_in_a_thread_reaches_the_caller(wafers, tmp_path):
     with pytest.raises(WaferBatchError, match="no such wafers"):
         write_parts(tmp_path, [wafers], fail, make_parts=in_threads(2))
     assert not list(tmp_path.glob("part-*"))
-
-
-def fail(batches):
-    raise WaferBatchError("no such wafers")
-    yield

@@ -9,13 +9,11 @@ import pytest
 import torch
 from matplotlib import colormaps
 from sklearn.metrics import accuracy_score, f1_score
+from study_runs import run_study, table
 
 from camdenoise import load_model
 from camdenoise.datasets import make_wafer_maps
-from study import plan
-from study.graph import run_all
 from study.profiles import load_profile
-from study.report.page import write_report
 from study.stages import backbones, cams
 from study.stages.backbones import BASELINES, ORIGINAL, PRODUCTS, STRICT
 from study.stages.models import MODEL
@@ -70,13 +68,7 @@ class Tables(HTMLParser):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("comparison")
-    tasks = plan.make_plan(reduced_profile(), None)
-    folders = run_all(tasks, out / "parts")
-    return folders, write_report(out, tasks, folders, profile="paper", data=None)
-
-
-def table(finished, name):
-    return pd.read_csv(finished[1].parent / "tables" / f"{name}.csv")
+    return run_study(reduced_profile(), out, name="paper")[1:]
 
 
 def shown(finished, first):

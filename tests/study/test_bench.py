@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from study_runs import run_study
 
 from camdenoise import WaferClassifier
 from camdenoise.datasets import load_wafer_maps
@@ -23,11 +24,10 @@ from study.denoisers import (
     UNET,
     KeepAll,
 )
-from study.graph import run_all, slug
-from study.plan import bench_tasks, make_plan
+from study.graph import slug
+from study.plan import bench_tasks
 from study.profiles import load_profile
 from study.report.bench import main_shown
-from study.report.page import write_report
 from study.stages.bench import TRIALS, macro_f1, read_tuned
 from study.stages.bench_nets import TRAINED_ON, load_trained
 from study.stages.bench_wafers import KINDS, folds_of_roles, load_planted, planted_of_role
@@ -58,9 +58,7 @@ def tiny_profile():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("bench")
-    tasks = make_plan(tiny_profile(), None)
-    folders = run_all(tasks, out / "parts")
-    return folders, write_report(out, tasks, folders, profile="bench", data=None)
+    return run_study(tiny_profile(), out, name="bench")[1:]
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score
+from study_runs import run_study, table
 
 from study import plan
 from study.denoisers import MEDIAN, OURS, RANDOM_NET, RAW
-from study.graph import required, run_all
+from study.graph import required
 from study.plan import DISCOVERY, LEARNING, NOISE
 from study.profiles import load_profile
 from study.report.page import write_report
@@ -41,13 +42,7 @@ def reduced_profile():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("experiments")
-    tasks = plan.make_plan(reduced_profile(), None)
-    folders = run_all(tasks, out / "parts")
-    return folders, write_report(out, tasks, folders, profile="paper", data=None)
-
-
-def table(finished, name):
-    return pd.read_csv(finished[1].parent / "tables" / f"{name}.csv")
+    return run_study(reduced_profile(), out, name="paper")[1:]
 
 
 def assert_shown(finished, numbers):

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from study_runs import run_study
 
 from camdenoise import WaferClassifier
 from camdenoise.datasets import load_wafer_maps, save_wafer_maps
@@ -54,12 +55,6 @@ def reduced_profile(**wafers):
     profile = load_profile("smoke")
     profile["wafers"] |= wafers
     return profile
-
-
-def run_study(profile, out, data=None):
-    tasks = plan.make_plan(profile, data)
-    folders = run_all(tasks, out / "parts")
-    return tasks, folders, write_report(out, tasks, folders, profile="quick", data=data)
 
 
 @pytest.fixture(scope="module")

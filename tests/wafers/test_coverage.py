@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from camdenoise import CamDenoiser
-from camdenoise.datasets import load_wafer_maps, make_wafer_maps
+from camdenoise.datasets import make_wafer_maps
 from camdenoise.wafers._coverage import coverage, is_partial, reaches_untested
 
 
@@ -54,6 +54,5 @@ def test_pattern_at_the_untested_area_is_not_decided():
     assert all(why.abstained for why in denoiser.explain([half(grid) for grid in wafers.maps]))
 
 
-def test_labeled_wafers_are_whole(data_folder):
-    maps = load_wafer_maps(data_folder / "wm811k_mini.npz").maps
-    assert sum(map(is_partial, maps)) == 0
+def test_labeled_wafers_are_whole(mini_wafers):
+    assert sum(map(is_partial, mini_wafers.maps)) == 0

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from same_maps import assert_same_maps
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -42,13 +43,6 @@ def ragged(grids):
     return RaggedWaferMaps.from_maps(grids)
 
 
-def assert_same(found, expected):
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        assert one.dtype == np.uint8 and one.shape == other.shape
-        np.testing.assert_array_equal(one, other)
-
-
 def memmapped(folder, grids):
     flat = np.concatenate([grid.ravel() for grid in grids])
     (folder / "cells.bin").write_bytes(b"head" + flat.tobytes())
@@ -57,8 +51,8 @@ def memmapped(folder, grids):
 
 
 def test_ragged_maps_are_a_sequence(ragged, grids):
-    assert_same(ragged, grids)
-    assert_same([ragged[i] for i in range(-9, 9)], grids + grids)
+    assert_same_maps(ragged, grids)
+    assert_same_maps([ragged[i] for i in range(-9, 9)], grids + grids)
     assert ragged.shape == (9,) and ragged.nbytes == sum(grid.size for grid in grids)
 
 
@@ -88,11 +82,11 @@ def test_selection_keeps_the_kind_and_shares_cells(ragged, grids, key):
     picked = ragged[key]
     assert isinstance(picked, RaggedWaferMaps)
     assert np.shares_memory(picked.cells, ragged.cells)
-    assert_same(picked, [grids[row] for row in rows])
+    assert_same_maps(picked, [grids[row] for row in rows])
 
 
 def test_selection_of_a_selection_is_right(ragged, grids):
-    assert_same(ragged[3:][np.array([2, 0])][:1], [grids[5]])
+    assert_same_maps(ragged[3:][np.array([2, 0])][:1], [grids[5]])
 
 
 @pytest.mark.parametrize(
@@ -172,7 +166,7 @@ def test_numpy_array_is_an_object_column_of_maps():
     same_size = RaggedWaferMaps.from_maps([[[1, 2]], [[2, 0]]])
     column = np.asarray(same_size)
     assert column.shape == (2,) and column.dtype == object
-    assert_same(column, list(same_size))
+    assert_same_maps(column, list(same_size))
 
 
 @given(st.data())
@@ -188,22 +182,22 @@ def test_any_chain_of_selections_agrees_with_a_list(data):
         else:
             key = data.draw(st.slices(len(rows)))
             maps, ragged = maps[key], ragged[key]
-    assert_same(ragged, maps)
-    assert_same(ragged.compact(), maps)
-    assert_same(pickle.loads(pickle.dumps(ragged)), maps)
+    assert_same_maps(ragged, maps)
+    assert_same_maps(ragged.compact(), maps)
+    assert_same_maps(pickle.loads(pickle.dumps(ragged)), maps)
 
 
 def test_pickle_of_a_selection_leaves_the_rest_out(grids):
     ragged = RaggedWaferMaps.from_maps([np.ones((300, 300), np.uint8), *grids])
     few = ragged[1:]
     assert len(pickle.dumps(few)) < 5000 < len(pickle.dumps(ragged))
-    assert_same(pickle.loads(pickle.dumps(few)), grids)
+    assert_same_maps(pickle.loads(pickle.dumps(few)), grids)
 
 
 def test_compact_copies_the_memory(ragged, grids):
     few = ragged[[8, 0]].compact()
     assert few.cells.size == few.nbytes and not np.shares_memory(few.cells, ragged.cells)
-    assert_same(few, [grids[8], grids[0]])
+    assert_same_maps(few, [grids[8], grids[0]])
 
 
 def test_mapped_file_is_pickled_by_name(tmp_path, grids):
@@ -213,27 +207,27 @@ def test_mapped_file_is_pickled_by_name(tmp_path, grids):
     assert len(blob) < 5000
     again = pickle.loads(blob)
     assert isinstance(again.cells, np.memmap)
-    assert_same(again, big[::-1])
+    assert_same_maps(again, big[::-1])
 
 
 def test_part_of_a_mapped_file_is_pickled_by_offset(tmp_path, grids):
     mapped = memmapped(tmp_path, grids)
     skip = grids[0].size
     part = RaggedWaferMaps(mapped.cells[skip:], mapped.heights[1:], mapped.widths[1:])
-    assert_same(pickle.loads(pickle.dumps(part)), grids[1:])
+    assert_same_maps(pickle.loads(pickle.dumps(part)), grids[1:])
 
 
 def test_deleted_mapped_file_is_pickled_by_cells(tmp_path, grids):
     mapped = memmapped(tmp_path, grids)
     (tmp_path / "cells.bin").unlink()
-    assert_same(pickle.loads(pickle.dumps(mapped)), grids)
+    assert_same_maps(pickle.loads(pickle.dumps(mapped)), grids)
 
 
 def test_ragged_maps_accept_arrow_memory(grids):
     buffer = pa.py_buffer(np.concatenate([grid.ravel() for grid in grids]))
     cells = np.frombuffer(buffer, np.uint8)
     ragged = RaggedWaferMaps(cells, *np.array([grid.shape for grid in grids]).T)
-    assert_same(ragged, grids)
+    assert_same_maps(ragged, grids)
     assert np.shares_memory(ragged.cells, cells)
 
 
@@ -259,7 +253,7 @@ def test_check_wafer_maps_names_the_wrong_code(grids):
     ragged = RaggedWaferMaps.from_maps([*grids[:2], [[1, 7]]])
     with pytest.raises(WaferMapError, match="wafer map 2: value 7 at row 0, column 1"):
         check_wafer_maps(ragged)
-    assert_same(check_wafer_maps(ragged[:2]), grids[:2])
+    assert_same_maps(check_wafer_maps(ragged[:2]), grids[:2])
 
 
 def test_wrong_codes_are_searched_once_per_collection(ragged):
@@ -273,7 +267,7 @@ def test_wrong_codes_are_searched_once_per_collection(ragged):
 def test_transform_returns_ragged_maps(ragged, grids):
     back = convert_like(ragged, grids)
     assert isinstance(back, RaggedWaferMaps)
-    assert_same(back, grids)
+    assert_same_maps(back, grids)
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +284,7 @@ def test_splitters_of_scikit_learn_keep_the_kind(wafers):
     for part, expected in zip((train, test), lists, strict=True):
         assert isinstance(part, RaggedWaferMaps)
         assert np.shares_memory(part.cells, ragged.cells)
-        assert_same(part, expected)
+        assert_same_maps(part, expected)
     assert isinstance(resample(ragged, random_state=0), RaggedWaferMaps)
 
 
@@ -317,7 +311,7 @@ def test_denoising_equals_that_of_a_list(wafers):
     denoiser = CamDenoiser(WaferClassifier(**FAST), cv=2)
     clean = denoiser.fit_transform(ragged, wafers.target)
     assert isinstance(clean, RaggedWaferMaps)
-    assert_same(clean, denoiser.fit_transform(wafers.maps, wafers.target))
+    assert_same_maps(clean, denoiser.fit_transform(wafers.maps, wafers.target))
     assert isinstance(denoiser.transform(ragged[:2]), RaggedWaferMaps)
     Pipeline([("denoise", denoiser), ("classify", WaferClassifier(**FAST))]).fit(
         ragged, wafers.target
@@ -334,7 +328,7 @@ def test_estimator_fitted_on_table_takes_ragged_maps(wafers):
 def test_filters_accept_ragged_maps(wafers, on_error):
     step = MedianFilter(on_error=on_error)
     clean = step.fit_transform(RaggedWaferMaps.from_maps(wafers.maps))
-    assert_same(clean, step.fit_transform(wafers.maps))
+    assert_same_maps(clean, step.fit_transform(wafers.maps))
 
 
 def test_metrics_and_files_accept_ragged_maps(wafers, tmp_path):
@@ -344,7 +338,7 @@ def test_metrics_and_files_accept_ragged_maps(wafers, tmp_path):
         die_scores(wafers.maps, wafers.truth, wafers.truth),
     )
     save_wafer_maps(tmp_path / "wafers.npz", ragged, wafers.target)
-    assert_same(load_wafer_maps(tmp_path / "wafers.npz").maps, wafers.maps)
+    assert_same_maps(load_wafer_maps(tmp_path / "wafers.npz").maps, wafers.maps)
 
 
 def test_joblib_sends_one_mapped_copy_to_workers(grids):
