@@ -95,7 +95,8 @@ class EvidenceAttribution:
         scores: list[Any] = [None] * len(maps)
         with _progress(self.classifier, len(maps)) as bar:
             for rows, output in self.classifier.net_outputs(maps):
-                shapes = [maps[row].shape for row in rows]
+                some = [maps[row] for row in rows]
+                shapes = [grid.shape for grid in some]
                 of_rows = counted if targets is None else self._of_class[targets[rows]]
                 pixels = pattern_probability(output.evidence, torch.as_tensor(of_rows))
                 by_pattern: Any = [None] * len(rows)
@@ -106,7 +107,7 @@ class EvidenceAttribution:
                 found_in_rows = zip(
                     rows,
                     mean_on_dies(pixels.cpu().numpy(), shapes),
-                    self.classifier.compute_probabilities(output.logits),
+                    self.classifier.compute_probabilities(output.logits, some),
                     output.features.float().cpu().numpy(),
                     by_pattern,
                     strict=True,
@@ -166,12 +167,13 @@ class CamAttribution:
                     precision=clf.precision,
                     random_state=random_state,
                 )
-                shapes = [maps[row].shape for row in rows]
+                some = [maps[row] for row in rows]
+                shapes = [grid.shape for grid in some]
                 by_layer = [
                     to_die_grid(values.float().cpu().numpy(), shapes, codes.shape[-1])
                     for values in result.layers.values()
                 ]
-                probabilities = clf.compute_probabilities(result.logits)
+                probabilities = clf.compute_probabilities(result.logits, some)
                 for row, probability, *layers in zip(rows, probabilities, *by_layer, strict=True):
                     scores[row] = DieScores(relative_saliency(maps[row], layers), probability)
                 bar.update(len(rows))

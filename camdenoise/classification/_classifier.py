@@ -22,11 +22,21 @@ from sklearn.utils.validation import (
 
 from camdenoise._sklearn_compat import Interval, StrOptions
 from camdenoise.classification._calibration import fit_temperature, tempered_softmax
-from camdenoise.classification._saved import KIND, restore_classifier
+from camdenoise.classification._feature_view import (
+    fit_feature_view,
+    join_scores,
+    score_features,
+)
+from camdenoise.classification._saved import (
+    KIND,
+    collect_weights,
+    restore_classifier,
+    restore_weights,
+)
 from camdenoise.classification._training import train
 from camdenoise.nets._augmentation import Augmentation
 from camdenoise.nets._backbones import N_PLANES_WITH_COMPONENTS, Backbone
-from camdenoise.nets._checkpoint import pretrained_file, read_checkpoint, restore_net
+from camdenoise.nets._checkpoint import pretrained_file, read_checkpoint
 from camdenoise.nets._component_planes import add_component_planes, input_planes
 from camdenoise.nets._encoding import choose_sizes, encode_dies, encode_maps
 from camdenoise.nets._inference import (
@@ -63,6 +73,11 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     input_size : int or sequence of int, default=64
         Side of the model input in pixels. With several, each wafer takes the smallest one that has
         a pixel for each of its dies, else the largest.
+    features : {"wafer"} or None, default=None
+        A second view of the wafer, joined with the net: perceptrons on the 72 numbers of
+        `camdenoise.features.WaferFeatures` are trained as well, and the class probabilities are the
+        geometric mean of both. This names classes better, most of all on products that training
+        does not have (docs/features.md). Maps of dies are the net's alone.
     max_epochs : int, default=5
         Passes over the training wafers.
     learning_rate : float, default=3e-3
@@ -121,6 +136,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         table then.
     module_ : Backbone
         The trained network, in eval mode.
+    feature_net_ : FeatureNet or None
+        The perceptrons on the features.
     net_ : skorch.NeuralNetClassifier
         The skorch net that trained it. No copy, pickle or file has it.
     history_ : list of dict
@@ -166,6 +183,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         "backbone": [str],
         "width": [Interval(Integral, 1, None, closed="left")],
         "input_size": [Interval(Integral, 8, 1024, closed="both"), list, tuple],
+        "features": [StrOptions({"wafer"}), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -190,6 +208,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         *,
         width=16,
         input_size=64,
+        features=None,
         max_epochs=5,
         learning_rate=3e-3,
         weight_decay=1e-2,
@@ -210,6 +229,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         self.backbone = backbone
         self.width = width
         self.input_size = input_size
+        self.features = features
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -303,6 +323,12 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             torch.manual_seed(seed)
             self.net_, self.patterns_ = train(self, maps, codes, weights, self.class_roles(), seed)
         self.module_: Backbone = self.net_.module_.eval()
+        self.feature_net_ = None
+        if self.features is not None:
+            n_classes = len(self.classes_)
+            self.feature_net_ = fit_feature_view(
+                maps, codes, weights, n_classes, seed, progress=self.progress
+            )
         self.history_ = epoch_summaries(self.net_.history)
         self.temperature_ = 1.0
         return self
@@ -351,7 +377,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         maps = self._read_maps(X, reset=False)
         check_consistent_length(maps, y)
         codes = class_codes(self._labels(y), self.classes_, "label")
-        self.temperature_ = fit_temperature(self._logits(maps), codes)
+        self.temperature_ = fit_temperature(self._scores(maps), codes)
         return self
 
     def predict_proba(self, X: WaferMaps) -> np.ndarray:
@@ -368,8 +394,7 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self, "module_")
-        logits = self._logits(self._read_maps(X, reset=False))
-        return tempered_softmax(logits, self.temperature_)
+        return tempered_softmax(self._scores(self._read_maps(X, reset=False)), self.temperature_)
 
     def predict(self, X: WaferMaps) -> np.ndarray:
         """Return the most probable class of each wafer.
@@ -474,9 +499,23 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             symmetric = self.symmetric_prediction
             yield rows, predict_net(net, planes, self.precision, symmetric=symmetric)
 
-    def compute_probabilities(self, logits: torch.Tensor) -> np.ndarray:
-        """Return the calibrated probabilities, float64 (n, n_classes), of the net's logits."""
-        return tempered_softmax(logits.double().cpu().numpy(), self.temperature_)
+    def compute_probabilities(self, logits: torch.Tensor, maps: Sequence[np.ndarray]) -> np.ndarray:
+        """Return calibrated probabilities, float64 (n, n_classes).
+
+        Parameters
+        ----------
+        logits : Tensor of float, shape (n, n_classes)
+            The net's logits of the maps.
+        maps : sequence of ndarray of uint8, shape (height, width)
+            Checked wafer maps, of which the other view takes features.
+        """
+        return tempered_softmax(self._join(logits, maps), self.temperature_)
+
+    def _join(self, logits: torch.Tensor, maps: Sequence[np.ndarray]) -> np.ndarray:
+        scores = logits.double().cpu().numpy()
+        if self.feature_net_ is None:
+            return scores
+        return join_scores(scores, score_features(self.feature_net_, maps))
 
     def _check_sizes(self) -> None:
         sizes = np.atleast_1d(self.input_size)
@@ -522,38 +561,33 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         none = as_labels(self.none_labels)[0]
         return check_labels(y, none=none, names=getattr(self, "label_names_", None))
 
-    def _logits(self, maps: Sequence[np.ndarray]) -> np.ndarray:
-        logits = np.empty((len(maps), len(self.classes_)))
+    def _scores(self, maps: Sequence[np.ndarray]) -> np.ndarray:
+        """Return what a softmax turns into probabilities, (n_wafers, n_classes)."""
+        scores = np.empty((len(maps), len(self.classes_)))
         for rows, output in self.net_outputs(maps):
-            logits[rows] = output.logits.double().cpu()
-        return logits
+            scores[rows] = self._join(output.logits, [maps[row] for row in rows])
+        return scores
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give what is pickled, or written by skops: the net as its weights alone.
+        """Give what is pickled, or written by skops: the nets as their weights alone.
 
         So no torch object is in it. The skorch net, which only training needs, is left out.
         """
         state = dict(super().__getstate__())
         state.pop("net_", None)
-        if (module := state.pop("module_", None)) is not None:
-            weights = {name: values.contiguous() for name, values in module.state_dict().items()}
+        if "module_" in state:
+            weights = {name: each.contiguous() for name, each in collect_weights(self).items()}
             state["weights_"] = save(weights)
+            del state["module_"], state["feature_net_"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build the net again."""
+        """Build the nets again."""
         state = dict(state)
         weights = state.pop("weights_", None)
         super().__setstate__(state)
         if weights is not None:
-            self.module_ = restore_net(
-                load(weights),
-                self.backbone,
-                len(self.classes_),
-                self.width,
-                self.device,
-                len(self.class_roles().map_labels),
-            )
+            restore_weights(self, load(weights), self.device)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 
+from camdenoise.classification._feature_view import restore_feature_net
 from camdenoise.nets._augmentation import Augmentation
 from camdenoise.nets._checkpoint import Checkpoint, restore_net
 
@@ -15,6 +18,8 @@ from camdenoise.nets._checkpoint import Checkpoint, restore_net
 KIND = "camdenoise.WaferClassifier"
 #: Prefix of the tensors that are not weights of the net: the calibration of a denoiser.
 CALIBRATION = "calibration."
+# Prefix of the weights of the feature view.
+_FEATURES = "features."
 # Parameters that only training uses and JSON cannot hold.
 _LEFT_OUT = ("augmentation", "class_weight", "random_state")
 
@@ -41,7 +46,47 @@ def save_classifier(classifier: Any) -> Checkpoint:
     }
     saved = {name: json.dumps(value) for name, value in facts.items()}
     saved["dtype"] = "object" if texts else labels.dtype.str
-    return Checkpoint(KIND, saved, dict(classifier.module_.state_dict()))
+    return Checkpoint(KIND, saved, collect_weights(classifier))
+
+
+def collect_weights(classifier: Any) -> dict[str, torch.Tensor]:
+    """Return the weights of the net, and of the feature view under a prefix."""
+    weights = dict(classifier.module_.state_dict())
+    if classifier.feature_net_ is not None:
+        others = classifier.feature_net_.state_dict()
+        weights |= {_FEATURES + name: values for name, values in others.items()}
+    return weights
+
+
+def restore_weights(classifier: Any, weights: Mapping[str, torch.Tensor], device: str) -> None:
+    """Build the net and the feature view of a classifier that has its labels.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        For weights of other nets.
+    """
+    n_classes = len(classifier.classes_)
+    of_features = {
+        name.removeprefix(_FEATURES): values
+        for name, values in weights.items()
+        if name.startswith(_FEATURES)
+    }
+    if bool(of_features) != (classifier.features is not None):
+        raise ValueError(
+            f"features is {classifier.features!r}, and it has {len(of_features)} weights for them."
+        )
+    classifier.feature_net_ = None
+    if of_features:
+        classifier.feature_net_ = restore_feature_net(of_features, n_classes)
+    classifier.module_ = restore_net(
+        {name: values for name, values in weights.items() if not name.startswith(_FEATURES)},
+        classifier.backbone,
+        n_classes,
+        classifier.width,
+        device,
+        len(classifier.class_roles().map_labels),
+    )
 
 
 def _plain_parameters(classifier: Any) -> dict[str, Any]:
@@ -106,12 +151,6 @@ def restore_classifier(kind: type, checkpoint: Checkpoint, device: str, **parame
         raise ValueError(f"its temperature is {temperature!r}, not a number above 0.")
     classifier.temperature_ = temperature
     tensors = checkpoint.tensors
-    classifier.module_ = restore_net(
-        {name: values for name, values in tensors.items() if not name.startswith(CALIBRATION)},
-        classifier.backbone,
-        len(roles.classes),
-        classifier.width,
-        device,
-        len(roles.map_labels),
-    )
+    weights = {name: each for name, each in tensors.items() if not name.startswith(CALIBRATION)}
+    restore_weights(classifier, weights, device)
     return classifier

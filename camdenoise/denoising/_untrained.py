@@ -29,10 +29,12 @@ def untrained_net(clf: WaferClassifier, random_state: Any) -> Backbone:
 
 
 def replace_net(denoiser: CamDenoiser, net: Backbone) -> CamDenoiser:
-    """Copy a fitted denoiser, with this net in place of its own."""
+    """Copy a fitted denoiser, with this net alone in place of its own."""
     other = copy(denoiser)
     other.estimator_ = copy(denoiser.estimator_)
     other.estimator_.module_ = net
+    # A view that knows the classes would not be what is asked about.
+    other.estimator_.features = other.estimator_.feature_net_ = None
     return other
 
 

@@ -32,6 +32,28 @@ NAMES = (
     *(f"radon_std_{number}" for number in range(N_VALUES)),
 )
 
+#: Order of the features of a wafer after each of the eight symmetries of the square. Only the zones
+#: change places; a die on the border of two zones may change its zone, which the table leaves out.
+SYMMETRIES = np.tile(np.arange(len(NAMES)), (8, 1))
+
+
+def _zone_orders() -> list[list[int]]:
+    """Return the order of the zones after each of the eight symmetries."""
+    orders = []
+    inner, frame = np.arange(9).reshape(3, 3), [9, 10, 11, 12]
+    for _ in range(4):
+        above, right, below, left = frame
+        orders.append([*inner.ravel().tolist(), *frame])
+        orders.append([*np.fliplr(inner).ravel().tolist(), above, left, below, right])
+        # A quarter turn counterclockwise brings what is at the right to the top.
+        inner, frame = np.rot90(inner), [right, below, left, above]
+    return orders
+
+
+SYMMETRIES[:, NAMES.index("zone_0") : NAMES.index("zone_0") + N_ZONES] = np.array(
+    _zone_orders()
+) + NAMES.index("zone_0")
+
 
 def wafer_features(grid: np.ndarray) -> np.ndarray:
     """Describe one checked wafer map by the numbers that `NAMES` names."""

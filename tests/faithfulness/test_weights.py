@@ -34,6 +34,7 @@ def test_randomized_weights_equal_a_new_nets(denoiser, classifier, wafers):
     for net, column in ((fresh, "stem"), (headless, "head")):
         clf = WaferClassifier(**classifier.get_params())
         clf.classes_, clf.module_, clf.temperature_ = classifier.classes_, net, 1.0
+        clf.feature_net_ = None
         other = CamDenoiser(FrozenEstimator(clf), method="hirescam", layers=["stage3"]).fit(maps)
         again = other.explain(maps, [e.label for e in trained])
         for row, (a, b, grid) in enumerate(zip(trained, again, maps, strict=True)):

@@ -18,6 +18,7 @@ from camdenoise import RaggedWaferMaps, WaferMapError
 from camdenoise.datasets import make_wafer_maps
 from camdenoise.features import WaferFeatures
 from camdenoise.features._region import REGION_FEATURES
+from camdenoise.features._wafer_features import SYMMETRIES
 
 ZONES = [f"zone_{number}" for number in range(13)]
 RINGS = [f"ring_{number}" for number in range(8)]
@@ -201,3 +202,16 @@ def test_features_train_a_classifier(classifier):
     pipeline = make_pipeline(WaferFeatures(), classifier)
     scores = cross_validate(pipeline, wafers.maps, wafers.target, cv=2)["test_score"]
     assert scores.min() > 0.8
+
+
+def test_symmetries_order_the_features_of_turned_wafers():
+    """No fail lies on a border of two zones. Radon features depend on where directions start."""
+    fails = np.zeros((40, 40), bool)
+    fails[3:6, 18:30], fails[10:13, 10:15], fails[30:33, 26:28] = True, True, True
+    grid, order = wafer(fails), iter(SYMMETRIES)
+    before = np.array(list(features(grid).values()))
+    for turned in (np.rot90(grid, k) for k in range(4)):
+        for seen in (turned, np.fliplr(turned)):
+            found = np.array(list(features(seen).values()))
+            np.testing.assert_allclose(found[:32], before[next(order)][:32], atol=1e-9)
+    assert len({tuple(row) for row in SYMMETRIES}) == 8

@@ -1,0 +1,92 @@
+"""The classifier with both views: pixels and features."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from small_models import TINY
+
+from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
+from camdenoise.classification._feature_view import score_features
+from camdenoise.datasets import make_wafer_maps
+from camdenoise.denoising._untrained import make_untrained
+
+
+@pytest.fixture(scope="module")
+def wafers():
+    return make_wafer_maps(200, classes=["Center", "Edge-Ring", "Loc", "none"], random_state=0)
+
+
+@pytest.fixture(scope="module")
+def joined(wafers):
+    clf = WaferClassifier(**TINY | {"max_epochs": 1}, features="wafer")
+    return clf.fit(wafers.maps[:150], wafers.target[:150])
+
+
+def test_probability_is_the_mean_of_both_views(joined, wafers):
+    maps = wafers.maps[150:]
+    alone = clone(joined).set_params(features=None)
+    alone = alone.fit(wafers.maps[:150], wafers.target[:150])
+    pixels = np.log(alone.predict_proba(maps))
+    features = score_features(joined.feature_net_, maps)
+    expected = softmax((pixels + features) / 2, axis=1)
+    np.testing.assert_allclose(joined.predict_proba(maps), expected, atol=1e-6)
+    assert not np.allclose(np.exp(pixels), expected, atol=0.05)
+
+
+def test_features_name_what_the_net_has_not_learned(joined, wafers):
+    alone = clone(joined).set_params(features=None).fit(wafers.maps[:150], wafers.target[:150])
+    maps, target = wafers.maps[150:], wafers.target[150:]
+    assert joined.score(maps, target) > alone.score(maps, target) + 0.2
+
+
+def test_denoiser_has_the_classifiers_probability(joined, wafers):
+    for method in ("layercam", "gradcam"):
+        found = (
+            CamDenoiser(FrozenEstimator(joined), method=method)
+            .fit(wafers.maps)
+            .explain(wafers.maps[150:160])
+        )
+        best = joined.predict_proba(wafers.maps[150:160]).max(axis=1)
+        np.testing.assert_allclose([e.probability for e in found], best, atol=1e-6)
+
+
+def test_calibration_uses_both_views(joined, wafers):
+    clf = clone(joined).fit(wafers.maps[:150], wafers.target[:150])
+    before = clf.predict_proba(wafers.maps[150:])
+    clf.calibrate(wafers.maps[150:], wafers.target[150:])
+    expected = softmax(np.log(before) / clf.temperature_, axis=1)
+    np.testing.assert_allclose(clf.predict_proba(wafers.maps[150:]), expected, atol=1e-6)
+
+
+def test_both_views_survive_pickle_and_file(joined, wafers, tmp_path):
+    expected = joined.predict_proba(wafers.maps[150:])
+    again = pickle.loads(pickle.dumps(joined))
+    np.testing.assert_array_equal(again.predict_proba(wafers.maps[150:]), expected)
+    save_model(joined, tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors")
+    assert again.features == "wafer"
+    np.testing.assert_array_equal(again.predict_proba(wafers.maps[150:]), expected)
+
+
+def test_file_without_the_weights_it_names_is_refused(joined, tmp_path):
+    alone = pickle.loads(pickle.dumps(joined))
+    alone.feature_net_ = None
+    save_model(alone, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="features is 'wafer', and it has 0 weights"):
+        load_model(tmp_path / "model.safetensors")
+
+
+def test_untrained_control_has_no_trained_view(joined, wafers):
+    denoiser = CamDenoiser(FrozenEstimator(joined), method="layercam").fit(wafers.maps)
+    control = make_untrained(denoiser, 0)
+    assert control.estimator_.feature_net_ is None
+    assert denoiser.estimator_.feature_net_ is not None
+
+
+def test_unknown_features_are_refused(wafers):
+    with pytest.raises(ValueError, match="features"):
+        WaferClassifier(features="pixels").fit(wafers.maps, wafers.target)
