@@ -33,7 +33,7 @@ class DieScores(NamedTuple):
     features : ndarray of float32, shape (n_features,)
         Inputs of the last linear layer; empty for CAM methods.
     by_pattern : ndarray of float32, shape (n_patterns, height, width), or None
-        Log-odds of each pattern, on request.
+        Log-odds of each pattern; None for CAM methods.
     """
 
     saliency: np.ndarray
@@ -58,7 +58,7 @@ class EvidenceAttribution:
             label for label, yes in zip(roles.classes, roles.has_pattern, strict=True) if yes
         ]
         #: Label of each pattern, and the number of its map.
-        self.patterns = tuple(patterns)
+        self.patterns: tuple = tuple(patterns)
         self.maps = [roles.map_labels.index(label) for label in patterns]
         # Maps that show the dies of a class: the maps of its patterns, or its own map.
         self._of_class = np.zeros((len(roles.classes), len(roles.map_labels)), bool)
@@ -70,8 +70,6 @@ class EvidenceAttribution:
         self,
         maps: Sequence[np.ndarray],
         targets: np.ndarray | None = None,
-        *,
-        each_pattern: bool = False,
     ) -> list[DieScores]:
         """Score the dies of checked maps.
 
@@ -82,8 +80,6 @@ class EvidenceAttribution:
         targets : ndarray of int, shape (n_wafers,), default=None
             Class codes whose evidence counts. None: all patterns count, so that a second pattern
             on the wafer has evidence too.
-        each_pattern : bool, default=False
-            Return the log-odds of each pattern as well.
 
         Returns
         -------
@@ -100,7 +96,7 @@ class EvidenceAttribution:
                 of_rows = counted if targets is None else self._of_class[targets[rows]]
                 pixels = pattern_probability(output.evidence, torch.as_tensor(of_rows))
                 by_pattern: Any = [None] * len(rows)
-                if each_pattern:
+                if self.maps:
                     found = output.evidence[:, self.maps].contiguous().cpu().numpy()
                     by_map = [mean_on_dies(found[:, k], shapes) for k in range(len(self.maps))]
                     by_pattern = [np.stack(of_wafer) for of_wafer in zip(*by_map, strict=True)]
@@ -137,6 +133,8 @@ class CamAttribution:
         self, classifier: Any, method: str, layers: Sequence[str], random_state: Any = None
     ):
         self.classifier = classifier
+        #: Such a method explains one class, so it has no evidence of each pattern.
+        self.patterns: tuple = ()
         self.method = method
         self.layers = tuple(layers)
         self.random_state = random_state

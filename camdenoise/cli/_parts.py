@@ -148,12 +148,13 @@ def denoise(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     with a row per wafer (cells, rows, cols and any keys), npz, WM-811K's pickle and earlier
     results; plain or packed by gzip, bzip2, xz, zstd or zip. The content tells which, not the name.
 
-    OUT gets Parquet files with a row per wafer: its keys, the class that is predicted and its
-    probability, counts of fails, whether nothing was decided (abstained), because the wafer is
-    unlike all known ones (novel) or was tested in part only (partial), and marks (a byte per die:
-    0 no die, 1 pass, 2 a fail of the pattern, 3 a fail that is not part of it). A wafer that
-    cannot be read has a row that says why (column error). The last line on standard output is a
-    summary in JSON; its notes say what was assumed.
+    OUT gets Parquet files with a row per wafer: its keys, the verdict (pattern, mixed, unknown
+    pattern, everywhere, none, unsure, partial, error), the class and how probable both are, counts
+    of fails, also of each pattern, whether every fail was kept (abstained), whether the wafer was
+    tested in part only (partial), and marks (a byte per die: 0 no die, 1 pass, 2 a fail that was
+    kept, 3 a fail that is not part of the pattern). A wafer that cannot be read has a row that says
+    why (column error). The last line on standard output is a summary in JSON; its notes say what
+    was assumed.
     """
 
     def load() -> tuple[Any, dict[str, Any]]:
@@ -179,17 +180,17 @@ def classify(sources: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Name the pattern of each wafer in the files IN; write folder OUT.
 
     IN is what denoise takes. OUT gets Parquet files with a row per wafer: its keys and map, the
-    class that is predicted (none where there is no pattern) and its probability, the probability
-    of every class, whether the wafer was tested in part only (partial), and why a wafer could not
-    be read (column error). The last line on standard output is a summary in JSON.
+    verdict and the class as denoise gives them (a model that is a classifier alone has no verdict),
+    the probability of every class, whether the wafer was tested in part only (partial), and why a
+    wafer could not be read (column error). The last line on standard output is a summary in JSON.
     """
 
     def load() -> tuple[Any, dict[str, Any]]:
-        from camdenoise.cli._models import load_classifier
+        from camdenoise.cli._models import load
         from camdenoise.stream import classify_batches
 
-        classifier, digest = load_classifier(options["model"])
-        transform = partial(classify_batches, classifier=classifier)
+        model, digest = load(options["model"])
+        transform = partial(classify_batches, model=model)
         return transform, {"command": "classify", "model": digest}
 
     _write_folder(sources, out, load, options)

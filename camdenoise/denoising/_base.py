@@ -26,6 +26,7 @@ from camdenoise.wafers._maps import (
     remove_fails,
     warn_caller,
 )
+from camdenoise.wafers._verdict import ERROR
 
 
 class BaseDenoiser(WaferMapInput, TransformerMixin, BaseEstimator):
@@ -149,4 +150,5 @@ def _denoise(item: Any, explanation: Explanation) -> Any:
 
 def _explain_error(error: str) -> Explanation:
     nothing = np.zeros((0, 0), bool)
-    return Explanation(nothing.astype(np.float32), nothing, nothing, abstained=True, error=error)
+    no_score = np.zeros((0, 0), np.float32)
+    return Explanation(no_score, nothing, nothing, abstained=True, verdict=ERROR, error=error)

@@ -54,6 +54,8 @@ from camdenoise.wafers._maps import (
 _SIZES = (48, 96)
 #: The method that uses the evidence maps of a net that keeps one for each class.
 EVIDENCE = "evidence"
+# Wafers whose scores are held at once; those of 1,024 take about .1 GB.
+_MOST_AT_ONCE = 1024
 
 
 class CamDenoiser(BaseDenoiser):
@@ -558,25 +560,33 @@ class CamDenoiser(BaseDenoiser):
         with_evidence = self.method_ == EVIDENCE
         return DecisionRule(
             self.estimator_.class_roles(),
+            tuple(map(str, self._attribution().patterns)),
             self.calibration_.calibrate,
             AGGREGATIONS[self.aggregation_],
             self.threshold_,
             clears_none=self.no_pattern == "remove",
             detector=self._detector() if with_evidence else None,
-            novelty=self.calibration_.novelty_detector(self.novelty_rate),
+            # The features of a wafer come with its evidence.
+            novelty=self.calibration_.novelty_detector(self.novelty_rate)
+            if with_evidence
+            else None,
             decides_always=self.false_alarm_rate is None,
         )
 
     def _explain_maps(self, maps: Sequence[np.ndarray], codes: Any = None) -> list[Explanation]:
         check_is_fitted(self)
-        rule = self._rule()
-        if codes is not None:
-            codes = np.asarray(codes)
-            return rule.decide(maps, self._attribution().attribute(maps, codes), codes)
-        if rule.decides_always and self.method_ != EVIDENCE:
+        rule, attribution = self._rule(), self._attribution()
+        codes = None if codes is None else np.asarray(codes)
+        if codes is None and rule.decides_always and self.method_ != EVIDENCE:
             # A CAM explains one class, which has to be chosen first.
             codes = rule.choose_patterns(self.estimator_.predict_proba(maps))
-        return rule.decide(maps, self._attribution().attribute(maps, codes), codes)
+        explained: list[Explanation] = []
+        for start in range(0, len(maps), _MOST_AT_ONCE):
+            some = slice(start, start + _MOST_AT_ONCE)
+            targets = None if codes is None else codes[some]
+            scores = attribution.attribute(maps[some], targets)
+            explained += rule.decide(maps[some], scores, targets)
+        return explained
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled, or written by skops, which knows no DataFrame."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import xlogy
 
 from camdenoise.cam._on_dies import DieScores
 from camdenoise.denoising._detection import PatternDetector, detection_score
+from camdenoise.denoising._division import divide_fails
 from camdenoise.denoising._novelty import NoveltyDetector
 from camdenoise.denoising._threshold import best_expected_f1
 from camdenoise.wafers._classes import ClassRoles
@@ -18,6 +20,15 @@ from camdenoise.wafers._coverage import is_partial, reaches_untested
 from camdenoise.wafers._explanation import Explanation, abstain, build_explanation
 from camdenoise.wafers._labels import plain_label
 from camdenoise.wafers._maps import FAIL
+from camdenoise.wafers._verdict import (
+    EVERYWHERE,
+    MIXED,
+    NONE,
+    PARTIAL,
+    PATTERN,
+    UNKNOWN,
+    UNSURE,
+)
 
 # Least probability of a class without a pattern for all fails of the wafer to be removed.
 _CONFIDENT = 0.5
@@ -89,6 +100,8 @@ class DecisionRule:
     ----------
     roles : ClassRoles
         What the classes stand for.
+    patterns : tuple of str
+        Names of the patterns whose evidence the scores have.
     calibrate : callable
         Turns a saliency into a calibrated one.
     aggregate : callable
@@ -107,6 +120,7 @@ class DecisionRule:
     """
 
     roles: ClassRoles
+    patterns: tuple[str, ...]
     calibrate: Callable[[np.ndarray], np.ndarray]
     aggregate: Callable[[np.ndarray, np.ndarray], np.ndarray]
     threshold: float | None
@@ -136,26 +150,34 @@ class DecisionRule:
         codes = targets
         if codes is None:
             codes = choose_classes(grids, scores, self.roles, self.detector)
-        novel = self._find_novel(scores, self.roles.has_pattern[codes] & (not always))
+        novelty = self._measure_novelty(scores, self.roles.has_pattern[codes] & (not always))
+        divides = targets is None
         return [
-            self.explain(grid, of_wafer, code, always=always, novel=is_novel)
-            for grid, of_wafer, code, is_novel in zip(grids, scores, codes, novel, strict=True)
+            self.explain(grid, of_wafer, code, always=always, novelty=distance, divides=divides)
+            for grid, of_wafer, code, distance in zip(grids, scores, codes, novelty, strict=True)
         ]
 
     def choose_patterns(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the code of the likeliest pattern of each wafer."""
         return np.where(self.roles.has_pattern, probabilities, -1).argmax(axis=1)
 
-    def _find_novel(self, scores: Sequence[DieScores], has_pattern: np.ndarray) -> np.ndarray:
-        """Tell which of the wafers with a pattern are unlike all known ones."""
-        novel = np.zeros(len(scores), bool)
+    def _measure_novelty(self, scores: Sequence[DieScores], has_pattern: np.ndarray) -> np.ndarray:
+        """Return the distance of the wafers with a pattern to the known ones, NaN for others."""
+        distances = np.full(len(scores), np.nan)
         if self.novelty is not None and has_pattern.any():
             features = np.stack([of_wafer.features for of_wafer in scores])
-            novel[has_pattern] = self.novelty.predict(features[has_pattern])
-        return novel
+            distances[has_pattern] = self.novelty.measure(features[has_pattern])
+        return distances
 
     def explain(
-        self, grid: np.ndarray, scores: DieScores, code: int, *, always: bool, novel: bool
+        self,
+        grid: np.ndarray,
+        scores: DieScores,
+        code: int,
+        *,
+        always: bool = False,
+        novelty: float = np.nan,
+        divides: bool = True,
     ) -> Explanation:
         """Decide about one wafer.
 
@@ -167,30 +189,70 @@ class DecisionRule:
             Its scores.
         code : int
             The class that is explained.
-        always : bool
+        always : bool, default=False
             Decide also where the class has no pattern or the wafer was tested in part.
-        novel : bool
-            Whether the wafer is unlike all known ones.
+        novelty : float, default=nan
+            Distance to the known wafers in units of the limit.
+        divides : bool, default=True
+            Divide the kept fails among the patterns on the wafer; else all are of the class.
         """
         saliency, probabilities = self.calibrate(scores.saliency), scores.probabilities
         facts = {
-            "label": plain_label(self.roles.classes[code]),
-            "probability": float(probabilities[code]),
             "entropy": float(-xlogy(probabilities, probabilities).sum() / np.log(2)),
+            "novelty": float(novelty),
+            "probabilities": probabilities,
         }
-        if not always and self._is_cleared(code, facts["probability"]):
-            return build_explanation(grid, np.zeros(grid.shape, bool), saliency, **facts)
         if not always and not self.roles.has_pattern[code]:
-            return abstain(grid, saliency, **facts)
-        if novel:
-            return abstain(grid, saliency, novel=True, **facts)
+            return self._explain_other(grid, saliency, code, facts)
         keep = self._keep(grid, saliency)
+        facts |= self._say(UNSURE, code, probabilities)
         if not (keep & (saliency > 0)).any():
             return abstain(grid, saliency, **facts)
         if not always and is_partial(grid) and reaches_untested(grid, keep):
             # The pattern may continue where nothing was tested, and be another one.
-            return abstain(grid, saliency, **facts)
+            return abstain(grid, saliency, **facts | {"verdict": PARTIAL})
+        label = str(self.roles.classes[code])
+        facts["patterns"] = {label: keep}
+        if divides and scores.by_pattern is not None:
+            facts["patterns"] = divide_fails(keep, scores.by_pattern, self.patterns)
+        facts["verdict"] = MIXED if len(facts["patterns"]) > 1 else PATTERN
+        if novelty > 1:
+            facts["verdict"] = UNKNOWN
         return build_explanation(grid, keep, saliency, **facts)
+
+    def _explain_other(
+        self, grid: np.ndarray, saliency: np.ndarray, code: int, facts: dict
+    ) -> Explanation:
+        """Explain a wafer on which no pattern is claimed."""
+        p = facts["probabilities"]
+        p_pattern, p_everywhere, p_none = (
+            p[of_group].sum()
+            for of_group in (self.roles.has_pattern, self.roles.is_everywhere, self.roles.is_none)
+        )
+        if self.roles.is_everywhere[code]:
+            return abstain(grid, saliency, **facts | self._say(EVERYWHERE, code, p))
+        if is_partial(grid):
+            return abstain(grid, saliency, **facts | self._say(PARTIAL, code, p))
+        if p_pattern > max(p_everywhere, p_none):
+            likeliest = int(np.where(self.roles.has_pattern, p, -1).argmax())
+            return abstain(grid, saliency, **facts | self._say(UNSURE, likeliest, p))
+        facts |= self._say(NONE, code, p)
+        if self.clears_none and facts["probability"] >= _CONFIDENT:
+            return build_explanation(grid, np.zeros(grid.shape, bool), saliency, **facts)
+        return abstain(grid, saliency, **facts)
+
+    def _say(self, verdict: str, code: int, probabilities: np.ndarray) -> dict[str, Any]:
+        """Return what is said of a wafer: the verdict, the class, and how probable both are."""
+        of_group = {EVERYWHERE: self.roles.is_everywhere, NONE: self.roles.is_none}
+        stands_for = of_group.get(verdict, self.roles.has_pattern)
+        return {
+            "verdict": verdict,
+            "verdict_probability": np.nan
+            if verdict == PARTIAL
+            else float(probabilities[stands_for].sum()),
+            "label": plain_label(self.roles.classes[code]),
+            "probability": float(probabilities[code]),
+        }
 
     def _keep(self, grid: np.ndarray, saliency: np.ndarray) -> np.ndarray:
         fails, evidence = grid == FAIL, self.aggregate(grid, saliency)
@@ -198,6 +260,3 @@ class DecisionRule:
         if threshold is None:
             threshold, _ = best_expected_f1(evidence[fails])
         return fails & (evidence >= threshold)
-
-    def _is_cleared(self, code: int, probability: float) -> bool:
-        return self.clears_none and bool(self.roles.is_none[code]) and probability >= _CONFIDENT

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from camdenoise.denoising._detection import SMALLEST
+
 # Rank of the neighbor for the distance; the first would be too near to a single odd known wafer.
 _NEIGHBORS = 10
 #: Fewest known wafers; with fewer, no wafer is novel.
@@ -72,8 +74,12 @@ class NoveltyDetector:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Tell which wafers are novel: further than all but `novelty_rate` of the known ones."""
-        threshold = np.quantile(self.distances_, 1 - self.novelty_rate, method="higher")
-        return self.score_samples(features) > threshold
+        return self.measure(features) > 1
+
+    def measure(self, features: np.ndarray) -> np.ndarray:
+        """Return the distances of wafers in units of the limit, shape (n_wafers,)."""
+        limit = np.quantile(self.distances_, 1 - self.novelty_rate, method="higher")
+        return self.score_samples(features) / max(float(limit), SMALLEST)
 
     def _set_references(self, references: np.ndarray) -> None:
         self.references_ = references

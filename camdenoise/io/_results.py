@@ -18,8 +18,7 @@ from sklearn.utils import Bunch
 from camdenoise.io._atomic import atomic_write
 from camdenoise.io._die_file import COLUMNS
 from camdenoise.io._die_table import to_die_table
-from camdenoise.wafers._coverage import is_partial
-from camdenoise.wafers._explanation import Explanation
+from camdenoise.wafers._explanation import Explanation, result_row
 
 #: Bins of `pattern_overlay`, for BinDescription.
 OVERLAY_BINS = {
@@ -48,9 +47,10 @@ def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.Data
     Returns
     -------
     DataFrame
-        The columns of ``wafers.frame``, then ``predicted`` (class), ``probability``, ``n_kept``,
-        ``n_removed`` (fails that belong to the pattern, and that do not), ``abstained``,
-        ``novel``, ``partial`` (whether less than most of the wafer was tested) and ``error``.
+        The columns of ``wafers.frame``, then ``verdict`` and ``verdict_probability``, ``predicted``
+        (class), ``probability``, ``n_kept``, ``n_removed`` (fails that belong to the pattern, and
+        that do not), ``patterns`` (JSON: kept fails of each pattern), ``abstained``, ``partial``
+        (whether less than most of the wafer was tested) and ``error``.
 
     Raises
     ------
@@ -72,16 +72,9 @@ def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.Data
     explanations = list(explanations)
     if len(explanations) != len(wafers.frame):
         raise ValueError(f"got {len(explanations)} explanations for {len(wafers.frame)} wafers.")
-    return wafers.frame.assign(
-        predicted=[each.label for each in explanations],
-        probability=[each.probability for each in explanations],
-        n_kept=[int(each.kept.sum()) for each in explanations],
-        n_removed=[int(each.removed.sum()) for each in explanations],
-        abstained=[each.abstained for each in explanations],
-        novel=[each.novel for each in explanations],
-        partial=[is_partial(grid) for grid in wafers.maps],
-        error=[each.error for each in explanations],
-    )
+    rows = [result_row(grid, each) for grid, each in zip(wafers.maps, explanations, strict=True)]
+    found = pd.DataFrame(rows, index=wafers.frame.index).drop(columns="n_fails")
+    return wafers.frame.assign(**found, error=[each.error for each in explanations])
 
 
 def pattern_overlay(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.DataFrame:

@@ -33,7 +33,9 @@ FACTS = (
 #: What is decided or measured of a wafer, in any table of results.
 RESULTS = frozenset(
     (
-        *("predicted", "probability", "entropy", "abstained", "novel", "partial", "error", MARKS),
+        *("verdict", "verdict_probability", "predicted", "probability", "entropy", "patterns"),
+        *("abstained", "partial", "error", MARKS),
+        "novel",  # before there were verdicts
         *("n_dies", "n_fails", "n_kept", "n_removed", "yield"),
         *("pattern_area", "radius", "angle", "ring", "sector", "p_random", "outlier"),
     )

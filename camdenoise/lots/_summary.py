@@ -47,18 +47,20 @@ def lot_summary(
     DataFrame, one row per wafer
         - ``n_dies``, ``n_fails`` (on the map), ``yield`` (share of the dies that pass, those
           without coordinates counted, where `keys` has ``n_unplaced`` and ``n_unplaced_fails``);
-        - ``predicted`` (class), ``probability``, ``entropy`` (of all class probabilities, in
-          bits): missing for a denoiser that knows no classes;
+        - ``verdict`` and ``verdict_probability``, as in `Explanation`; ``predicted`` (class),
+          ``probability``, ``entropy`` (of all class probabilities, in bits): missing for a denoiser
+          that knows no classes;
         - ``n_kept``, ``n_removed``: fails that belong to the pattern, and that do not;
-          ``abstained``: whether nothing was decided, so that all are kept; ``novel``: because
-          the wafer is unlike all known ones, among which ``predicted`` comes nearest;
-          ``partial``: whether less than most of the wafer was tested;
-        - of the kept fails, where something was decided: ``pattern_area`` (share of the dies),
+          ``patterns``: kept fails of each pattern, as JSON; ``abstained``: whether every fail was
+          kept, because no pattern is claimed; ``partial``: whether less than most of the wafer was
+          tested;
+        - of the kept fails, where a pattern is claimed: ``pattern_area`` (share of the dies),
           ``radius`` (of their center, in wafer radii) and ``angle`` (of it, in degrees clockwise
           from row 0), and ``ring`` (0 at the center to 7) and ``sector`` (0 to 7, clockwise, 0
           around row 0) that hold the most of them;
         - ``p_random``: p-value of `spatial_randomness_test`, .005 or more;
-        - ``error``: why the map could not be read; all before it is missing then.
+        - ``error``: why the map could not be read; the verdict is "error" and the rest missing
+          then.
 
     Raises
     ------
@@ -89,7 +91,9 @@ def lot_summary(
             raise ValueError(f"{name} has {len(given)} rows for {len(items)} wafer maps.")
     readable = [row for row, explanation in enumerate(explanations) if explanation.error is None]
     grids = {row: check_wafer_map(items[row], row) for row in readable}
-    rows: list[dict[str, Any]] = [{"error": explanation.error} for explanation in explanations]
+    rows: list[dict[str, Any]] = [
+        {"verdict": explanation.verdict, "error": explanation.error} for explanation in explanations
+    ]
     for row, grid in grids.items():
         rows[row] |= _summarize_wafer(grid, explanations[row])
     table = pd.DataFrame(rows).reindex(columns=_COLUMNS).astype(_TYPES)
@@ -106,9 +110,10 @@ def lot_summary(
 # Permutations per wafer; 199 take 0.01 s and resolve p-values down to .005.
 _N_PERMUTATIONS = 199
 _TYPES = {
-    "n_dies": "Int64", "n_fails": "Int64", "yield": float, "predicted": object,
-    "probability": float, "entropy": float, "n_kept": "Int64", "n_removed": "Int64",
-    "abstained": "boolean", "novel": "boolean", "partial": "boolean",
+    "n_dies": "Int64", "n_fails": "Int64", "yield": float, "verdict": object,
+    "verdict_probability": float, "predicted": object, "probability": float, "entropy": float,
+    "n_kept": "Int64", "n_removed": "Int64", "patterns": object,
+    "abstained": "boolean", "partial": "boolean",
     "pattern_area": float, "radius": float, "angle": float, "ring": "Int64", "sector": "Int64",
     "p_random": float, "error": object,
 }  # fmt: skip
@@ -123,7 +128,7 @@ def _summarize_wafer(grid: np.ndarray, explanation: Explanation) -> dict[str, An
         "entropy": explanation.entropy,
         "p_random": spatial_randomness_test(grid, n_permutations=_N_PERMUTATIONS).p_value,
     }
-    decided = explanation.kept.any() and not explanation.abstained
+    decided = explanation.kept.any() and explanation.claims_pattern
     return facts | (_locate_pattern(explanation.kept, n_dies) if decided else {})
 
 

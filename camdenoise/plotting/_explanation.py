@@ -18,6 +18,7 @@ from camdenoise.plotting._explained import (
 from camdenoise.plotting._look import SCALE, Look, panel_grid
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import FAIL, NO_DIE, WaferMaps, remove_fails
+from camdenoise.wafers._verdict import PATTERN
 
 
 class ExplanationDisplay(FromExplanations):
@@ -119,8 +120,11 @@ def _verdict(wafer: ExplainedWafer) -> str:
     explanation, lines = wafer.explanation, [f"wafer {wafer.row}"]
     if explanation.label is not None:
         lines += [str(explanation.label), f"p = {explanation.probability:.2f}"]
-    if explanation.abstained and explanation.error is None:
-        lines.append("unlike all known" if explanation.novel else "abstained")
+    if explanation.error is None:
+        if explanation.verdict not in (None, PATTERN, explanation.label):
+            lines.append(explanation.verdict)
+        elif explanation.verdict is None and explanation.abstained:
+            lines.append("abstained")
     return "\n".join(lines)
 
 

@@ -15,17 +15,18 @@ from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._geometry import unit_wafer_mean
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_lengths
 
-_COLUMNS = ("all fails", "kept fails", "removed fails")
+_COLUMNS = ("all fails", "fails of the pattern", "random fails")
 
 
 class FrequencyDisplay(FromExplanations):
-    """How often the dies at each place fail, by failure type: all fails, kept, removed.
+    """How often the dies at each place fail, by failure type: all fails, of the pattern, random.
 
     Parameters
     ----------
     means : mapping of class to ndarray of float, shape (3, size, size)
-        Share of the wafers of that class on which the die there fails, is kept, is removed, as
-        `unit_wafer_mean` gives it.
+        Share of the wafers of that class on which the die there fails, is of the pattern, fails at
+        random, as `unit_wafer_mean` gives it. Fails of wafers about which nothing is said, or that
+        fail everywhere, are only in the first.
     n_wafers : mapping of class to int
         How many wafers that is a mean over.
 
@@ -140,8 +141,8 @@ def _stack(wafers: Sequence[ExplainedWafer]) -> np.ndarray:
     maps = [wafer.grid for wafer in wafers]
     masks = (
         [grid == FAIL for grid in maps],
-        [wafer.explanation.kept for wafer in wafers],
-        [wafer.explanation.removed for wafer in wafers],
+        [wafer.explanation.kept & wafer.explanation.claims_pattern for wafer in wafers],
+        [wafer.explanation.random for wafer in wafers],
     )
     return np.stack([unit_wafer_mean(of_wafers, maps) for of_wafers in masks])
 

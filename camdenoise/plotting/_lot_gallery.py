@@ -14,6 +14,7 @@ from camdenoise.plotting._explained import ExplainedWafer, FromExplanations, pai
 from camdenoise.plotting._look import Look, one_axes, take_place
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import FAIL, WaferMaps, check_lengths
+from camdenoise.wafers._verdict import CLAIMS
 
 
 class LotGalleryDisplay(FromExplanations):
@@ -167,4 +168,9 @@ def _draw_after(ax: Axes, wafer: ExplainedWafer, name: Any, look: Look) -> None:
         if wafer.explanation.label is None
         else f"{wafer.explanation.label} {wafer.explanation.probability:.2f}\n"
     )
-    ax.set_title(f"{found}{wafer.explanation.kept.sum()} kept", fontsize="x-small", pad=2)
+    verdict = wafer.explanation.verdict
+    if verdict in (None, *CLAIMS):
+        found += f"{wafer.explanation.kept.sum()} kept"
+    else:
+        found += verdict
+    ax.set_title(found, fontsize="x-small", pad=2)

@@ -12,16 +12,25 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from camdenoise.denoising._base import BaseDenoiser
-from camdenoise.lots import lot_summary, yield_loss
+from camdenoise.lots import lot_summary, pattern_loss, yield_loss
 from camdenoise.plotting import PALETTES, FrequencyDisplay, ZoneProfileDisplay
 from camdenoise.report._pictures import figure_svg, wafer_png
 from camdenoise.wafers._explanation import Explanation
 from camdenoise.wafers._maps import WaferMaps, as_collection, check_wafer_map, map_items
+from camdenoise.wafers._verdict import (
+    EVERYWHERE,
+    MIXED,
+    NONE,
+    PARTIAL,
+    PATTERN,
+    UNKNOWN,
+    UNSURE,
+)
 
 # A wafer whose yield is further from the lot's median, in robust standard deviations, stands out.
 _FAR = 3.0
 _MAD_TO_DEVIATION = 1.4826
-_NO_CLASS, _NOVEL = "no class", "unlike all known"
+_NO_CLASS = "no class"
 _FREQUENCY = (
     "How often each place fails, by class: all fails, those that belong to the pattern, and those "
     "that do not. Wafers of different sizes are laid over each other."
@@ -109,8 +118,9 @@ def lot_report(
         "loss": [
             row
             for row in loss.reset_index(names="part").to_dict("records")
-            if row["n_dies"] or row["part"] != "unplaced"
+            if row["n_dies"] or row["part"] in ("systematic", "random", "all")
         ],
+        "patterns": pattern_loss(table).reset_index(names="pattern").to_dict("records"),
         "pareto": _count_classes(
             [_name_class(explanation) for explanation in explanations if explanation.error is None]
         ),
@@ -142,14 +152,9 @@ def _describe_wafer(
     grid = check_wafer_map(item)
     return about | {
         "class": _name_class(explanation),
-        "probability": None
-        if np.isnan(explanation.probability) or explanation.novel
-        else explanation.probability,
+        "said": _say(explanation),
+        "probability": _probability(explanation),
         "yield": facts["yield"],
-        "n_fails": facts["n_fails"],
-        "n_kept": facts["n_kept"],
-        "n_removed": facts["n_removed"],
-        "abstained": explanation.abstained,
         "partial": facts["partial"],
         "shape": grid.shape,
         "before": wafer_png(grid, None, colors),
@@ -158,10 +163,40 @@ def _describe_wafer(
 
 
 def _name_class(explanation: Explanation) -> str:
-    """Name the class of a wafer, where it has one."""
-    if explanation.novel:
-        return _NOVEL
+    """Name what a wafer is counted as: its class, its patterns, or its verdict."""
+    if explanation.verdict == MIXED:
+        return " + ".join(sorted(explanation.patterns))
+    if explanation.verdict in (UNKNOWN, UNSURE, PARTIAL):
+        return explanation.verdict
     return _NO_CLASS if explanation.label is None else str(explanation.label)
+
+
+def _probability(explanation: Explanation) -> float | None:
+    """Return the probability of what is named, where it has one."""
+    p = explanation.probability
+    if explanation.verdict in (MIXED, UNKNOWN, UNSURE, PARTIAL):
+        p = explanation.verdict_probability
+    return None if np.isnan(p) else p
+
+
+def _say(explanation: Explanation) -> str:
+    """Say in words where the fails of a wafer belong."""
+    n_kept, n_removed = int(explanation.kept.sum()), int(explanation.removed.sum())
+    label, n_fails = explanation.label, n_kept + n_removed
+    said = {
+        PATTERN: f"{n_kept} fails of the pattern, {n_removed} random",
+        MIXED: ", ".join(f"{m.sum()} fails {name}" for name, m in explanation.patterns.items())
+        + f", {n_removed} random",
+        UNKNOWN: f"{n_kept} fails of a pattern unlike the known ones, nearest {label}; "
+        f"{n_removed} random",
+        EVERYWHERE: f"{n_fails} fails all over the wafer",
+        NONE: f"{n_fails} random fails",
+        UNSURE: f"{n_fails} fails, perhaps {label}",
+        PARTIAL: f"{n_fails} fails; not enough of the wafer was tested",
+    }
+    if explanation.verdict is None:
+        return f"{n_kept} fails of the pattern, {n_removed} random"
+    return said[explanation.verdict]
 
 
 def _count_classes(classes: list[str]) -> list[dict[str, Any]]:
@@ -183,8 +218,8 @@ def _draw_figures(X: WaferMaps, explanations: list[Explanation]) -> list[dict[st
     drawn: dict[str, Any] = {
         _FREQUENCY: FrequencyDisplay.from_predictions(maps, decided, target=named)
     }
-    # In a lot without a pattern nothing is decided, so there is nothing to compare by zones.
-    if not all(e.abstained for e in decided):
+    # In a lot without a pattern there is nothing to compare by zones.
+    if any(e.claims_pattern for e in decided):
         drawn[_ZONES] = ZoneProfileDisplay.from_predictions(maps, decided, random_state=0)
     made = [{"caption": text, "svg": figure_svg(d.figure_)} for text, d in drawn.items()]
     for display in drawn.values():

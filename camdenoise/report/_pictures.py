@@ -21,7 +21,7 @@ def wafer_png(grid: np.ndarray, explanation: Explanation | None, colors: Mapping
     """Return a wafer as a data URI, no-die cells transparent, a pixel for each die."""
     from PIL import Image
 
-    codes = grid if explanation is None else np.where(explanation.removed, _REMOVED, grid)
+    codes = grid if explanation is None else np.where(explanation.random, _REMOVED, grid)
     image = Image.fromarray(codes.astype(np.uint8), "P")
     shown = ["#000000", colors["pass"], colors["fail"], colors["removed"]]
     image.putpalette([round(255 * part) for color in shown for part in to_rgb(color)])

@@ -6,9 +6,9 @@ and ``mapInArrow``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,9 +25,10 @@ from camdenoise.io._wafer_table import (
 from camdenoise.wafers._coverage import is_partial
 from camdenoise.wafers._explanation import Explanation, result_row
 from camdenoise.wafers._maps import read_readable_maps
+from camdenoise.wafers._verdict import ERROR
 
 if TYPE_CHECKING:
-    from camdenoise import WaferClassifier
+    from camdenoise import CamDenoiser, WaferClassifier
 
 #: Codes of the column ``marks``, which has none for wafers that were not decided.
 MARKS = {0: "no die"} | {code: OVERLAY_BINS[code] for code in (1, 2, 3)}
@@ -35,13 +36,15 @@ MARKS = {0: "no die"} | {code: OVERLAY_BINS[code] for code in (1, 2, 3)}
 #: What is said of each wafer, after its keys.
 RESULTS = pa.schema(
     [
+        ("verdict", pa.string()),
+        ("verdict_probability", pa.float32()),
         ("predicted", pa.string()),
         ("probability", pa.float32()),
         ("n_fails", pa.int32()),
         ("n_kept", pa.int32()),
         ("n_removed", pa.int32()),
+        ("patterns", pa.string()),
         ("abstained", pa.bool_()),
-        ("novel", pa.bool_()),
         ("partial", pa.bool_()),
         ("marks", pa.binary()),
         ("error", pa.string()),
@@ -65,12 +68,13 @@ def denoise_batches(
     ------
     pyarrow.RecordBatch
         For each batch one with as many rows, in their order: all columns but ``cells``, then
-        ``predicted`` (class), ``probability`` (of it), ``n_fails``, ``n_kept``, ``n_removed``
-        (fails that belong to the pattern, and that do not), ``abstained``, ``novel`` (because the
-        wafer is unlike all known ones), ``partial`` (whether less than most of it was tested),
-        ``marks`` (the map as bytes, row by row, in codes of `MARKS`) and ``error``, which says
-        why a map could not be read; the columns before it are null there. What an earlier run
-        decided is left out.
+        ``verdict`` (as in `Explanation`, and "error"), ``verdict_probability`` (of all classes that
+        it stands for), ``predicted`` (class), ``probability`` (of it), ``n_fails``, ``n_kept``,
+        ``n_removed`` (fails that belong to the pattern, and that do not), ``patterns`` (JSON: kept
+        fails of each pattern), ``abstained`` (every fail was kept), ``partial`` (whether less than
+        most of it was tested), ``marks`` (the map as bytes, row by row, in codes of `MARKS`) and
+        ``error``, which says why a map could not be read; the columns between verdict and error
+        are null there. What an earlier run decided is left out.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def result_schema(schema: pa.Schema) -> pa.Schema:
     >>> import pyarrow as pa
     >>> from camdenoise.stream import result_schema
     >>> result_schema(pa.schema([("lot", pa.string()), ("cells", pa.binary())])).names[:3]
-    ['lot', 'predicted', 'probability']
+    ['lot', 'verdict', 'verdict_probability']
     """
     return add_result_fields(schema, RESULTS)
 
@@ -155,9 +159,13 @@ def _make_results(
         if name not in ("marks", "error")
     }
     columns["predicted"] = [None if label is None else str(label) for label in columns["predicted"]]
-    columns["probability"] = [
-        None if share is None or np.isnan(share) else float(share)
-        for share in columns["probability"]
+    for name in ("probability", "verdict_probability"):
+        columns[name] = [
+            None if share is None or np.isnan(share) else float(share) for share in columns[name]
+        ]
+    columns["verdict"] = [
+        found if error is None else ERROR
+        for found, error in zip(columns["verdict"], errors, strict=True)
     ]
     made = {name: pa.array(values, RESULTS.field(name).type) for name, values in columns.items()}
     # 2 for a fail and 1 for "removed" make 3.
@@ -169,7 +177,7 @@ def _make_results(
 
 
 def classify_batches(
-    batches: Iterable[pa.RecordBatch], classifier: WaferClassifier
+    batches: Iterable[pa.RecordBatch], model: WaferClassifier | CamDenoiser
 ) -> Iterator[pa.RecordBatch]:
     """Classify record batches of wafer maps as they come.
 
@@ -177,17 +185,18 @@ def classify_batches(
     ----------
     batches : iterable of pyarrow.RecordBatch
         With the columns of `wafer_batch`, and any others.
-    classifier : WaferClassifier
-        A fitted one. It is not modified.
+    model : WaferClassifier or CamDenoiser
+        A fitted one. It is not modified. A denoiser says the same of each wafer as in
+        `denoise_batches`; a classifier has no verdicts.
 
     Yields
     ------
     pyarrow.RecordBatch
-        For each batch one with as many rows, in their order: all columns, less what an earlier
-        run decided, then ``predicted``, ``probability`` of that class, for each class its
-        probability in ``p(CLASS)``, ``partial`` (whether less than most of the wafer was tested)
-        and ``error``, which says why a map could not be read; the results before it are null
-        there.
+        For each batch one with as many rows, in their order: all columns, then of a denoiser
+        ``verdict`` and ``verdict_probability``; ``predicted`` (class), ``probability`` (of it), the
+        probability of each class, such as ``p(Center)``, ``partial`` (whether less than most of the
+        wafer was tested) and ``error``, which says why a map could not be read; the columns between
+        verdict and error are null there. What an earlier run decided is left out.
 
     Raises
     ------
@@ -209,36 +218,59 @@ def classify_batches(
     >>> made.column("predicted").to_pylist()
     ['Edge-Ring', 'Edge-Ring']
     """
-    return (_classify(batch, classifier) for batch in batches)
+    return (_classify(batch, model) for batch in batches)
 
 
-def _classify(batch: pa.RecordBatch, classifier: WaferClassifier) -> pa.RecordBatch:
-    names = [probability_column(label) for label in classifier.classes_]
+def _classify(batch: pa.RecordBatch, model: WaferClassifier | CamDenoiser) -> pa.RecordBatch:
+    names = [probability_column(label) for label in model.classes_]
+    with_verdict = isinstance(model, BaseDenoiser)
     results = pa.schema(
-        [("predicted", pa.string()), ("probability", pa.float32())]
+        [RESULTS.field(name) for name in ("verdict", "verdict_probability") if with_verdict]
+        + [RESULTS.field(name) for name in ("predicted", "probability")]
         + [(name, pa.float32()) for name in names]
-        + [("partial", pa.bool_()), ("error", pa.string())]
+        + [RESULTS.field(name) for name in ("partial", "error")]
     )
-    schema = add_result_fields(batch.schema, results, keep=(CELLS,))
     maps, errors = wafers_of(batch)
     present = [row for row, grid in enumerate(maps) if grid is not None]
     grids, unread = read_readable_maps([maps[row] for row in present]) if present else ([], [])
     for row, error in zip(present, unread, strict=True):
         # It numbers the maps that were there; the row of the table is in the table.
         errors[row] = error and error.split(": ", 1)[-1]
-    rows = np.flatnonzero([error is None for error in errors])
-    probability = np.full((len(maps), len(names)), np.nan)
-    if grids:
-        probability[rows] = classifier.predict_proba(grids)
-    missing = np.isnan(probability[:, 0]) if len(maps) else np.zeros(0, bool)
-    best = classifier.classes_[np.nan_to_num(probability).argmax(axis=1)].astype(str)
-    found = {"predicted": pa.array(best.astype(object), pa.string(), mask=missing)}
-    highest = np.nan_to_num(probability).max(axis=1) if len(maps) else np.zeros(0)
-    found["probability"] = pa.array(highest, pa.float32(), mask=missing)
-    for name, values in zip(names, probability.T, strict=True):
-        found[name] = pa.array(values, pa.float32(), mask=missing)
-    readable = dict(zip(rows, grids, strict=True))
-    partial = [is_partial(readable[row]) if row in readable else None for row in range(len(maps))]
-    found["partial"] = pa.array(partial, pa.bool_())
-    found["error"] = pa.array(errors, pa.string())
-    return _add_columns(batch, found, schema)
+    rows = [{"verdict": None if error is None else ERROR, "error": error} for error in errors]
+    readable = [row for row, error in zip(rows, errors, strict=True) if error is None]
+    for row, grid, said in zip(readable, grids, _name_classes(model, grids), strict=True):
+        row |= said | {"partial": is_partial(grid)}
+    found = {
+        field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in results
+    }
+    return _add_columns(batch, found, add_result_fields(batch.schema, results, keep=(CELLS,)))
+
+
+def _name_classes(
+    model: WaferClassifier | CamDenoiser, grids: Sequence[np.ndarray]
+) -> list[dict[str, Any]]:
+    """Return what is said of each readable wafer, by column."""
+    if not len(grids):
+        return []
+    names = [probability_column(label) for label in model.classes_]
+    if isinstance(model, BaseDenoiser):
+        return [
+            {
+                "verdict": e.verdict,
+                "verdict_probability": None
+                if np.isnan(e.verdict_probability)
+                else e.verdict_probability,
+                "predicted": str(e.label),
+                "probability": e.probability,
+                **dict(zip(names, e.probabilities, strict=True)),
+            }
+            for e in model.explain(grids)
+        ]
+    return [
+        {
+            "predicted": str(model.classes_[row.argmax()]),
+            "probability": row.max(),
+            **dict(zip(names, row, strict=True)),
+        }
+        for row in model.predict_proba(grids)
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from camdenoise.io._atomic import atomic_write
 from camdenoise.io._results import RUN_KEY, SUMMARY_KEY, list_parts, read_note
+from camdenoise.wafers._verdict import VERDICTS
 
 Batches: TypeAlias = Iterable[pa.RecordBatch]
 Transform: TypeAlias = Callable[[Batches], Iterator[pa.RecordBatch]]
@@ -22,7 +24,7 @@ Transform: TypeAlias = Callable[[Batches], Iterator[pa.RecordBatch]]
 Part: TypeAlias = tuple[int, list[pa.RecordBatch]]
 # What is added up, where there is such a column.
 _ADDED = {
-    **{name: name for name in ("abstained", "novel", "partial")},
+    **{name: name for name in ("abstained", "partial")},
     **{f"n_{name}": name for name in ("fails", "kept", "removed", "unplaced", "missing")},
 }
 
@@ -43,8 +45,10 @@ class PartsSummary:
         Files in all; those that an earlier run had written.
     abstained : int or None
         Wafers on which every fail was kept; None where nothing was decided about fails.
-    novel, partial : int or None
-        Wafers unlike all known ones, and wafers of which less than most was tested.
+    verdicts : dict of str to int, or None
+        Wafers of each verdict.
+    partial : int or None
+        Wafers of which less than most was tested.
     fails, kept, removed : int or None
         Failing dies; those that belong to a pattern, and that do not.
     unplaced, missing : int or None
@@ -62,10 +66,10 @@ class PartsSummary:
     removed: int | None = None
     unplaced: int | None = None
     missing: int | None = None
-    novel: int | None = None
+    verdicts: dict[str, int] | None = None
     partial: int | None = None
 
-    def as_dict(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, Any]:
         """Return what was counted, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
@@ -77,6 +81,9 @@ class PartsSummary:
         for column in set(_ADDED).intersection(table.column_names):
             name = _ADDED[column]
             setattr(self, name, (getattr(self, name) or 0) + (pc.sum(table[column]).as_py() or 0))
+        if "verdict" in table.column_names:
+            found = Counter(self.verdicts or {}) + Counter(table["verdict"].drop_null().to_pylist())
+            self.verdicts = {name: found[name] for name in VERDICTS if found[name]}
 
 
 def make_one_by_one(parts: Iterable[Part], transform: Transform) -> Iterator[Part]:
@@ -232,7 +239,9 @@ def _read_counts(file: Path, n_wafers: int) -> pa.Table:
     """Read what the summary counts of a part that is there, and see that it is the right one."""
     try:
         names = pq.read_schema(file).names
-        table = pq.read_table(file, columns=[n for n in names if n in ("error", *_ADDED)])
+        table = pq.read_table(
+            file, columns=[n for n in names if n in ("error", "verdict", *_ADDED)]
+        )
     except (OSError, KeyError, pa.ArrowException) as error:
         raise PartsError(f"{file} cannot be read ({error}). Delete it and resume again.") from error
     if table.num_rows != n_wafers or "error" not in names:

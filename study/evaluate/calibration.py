@@ -71,10 +71,10 @@ def score_claims(denoiser: CamDenoiser, half: FoldPart) -> dict[str, float]:
     n_fails = sum((grid == FAIL).sum() for grid in none)
     return {
         "detection_threshold_": denoiser.detection_threshold_,
-        "claims on none": np.mean([e.label in PATTERN_CLASSES for e in of_none]),
+        "claims on none": np.mean([e.claims_pattern for e in of_none]),
         "fails of none kept": sum(e.kept.sum() for e in of_none) / n_fails,
         "none left alone": np.mean([e.abstained for e in of_none]),
-        "patterns not claimed": np.mean([e.label not in PATTERN_CLASSES for e in of_patterns]),
+        "patterns not claimed": np.mean([not e.claims_pattern for e in of_patterns]),
         "patterns cleared": np.mean([not e.kept.any() for e in of_patterns]),
     }
 

@@ -74,7 +74,7 @@ def score_none(denoiser: CamDenoiser, half: FoldPart) -> pd.DataFrame:
     denoiser.set_params(no_pattern="abstain")
     return pd.DataFrame(
         {
-            "claimed": [e.label in PATTERN_CLASSES and not e.novel for e in why],
+            "claimed": [e.claims_pattern for e in why],
             "fails": [int((grid == FAIL).sum()) for grid in none],
             "kept": [int(e.kept.sum()) for e in why],
         }

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from camdenoise.datasets import load_wafer_maps, make_planted_wafers
-from camdenoise.mixed_patterns import mixed_patterns
 from study.evaluate.common import always_decide, make_parser, rows_of_fold
 
 
@@ -41,16 +40,13 @@ def main(arguments: list[str] | None = None) -> None:
     of_fold = {"rows": rows_of_fold(data, options.fold), "random_state": 1}
     planted = make_planted_wafers(data, options.planted, kind="two", **of_fold)
     why = denoiser.explain(planted.maps)
-    divided = mixed_patterns(denoiser, planted.maps, explanations=why)
     scores = []
-    for masks, e, label, truth in zip(
-        divided, why, planted.frame["label"], planted.pattern_truth, strict=True
-    ):
+    for e, label, truth in zip(why, planted.frame["label"], planted.pattern_truth, strict=True):
         of_patterns = dict(zip(label.split("+"), truth, strict=True))
-        scores.append({"label": label} | score(masks, e.kept, of_patterns))
+        scores.append({"label": label} | score(e.patterns, e.kept, of_patterns))
     table = pd.DataFrame(scores).groupby("label").mean()
     table.loc["all"] = table.mean()
     print(table.round(3).to_string())
     single = make_planted_wafers(data, options.planted, **of_fold)
-    one = [len(masks) == 1 for masks in mixed_patterns(denoiser, single.maps)]
+    one = [len(e.patterns) == 1 for e in denoiser.explain(single.maps)]
     print(f"one pattern planted: one named on {np.mean(one):.3f} of the wafers")

@@ -97,7 +97,7 @@ def answers(denoiser: CamDenoiser, maps: list[np.ndarray]) -> pd.DataFrame:
     found = denoiser.explain(maps)
     return pd.DataFrame(
         {
-            "claimed": [why.label in PATTERN_CLASSES and not why.novel for why in found],
+            "claimed": [why.claims_pattern and not why.novel for why in found],
             "novel": [why.novel for why in found],
             "abstained": [why.abstained for why in found],
             "label": [why.label for why in found],

@@ -13,14 +13,20 @@ from camdenoise import WaferClassifier, save_model
 from camdenoise.datasets import make_wafer_maps
 
 
-def test_classify_writes_the_classifiers_classes(file, wafers, tmp_path):
+def test_classify_says_what_denoise_says(file, wafers, tmp_path):
     result = run("classify", file, tmp_path / "out", "--part-rows", 20)
     assert result.exit_code == 0, result.stderr
     summary = json.loads(result.stdout)
     assert summary["wafers"] == 30 and summary["parts"] == 2 and "kept" not in summary
     table = pa.concat_tables(map(pq.read_table, sorted((tmp_path / "out").glob("part-*"))))
     classifier = WaferClassifier.from_pretrained()
-    assert table["predicted"].to_pylist() == classifier.predict(wafers.maps).tolist()
+    explained = CamDenoiser.from_pretrained().explain(wafers.maps)
+    assert table["predicted"].to_pylist() == [e.label for e in explained]
+    assert table["verdict"].to_pylist() == [e.verdict for e in explained]
+    assert run("denoise", file, tmp_path / "decided").exit_code == 0
+    decided = pq.read_table(tmp_path / "decided")
+    for name in ("verdict", "verdict_probability", "predicted", "probability"):
+        assert decided[name].to_pylist() == table[name].to_pylist()
     names = [f"p({label})" for label in classifier.classes_]
     found = table.select(names).to_pandas().to_numpy()
     np.testing.assert_allclose(found, classifier.predict_proba(wafers.maps), atol=2e-3)

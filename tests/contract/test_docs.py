@@ -15,7 +15,7 @@ PAGES += [
 MODULES = [
     "camdenoise", "camdenoise.datasets", "camdenoise.faithfulness", "camdenoise.features",
     "camdenoise.filters", "camdenoise.io", "camdenoise.leakage", "camdenoise.learned",
-    "camdenoise.lots", "camdenoise.metrics", "camdenoise.mixed_patterns", "camdenoise.plotting",
+    "camdenoise.lots", "camdenoise.metrics", "camdenoise.plotting",
     "camdenoise.onnx", "camdenoise.report", "camdenoise.similarity", "camdenoise.stream",
     "camdenoise.nets", "camdenoise.wafers",
 ]  # fmt: skip

@@ -16,7 +16,6 @@ LAYERS = [
     {"nets"},
     {"cam", "classification"},
     {"denoising"},
-    {"mixed_patterns"},
     {"filters", "learned", "lots", "faithfulness", "leakage", "models", "onnx"},
     {"plotting"},
     {"stream", "report"},

@@ -28,7 +28,7 @@ matplotlib.use("Agg")
 from click.testing import CliRunner
 import camdenoise, camdenoise.datasets, camdenoise.faithfulness, camdenoise.features
 import camdenoise.filters, camdenoise.io, camdenoise.leakage, camdenoise.learned, camdenoise.lots
-import camdenoise.metrics, camdenoise.mixed_patterns, camdenoise.onnx, camdenoise.plotting
+import camdenoise.metrics, camdenoise.onnx, camdenoise.plotting
 import camdenoise.report, camdenoise.similarity, camdenoise.stream
 from camdenoise import CamDenoiser, WaferClassifier
 from camdenoise.cli import main

@@ -9,7 +9,6 @@ from sklearn.model_selection import cross_val_score
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
 from camdenoise.datasets import make_planted_wafers, make_wafer_maps
 from camdenoise.metrics import die_scores
-from camdenoise.mixed_patterns import mixed_patterns
 
 #: WM-811K's labels by names that sort alike, in several writings.
 OTHER = {
@@ -130,7 +129,7 @@ def test_combined_classes_share_their_patterns_maps(mixed):
     assert denoiser.estimator_.patterns_ == ("Center", "Edge-Ring")
     assert denoiser.estimator_.score(maps, target) > 0.8
     rows = np.flatnonzero(target == "Center+Edge-Ring")[:40]
-    divided = mixed_patterns(denoiser, [maps[row] for row in rows])
+    divided = [e.patterns for e in denoiser.explain([maps[row] for row in rows])]
     assert {name for masks in divided for name in masks} <= {"Center", "Edge-Ring"}
     assert np.mean([len(masks) == 2 for masks in divided]) > 0.5
 

@@ -190,7 +190,7 @@ def test_false_alarm_rate_comes_from_held_out_wafers():
     assert len(claims) == 21 and (np.diff(claims) >= 0).all()
     # 5 % of 21 wafers: one of them may be above.
     assert claims[-2] < denoiser.detection_threshold_ <= claims[-1]
-    claimed = [e.label != "none" for e in denoiser.explain(none)]
+    claimed = [e.claims_pattern for e in denoiser.explain(none)]
     assert sum(claimed) == 1
 
 

@@ -14,19 +14,21 @@ GRID = np.array([[2, 2, 1, 1, 2], [2, 2, 1, 1, 1], [1, 1, 1, 2, 2], [1, 1, 1, 1,
 SALIENCY = np.where(GRID == 2, 0.2, 0.0)
 SALIENCY[:2, :2] = 0.9
 STRONG = (GRID == 2) & (SALIENCY > 0.5)
+BY_PATTERN = np.stack([np.ones(GRID.shape), np.zeros(GRID.shape)])
 
 
 def scores(probabilities=(0.7, 0.1, 0.1, 0.1), saliency=SALIENCY):
-    return DieScores(saliency, np.array(probabilities))
+    return DieScores(saliency, np.array(probabilities), by_pattern=BY_PATTERN)
 
 
 def rule(threshold=0.5, aggregation=None, clears_none=False, calibrate=lambda s: s):
-    return DecisionRule(ROLES, calibrate, AGGREGATIONS[aggregation], threshold, clears_none)
+    aggregate = AGGREGATIONS[aggregation]
+    return DecisionRule(ROLES, ("Center", "Loc"), calibrate, aggregate, threshold, clears_none)
 
 
-def decide(the_rule, code=0, always=False, novel=False, of_wafer=None):
+def decide(the_rule, code=0, of_wafer=None, **how):
     of_wafer = scores() if of_wafer is None else of_wafer
-    return the_rule.explain(GRID, of_wafer, code, always=always, novel=novel)
+    return the_rule.explain(GRID, of_wafer, code, **how)
 
 
 @pytest.mark.parametrize("aggregation", [None, "component"])
@@ -35,7 +37,9 @@ def test_fails_from_the_threshold_on_are_kept(aggregation):
     np.testing.assert_array_equal(explanation.kept, STRONG)
     np.testing.assert_array_equal(explanation.removed, (GRID == 2) & ~STRONG)
     assert (explanation.label, explanation.probability) == ("Center", 0.7)
-    assert not explanation.abstained
+    assert explanation.verdict == "pattern"
+    assert explanation.verdict_probability == pytest.approx(0.8)
+    assert not explanation.abstained and list(explanation.patterns) == ["Center"]
 
 
 def test_without_a_threshold_expected_f1_decides():
@@ -47,30 +51,58 @@ def test_saliency_is_calibrated_before_the_threshold():
     assert explanation.abstained and explanation.saliency.max() == pytest.approx(0.09)
 
 
-@pytest.mark.parametrize("code", [2, 3])
-def test_a_class_without_a_pattern_abstains(code):
-    explanation = decide(rule(), code)
+def test_fails_are_divided_between_patterns():
+    by_pattern = BY_PATTERN.copy()
+    by_pattern[1, :, :1] = 2
+    explanation = decide(rule(), of_wafer=scores()._replace(by_pattern=by_pattern))
+    assert explanation.verdict == "mixed"
+    assert {name: int(mask.sum()) for name, mask in explanation.patterns.items()} == {
+        "Center": 2, "Loc": 2
+    }  # fmt: skip
+    whole = decide(rule(), divides=False)
+    assert whole.verdict == "pattern" and list(whole.patterns) == ["Center"]
+
+
+@pytest.mark.parametrize(
+    ("code", "probabilities", "verdict", "label"),
+    [
+        (2, (0.1, 0.1, 0.7, 0.1), "everywhere", "Random"),
+        (3, (0.1, 0.1, 0.1, 0.7), "none", "none"),
+        (3, (0.1, 0.4, 0.1, 0.4), "unsure", "Loc"),
+    ],
+)
+def test_wafer_without_a_claim_keeps_its_fails(code, probabilities, verdict, label):
+    explanation = decide(rule(), code, scores(probabilities))
     assert explanation.abstained and (explanation.kept == (GRID == 2)).all()
-    assert not decide(rule(), code, always=True).abstained
+    assert (explanation.verdict, explanation.label) == (verdict, label)
+    assert not explanation.claims_pattern and explanation.patterns == {}
+    of_verdict = {"everywhere": 0.7, "none": 0.7, "unsure": 0.5}[verdict]
+    assert explanation.verdict_probability == pytest.approx(of_verdict)
+    # Without a pattern all fails are random.
+    assert explanation.random.sum() == (7 if verdict == "none" else 0)
+    assert not decide(rule(), code, scores(probabilities), always=True).abstained
 
 
 def test_none_is_cleared_only_where_it_is_likely():
     likely, unlikely = scores((0.2, 0.1, 0.1, 0.6)), scores((0.3, 0.2, 0.1, 0.4))
     cleared = decide(rule(clears_none=True), 3, of_wafer=likely)
-    assert not cleared.abstained and not cleared.kept.any()
+    assert not cleared.abstained and not cleared.kept.any() and cleared.verdict == "none"
     assert decide(rule(clears_none=True), 3, of_wafer=unlikely).abstained
     assert decide(rule(clears_none=True), 2, of_wafer=scores((0, 0, 1.0, 0))).abstained
 
 
-def test_a_novel_wafer_abstains_and_says_so():
-    explanation = decide(rule(), novel=True)
-    assert explanation.abstained and explanation.novel and not explanation.removed.any()
+def test_a_pattern_unlike_the_known_ones_is_marked():
+    explanation, known = decide(rule(), novelty=1.1), decide(rule(), novelty=1.0)
+    assert explanation.verdict == "unknown pattern" and explanation.novel
+    assert (explanation.label, explanation.novelty) == ("Center", 1.1)
+    np.testing.assert_array_equal(explanation.kept, known.kept)
+    assert known.verdict == "pattern"
 
 
 def test_no_evidence_abstains():
     nothing = scores(saliency=np.zeros(GRID.shape))
     assert decide(rule(threshold=0.0), of_wafer=nothing).abstained
-    assert decide(rule(threshold=0.95)).abstained
+    assert decide(rule(threshold=0.95)).verdict == "unsure"
 
 
 def test_a_pattern_at_the_untested_half_abstains():
@@ -78,9 +110,11 @@ def test_a_pattern_at_the_untested_half_abstains():
     grid = np.where(whole & (np.arange(31) < 14), 1, 0).astype(np.uint8)
     grid[12:19, 9:14] = np.where(grid[12:19, 9:14] == 1, 2, 0)
     of_wafer = scores(saliency=np.where(grid == 2, 0.9, 0.0))
-    explain = rule().explain
-    assert explain(grid, of_wafer, 0, always=False, novel=False).abstained
-    assert not explain(grid, of_wafer, 0, always=True, novel=False).abstained
+    of_wafer = of_wafer._replace(by_pattern=np.ones((2, 31, 31)))
+    for code in (0, 3):
+        found = rule().explain(grid, of_wafer, code)
+        assert found.abstained and found.verdict == "partial"
+    assert not rule().explain(grid, of_wafer, 0, always=True).abstained
 
 
 def test_choose_classes_by_hand():

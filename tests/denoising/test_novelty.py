@@ -63,12 +63,14 @@ def denoiser():
     return CamDenoiser.from_pretrained("wm811k")
 
 
-def test_novel_wafer_is_not_decided(denoiser):
+def test_novel_wafers_are_decided_as_unknown(denoiser):
     maps = barred()
-    for grid, why in zip(maps, denoiser.explain(maps), strict=True):
-        assert why.abstained and not why.removed.any()
-        np.testing.assert_array_equal(why.kept, grid == 2)
-    assert sum(why.novel for why in denoiser.explain(maps)) >= len(maps) / 2
+    explained = denoiser.explain(maps)
+    assert sum(why.verdict == "unknown pattern" for why in explained) >= len(maps) / 2
+    known = CamDenoiser.from_pretrained("wm811k", novelty_rate=None).explain(maps)
+    for why, same in zip(explained, known, strict=True):
+        np.testing.assert_array_equal(why.kept, same.kept)
+        assert (why.novelty > 1) == why.novel
 
 
 @pytest.mark.parametrize("how", [{"novelty_rate": None}, {"false_alarm_rate": None}])
@@ -101,9 +103,11 @@ def test_novelty_reaches_stream_lots_and_report(denoiser):
     novel = [why.novel for why in denoiser.explain(maps)]
     assert any(novel)
     (batch,) = denoise_batches([wafer_batch(maps)], denoiser)
-    assert batch.column("novel").to_pylist() == novel
-    assert lot_summary(denoiser, maps)["novel"].tolist() == novel
-    assert "unlike all known" in lot_report(denoiser, maps)
+    unknown = ["unknown pattern" if each else None for each in novel]
+    for table in (batch.to_pandas(), lot_summary(denoiser, maps)):
+        assert [v if v == "unknown pattern" else None for v in table["verdict"]] == unknown
+    page = lot_report(denoiser, maps)
+    assert "unknown pattern" in page and "unlike the known ones" in page
 
 
 def test_fit_stores_reference_wafers_of_known_classes(tmp_path):

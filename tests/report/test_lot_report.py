@@ -66,13 +66,13 @@ def csv_in(page):
 def test_report_numbers_equal_the_lot_summary(page, lot):
     summary = lot_summary(CamDenoiser.from_pretrained(), lot.maps)
     loss = yield_loss(summary)
-    for part in ("systematic", "random", "undecided", "all"):
+    for part in ("systematic", "random", "all"):
         assert f"<td>{100 * loss.loc[part, 'loss']:.2f} %</td>" in page
         assert f"<td>{loss.loc[part, 'n_dies']}</td>" in page
     assert f"<b>{100 * (1 - loss.loc['all', 'loss']):.1f} %</b>yield" in page
     table = csv_in(page)
     assert table["slot"].tolist() == list(range(1, 10)) and set(table["lot"]) == {"A7"}
-    for name in ("n_fails", "n_kept", "n_removed", "predicted"):
+    for name in ("n_fails", "n_kept", "n_removed", "predicted", "verdict"):
         assert table[name].tolist() == summary[name].tolist()
 
 
@@ -84,7 +84,7 @@ def test_report_shows_every_wafer_die_by_die(page, lot):
     why = CamDenoiser.from_pretrained().explain(lot.maps)
     for row, grid in enumerate(lot.maps):
         pair = images[2 * row : 2 * row + 2]
-        for source, removed in zip(pair, (0, why[row].removed), strict=True):
+        for source, removed in zip(pair, (0, why[row].random), strict=True):
             image = Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))
             np.testing.assert_array_equal(np.asarray(image), grid + removed)
             assert image.info["transparency"] == 0
@@ -124,7 +124,8 @@ def test_report_of_a_lot_without_patterns_is_made():
     denoiser = CamDenoiser.from_pretrained()
     assert all(why.abstained for why in denoiser.explain(wafers.maps))
     page = lot_report(denoiser, wafers.maps)
-    assert "undecided" in page and page.count("data:image/svg+xml") == 1
+    assert "random fails" in page and page.count("data:image/svg+xml") == 1
+    assert "systematic, by pattern" not in page
     full = [np.full((9, 9), code, np.uint8) for code in (0, 1, 2)]
     assert len(Page(lot_report(denoiser, full)).all("img")) >= 6
 

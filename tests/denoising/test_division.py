@@ -5,7 +5,7 @@ import pytest
 
 from camdenoise import CamDenoiser
 from camdenoise.datasets import make_wafer_maps
-from camdenoise.mixed_patterns import _divide, mixed_patterns
+from camdenoise.denoising._division import divide_fails
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def ring_and_scratch():
 def test_fail_goes_to_the_pattern_with_most_evidence():
     kept = np.ones((5, 10), bool)
     left = np.tile(np.arange(10) < 6, (5, 1))
-    evidence = {"Loc": np.where(left, 2.0, -2.0), "Scratch": np.where(left, -1.0, 1.0)}
-    masks = _divide(kept, list(evidence), np.stack(list(evidence.values())))
+    by_pattern = np.stack([np.where(left, 2.0, -2.0), np.where(left, -1.0, 1.0)])
+    masks = divide_fails(kept, by_pattern, ("Loc", "Scratch"))
     assert list(masks) == ["Loc", "Scratch"]
     np.testing.assert_array_equal(masks["Loc"], left)
     np.testing.assert_array_equal(masks["Scratch"], ~left)
@@ -39,35 +39,35 @@ def test_few_fails_are_not_a_second_pattern():
     loc = np.zeros((5, 10))
     loc[0, :3] = -9
     by_pattern = np.stack([np.full((5, 10), -8.0), loc, loc - 7])
-    masks = _divide(kept, ["Center", "Loc", "Scratch"], by_pattern)
+    masks = divide_fails(kept, by_pattern, ("Center", "Loc", "Scratch"))
     assert list(masks) == ["Loc"] and (masks["Loc"] == kept).all()
 
 
 def test_ring_and_scratch_are_separated(denoiser):
     wafer, scratch = ring_and_scratch()
-    (masks,) = mixed_patterns(denoiser, [wafer])
-    assert list(masks) == ["Edge-Ring", "Scratch"]
-    assert (masks["Scratch"] & scratch).sum() >= 10 and not (masks["Edge-Ring"] & scratch).any()
+    (why,) = denoiser.explain([wafer])
+    assert why.verdict == "mixed" and list(why.patterns) == ["Edge-Ring", "Scratch"]
+    assert (why.patterns["Scratch"] & scratch).sum() >= 10
+    assert not (why.patterns["Edge-Ring"] & scratch).any()
 
 
 def test_masks_divide_the_kept_fails(denoiser):
     maps = [*make_wafer_maps(12, random_state=0).maps, np.array([[7]]), np.zeros((3, 3), int)]
-    why = denoiser.explain(maps)
-    divided = mixed_patterns(denoiser, maps, explanations=why)
-    assert len(divided) == 14
-    for masks, e in zip(divided, why, strict=True):
+    explained = denoiser.explain(maps)
+    for e in explained:
         if e.abstained:
-            assert masks == {}
+            assert e.patterns == {}
             continue
-        counts = [mask.sum() for mask in masks.values()]
+        counts = [mask.sum() for mask in e.patterns.values()]
         assert counts == sorted(counts, reverse=True) and min(counts) > 0
-        np.testing.assert_array_equal(sum(mask.astype(int) for mask in masks.values()), e.kept)
-    assert sum(map(len, divided)) >= 5
+        np.testing.assert_array_equal(sum(m.astype(int) for m in e.patterns.values()), e.kept)
+    assert sum(len(e.patterns) for e in explained) >= 5
 
 
-def test_indivisible_explanations_are_refused(denoiser):
-    with pytest.raises(ValueError, match="got 0 explanations for 1"):
-        mixed_patterns(denoiser, [np.ones((2, 2))], explanations=[])
-    other = CamDenoiser.from_pretrained(method="layercam")
-    with pytest.raises(ValueError, match="explains one class"):
-        mixed_patterns(other, [np.ones((2, 2))])
+def test_explained_class_owns_all_kept_fails(denoiser):
+    wafer, _ = ring_and_scratch()
+    cam = CamDenoiser.from_pretrained(method="layercam")
+    for (why,) in (denoiser.explain([wafer], ["Scratch"]), cam.explain([wafer])):
+        assert why.verdict == "pattern"
+        assert list(why.patterns) == [why.label]
+        np.testing.assert_array_equal(why.patterns[why.label], why.kept)
