@@ -210,7 +210,7 @@ class DecisionRule:
             return abstain(grid, saliency, **facts)
         if not always and is_partial(grid) and reaches_untested(grid, keep):
             # The pattern may continue where nothing was tested, and be another one.
-            return abstain(grid, saliency, **facts | {"verdict": PARTIAL})
+            return abstain(grid, saliency, **facts | self._say(PARTIAL, code, probabilities))
         label = str(self.roles.classes[code])
         facts["patterns"] = {label: keep}
         if divides and scores.by_pattern is not None:

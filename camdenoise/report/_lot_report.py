@@ -183,11 +183,12 @@ def _say(explanation: Explanation) -> str:
     """Say in words where the fails of a wafer belong."""
     n_kept, n_removed = int(explanation.kept.sum()), int(explanation.removed.sum())
     label, n_fails = explanation.label, n_kept + n_removed
+    nearest = " + ".join(explanation.patterns)
     said = {
         PATTERN: f"{n_kept} fails of the pattern, {n_removed} random",
         MIXED: ", ".join(f"{m.sum()} fails {name}" for name, m in explanation.patterns.items())
         + f", {n_removed} random",
-        UNKNOWN: f"{n_kept} fails of a pattern unlike the known ones, nearest {label}; "
+        UNKNOWN: f"{n_kept} fails of a pattern unlike the known ones, nearest {nearest}; "
         f"{n_removed} random",
         EVERYWHERE: f"{n_fails} fails all over the wafer",
         NONE: f"{n_fails} random fails",

@@ -9,7 +9,7 @@ from command_line import run
 from record_batches import maps_in
 from same_maps import assert_same_maps
 
-from camdenoise import WaferClassifier, save_model
+from camdenoise import CamDenoiser, WaferClassifier, save_model
 from camdenoise.datasets import make_wafer_maps
 
 

@@ -114,6 +114,7 @@ def test_a_pattern_at_the_untested_half_abstains():
     for code in (0, 3):
         found = rule().explain(grid, of_wafer, code)
         assert found.abstained and found.verdict == "partial"
+        assert np.isnan(found.verdict_probability)
     assert not rule().explain(grid, of_wafer, 0, always=True).abstained
 
 

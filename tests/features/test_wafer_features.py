@@ -204,7 +204,7 @@ def test_features_train_a_classifier(classifier):
     assert scores.min() > 0.8
 
 
-def test_symmetries_order_the_features_of_turned_wafers():
+def test_symmetries_order_features_of_turned_wafers():
     """No fail lies on a border of two zones. Radon features depend on where directions start."""
     fails = np.zeros((40, 40), bool)
     fails[3:6, 18:30], fails[10:13, 10:15], fails[30:33, 26:28] = True, True, True
