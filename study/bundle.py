@@ -59,9 +59,13 @@ def bundle(
     clf: WaferClassifier, model: CamDenoiser, known: DenoiserCalibration | None
 ) -> CamDenoiser:
     """Put the weights of another net under a calibration, with the wafers that this net knows."""
-    # The calibrated classifier keeps its temperature; the other net's weights go into it.
+    # The calibrated classifier keeps its temperatures; the other nets' weights go into it.
     calibrated = deepcopy(model.estimator_)
     calibrated.module_.load_state_dict(clf.module_.state_dict())
+    if calibrated.feature_net_ is not None:
+        temperature = calibrated.feature_net_.joint_temperature.clone()
+        calibrated.feature_net_.load_state_dict(clf.feature_net_.state_dict())
+        calibrated.feature_net_.joint_temperature.copy_(temperature)
     return CamDenoiser.from_calibration(
         calibrated,
         with_known(model.calibration_, known),
@@ -81,6 +85,9 @@ def calibration_of(model: CamDenoiser) -> dict[str, Any]:
     """Give the few numbers that were fitted to wafers which the net had not seen."""
     return {
         "temperature": model.estimator_.temperature_,
+        "joint temperature": None
+        if model.estimator_.feature_net_ is None
+        else float(model.estimator_.feature_net_.joint_temperature),
         "platt": None if model.calibration_.platt is None else list(model.calibration_.platt),
         "false_alarm_rate": model.false_alarm_rate,
         "detection_threshold": model.detection_threshold_,

@@ -23,9 +23,9 @@ from sklearn.utils.validation import (
 from camdenoise._sklearn_compat import Interval, StrOptions
 from camdenoise.classification._calibration import fit_temperature, tempered_softmax
 from camdenoise.classification._feature_view import (
+    calibrate_views,
     fit_feature_view,
-    join_scores,
-    score_features,
+    join_views,
 )
 from camdenoise.classification._saved import (
     KIND,
@@ -137,13 +137,13 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
     module_ : Backbone
         The trained network, in eval mode.
     feature_net_ : FeatureNet or None
-        The perceptrons on the features.
+        The perceptrons on the features, and the temperature of both views together.
     net_ : skorch.NeuralNetClassifier
         The skorch net that trained it. No copy, pickle or file has it.
     history_ : list of dict
         One entry per epoch: losses and seconds.
     temperature_ : float
-        What the logits are divided by: 1 after `fit`, see `calibrate`.
+        What the logits of the net are divided by: 1 after `fit`, see `calibrate`.
     n_features_in_ : int
         Columns of `X`, only where that was a 2-D table (rows of 1 x p maps).
 
@@ -337,7 +337,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         """Calibrate the probabilities by temperature scaling, on wafers that were not trained on.
 
         The logits are divided by the temperature that makes the true classes likeliest. The
-        predicted classes do not change.
+        predicted classes do not change, unless the net is joined with another view: its weight
+        against the features changes with its temperature.
 
         Parameters
         ----------
@@ -377,7 +378,11 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         maps = self._read_maps(X, reset=False)
         check_consistent_length(maps, y)
         codes = class_codes(self._labels(y), self.classes_, "label")
-        self.temperature_ = fit_temperature(self._scores(maps), codes)
+        logits = self._logits(maps)
+        self.temperature_ = fit_temperature(logits, codes)
+        if self.feature_net_ is not None:
+            of_net = tempered_softmax(logits, self.temperature_)
+            calibrate_views(of_net, self.feature_net_, maps, codes)
         return self
 
     def predict_proba(self, X: WaferMaps) -> np.ndarray:
@@ -394,7 +399,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self, "module_")
-        return tempered_softmax(self._scores(self._read_maps(X, reset=False)), self.temperature_)
+        maps = self._read_maps(X, reset=False)
+        return self._join(tempered_softmax(self._logits(maps), self.temperature_), maps)
 
     def predict(self, X: WaferMaps) -> np.ndarray:
         """Return the most probable class of each wafer.
@@ -509,13 +515,16 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         maps : sequence of ndarray of uint8, shape (height, width)
             Checked wafer maps, of which the other view takes features.
         """
-        return tempered_softmax(self._join(logits, maps), self.temperature_)
+        return self._join(self.net_probabilities(logits), maps)
 
-    def _join(self, logits: torch.Tensor, maps: Sequence[np.ndarray]) -> np.ndarray:
-        scores = logits.double().cpu().numpy()
+    def net_probabilities(self, logits: torch.Tensor) -> np.ndarray:
+        """Return the calibrated probabilities of the net alone, float64 (n, n_classes)."""
+        return tempered_softmax(logits.double().cpu().numpy(), self.temperature_)
+
+    def _join(self, probabilities: np.ndarray, maps: Sequence[np.ndarray]) -> np.ndarray:
         if self.feature_net_ is None:
-            return scores
-        return join_scores(scores, score_features(self.feature_net_, maps))
+            return probabilities
+        return join_views(probabilities, self.feature_net_, maps)
 
     def _check_sizes(self) -> None:
         sizes = np.atleast_1d(self.input_size)
@@ -561,12 +570,11 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         none = as_labels(self.none_labels)[0]
         return check_labels(y, none=none, names=getattr(self, "label_names_", None))
 
-    def _scores(self, maps: Sequence[np.ndarray]) -> np.ndarray:
-        """Return what a softmax turns into probabilities, (n_wafers, n_classes)."""
-        scores = np.empty((len(maps), len(self.classes_)))
+    def _logits(self, maps: Sequence[np.ndarray]) -> np.ndarray:
+        logits = np.empty((len(maps), len(self.classes_)))
         for rows, output in self.net_outputs(maps):
-            scores[rows] = self._join(output.logits, [maps[row] for row in rows])
-        return scores
+            logits[rows] = output.logits.double().cpu()
+        return logits
 
     def __getstate__(self) -> dict[str, Any]:
         """Give what is pickled, or written by skops: the nets as their weights alone.

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from scipy.special import log_softmax
 from tqdm.auto import tqdm
 
+from camdenoise.classification._calibration import NEAREST, fit_temperature, tempered_softmax
 from camdenoise.features._wafer_features import NAMES, SYMMETRIES, wafer_features
 from camdenoise.nets._feature_net import FeatureNet, train_feature_net
 
@@ -42,15 +42,40 @@ def score_features(net: FeatureNet, maps: Sequence[np.ndarray]) -> np.ndarray:
         return net(torch.from_numpy(describe(maps))).double().numpy()
 
 
-def join_scores(logits: np.ndarray, feature_scores: np.ndarray) -> np.ndarray:
-    """Join both views: the logarithm of the geometric mean of their probabilities.
+def join_views(
+    probabilities: np.ndarray, net: FeatureNet, maps: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Join the probabilities of the net on pixels with those of the features.
 
-    Examples
-    --------
-    >>> join_scores(np.array([[1.0, 0.0]]), np.log([[0.5, 0.5]])).round(2)
-    array([[-0.5, -1. ]])
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (n, n_classes)
+        Of the net on pixels.
+    net : FeatureNet
+    maps : sequence of ndarray of uint8, shape (height, width)
+        The wafers.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, n_classes)
+        Their product to the power of one over the joint temperature, with sum 1: with 2 the
+        geometric mean.
     """
-    return (log_softmax(logits, axis=-1) + feature_scores) / 2
+    scores = add_views(probabilities, net, maps)
+    return tempered_softmax(scores, float(net.joint_temperature))
+
+
+def calibrate_views(
+    probabilities: np.ndarray, net: FeatureNet, maps: Sequence[np.ndarray], codes: np.ndarray
+) -> None:
+    """Set the joint temperature under which the true classes of unseen wafers are likeliest."""
+    found = fit_temperature(add_views(probabilities, net, maps), codes)
+    net.joint_temperature.fill_(found)
+
+
+def add_views(probabilities: np.ndarray, net: FeatureNet, maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the sum of the log-probabilities of both views, float64 (n, n_classes)."""
+    return np.log(np.maximum(probabilities, NEAREST)) + score_features(net, maps)
 
 
 def restore_feature_net(weights: Mapping[str, torch.Tensor], n_classes: int) -> FeatureNet:

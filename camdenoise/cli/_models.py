@@ -172,6 +172,7 @@ def _train(
     of_backbone = {"input_size": (48, 96)} if options["backbone"] == "wafer_unet" else {}
     classifier = WaferClassifier(
         options["backbone"],
+        features="wafer",
         max_epochs=options["epochs"],
         device=options["device"],
         # A log file is not a place for a bar.

@@ -44,6 +44,8 @@ class FeatureNet(nn.Module):
 
     def __init__(self, n_features: int, n_classes: int):
         super().__init__()
+        # What the sum of both views' log-probabilities is divided by; 2: their geometric mean.
+        self.register_buffer("joint_temperature", torch.tensor(2.0))
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
         self.members = nn.ModuleList(

@@ -20,7 +20,7 @@ from camdenoise.denoising._cam_denoiser import EVIDENCE, CamDenoiser
 from camdenoise.io._atomic import atomic_write
 from camdenoise.nets._encoding import choose_sizes, encode_dies
 from camdenoise.onnx._wafer_graph import wafer_graph
-from camdenoise.wafers._maps import check_wafer_map
+from camdenoise.wafers._maps import check_wafer_map, warn_caller
 
 FORMAT = "camdenoise.WaferGraph/2"
 _NEEDED = ("onnx", "onnxscript")
@@ -59,6 +59,12 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
     RuntimeError
         Where torch cannot do it: 2.6 cannot, 2.14 can.
 
+    Warns
+    -----
+    UserWarning
+        For a classifier that joins hand-made features with its net: the graph is the net alone, so
+        that its probabilities differ. Saliency and detection are the same.
+
     See Also
     --------
     save_model : Write a model for camdenoise itself.
@@ -84,6 +90,11 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
             f"export_onnx needs {' and '.join(missing)}: pip install 'camdenoise[onnx]'."
         )
     denoiser = _make_denoiser(model)
+    if denoiser.estimator_.feature_net_ is not None:
+        warn_caller(
+            "The classifier joins hand-made features with its net. The graph is the net alone, so "
+            "its class probabilities differ; saliency and detection are the same."
+        )
     exported = _trace(denoiser)
     for name, value in _metadata(denoiser).items():
         exported.metadata_props.add(key=name, value=json.dumps(value))

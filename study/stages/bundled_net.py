@@ -27,6 +27,7 @@ def make_classifier(target: np.ndarray, epochs: int, seed: int) -> WaferClassifi
     return WaferClassifier(
         "wafer_unet",
         input_size=TRAINED_AT,
+        features="wafer",
         max_epochs=epochs,
         learning_rate=4e-3,
         batch_size=64,
