@@ -34,15 +34,12 @@ class DieScores(NamedTuple):
         Inputs of the last linear layer; empty for CAM methods.
     by_pattern : ndarray of float32, shape (n_patterns, height, width), or None
         Log-odds of each pattern; None for CAM methods.
-    net_probabilities : ndarray of float64, shape (n_classes,), or None
-        Class probabilities of the net alone; None for CAM methods.
     """
 
     saliency: np.ndarray
     probabilities: np.ndarray
     features: np.ndarray = np.zeros(0, np.float32)
     by_pattern: np.ndarray | None = None
-    net_probabilities: np.ndarray | None = None
 
 
 class EvidenceAttribution:
@@ -109,7 +106,6 @@ class EvidenceAttribution:
                     self.classifier.compute_probabilities(output.logits, some),
                     output.features.float().cpu().numpy(),
                     by_pattern,
-                    self.classifier.net_probabilities(output.logits),
                     strict=True,
                 )
                 for row, *of_wafer in found_in_rows:

@@ -75,9 +75,10 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         a pixel for each of its dies, else the largest.
     features : {"wafer"} or None, default=None
         A second view of the wafer, joined with the net: perceptrons on the 72 numbers of
-        `camdenoise.features.WaferFeatures` are trained as well, and the class probabilities are the
-        geometric mean of both. This names classes better, most of all on products that training
-        does not have (docs/features.md). Maps of dies are the net's alone.
+        `camdenoise.features.WaferFeatures` are trained as well, with the synthetic wafers, and
+        the class probabilities are the geometric mean of both. This names classes better, most of
+        all on products that training does not have (docs/features.md). Evidence on dies is the
+        net's alone.
     max_epochs : int, default=5
         Passes over the training wafers.
     learning_rate : float, default=3e-3
@@ -321,13 +322,14 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.net_, self.patterns_ = train(self, maps, codes, weights, self.class_roles(), seed)
+            self.net_, self.patterns_, made = train(
+                self, maps, codes, weights, self.class_roles(), seed
+            )
         self.module_: Backbone = self.net_.module_.eval()
         self.feature_net_ = None
         if self.features is not None:
-            n_classes = len(self.classes_)
             self.feature_net_ = fit_feature_view(
-                maps, codes, weights, n_classes, seed, progress=self.progress
+                maps, codes, weights, made, self.class_roles(), seed, progress=self.progress
             )
         self.history_ = epoch_summaries(self.net_.history)
         self.temperature_ = 1.0
@@ -515,11 +517,8 @@ class WaferClassifier(WaferMapInput, ClassifierMixin, BaseEstimator):
         maps : sequence of ndarray of uint8, shape (height, width)
             Checked wafer maps, of which the other view takes features.
         """
-        return self._join(self.net_probabilities(logits), maps)
-
-    def net_probabilities(self, logits: torch.Tensor) -> np.ndarray:
-        """Return the calibrated probabilities of the net alone, float64 (n, n_classes)."""
-        return tempered_softmax(logits.double().cpu().numpy(), self.temperature_)
+        of_net = tempered_softmax(logits.double().cpu().numpy(), self.temperature_)
+        return self._join(of_net, maps)
 
     def _join(self, probabilities: np.ndarray, maps: Sequence[np.ndarray]) -> np.ndarray:
         if self.feature_net_ is None:

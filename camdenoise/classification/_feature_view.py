@@ -9,8 +9,15 @@ import torch
 from tqdm.auto import tqdm
 
 from camdenoise.classification._calibration import NEAREST, fit_temperature, tempered_softmax
+from camdenoise.classification._training import class_shares
+from camdenoise.datasets._training_sets import SyntheticWafers
 from camdenoise.features._wafer_features import NAMES, SYMMETRIES, wafer_features
 from camdenoise.nets._feature_net import FeatureNet, train_feature_net
+from camdenoise.wafers._classes import ClassRoles
+
+# Weight of a synthetic wafer next to a labeled one. With more, wafers without a pattern are taken
+# for faint ones; without any, faint patterns are not found.
+_SYNTHETIC_WEIGHT = 0.1
 
 
 def describe(maps: Sequence[np.ndarray], *, progress: bool = False) -> np.ndarray:
@@ -26,14 +33,40 @@ def fit_feature_view(
     maps: Sequence[np.ndarray],
     codes: np.ndarray,
     weights: np.ndarray,
-    n_classes: int,
+    made: SyntheticWafers,
+    roles: ClassRoles,
     seed: int,
     *,
     progress: bool = False,
 ) -> FeatureNet:
-    """Train the feature view on checked maps; parameters as in `train_feature_net`."""
-    features = describe(maps, progress=progress)
-    return train_feature_net(features, codes, weights, SYMMETRIES, n_classes, seed)
+    """Train the feature view on labeled wafers, and on as many synthetic ones at most.
+
+    Parameters
+    ----------
+    maps : sequence of ndarray of uint8, shape (height, width)
+        Checked labeled wafers.
+    codes : ndarray of int, shape (n_wafers,)
+        Class codes.
+    weights : ndarray of float, shape (n_wafers,)
+        Sample weights.
+    made : SyntheticWafers
+        Those of one class are used.
+    roles : ClassRoles
+        What the classes stand for.
+    seed : int
+    progress : bool, default=False
+        Show a progress bar while features are measured.
+    """
+    shares = [class_shares(labels, roles) for labels in made.labels[: len(maps)]]
+    of_one = [row for row, share in enumerate(shares) if share.max() == 1]
+    return train_feature_net(
+        describe([*maps, *(made.maps[row] for row in of_one)], progress=progress),
+        np.concatenate([codes, [shares[row].argmax() for row in of_one]]).astype(int),
+        np.concatenate([weights, np.full(len(of_one), _SYNTHETIC_WEIGHT)]),
+        SYMMETRIES,
+        len(roles.classes),
+        seed,
+    )
 
 
 def score_features(net: FeatureNet, maps: Sequence[np.ndarray]) -> np.ndarray:

@@ -48,10 +48,13 @@ class TrainedNet(NamedTuple):
     patterns : tuple
         The patterns that have an evidence map: trained die by die, or, without synthetic wafers,
         by the class scores.
+    made : SyntheticWafers
+        The wafers that trained it as well.
     """
 
     net: WaferNet
     patterns: tuple
+    made: SyntheticWafers
 
 
 class TrainingSet(NamedTuple):
@@ -113,6 +116,7 @@ def train(
         return [maps[row] for row in rows], codes[rows], weights[rows]
 
     patterns: tuple = ()
+    made = NOTHING
     if module.has_evidence:
         labeled = take(train_rows)
         made = _make_synthetic(params, labeled[0], labeled[1], roles, seed)
@@ -132,7 +136,7 @@ def train(
     # The moments of the optimizer are three times the size of the net and of no further use.
     net.optimizer_.state.clear()
     net.set_params(train_split=None)
-    return TrainedNet(net, patterns)
+    return TrainedNet(net, patterns, made)
 
 
 def add_synthetic_wafers(
@@ -161,7 +165,7 @@ def add_synthetic_wafers(
     dtype = np.min_scalar_type(1 << max(0, len(made.patterns) - 1))
     n_made = len(made.maps)
     period = _show_periods(roles.is_none[codes], n_epochs)
-    shares = np.array([_shares(labels, roles) for labels in made.labels], np.float32)
+    shares = np.array([class_shares(labels, roles) for labels in made.labels], np.float32)
     return TrainingSet(
         maps=[*maps, *made.maps],
         labels=np.concatenate(
@@ -197,8 +201,8 @@ def _make_synthetic(params, maps, codes, roles: ClassRoles, seed: int) -> Synthe
     return made
 
 
-def _shares(labels: tuple, roles: ClassRoles) -> np.ndarray:
-    """Return the share of each class for a wafer with these patterns."""
+def class_shares(labels: tuple, roles: ClassRoles) -> np.ndarray:
+    """Return the share of each class, float32 (n_classes,), for a wafer with these patterns."""
     shares = np.zeros(len(roles.classes), np.float32)
     if not labels:
         shares[roles.is_none] = 1

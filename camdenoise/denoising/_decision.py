@@ -58,20 +58,12 @@ AGGREGATIONS = {None: die_evidence, "component": component_evidence}
 def detection_scores(
     grids: Sequence[np.ndarray], scores: Sequence[DieScores], roles: ClassRoles
 ) -> np.ndarray:
-    """Return the `detection_score` of each wafer, shape (n_wafers,).
-
-    The net alone detects: it is trained on synthetic wafers, too, and so finds faint patterns that
-    a view of labeled wafers does not know.
-    """
+    """Return the `detection_score` of each wafer, shape (n_wafers,)."""
     found = [
-        detection_score(grid, of_wafer.saliency, _of_net(of_wafer)[roles.has_pattern].sum())
+        detection_score(grid, of_wafer.saliency, of_wafer.probabilities[roles.has_pattern].sum())
         for grid, of_wafer in zip(grids, scores, strict=True)
     ]
     return np.array(found, float)
-
-
-def _of_net(scores: DieScores) -> np.ndarray:
-    return scores.probabilities if scores.net_probabilities is None else scores.net_probabilities
 
 
 def choose_classes(

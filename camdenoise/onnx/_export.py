@@ -63,7 +63,7 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
     -----
     UserWarning
         For a classifier that joins hand-made features with its net: the graph is the net alone, so
-        that its probabilities differ. Saliency and detection are the same.
+        that its probabilities differ, and no detection threshold is known for it.
 
     See Also
     --------
@@ -93,7 +93,8 @@ def export_onnx(model: CamDenoiser | WaferClassifier, path: str | os.PathLike) -
     if denoiser.estimator_.feature_net_ is not None:
         warn_caller(
             "The classifier joins hand-made features with its net. The graph is the net alone, so "
-            "its class probabilities differ; saliency and detection are the same."
+            "its class probabilities differ, and it has no detection_threshold; saliency is the "
+            "same."
         )
     exported = _trace(denoiser)
     for name, value in _metadata(denoiser).items():
@@ -202,5 +203,7 @@ def _metadata(denoiser: CamDenoiser) -> dict[str, Any]:
         "input_size": np.atleast_1d(clf.input_size).tolist(),
         "method": denoiser.method_,
         "threshold": denoiser.threshold_,
-        "detection_threshold": denoiser.detection_threshold_,
+        "detection_threshold": None
+        if clf.feature_net_ is not None
+        else denoiser.detection_threshold_,
     }

@@ -50,7 +50,7 @@ ON_FEATURES: dict[str, Callable[[int], Any]] = {
     "gradient boosting": lambda seed: HistGradientBoostingClassifier(random_state=seed),
 }
 #: Epochs of the nets where the command does not tell.
-NETS = {"wafer_resnet": 5, "wafer_unet": 3}
+NETS = {"wafer_resnet": 5, "wafer_unet": 3, "wafer_unet alone": 3}
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,8 @@ def _predict_by_net(name: str, wafers: Bunch, split: Split, epochs: int, seed: i
         # It learns on planted patterns as well, and for that needs wafers without one.
         rows = np.concatenate([split.train, split.other])
         net = make_classifier(target[rows], epochs, seed)
+        if name == "wafer_unet alone":
+            net.set_params(features=None)
     net.fit(pick(wafers.maps, rows), target[rows])
     proba = net.predict_proba(pick(wafers.maps, split.test))
     six = np.flatnonzero(np.isin(net.classes_, PATTERN_CLASSES))

@@ -10,9 +10,11 @@ from sklearn.frozen import FrozenEstimator
 from small_models import TINY
 
 from camdenoise import CamDenoiser, WaferClassifier, load_model, save_model
-from camdenoise.classification._feature_view import score_features
+from camdenoise.classification._feature_view import fit_feature_view, score_features
 from camdenoise.datasets import make_wafer_maps
+from camdenoise.datasets._training_sets import NOTHING, SyntheticWafers
 from camdenoise.denoising._untrained import make_untrained
+from camdenoise.wafers._classes import ClassRoles
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,23 @@ def test_untrained_control_has_no_trained_view(joined, wafers):
     control = make_untrained(denoiser, 0)
     assert control.estimator_.feature_net_ is None
     assert denoiser.estimator_.feature_net_ is not None
+
+
+def test_synthetic_wafers_train_the_features(wafers):
+    """Scratches that are only known by name get their features from planted wafers."""
+    roles = ClassRoles(("Loc", "Scratch", "none"))
+    others = make_wafer_maps(120, classes=["Scratch"], random_state=1)
+    labels = [("Scratch",)] * 80 + [("Loc", "Scratch")] * 40
+    made = SyntheticWafers(list(others.maps), labels, [], ("Scratch",))
+    maps = [m for m, label in zip(wafers.maps, wafers.target, strict=True) if label != "Center"]
+    target = wafers.target[wafers.target != "Center"]
+    codes = np.where(target == "none", 2, 0)
+    tested = make_wafer_maps(40, classes=["Scratch"], random_state=2).maps
+    named = []
+    for wafers_made in (made, NOTHING):
+        net = fit_feature_view(maps, codes, np.ones(len(maps)), wafers_made, roles, seed=0)
+        named.append((score_features(net, tested).argmax(axis=1) == 1).mean())
+    assert named[0] > 0.3 and named[1] == 0
 
 
 def test_unknown_features_are_refused(wafers):
