@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -48,8 +49,8 @@ def wafer_results(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.Data
     -------
     DataFrame
         The columns of ``wafers.frame``, then ``verdict`` and ``verdict_probability``, ``predicted``
-        (class), ``probability``, ``n_kept``, ``n_removed`` (fails that belong to the pattern, and
-        that do not), ``patterns`` (JSON: kept fails of each pattern), ``abstained``, ``partial``
+        (class), ``probability``, ``n_kept`` (all fails where no pattern is claimed),
+        ``n_removed``, ``patterns`` (JSON: kept fails of each pattern), ``abstained``, ``partial``
         (whether less than most of the wafer was tested) and ``error``.
 
     Raises
@@ -93,8 +94,8 @@ def pattern_overlay(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.Da
     -------
     DataFrame
         A die table for `write_sinf` and `write_g85`. Its bins: 1 pass; 2 a fail that is part of
-        the pattern; 3 a fail that is not; 4 a fail of a wafer that could not be read. Only bin 1
-        passes.
+        the pattern; 3 a fail that is not; 4 a fail of a wafer on which no decision was made. Only
+        bin 1 passes.
 
     Raises
     ------
@@ -114,7 +115,9 @@ def pattern_overlay(wafers: Bunch, explanations: Iterable[Explanation]) -> pd.Da
     1         7  1  0    1    True
     2         7  2  0    1    True
     """
-    dies = to_die_table(wafers, explanations)
+    # Where no pattern is claimed, a kept fail is not part of one.
+    said = [replace(e, kept=e.kept & e.claims_pattern, removed=e.random) for e in explanations]
+    dies = to_die_table(wafers, said)
     placement = wafers.placement
     by = placement.by
     codes = dies["bin"].where(dies["passed"], 4)

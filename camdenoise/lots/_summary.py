@@ -50,10 +50,10 @@ def lot_summary(
         - ``verdict`` and ``verdict_probability``, as in `Explanation`; ``predicted`` (class),
           ``probability``, ``entropy`` (of all class probabilities, in bits): missing for a denoiser
           that knows no classes;
-        - ``n_kept``, ``n_removed``: fails that belong to the pattern, and that do not;
-          ``patterns``: kept fails of each pattern, as JSON; ``abstained``: whether every fail was
-          kept, because no pattern is claimed; ``partial``: whether less than most of the wafer was
-          tested;
+        - ``n_kept``, ``n_removed``: fails that are kept, all where no pattern is claimed, and
+          removed; ``patterns``: kept fails of each pattern, as JSON; ``abstained``: whether every
+          fail was kept, because no pattern is claimed; ``partial``: whether less than most of the
+          wafer was tested;
         - of the kept fails, where a pattern is claimed: ``pattern_area`` (share of the dies),
           ``radius`` (of their center, in wafer radii) and ``angle`` (of it, in degrees clockwise
           from row 0), and ``ring`` (0 at the center to 7) and ``sector`` (0 to 7, clockwise, 0

@@ -70,9 +70,9 @@ def denoise_batches(
         For each batch one with as many rows, in their order: all columns but ``cells``, then
         ``verdict`` (as in `Explanation`, and "error"), ``verdict_probability`` (of all classes that
         it stands for), ``predicted`` (class), ``probability`` (of it), ``n_fails``, ``n_kept``,
-        ``n_removed`` (fails that belong to the pattern, and that do not), ``patterns`` (JSON: kept
-        fails of each pattern), ``abstained`` (every fail was kept), ``partial`` (whether less than
-        most of it was tested), ``marks`` (the map as bytes, row by row, in codes of `MARKS`) and
+        ``n_removed`` (fails that are kept, all where no pattern is claimed, and removed),
+        ``patterns`` (JSON: kept fails of each pattern), ``abstained`` (every fail was kept),
+        ``partial`` (whether less than most of it was tested), ``marks`` (the map as bytes, row by row, in codes of `MARKS`) and
         ``error``, which says why a map could not be read; the columns between verdict and error
         are null there. What an earlier run decided is left out.
 

@@ -14,7 +14,7 @@ from camdenoise.io import (
     wafer_results,
     write_results,
 )
-from camdenoise.wafers._explanation import Explanation, build_explanation
+from camdenoise.wafers._explanation import Explanation, abstain, build_explanation
 
 
 def lot_table(lot="A", seed=0):
@@ -66,6 +66,15 @@ def test_overlay_shows_every_die_and_decision():
     assert n.loc["3"].tolist() == [120 - n_fails, 0, 0, n_fails]
     assert set(overlay["bin"]) == set(OVERLAY_BINS)
     assert (overlay["passed"] == (overlay["bin"] == 1)).all()
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("none", 3), ("unsure", 4), ("partial", 4)])
+def test_overlay_shows_no_pattern_where_none_is_claimed(verdict, code):
+    wafers = from_die_table(lot_table())
+    why = [abstain(grid, verdict=verdict) for grid in wafers.maps]
+    overlay = pattern_overlay(wafers, why)
+    assert set(overlay["bin"]) == {1, code}
+    assert (overlay["bin"] == code).sum() == sum((grid == 2).sum() for grid in wafers.maps)
 
 
 def read_back(path):
