@@ -72,9 +72,10 @@ def denoise_batches(
         it stands for), ``predicted`` (class), ``probability`` (of it), ``n_fails``, ``n_kept``,
         ``n_removed`` (fails that are kept, all where no pattern is claimed, and removed),
         ``patterns`` (JSON: kept fails of each pattern), ``abstained`` (every fail was kept),
-        ``partial`` (whether less than most of it was tested), ``marks`` (the map as bytes, row by row, in codes of `MARKS`) and
-        ``error``, which says why a map could not be read; the columns between verdict and error
-        are null there. What an earlier run decided is left out.
+        ``partial`` (whether less than most of it was tested), ``marks`` (the map as bytes, row by
+        row, in codes of `MARKS`) and ``error``, which says why a map could not be read; the columns
+        between verdict and error are null there. What an earlier
+        run decided is left out.
 
     Raises
     ------
