@@ -202,6 +202,11 @@ class DecisionRule:
             "novelty": float(novelty),
             "probabilities": probabilities,
         }
+        if not (grid == FAIL).any():
+            # What a net says of a wafer without fails is arbitrary.
+            of_none = np.where(self.roles.is_none, probabilities, -1)
+            code = int(of_none.argmax()) if self.roles.is_none.any() else code
+            return abstain(grid, saliency, **facts | self._say(NONE, code, probabilities))
         if not always and not self.roles.has_pattern[code]:
             return self._explain_other(grid, saliency, code, facts)
         keep = self._keep(grid, saliency)

@@ -99,6 +99,12 @@ def test_a_pattern_unlike_the_known_ones_is_marked():
     assert known.verdict == "pattern"
 
 
+def test_wafer_without_fails_has_no_pattern():
+    for code in range(4):
+        found = rule().explain(np.ones_like(GRID), scores((0.9, 0.05, 0.04, 0.01)), code)
+        assert (found.verdict, found.label) == ("none", "none") and not found.kept.any()
+
+
 def test_no_evidence_abstains():
     nothing = scores(saliency=np.zeros(GRID.shape))
     assert decide(rule(threshold=0.0), of_wafer=nothing).abstained
