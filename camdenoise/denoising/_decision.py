@@ -204,8 +204,8 @@ class DecisionRule:
         }
         if not (grid == FAIL).any():
             # What a net says of a wafer without fails is arbitrary.
-            of_none = np.where(self.roles.is_none, probabilities, -1)
-            code = int(of_none.argmax()) if self.roles.is_none.any() else code
+            if not always and self.roles.is_none.any():
+                code = int(np.where(self.roles.is_none, probabilities, -1).argmax())
             return abstain(grid, saliency, **facts | self._say(NONE, code, probabilities))
         if not always and not self.roles.has_pattern[code]:
             return self._explain_other(grid, saliency, code, facts)
