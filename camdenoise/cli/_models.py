@@ -78,7 +78,7 @@ def evaluate(sources: tuple[Path, ...], model: str, as_json: bool, **options: An
         rows = json.loads(table.to_json(orient="index"))
         echo_summary(facts | {"classes": rows}, notes)
         return
-    click.echo(table.round(3).to_string(na_rep=""))
+    click.echo(table.to_string(na_rep="", float_format="{:.3f}".format))
     click.echo("\n" + "\n".join(f"{name}: {value}" for name, value in facts.items()))
     echo_notes(notes)
 

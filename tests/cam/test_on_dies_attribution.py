@@ -21,7 +21,7 @@ def evidence_classifier():
 
 def test_evidence_scores_have_the_wafers_shapes(evidence_classifier, wafers):
     maps = [wafers.maps[0], np.ones((3, 50), np.uint8), np.full((70, 9), 2, np.uint8)]
-    scores = EvidenceAttribution(evidence_classifier).attribute(maps, each_pattern=True)
+    scores = EvidenceAttribution(evidence_classifier).attribute(maps)
     for grid, of_wafer in zip(maps, scores, strict=True):
         assert of_wafer.saliency.shape == grid.shape
         assert of_wafer.by_pattern.shape == (3, *grid.shape)
@@ -45,7 +45,7 @@ def test_each_pattern_is_what_a_target_scores(evidence_classifier, wafers):
     attribution = EvidenceAttribution(evidence_classifier)
     for code in range(3):
         of_target = attribution.attribute(maps, np.full(4, code))
-        by_pattern = attribution.attribute(maps, each_pattern=True)
+        by_pattern = attribution.attribute(maps)
         for one, every in zip(of_target, by_pattern, strict=True):
             np.testing.assert_allclose(one.saliency, expit(every.by_pattern[code]), atol=1e-5)
 

@@ -69,7 +69,7 @@ def test_overlay_shows_every_die_and_decision():
 
 
 @pytest.mark.parametrize(("verdict", "code"), [("none", 3), ("unsure", 4), ("partial", 4)])
-def test_overlay_shows_no_pattern_where_none_is_claimed(verdict, code):
+def test_overlay_shows_no_pattern_that_is_not_claimed(verdict, code):
     wafers = from_die_table(lot_table())
     why = [abstain(grid, verdict=verdict) for grid in wafers.maps]
     overlay = pattern_overlay(wafers, why)
