@@ -10,6 +10,7 @@ from small_models import TINY
 
 from camdenoise import CamDenoiser, WaferClassifier, WaferMapError
 from camdenoise.datasets import make_wafer_maps
+from camdenoise.denoising._untrained import replace_net
 from camdenoise.onnx import export_onnx, graph_inputs
 
 pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
@@ -27,7 +28,9 @@ needs_later_torch = pytest.mark.skipif(not exports_here(), reason="torch 2.6 can
 
 @pytest.fixture(scope="module")
 def bundled():
-    return CamDenoiser.from_pretrained(precision="float32")
+    """The net of the bundled model, without the features that join it."""
+    denoiser = CamDenoiser.from_pretrained(precision="float32")
+    return replace_net(denoiser, denoiser.estimator_.module_)
 
 
 def opened(model, folder):
@@ -79,13 +82,24 @@ def test_exported_model_equals_torch_for_any_grid(shape, bundled, bundled_graph)
     claimed = (found["detection_score"] >= about["detection_threshold"]) & (
         of_patterns >= of_others
     )
-    patterns = [e.label not in ("none", "Random", "Near-full") for e in why]
-    assert claimed.tolist() == patterns
+    assert claimed.tolist() == [e.claims_pattern for e in why]
 
 
 def resized(wafer, shape):
     rows, columns = ((np.arange(n) * side) // n for n, side in zip(shape, wafer.shape, strict=True))
     return wafer[np.ix_(rows, columns)]
+
+
+@needs_later_torch
+def test_graph_of_two_views_is_the_net_alone(bundled, bundled_graph, tmp_path):
+    with pytest.warns(UserWarning, match="The graph is the net alone"):
+        session, about = opened(CamDenoiser.from_pretrained(), tmp_path)
+    assert about["detection_threshold"] is None
+    maps = [resized(wafer, (30, 31)) for wafer in make_wafer_maps(4, random_state=0).maps]
+    for found, expected in zip(
+        answers(session, about, maps).values(), answers(*bundled_graph, maps).values(), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
 
 
 @needs_later_torch
