@@ -186,7 +186,7 @@ def _say(explanation: Explanation) -> str:
     nearest = " + ".join(explanation.patterns)
     said = {
         PATTERN: f"{n_kept} fails of the pattern, {n_removed} random",
-        MIXED: ", ".join(f"{m.sum()} fails {name}" for name, m in explanation.patterns.items())
+        MIXED: ", ".join(f"{m.sum()} {name} fails" for name, m in explanation.patterns.items())
         + f", {n_removed} random",
         UNKNOWN: f"{n_kept} fails of a pattern unlike the known ones, nearest {nearest}; "
         f"{n_removed} random",
