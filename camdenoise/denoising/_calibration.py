@@ -221,8 +221,8 @@ def _measure_thresholds(
     aggregation: str | None,
 ) -> pd.DataFrame | None:
     """Measure recall, specificity and F1 of thresholds on wafers in which a pattern is detected."""
-    rows = np.flatnonzero(detected)
-    if not len(rows):
+    rows = np.flatnonzero(detected).tolist()
+    if not rows:
         return None
     aggregate = AGGREGATIONS[aggregation]
     maps = [planted.maps[row] for row in rows]

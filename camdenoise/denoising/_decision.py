@@ -197,7 +197,7 @@ class DecisionRule:
             Divide the kept fails among the patterns on the wafer; else all are of the class.
         """
         saliency, probabilities = self.calibrate(scores.saliency), scores.probabilities
-        facts = {
+        facts: dict[str, Any] = {
             "entropy": float(-xlogy(probabilities, probabilities).sum() / np.log(2)),
             "novelty": float(novelty),
             "probabilities": probabilities,

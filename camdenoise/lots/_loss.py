@@ -109,7 +109,7 @@ def pattern_loss(summary: pd.DataFrame, *, random_state: Any = 0) -> pd.DataFram
     wafers = _select_known(summary)
     verdicts, kept = _complete_verdicts(wafers), _numbers(wafers, "n_kept")
     claimed = np.isin(verdicts, CLAIMS)
-    found = [{} for _ in range(len(wafers))]
+    found: list[dict[str, float]] = [{} for _ in range(len(wafers))]
     for row in np.flatnonzero(claimed):
         by_name = wafers["patterns"].iloc[row]
         if verdicts[row] == UNKNOWN:

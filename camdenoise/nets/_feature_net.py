@@ -42,6 +42,10 @@ class FeatureNet(nn.Module):
     torch.Size([2, 9])
     """
 
+    joint_temperature: torch.Tensor
+    mean: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(self, n_features: int, n_classes: int):
         super().__init__()
         # What the sum of both views' log-probabilities is divided by; 2: their geometric mean.

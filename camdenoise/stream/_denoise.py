@@ -237,12 +237,15 @@ def _classify(batch: pa.RecordBatch, model: WaferClassifier | CamDenoiser) -> pa
     for row, error in zip(present, unread, strict=True):
         # It numbers the maps that were there; the row of the table is in the table.
         errors[row] = error and error.split(": ", 1)[-1]
-    rows = [{"verdict": None if error is None else ERROR, "error": error} for error in errors]
-    readable = [row for row, error in zip(rows, errors, strict=True) if error is None]
-    for row, grid, said in zip(readable, grids, _name_classes(model, grids), strict=True):
-        row |= said | {"partial": is_partial(grid)}
+    table: list[dict[str, Any]] = [
+        {"verdict": None if error is None else ERROR, "error": error} for error in errors
+    ]
+    readable = [wafer for wafer, error in zip(table, errors, strict=True) if error is None]
+    for wafer, grid, said in zip(readable, grids, _name_classes(model, grids), strict=True):
+        wafer |= said | {"partial": is_partial(grid)}
     found = {
-        field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in results
+        field.name: pa.array([wafer.get(field.name) for wafer in table], field.type)
+        for field in results
     }
     return _add_columns(batch, found, add_result_fields(batch.schema, results, keep=(CELLS,)))
 
@@ -263,7 +266,7 @@ def _name_classes(
                 else e.verdict_probability,
                 "predicted": str(e.label),
                 "probability": e.probability,
-                **dict(zip(names, e.probabilities, strict=True)),
+                **dict(zip(names, np.asarray(e.probabilities), strict=True)),
             }
             for e in model.explain(grids)
         ]
