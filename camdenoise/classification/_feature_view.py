@@ -50,7 +50,7 @@ def fit_feature_view(
     weights : ndarray of float, shape (n_wafers,)
         Sample weights.
     made : SyntheticWafers
-        Those of one class are used.
+        Synthetic wafers; one with several patterns is left out, unless they are one class.
     roles : ClassRoles
         What the classes stand for.
     seed : int
@@ -78,7 +78,7 @@ def score_features(net: FeatureNet, maps: Sequence[np.ndarray]) -> np.ndarray:
 def join_views(
     probabilities: np.ndarray, net: FeatureNet, maps: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """Join the probabilities of the net on pixels with those of the features.
+    """Join the class probabilities of both views, the net on pixels and the features.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ from camdenoise.wafers._maps import (
 _SIZES = (48, 96)
 #: The method that uses the evidence maps of a net that keeps one for each class.
 EVIDENCE = "evidence"
-# Wafers whose scores are held at once; those of 1,024 take about .1 GB.
+# Wafers that are scored before any is decided, so that memory does not grow with their number.
 _MOST_AT_ONCE = 1024
 
 

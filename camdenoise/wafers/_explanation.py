@@ -35,7 +35,7 @@ class Explanation:
         The classifier's probability of `label`; NaN without a classifier.
     verdict : str or None
         What is said of the wafer: "pattern", one known pattern; "mixed", several; "unknown
-        pattern", a pattern unlike those of the training wafers; "everywhere", such as Random and
+        pattern", a pattern that no training wafer has; "everywhere", such as Random and
         Near-full; "none"; "unsure", a pattern is likelier than none, but to claim it would exceed
         the rate of false alarms; "partial", not enough of the wafer was tested; "error". None for
         a method without classes.
@@ -74,7 +74,7 @@ class Explanation:
 
     @property
     def novel(self) -> bool:
-        """Whether the pattern is unlike those of the training wafers."""
+        """Whether the wafer has a pattern that no training wafer has."""
         return self.verdict == UNKNOWN
 
     @property
